@@ -1,0 +1,1 @@
+"""What makes the loop run: commands, serving, training rounds, registry, demo shop."""

@@ -1,0 +1,1 @@
+"""The demo shop: products, scenes, copy and simulated shoppers."""

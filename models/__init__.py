@@ -1,0 +1,1 @@
+"""Everything with tensors or vectors: retrieval, preference, generation."""

@@ -1,0 +1,1 @@
+"""Click, impression and exposure events: from Kafka into features."""
