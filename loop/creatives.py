@@ -1,0 +1,201 @@
+"""The creative store: every ad that was ever made, with the picture tokens that made it.
+
+Rows live in one SQLite file, pictures beside it as PNG files named by the SHA-256 of their
+bytes, so the same picture is stored once and can be cached for ever by whoever asks for it.
+Clicks name an ad id; through this store the ad id leads back to the title and the VQ codes that
+the generator needs, both as a shopper's history and as a training target.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import sqlite3
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+_COLUMNS = "ad_id, product_id, title, picture, codes, variant, version, seed, served_at"
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS creative (
+    ad_id TEXT PRIMARY KEY,
+    product_id TEXT NOT NULL,
+    title TEXT NOT NULL,
+    picture TEXT NOT NULL,
+    codes BLOB NOT NULL,
+    variant TEXT NOT NULL,
+    version TEXT NOT NULL,
+    seed INTEGER NOT NULL,
+    served_at TEXT NOT NULL
+) WITHOUT ROWID
+"""
+_SQLITE_MAX_VARIABLES = 500  # well under SQLite's limit on "?" in one statement
+
+
+class UnknownAd(KeyError):
+    """The creative store holds no ad (or no picture) of that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"no ad {self.name!r} in the creative store"
+
+
+@dataclass(frozen=True)
+class Creative:
+    """One ad as it was made.
+
+    Attributes:
+        ad_id: its name in events.
+        product_id: the product it advertises.
+        title: the text shown.
+        picture: SHA-256 (hex) of the PNG shown; `CreativeStore.picture_path` finds the file.
+        codes: the VQ codes of the picture, int16, shape (T,).
+        variant: the arm that made it, such as "champion"; "shop" for the shop's own pictures.
+        version: the registered model version that made it; "" where none did.
+        seed: the seed it was sampled with.
+        served_at: when it was made, aware, UTC.
+    """
+
+    ad_id: str
+    product_id: str
+    title: str
+    picture: str
+    codes: np.ndarray
+    variant: str
+    version: str
+    seed: int
+    served_at: datetime
+
+
+def png_bytes(picture: Image.Image) -> bytes:
+    """The picture as PNG. Level 6 costs little and 512 px stays under about 400 KB."""
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG", compress_level=6)
+    return buffer.getvalue()
+
+
+class CreativeStore:
+    """Creatives by ad id, pictures by content hash. Safe to use from several threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        (folder / "png").mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._db = sqlite3.connect(
+            folder / "creatives.db", check_same_thread=False, isolation_level=None, timeout=30
+        )
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute(_SCHEMA)
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    def put_picture(self, picture: Image.Image) -> str:
+        """Stores a picture once and returns its SHA-256 (hex)."""
+        data = png_bytes(picture)
+        digest = hashlib.sha256(data).hexdigest()
+        path = self._path(digest)
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True)
+            # A reader never sees half a file: write beside it, then move into place.
+            partial = path.with_suffix(f".{threading.get_ident()}.partial")
+            partial.write_bytes(data)
+            partial.replace(path)
+        return digest
+
+    def add(self, creatives: Iterable[Creative]) -> None:
+        """Stores creatives; one with a known ad id is left as it was (ads never change)."""
+        rows = [_to_row(creative) for creative in creatives]
+        with self._lock:
+            self._db.execute("BEGIN")
+            try:
+                self._db.executemany(
+                    f"INSERT OR IGNORE INTO creative ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)", rows
+                )
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def get(self, ad_id: str) -> Creative:
+        """Raises UnknownAd when no such ad was stored."""
+        found = self.get_many([ad_id])
+        if ad_id not in found:
+            raise UnknownAd(ad_id)
+        return found[ad_id]
+
+    def get_many(self, ad_ids: Sequence[str]) -> dict[str, Creative]:
+        """The creatives among `ad_ids` that exist, by ad id."""
+        wanted = list(dict.fromkeys(ad_ids))
+        found: dict[str, Creative] = {}
+        for start in range(0, len(wanted), _SQLITE_MAX_VARIABLES):
+            part = wanted[start : start + _SQLITE_MAX_VARIABLES]
+            marks = ",".join("?" * len(part))
+            with self._lock:
+                rows = self._db.execute(
+                    f"SELECT {_COLUMNS} FROM creative WHERE ad_id IN ({marks})", part
+                ).fetchall()
+            found.update((row[0], _from_row(row)) for row in rows)
+        return found
+
+    def picture_path(self, digest: str) -> Path:
+        """The PNG file of a content hash. Raises UnknownAd for anything that is not stored.
+
+        Only 64 hexadecimal digits are looked up, so no request can name another file.
+        """
+        if len(digest) != 64 or any(c not in "0123456789abcdef" for c in digest):
+            raise UnknownAd(digest)
+        path = self._path(digest)
+        if not path.exists():
+            raise UnknownAd(digest)
+        return path
+
+    def picture(self, creative: Creative) -> Image.Image:
+        """The picture that was shown, RGB."""
+        with Image.open(self.picture_path(creative.picture)) as opened:
+            return opened.convert("RGB")
+
+    def __len__(self) -> int:
+        with self._lock:
+            return int(self._db.execute("SELECT count(*) FROM creative").fetchone()[0])
+
+    def _path(self, digest: str) -> Path:
+        return self._folder / "png" / digest[:2] / f"{digest}.png"
+
+
+def _to_row(creative: Creative) -> tuple[object, ...]:
+    return (
+        creative.ad_id,
+        creative.product_id,
+        creative.title,
+        creative.picture,
+        np.ascontiguousarray(creative.codes, dtype="<i2").tobytes(),
+        creative.variant,
+        creative.version,
+        creative.seed,
+        creative.served_at.astimezone(UTC).isoformat(),
+    )
+
+
+def _from_row(row: tuple[str, str, str, str, bytes, str, str, int, str]) -> Creative:
+    ad_id, product_id, title, picture, codes, variant, version, seed, served_at = row
+    return Creative(
+        ad_id=ad_id,
+        product_id=product_id,
+        title=title,
+        picture=picture,
+        codes=np.frombuffer(codes, dtype="<i2"),
+        variant=variant,
+        version=version,
+        seed=seed,
+        served_at=datetime.fromisoformat(served_at),
+    )
