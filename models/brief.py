@@ -1,0 +1,52 @@
+"""What goes into the generator and what comes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Codes = NDArray[np.int16]
+"""VQ codes of one picture, ``(image tokens,)``."""
+
+
+@dataclass(frozen=True)
+class HistoryAd:
+    """An ad the shopper clicked: its title and the codes of its picture."""
+
+    title: str
+    codes: Codes
+
+
+@dataclass(frozen=True)
+class AdBrief:
+    """One ad to make: the product, its selling words and the shopper's history.
+
+    ``cutout`` is the product with transparency (RGBA), cropped to its content. ``history``
+    holds the representative clicked ads, oldest first; empty is a cold start.
+    """
+
+    product_name: str
+    selling_words: tuple[str, ...]
+    cutout: Image.Image
+    history: tuple[HistoryAd, ...] = ()
+
+
+@dataclass(frozen=True)
+class AdDraft:
+    """A generated title and background (RGB), with the codes it was decoded from."""
+
+    title: str
+    codes: Codes
+    background: Image.Image
+
+
+@dataclass(frozen=True)
+class Example:
+    """A clicked ad as a training target for the brief it was shown for."""
+
+    brief: AdBrief
+    title: str
+    codes: Codes

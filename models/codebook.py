@@ -1,0 +1,41 @@
+"""Pictures to image tokens and back, by the VQ model of Janus."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from transformers.models.janus.modeling_janus import JanusVQVAE
+
+
+def to_pixels(pictures: Sequence[Image.Image], size: int) -> Tensor:
+    """RGB pictures as float32 ``(n, 3, size, size)`` in -1..1."""
+    arrays = [
+        np.asarray(p.convert("RGB").resize((size, size), Image.Resampling.LANCZOS))
+        for p in pictures
+    ]
+    stacked = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2)
+    return stacked.float() / 127.5 - 1.0
+
+
+def to_pictures(pixels: Tensor) -> list[Image.Image]:
+    """Inverse of :func:`to_pixels`: ``(n, 3, h, w)`` in -1..1 to RGB pictures."""
+    levels = ((pixels.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return [Image.fromarray(p) for p in levels.permute(0, 2, 3, 1).cpu().numpy()]
+
+
+@torch.no_grad()
+def encode(vq: JanusVQVAE, pixels: Tensor, batch: int = 32) -> Tensor:
+    """Codes of pictures: ``(n, 3, size, size)`` to int64 ``(n, tokens)``."""
+    codes = [
+        vq.encode(part.to(vq.device, vq.dtype)).image_tokens.view(len(part), -1)
+        for part in pixels.split(batch)
+    ]
+    return torch.cat(codes)
+
+
+@torch.no_grad()
+def decode(vq: JanusVQVAE, codes: Tensor, batch: int = 32) -> Tensor:
+    """Pictures of codes: int64 ``(n, tokens)`` to ``(n, 3, size, size)`` in about -1..1."""
+    return torch.cat([vq.decode(part.to(vq.device)) for part in codes.split(batch)])

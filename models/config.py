@@ -1,0 +1,110 @@
+"""Shape of the ad generator around its Janus base."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+from transformers import JanusConfig, LlamaConfig
+from transformers.models.janus.configuration_janus import JanusVisionConfig, JanusVQVAEConfig
+
+CONFIG_FILE = "ad_generator.json"
+
+
+class AdGeneratorConfig(BaseModel):
+    """Sizes of prompt, history and conditioning modules (Uni-AdGen, sections 3.2 to 3.4).
+
+    ``picture_size`` in pixels, ``grid`` is the side of the image-token square,
+    ``history_grid`` the side a history picture is pooled to (the paper keeps 64 tokens a
+    picture, 8 x 8), ``history_title_tokens`` the tokens kept of a history title (paper: 30),
+    ``keep`` the share of history tokens that pass the selection.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    picture_size: int = 96
+    grid: int = 12
+    history_items: int = 10
+    history_grid: int = 4
+    history_title_tokens: int = 12
+    keep: float = 0.4
+    selector_layers: int = 2
+    fusion_layers: int = 4
+    conditioning_heads: int = 4
+    prompt_tokens: int = 40
+    title_tokens: int = 24
+    foreground_every: int = 2
+    foreground_dropout: float = 0.1
+    condition_dropout: float = 0.1
+
+    @property
+    def image_tokens(self) -> int:
+        """Number of image tokens of one picture."""
+        return self.grid * self.grid
+
+    @property
+    def history_picture_tokens(self) -> int:
+        """Number of tokens one history picture is pooled to."""
+        return self.history_grid * self.history_grid
+
+    def save(self, folder: Path) -> None:
+        """Write the configuration into ``folder``."""
+        (folder / CONFIG_FILE).write_text(self.model_dump_json(indent=2) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> AdGeneratorConfig:
+        """Read the configuration of a saved generator.
+
+        Raises:
+            FileNotFoundError: ``folder`` holds no saved generator.
+        """
+        path = folder / CONFIG_FILE
+        if not path.is_file():
+            raise FileNotFoundError(f"{folder} holds no ad generator: {CONFIG_FILE} is missing")
+        return cls(**json.loads(path.read_text()))
+
+
+def demo_janus_config(vocab_size: int, config: AdGeneratorConfig) -> JanusConfig:
+    """Configuration of the bundled Janus model: 6 layers of width 256, codebook of 1,024."""
+    width = 256
+    text = LlamaConfig(
+        vocab_size=vocab_size,
+        hidden_size=width,
+        intermediate_size=640,
+        num_hidden_layers=6,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        max_position_embeddings=1024,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+    )
+    vision = JanusVisionConfig(
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        image_size=config.picture_size,
+        patch_size=config.picture_size // config.grid,
+        projection_dim=width,
+        mlp_ratio=2,
+        depth=1,
+        num_image_tokens=config.image_tokens,
+    )
+    codebook = JanusVQVAEConfig(
+        embed_dim=8,
+        num_embeddings=1024,
+        latent_channels=128,
+        base_channels=32,
+        channel_multiplier=[1, 1, 2, 4],
+        num_res_blocks=1,
+        num_patches=config.grid,
+        projection_dim=width,
+        image_token_embed_dim=width,
+    )
+    return JanusConfig(
+        text_config=text.to_dict(),
+        vision_config=vision.to_dict(),
+        vq_config=codebook.to_dict(),
+        image_token_id=5,
+    )

@@ -1,0 +1,211 @@
+"""Uni-AdGen around a Janus model: one sequence, history and product in, title and picture out.
+
+The sequence of a row is::
+
+    <bos> instruction | history titles | history pictures | <eoi> title <eos> | <boi> image tokens
+
+The history parts are outputs of the preference encoder, the rest are token embeddings.
+Each part has a fixed width and a validity mask; positions count valid tokens only.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_model, save_model
+from torch import Tensor, nn
+from transformers import AutoTokenizer, JanusForConditionalGeneration, PreTrainedTokenizerFast
+
+from models.batching import BriefBatch, TargetBatch
+from models.config import AdGeneratorConfig
+from models.foreground import ForegroundEncoder
+from models.kv_cache import KeyValueCache
+from models.preference import Preference, PreferenceEncoder
+from models.tokenizer import BOI, EOI
+
+DEMO_MODEL = Path(__file__).parent / "demo"
+CONDITIONING_FILE = "conditioning.safetensors"
+
+
+class Conditioning(nn.Module):
+    """The modules that are trained whole: preference and foreground."""
+
+    def __init__(self, width: int, config: AdGeneratorConfig) -> None:
+        super().__init__()
+        self.preference = PreferenceEncoder(width, config)
+        self.foreground = ForegroundEncoder(width, config.grid, config.foreground_dropout)
+
+
+class AdModel(nn.Module):
+    """Janus with preference and foreground conditioning: embeddings, backbone, losses."""
+
+    def __init__(
+        self,
+        janus: JanusForConditionalGeneration,
+        tokenizer: PreTrainedTokenizerFast,
+        config: AdGeneratorConfig,
+    ) -> None:
+        super().__init__()
+        self.janus = janus
+        self.tokenizer = tokenizer
+        self.config = config
+        self.width: int = janus.config.text_config.hidden_size
+        self.conditioning = Conditioning(self.width, config)
+        self.boi_id: int = tokenizer.convert_tokens_to_ids(BOI)
+        self.eoi_id: int = tokenizer.convert_tokens_to_ids(EOI)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    def embed_text(self, ids: Tensor) -> Tensor:
+        """Embeddings of text ids, ``(..., width)``."""
+        embedded: Tensor = self.janus.get_input_embeddings()(ids)
+        return embedded
+
+    def embed_codes(self, codes: Tensor) -> Tensor:
+        """Generation embeddings of image codes, ``(..., width)``."""
+        embedded: Tensor = self.janus.prepare_embeddings_for_image_generation(codes)
+        return embedded
+
+    def prefer(self, batch: BriefBatch) -> Preference:
+        """Run the fine stage over a batch's histories."""
+        config = self.config
+        rows, items, _ = batch.history_codes.shape
+        picture = self.embed_codes(batch.history_codes)
+        picture = picture.view(rows * items, config.grid, config.grid, self.width)
+        pooled = F.adaptive_avg_pool2d(picture.permute(0, 3, 1, 2), config.history_grid)
+        pictures = pooled.flatten(2).transpose(1, 2).reshape(rows, -1, self.width)
+        picture_valid = batch.history_valid.repeat_interleave(config.history_picture_tokens, dim=1)
+        titles = self.embed_text(batch.history_titles).view(rows, -1, self.width)
+        title_valid = (batch.history_titles != self.tokenizer.pad_token_id).flatten(1)
+        preference: Preference = self.conditioning.preference(
+            pictures, picture_valid, titles, title_valid
+        )
+        return preference
+
+    def prompt(self, batch: BriefBatch) -> tuple[Tensor, Tensor]:
+        """Embeddings ``(n, p, width)`` of all that comes before the title, and validity."""
+        rows = len(batch.prompt)
+        bos = torch.full((rows, 1), self.tokenizer.bos_token_id, device=batch.prompt.device)
+        text = torch.cat([bos, batch.prompt], dim=1)
+        text_valid = text != self.tokenizer.pad_token_id
+        taste = self.prefer(batch)
+        # The prompt ends in a token that is never padding: the title is predicted from there.
+        end = torch.full((rows, 1), self.eoi_id, device=batch.prompt.device)
+        embeds = torch.cat(
+            [self.embed_text(text), taste.titles, taste.pictures, self.embed_text(end)], dim=1
+        )
+        kept = (taste.title_selection.valid, taste.picture_selection.valid)
+        valid = torch.cat([text_valid, *kept, torch.ones_like(end, dtype=torch.bool)], dim=1)
+        return embeds, valid
+
+    def backbone(
+        self,
+        embeds: Tensor,
+        mask: Tensor,
+        positions: Tensor,
+        *,
+        foreground: Tensor | None = None,
+        cache: KeyValueCache | None = None,
+    ) -> Tensor:
+        """Hidden states of the language model.
+
+        Args:
+            embeds: ``(n, length, width)``.
+            mask: bool ``(n, 1, length, keys)``, true where a query may look.
+            positions: int64 ``(n, length)``.
+            foreground: ``(n, length, width)``, added before every n-th layer; zero where the
+                next token is no image token.
+            cache: keys and values of earlier tokens, appended to.
+        """
+        llama = self.janus.model.language_model
+        rotary = llama.rotary_emb(embeds, position_ids=positions)
+        hidden = embeds
+        for index, layer in enumerate(llama.layers):
+            if foreground is not None and index % self.config.foreground_every == 0:
+                hidden = hidden + foreground
+            hidden = layer(
+                hidden,
+                attention_mask=mask,
+                position_ids=positions,
+                position_embeddings=rotary,
+                past_key_values=cache,
+            )
+        normed: Tensor = llama.norm(hidden)
+        return normed
+
+    def forward(
+        self, batch: BriefBatch, target: TargetBatch, unconditional: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Losses of a batch: mean cross-entropy of title tokens and of image tokens.
+
+        ``unconditional`` bool ``(n,)`` marks rows whose prompt and title are hidden from the
+        picture, for classifier-free guidance.
+        """
+        rows = len(batch.prompt)
+        prompt, prompt_valid = self.prompt(batch)
+        boi = torch.full((rows, 1), self.boi_id, device=prompt.device)
+        title_valid = target.titles != self.tokenizer.pad_token_id
+        text = torch.cat([target.titles, boi], dim=1)
+        image = self.embed_codes(target.codes[:, :-1])
+        embeds = torch.cat([prompt, self.embed_text(text), image], dim=1)
+        always = torch.ones(rows, 1 + image.shape[1], dtype=torch.bool, device=prompt.device)
+        valid = torch.cat([prompt_valid, title_valid, always], dim=1)
+        if unconditional is not None:
+            hidden_part = torch.zeros_like(valid)
+            hidden_part[:, 1 : prompt.shape[1] + text.shape[1] - 1] = True
+            valid = valid & ~(hidden_part & unconditional.unsqueeze(1))
+        first_image = prompt.shape[1] + text.shape[1] - 1
+        foreground = torch.zeros_like(embeds)
+        foreground[:, first_image:] = self.conditioning.foreground(batch.cutouts)
+        states = self.backbone(
+            embeds, causal_mask(valid), count_positions(valid), foreground=foreground
+        )
+        title_states = states[:, prompt.shape[1] - 1 : first_image - 1]
+        title_logits = self.janus.lm_head(title_states)
+        image_logits = self.janus.model.generation_head(states[:, first_image:])
+        scored = title_valid if unconditional is None else title_valid & ~unconditional[:, None]
+        title_loss = F.cross_entropy(
+            title_logits[scored].float(), target.titles[scored], reduction="sum"
+        ) / scored.sum().clamp_min(1)
+        image_loss = F.cross_entropy(image_logits.flatten(0, 1).float(), target.codes.flatten())
+        return title_loss, image_loss
+
+    def save_pretrained(self, folder: Path) -> None:
+        """Write Janus, tokenizer, conditioning modules and sizes into ``folder``."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.janus.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        self.config.save(folder)
+        save_model(self.conditioning, str(folder / CONDITIONING_FILE))
+
+    @classmethod
+    def from_pretrained(cls, folder: Path) -> AdModel:
+        """Load what :meth:`save_pretrained` wrote.
+
+        Raises:
+            FileNotFoundError: ``folder`` holds no saved generator.
+        """
+        config = AdGeneratorConfig.load(folder)
+        janus = JanusForConditionalGeneration.from_pretrained(folder, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        model = cls(janus, tokenizer, config)
+        load_model(model.conditioning, str(folder / CONDITIONING_FILE))
+        return model.eval()
+
+
+def count_positions(valid: Tensor) -> Tensor:
+    """Positions ``(n, length)``: how many valid tokens came before."""
+    return (valid.long().cumsum(1) - 1).clamp_min(0)
+
+
+def causal_mask(valid: Tensor) -> Tensor:
+    """Bool mask ``(n, 1, length, length)``: earlier valid tokens, and always oneself."""
+    length = valid.shape[1]
+    causal = torch.ones(length, length, dtype=torch.bool, device=valid.device).tril()
+    own = torch.eye(length, dtype=torch.bool, device=valid.device)
+    return ((causal & valid[:, None, :]) | own).unsqueeze(1)

@@ -1,0 +1,139 @@
+"""Fine preference: which tokens of the history matter, fused over both modalities.
+
+Source: Uni-AdGen, section 3.3 (token-level selection and dual-modality fusion).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.config import AdGeneratorConfig
+
+SCORE_TEMPERATURE = 0.1
+"""Cosines lie close together; this spreads them before noise and softmax."""
+
+
+def transformer(width: int, heads: int, layers: int) -> nn.TransformerEncoder:
+    """A pre-norm bidirectional encoder over ``(batch, tokens, width)``."""
+    layer = nn.TransformerEncoderLayer(
+        width, heads, 2 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+    )
+    return nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+
+
+def attendable(valid: Tensor) -> Tensor:
+    """``valid`` with the first token of empty rows let in, so that no softmax is empty."""
+    first = torch.zeros_like(valid)
+    first[:, 0] = ~valid.any(1)
+    return valid | first
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Tokens that passed the selection, in their original order.
+
+    ``tokens`` float ``(batch, kept, width)``; ``valid`` bool ``(batch, kept)``, false on
+    padding; ``index`` int64 ``(batch, kept)``, positions in the input; ``scores`` float
+    ``(batch, tokens)``, cosine of every input token (0 on padding).
+    """
+
+    tokens: Tensor
+    valid: Tensor
+    index: Tensor
+    scores: Tensor
+
+
+class TokenSelector(nn.Module):
+    """Scores each history token by how well its context agrees with it, keeps the best.
+
+    A token's score is the cosine similarity between it and its output from a small
+    encoder over the whole history. In training Gumbel noise explores and a straight-through
+    estimator carries the gradient; at inference the top share is kept.
+    """
+
+    def __init__(self, width: int, config: AdGeneratorConfig) -> None:
+        super().__init__()
+        self.keep = config.keep
+        self.encoder = transformer(width, config.conditioning_heads, config.selector_layers)
+
+    def forward(self, tokens: Tensor, valid: Tensor) -> Selection:
+        """Select from ``(batch, tokens, width)`` where ``valid`` ``(batch, tokens)`` is true."""
+        context = self.encoder(tokens, src_key_padding_mask=~attendable(valid))
+        scores = F.cosine_similarity(context, tokens, dim=-1)
+        logits = (scores / SCORE_TEMPERATURE).masked_fill(~valid, -torch.inf)
+        if self.training:
+            logits = logits - torch.empty_like(logits).exponential_().clamp_min(1e-9).log()
+        slots = max(1, math.ceil(self.keep * tokens.shape[1]))
+        wanted = (self.keep * valid.sum(1, keepdim=True)).ceil()
+        ranked = logits.topk(slots, dim=1).indices
+        chosen = torch.arange(slots, device=tokens.device) < wanted
+        # Padding sorts last so that kept tokens stay in reading order.
+        order = ranked.masked_fill(~chosen, tokens.shape[1]).argsort(dim=1)
+        index, kept_valid = ranked.gather(1, order), chosen.gather(1, order)
+        kept = tokens.gather(1, index.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
+        if self.training:
+            soft = logits.masked_fill(~attendable(valid), -1e9).softmax(1).gather(1, index)
+            kept = kept * (1 + soft - soft.detach()).unsqueeze(-1)
+        kept = kept * kept_valid.unsqueeze(-1)
+        return Selection(kept, kept_valid, index, scores.masked_fill(~valid, 0.0))
+
+
+@dataclass(frozen=True)
+class Preference:
+    """What the prompt gets of a shopper's history.
+
+    ``pictures`` ``(batch, p, width)`` and ``titles`` ``(batch, t, width)`` with their
+    validity masks; ``picture_selection`` and ``title_selection`` tell what was kept.
+    """
+
+    pictures: Tensor
+    titles: Tensor
+    picture_selection: Selection
+    title_selection: Selection
+
+
+class PreferenceEncoder(nn.Module):
+    """Selects in each modality, then fuses both in one encoder."""
+
+    def __init__(self, width: int, config: AdGeneratorConfig) -> None:
+        super().__init__()
+        self.picture_selector = TokenSelector(width, config)
+        self.title_selector = TokenSelector(width, config)
+        self.fusion = transformer(width, config.conditioning_heads, config.fusion_layers)
+        picture_slots = config.history_items * config.history_picture_tokens
+        title_slots = config.history_items * config.history_title_tokens
+        self.picture_position = nn.Embedding(picture_slots, width)
+        self.title_position = nn.Embedding(title_slots, width)
+        self.modality = nn.Embedding(2, width)
+        for embedding in (self.picture_position, self.title_position, self.modality):
+            nn.init.normal_(embedding.weight, std=0.02)
+
+    def forward(
+        self, pictures: Tensor, picture_valid: Tensor, titles: Tensor, title_valid: Tensor
+    ) -> Preference:
+        """Fuse a history.
+
+        Args:
+            pictures: ``(batch, items * picture tokens, width)``.
+            picture_valid: bool, same without width.
+            titles: ``(batch, items * title tokens, width)``.
+            title_valid: bool, same without width.
+        """
+        seen = self.picture_selector(pictures, picture_valid)
+        read = self.title_selector(titles, title_valid)
+        tokens = torch.cat(
+            [
+                seen.tokens + self.picture_position(seen.index) + self.modality.weight[0],
+                read.tokens + self.title_position(read.index) + self.modality.weight[1],
+            ],
+            dim=1,
+        )
+        valid = torch.cat([seen.valid, read.valid], dim=1)
+        fused = self.fusion(tokens, src_key_padding_mask=~attendable(valid))
+        split = seen.tokens.shape[1]
+        return Preference(fused[:, :split], fused[:, split:], seen, read)

