@@ -37,7 +37,6 @@ def cast_shadow(background: Image.Image, cutout: Image.Image, *, depth: float) -
     tight contact shadow, large a soft pool. Returns an RGB picture of the same size.
     """
     size = background.width
-    left, _, width, _ = place_cutout(cutout, size)
     alpha = cutout_layer(cutout, size).getchannel("A")
     bottom = alpha.resize((size, 1), Image.Resampling.BOX)
     strip = bottom.resize((size, max(2, round(depth * size))))

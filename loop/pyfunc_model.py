@@ -1,0 +1,139 @@
+"""The registered model as MLflow runs it: a table of requests in, titles and pictures out.
+
+This file is logged with each version ("models from code"), so a version is this text, an adapter in
+safetensors and a few settings: nothing is pickled. `mlflow models predict` and `mlflow models
+serve` run it where adloom is installed.
+
+Input columns: `user_id`, `product_id` (text), `seed` (integer), `history_titles` (list of text)
+and `history_codes` (list of lists of VQ codes): the ads this shopper clicked, newest last, at most
+ten; both lists empty ask for an unpersonalised ad. Output columns: `title` and `picture_png`
+(base64 of the finished PNG).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import mlflow
+import pandas as pd
+from mlflow.models import ModelSignature, set_model
+from mlflow.pyfunc import PythonModel, PythonModelContext
+from mlflow.types import ColSpec, DataType, Schema
+from mlflow.types.schema import Array
+
+if TYPE_CHECKING:
+    from models.generator import AdGenerator
+
+ADAPTER_PATH = "artifacts/adapter"
+_ADAPTER_NAME = "version"
+
+SIGNATURE = ModelSignature(
+    inputs=Schema(
+        [
+            ColSpec(DataType.string, "user_id"),
+            ColSpec(DataType.string, "product_id"),
+            ColSpec(DataType.long, "seed"),
+            ColSpec(Array(DataType.string), "history_titles"),
+            ColSpec(Array(Array(DataType.long)), "history_codes"),
+        ]
+    ),
+    outputs=Schema([ColSpec(DataType.string, "title"), ColSpec(DataType.string, "picture_png")]),
+)
+
+
+def log(run_id: str, adapter: Path | None, model_config: Mapping[str, Any]) -> str:
+    """Logs a version's model in a run and returns its model URI.
+
+    Args:
+        run_id: an MLflow run of the process's tracking server.
+        adapter: the adapter's folder; None for the base model alone.
+        model_config: `base` (folder of the base model, None = the bundled one), `guidance`
+            (weight of classifier-free guidance) and `example_product` (for the input example).
+    """
+    # MLflow tries the example on the logged model, so a version is seen to serve.
+    example = pd.DataFrame(
+        {
+            "user_id": ["a new shopper"],
+            "product_id": [model_config["example_product"]],
+            "seed": [0],
+            "history_titles": [[]],
+            "history_codes": [[]],
+        }
+    )
+    with tempfile.TemporaryDirectory() as scratch, mlflow.start_run(run_id=run_id):
+        note = Path(scratch) / "adloom.json"
+        note.write_text(json.dumps(dict(model_config), indent=2))
+        artifacts = {"settings": str(note)}
+        if adapter is not None:
+            # MLflow keeps a folder's own name, and ADAPTER_PATH must hold for every version.
+            artifacts["adapter"] = str(shutil.copytree(adapter, Path(scratch) / "adapter"))
+        info = mlflow.pyfunc.log_model(
+            name="ad-generator",
+            python_model=__file__,
+            artifacts=artifacts,
+            signature=SIGNATURE,
+            input_example=example,
+            pip_requirements=["adloom"],
+        )
+    return str(info.model_uri)
+
+
+class AdModel(PythonModel):
+    """A version of the ad generator behind MLflow's own interface."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        from models.generator import AdGenerator
+
+        self._config = json.loads(Path(context.artifacts["settings"]).read_text())
+        self._generator: AdGenerator = AdGenerator.from_pretrained(self._config["base"])
+        self._adapter = None
+        if "adapter" in context.artifacts:
+            self._generator.load_adapter(_ADAPTER_NAME, Path(context.artifacts["adapter"]))
+            self._adapter = _ADAPTER_NAME
+
+    def predict(
+        self,
+        context: PythonModelContext,
+        model_input: pd.DataFrame,
+        params: dict[str, Any] | None = None,
+    ) -> pd.DataFrame:
+        """Raises UnknownProduct for a product that the shop does not have."""
+        from loop.briefs import brief
+        from loop.creatives import png_bytes
+        from loop.shop.catalog import load_catalog
+        from models.compose import compose_ad
+        from models.generator import HistoryAd
+
+        catalog = load_catalog()
+        products = [catalog[product_id] for product_id in model_input["product_id"]]
+        histories = [
+            [HistoryAd(title=t, codes=_codes(c)) for t, c in zip(titles, codes, strict=True)]
+            for titles, codes in zip(
+                model_input["history_titles"], model_input["history_codes"], strict=True
+            )
+        ]
+        drafts = self._generator.generate(
+            [brief(p, h) for p, h in zip(products, histories, strict=True)],
+            seeds=[int(seed) for seed in model_input["seed"]],
+            guidance=self._config["guidance"],
+            adapter=self._adapter,
+        )
+        pictures = [
+            compose_ad(draft.background, product.cutout())
+            for draft, product in zip(drafts, products, strict=True)
+        ]
+        return pd.DataFrame(
+            {
+                "title": [draft.title for draft in drafts],
+                "picture_png": [base64.b64encode(png_bytes(p)).decode() for p in pictures],
+            }
+        )
+
+
+set_model(AdModel())

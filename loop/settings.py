@@ -1,0 +1,155 @@
+"""All settings of adloom: defaults that work embedded, a file, the environment.
+
+Order, strongest first: environment variables (`ADLOOM_HOME`, `ADLOOM_KAFKA__BOOTSTRAP_SERVERS`:
+two underscores go one level down), then the file `adloom.toml`, then the defaults. A name that no
+setting has, or a value that does not fit, stops the program at start with the name of the key.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+from pydantic_settings.exceptions import SettingsError as SourceError
+
+from feature_store.settings import FeatureStoreSettings
+from models.settings import FineTuneSettings, GeneratorSettings
+from stream.settings import KafkaSettings
+
+PREFIX = "ADLOOM_"
+CONFIG_VARIABLE = f"{PREFIX}CONFIG"
+DEFAULT_FILE = Path("adloom.toml")
+
+
+class SettingsError(ValueError):
+    """A setting is unknown or wrong; the message is one line and names the key."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class MlflowSettings(_Section):
+    """Where runs and versions are kept."""
+
+    tracking_uri: str | None = Field(
+        default=None, description="MLflow tracking server; none = SQLite under home/mlflow"
+    )
+    experiment: str = Field(default="adloom", min_length=1)
+    model_name: str = Field(default="adloom-ad-generator", pattern=r"^[^'/:]+$")
+
+
+class ServeSettings(_Section):
+    """The ad server."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65_535)
+    follow_seconds: float = Field(
+        default=2.0, gt=0, le=60, description="how often the champion alias is looked at"
+    )
+    max_batch: int = Field(default=16, ge=1, le=256, description="requests drawn together")
+    max_waiting: int = Field(
+        default=256, ge=1, description="requests in the queue before new ones are turned away"
+    )
+
+
+class RoundSettings(_Section):
+    """What a fine-tune round learns from."""
+
+    min_clicks: int = Field(
+        default=16, ge=2, description="fewer new clicked ads than this wait for the next round"
+    )
+    max_examples: int = Field(default=2_000, ge=2, description="the newest clicked ads are used")
+    heldout_share: float = Field(
+        default=0.25, gt=0, lt=1, description="share of the newest clicked ads kept for the gate"
+    )
+    attribution_hours: float = Field(
+        default=24.0, gt=0, description="a click later than this after its exposure counts nothing"
+    )
+
+
+class Settings(BaseSettings):
+    """Everything that can be set; each part is documented where it is defined."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        toml_file=DEFAULT_FILE,
+        extra="forbid",
+        frozen=True,
+    )
+
+    home: Path = Path(".adloom")
+    kafka: KafkaSettings = KafkaSettings()
+    features: FeatureStoreSettings = FeatureStoreSettings()
+    generator: GeneratorSettings = GeneratorSettings()
+    fine_tune: FineTuneSettings = FineTuneSettings()
+    mlflow: MlflowSettings = MlflowSettings()
+    serve: ServeSettings = ServeSettings()
+    rounds: RoundSettings = RoundSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load_settings(file: Path | None = None, **given: Any) -> Settings:
+    """Reads the settings; `given` values win over every source.
+
+    Args:
+        file: the TOML file, which must then exist; None takes `adloom.toml` if there is one.
+
+    Raises SettingsError.
+    """
+    if file is not None and not file.is_file():
+        raise SettingsError(f"{file}: no such settings file")
+    source = file or DEFAULT_FILE
+    _refuse_unknown_variables()
+
+    class FromFile(Settings):
+        model_config = SettingsConfigDict(toml_file=source)
+
+    try:
+        return FromFile(**given)
+    except ValidationError as error:
+        raise SettingsError(_one_line(error)) from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{source}: not valid TOML: {error}") from error
+    except SourceError as error:
+        raise SettingsError(f"environment: {error}") from error
+
+
+def _refuse_unknown_variables() -> None:
+    """pydantic-settings reads the variables it knows and passes over a misspelt one."""
+    for name in sorted(os.environ):
+        if not name.startswith(PREFIX) or name == CONFIG_VARIABLE:
+            continue
+        field = name.removeprefix(PREFIX).split("__")[0].lower()
+        if field not in Settings.model_fields:
+            known = ", ".join(Settings.model_fields)
+            raise SettingsError(f"{name}: no such setting (there are: {known})")
+
+
+def _one_line(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"])
+        unknown = problem["type"] == "extra_forbidden"
+        lines.append(f"{key}: " + ("no such setting" if unknown else problem["msg"]))
+    return "; ".join(lines)
