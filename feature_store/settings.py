@@ -1,0 +1,31 @@
+"""Settings of the feature store."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+
+class FeatureStoreSettings(BaseModel):
+    """Which online store, how long a history is kept, how click-through rates are smoothed.
+
+    A smoothed rate is `(clicks + prior_clicks) / (impressions + prior_impressions)`: an item
+    nobody saw yet has the rate `prior_clicks / prior_impressions`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    online: Literal["sqlite", "redis"] = "sqlite"
+    redis_url: SecretStr | None = Field(
+        default=None, description="Feast's form: host:port[,host:port][,db=0][,password=...]"
+    )
+    history_length: int = Field(default=256, ge=1, le=4096, description="newest clicks kept")
+    prior_clicks: float = Field(default=1.0, ge=0)
+    prior_impressions: float = Field(default=20.0, gt=0)
+
+    @model_validator(mode="after")
+    def _redis_has_an_address(self) -> Self:
+        if self.online == "redis" and self.redis_url is None:
+            raise ValueError("online = 'redis' needs redis_url, such as localhost:6379")
+        return self

@@ -1,0 +1,165 @@
+"""The three events of the loop, and the only way from bytes on Kafka to one of them.
+
+An event is one JSON object. Producers may add fields of their own: they are kept. Whatever the
+bytes are, `parse` returns an event or raises `InvalidEvent`, never anything else.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+)
+from pydantic_core import ErrorDetails
+
+MAX_PAYLOAD_BYTES = 64 * 1024
+MAX_CLOCK_SKEW = timedelta(minutes=5)
+
+# Far from the ends of what pandas, parquet and time zone arithmetic can hold.
+_FIRST_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_MOMENT = datetime(2200, 1, 1, tzinfo=UTC)
+
+Kind = Literal["impression", "click", "exposure"]
+Name = Annotated[str, Field(min_length=1, max_length=128)]
+Moment = Annotated[
+    AwareDatetime,
+    Field(ge=_FIRST_MOMENT, lt=_LAST_MOMENT),
+    AfterValidator(lambda moment: moment.astimezone(UTC)),
+]
+
+
+class Reason(StrEnum):
+    """Why a payload is not an event."""
+
+    TOO_LARGE = "too_large"
+    NOT_JSON = "not_json"
+    UNSUPPORTED_VERSION = "unsupported_version"
+    MISSING_FIELD = "missing_field"
+    WRONG_TYPE = "wrong_type"
+    OUT_OF_RANGE = "out_of_range"
+    NO_TIME_ZONE = "no_time_zone"
+    FUTURE_TIMESTAMP = "future_timestamp"
+
+
+class InvalidEvent(ValueError):
+    """A payload that is not an event; `detail` says in words what is wrong with it."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class _Event(BaseModel):
+    """What every event says.
+
+    `ts` is when it happened, by the producer's clock, aware and kept in UTC. `propensity` is the
+    probability with which `variant` was chosen; `position` counts from 0 at the top of the page.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+    event_id: Name
+    ts: Moment
+    user_id: Name
+    item_id: Name
+    ad_id: Name | None = None
+    variant: Name | None = None
+    propensity: float | None = Field(default=None, gt=0, le=1)
+    position: int | None = Field(default=None, ge=0, lt=2**31)
+    context: dict[str, JsonValue] = Field(default_factory=dict)
+    version: Literal[1] = 1
+
+
+class Impression(_Event):
+    """A user saw an item, or the shop's own ad of it."""
+
+
+class Click(_Event):
+    """A user clicked an item or an ad of it."""
+
+
+class Exposure(_Event):
+    """A user was served an ad that the loop made."""
+
+
+Event = Impression | Click | Exposure
+
+EVENT_TYPES: dict[Kind, type[Impression] | type[Click] | type[Exposure]] = {
+    "impression": Impression,
+    "click": Click,
+    "exposure": Exposure,
+}
+_KINDS: dict[type[Any], Kind] = {event_type: kind for kind, event_type in EVENT_TYPES.items()}
+
+
+def kind_of(event: Event) -> Kind:
+    """The word that names the type of an event."""
+    return _KINDS[type(event)]
+
+
+def encode(event: Event) -> bytes:
+    """The event as JSON, UTF-8; fields without a value are left out."""
+    return event.model_dump_json(exclude_none=True).encode()
+
+
+def parse(kind: Kind, payload: bytes, now: datetime) -> Event:
+    """Reads an event of a kind.
+
+    Args:
+        now: aware; an event more than five minutes later than this is from a wrong clock.
+
+    Raises InvalidEvent, whatever the payload.
+    """
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise InvalidEvent(
+            Reason.TOO_LARGE, f"{len(payload)} bytes; at most {MAX_PAYLOAD_BYTES} are taken"
+        )
+    try:
+        event = EVENT_TYPES[kind].model_validate_json(payload)
+    except ValidationError as error:
+        raise _most_telling(error) from error
+    if event.ts > now + MAX_CLOCK_SKEW:
+        raise InvalidEvent(
+            Reason.FUTURE_TIMESTAMP, f"ts: {event.ts.isoformat()} is later than {now.isoformat()}"
+        )
+    return event
+
+
+_REASONS = {
+    "json_invalid": Reason.NOT_JSON,
+    "missing": Reason.MISSING_FIELD,
+    "literal_error": Reason.UNSUPPORTED_VERSION,
+    "timezone_aware": Reason.NO_TIME_ZONE,
+    "less_than": Reason.OUT_OF_RANGE,
+    "less_than_equal": Reason.OUT_OF_RANGE,
+    "greater_than": Reason.OUT_OF_RANGE,
+    "greater_than_equal": Reason.OUT_OF_RANGE,
+    "finite_number": Reason.OUT_OF_RANGE,
+    "string_too_short": Reason.OUT_OF_RANGE,
+    "string_too_long": Reason.OUT_OF_RANGE,
+}
+
+
+def _most_telling(error: ValidationError) -> InvalidEvent:
+    """One reason out of several: the version first, since it decides what fields mean."""
+    problems = [(_reason(problem), problem) for problem in error.errors(include_url=False)]
+    order = list(Reason)
+    reason, problem = min(problems, key=lambda found: order.index(found[0]))
+    field = ".".join(str(part) for part in problem["loc"])
+    return InvalidEvent(reason, f"{field}: {problem['msg']}" if field else problem["msg"])
+
+
+def _reason(problem: ErrorDetails) -> Reason:
+    if problem["type"] == "less_than" and problem["loc"] == ("ts",):
+        return Reason.FUTURE_TIMESTAMP
+    return _REASONS.get(problem["type"], Reason.WRONG_TYPE)
