@@ -20,7 +20,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-_COLUMNS = "ad_id, product_id, title, picture, codes, variant, version, seed, served_at"
+_COLUMNS = (
+    "ad_id, product_id, title, picture, codes, background_codes, variant, version, seed, served_at"
+)
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS creative (
     ad_id TEXT PRIMARY KEY,
@@ -28,6 +30,7 @@ CREATE TABLE IF NOT EXISTS creative (
     title TEXT NOT NULL,
     picture TEXT NOT NULL,
     codes BLOB NOT NULL,
+    background_codes BLOB NOT NULL,
     variant TEXT NOT NULL,
     version TEXT NOT NULL,
     seed INTEGER NOT NULL,
@@ -57,7 +60,10 @@ class Creative:
         product_id: the product it advertises.
         title: the text shown.
         picture: SHA-256 (hex) of the PNG shown; `CreativeStore.picture_path` finds the file.
-        codes: the VQ codes of the picture, int16, shape (T,).
+        codes: the VQ codes of the finished picture, int16, shape (T,): what the generator sees
+            of this ad in a shopper's history.
+        background_codes: the VQ codes of the picture without its product, int16, shape (T,): what
+            the generator learns to draw from this ad.
         variant: the arm that made it, such as "champion"; "shop" for the shop's own pictures.
         version: the registered model version that made it; "" where none did.
         seed: the seed it was sampled with.
@@ -69,6 +75,7 @@ class Creative:
     title: str
     picture: str
     codes: np.ndarray
+    background_codes: np.ndarray
     variant: str
     version: str
     seed: int
@@ -119,7 +126,8 @@ class CreativeStore:
             self._db.execute("BEGIN")
             try:
                 self._db.executemany(
-                    f"INSERT OR IGNORE INTO creative ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)", rows
+                    f"INSERT OR IGNORE INTO creative ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?)",
+                    rows,
                 )
             except BaseException:
                 self._db.execute("ROLLBACK")
@@ -179,6 +187,7 @@ def _to_row(creative: Creative) -> tuple[object, ...]:
         creative.title,
         creative.picture,
         np.ascontiguousarray(creative.codes, dtype="<i2").tobytes(),
+        np.ascontiguousarray(creative.background_codes, dtype="<i2").tobytes(),
         creative.variant,
         creative.version,
         creative.seed,
@@ -186,14 +195,15 @@ def _to_row(creative: Creative) -> tuple[object, ...]:
     )
 
 
-def _from_row(row: tuple[str, str, str, str, bytes, str, str, int, str]) -> Creative:
-    ad_id, product_id, title, picture, codes, variant, version, seed, served_at = row
+def _from_row(row: tuple[str, str, str, str, bytes, bytes, str, str, int, str]) -> Creative:
+    ad_id, product_id, title, picture, codes, background, variant, version, seed, served_at = row
     return Creative(
         ad_id=ad_id,
         product_id=product_id,
         title=title,
         picture=picture,
         codes=np.frombuffer(codes, dtype="<i2"),
+        background_codes=np.frombuffer(background, dtype="<i2"),
         variant=variant,
         version=version,
         seed=seed,

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mlflow
+import numpy as np
 import pandas as pd
 from mlflow.models import ModelSignature, set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
@@ -28,7 +29,7 @@ from mlflow.types import ColSpec, DataType, Schema
 from mlflow.types.schema import Array
 
 if TYPE_CHECKING:
-    from models.generator import AdGenerator
+    from models.ad_generator import AdGenerator
 
 ADAPTER_PATH = "artifacts/adapter"
 _ADAPTER_NAME = "version"
@@ -53,8 +54,8 @@ def log(run_id: str, adapter: Path | None, model_config: Mapping[str, Any]) -> s
     Args:
         run_id: an MLflow run of the process's tracking server.
         adapter: the adapter's folder; None for the base model alone.
-        model_config: `base` (folder of the base model, None = the bundled one), `guidance`
-            (weight of classifier-free guidance) and `example_product` (for the input example).
+        model_config: `base` (folder of the base model, None = the bundled one), `sampling`
+            (fields of `models.sampling.Sampling`) and `example_product` (for the input example).
     """
     # MLflow tries the example on the logged model, so a version is seen to serve.
     example = pd.DataFrame(
@@ -84,13 +85,15 @@ def log(run_id: str, adapter: Path | None, model_config: Mapping[str, Any]) -> s
     return str(info.model_uri)
 
 
-class AdModel(PythonModel):
+class RegisteredAdGenerator(PythonModel):
     """A version of the ad generator behind MLflow's own interface."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        from models.generator import AdGenerator
+        from models.ad_generator import AdGenerator
+        from models.sampling import Sampling
 
         self._config = json.loads(Path(context.artifacts["settings"]).read_text())
+        self._sampling = Sampling(**self._config["sampling"])
         self._generator: AdGenerator = AdGenerator.from_pretrained(self._config["base"])
         self._adapter = None
         if "adapter" in context.artifacts:
@@ -104,24 +107,29 @@ class AdModel(PythonModel):
         params: dict[str, Any] | None = None,
     ) -> pd.DataFrame:
         """Raises UnknownProduct for a product that the shop does not have."""
-        from loop.briefs import brief
         from loop.creatives import png_bytes
         from loop.shop.catalog import load_catalog
+        from models.brief import AdBrief, HistoryAd
         from models.compose import compose_ad
-        from models.generator import HistoryAd
 
         catalog = load_catalog()
         products = [catalog[product_id] for product_id in model_input["product_id"]]
         histories = [
-            [HistoryAd(title=t, codes=_codes(c)) for t, c in zip(titles, codes, strict=True)]
+            tuple(
+                HistoryAd(title, np.asarray(code, dtype=np.int16))
+                for title, code in zip(titles, codes, strict=True)
+            )
             for titles, codes in zip(
                 model_input["history_titles"], model_input["history_codes"], strict=True
             )
         ]
         drafts = self._generator.generate(
-            [brief(p, h) for p, h in zip(products, histories, strict=True)],
+            [
+                AdBrief(product.name, product.selling_points, product.cutout(), history)
+                for product, history in zip(products, histories, strict=True)
+            ],
             seeds=[int(seed) for seed in model_input["seed"]],
-            guidance=self._config["guidance"],
+            sampling=self._sampling,
             adapter=self._adapter,
         )
         pictures = [
@@ -136,4 +144,4 @@ class AdModel(PythonModel):
         )
 
 
-set_model(AdModel())
+set_model(RegisteredAdGenerator())

@@ -72,6 +72,7 @@ class RoundSettings(_Section):
     heldout_share: float = Field(
         default=0.25, gt=0, lt=1, description="share of the newest clicked ads kept for the gate"
     )
+    max_heldout: int = Field(default=96, ge=1, description="held-out ads beyond this are not used")
     attribution_hours: float = Field(
         default=24.0, gt=0, description="a click later than this after its exposure counts nothing"
     )

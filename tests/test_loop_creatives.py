@@ -29,6 +29,7 @@ def creative(store: CreativeStore, ad_id: str, title: str = "A red shoe") -> Cre
         title=title,
         picture=picture,
         codes=np.array([0, 1, 1023, 16_383], dtype=np.int16),
+        background_codes=np.array([5, 6, 7, 8], dtype=np.int16),
         variant="champion",
         version="3",
         seed=7,
@@ -41,6 +42,7 @@ def test_an_ad_comes_back_as_it_was_stored(store: CreativeStore) -> None:
     store.add([made])
     read = store.get("ad-1")
     np.testing.assert_array_equal(read.codes, made.codes)
+    np.testing.assert_array_equal(read.background_codes, made.background_codes)
     assert (read.title, read.version, read.seed, read.served_at) == (
         made.title,
         made.version,

@@ -11,7 +11,7 @@ from PIL import Image
 from loop.registry import CHALLENGER, CHAMPION, AdRegistry, UnknownVersion
 from loop.settings import MlflowSettings
 
-NOWHERE = {"base": "/nowhere", "guidance": 5.0, "example_product": "running-shoes"}
+NOWHERE = {"base": "/nowhere", "sampling": {}, "example_product": "running-shoes"}
 
 
 @pytest.fixture

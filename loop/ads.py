@@ -1,0 +1,190 @@
+"""Ads for shoppers: what they clicked goes in, finished creatives come out."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from feature_store.store import FeatureStore, UserHistory
+from PIL import Image
+
+from loop.creatives import Creative, CreativeStore
+from loop.shop.catalog import Product, load_catalog
+from models.ad_generator import AdGenerator
+from models.brief import AdBrief, HistoryAd
+from models.compose import compose_ad
+from models.retrieval import ItemIndex
+from models.sampling import Sampling
+from models.settings import GeneratorSettings
+from stream.events import Exposure
+
+
+@dataclass(frozen=True)
+class AdRequest:
+    """An ad wanted for a shopper and a product; the same ``seed`` draws the same ad."""
+
+    user_id: str
+    product: Product
+    seed: int
+
+
+@dataclass(frozen=True)
+class Ad:
+    """A finished ad, and the clicked ads of its shopper that it was made after."""
+
+    request: AdRequest
+    creative: Creative
+    picture: Image.Image
+    history: tuple[Creative, ...]
+
+    @property
+    def personalised(self) -> bool:
+        """False where nothing was known of the shopper."""
+        return bool(self.history)
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What draws: the variant's name in events, the registered version, its loaded adapter."""
+
+    variant: str
+    version: int
+    adapter: str | None
+
+
+class AdMaker:
+    """Reads histories, chooses their representatives, generates, composes and keeps ads."""
+
+    def __init__(
+        self,
+        generator: AdGenerator,
+        features: FeatureStore,
+        creatives: CreativeStore,
+        settings: GeneratorSettings,
+    ) -> None:
+        self.generator = generator
+        self.creatives = creatives
+        self.settings = settings
+        self._features = features
+        self.index = catalog_index()
+
+    def make(self, requests: Sequence[AdRequest], serving: Serving) -> list[Ad]:
+        """One ad a request, in their order; each is in the creative store when this returns."""
+        ads: list[Ad] = []
+        for start in range(0, len(requests), self.settings.batch_size):
+            ads += self._make_batch(requests[start : start + self.settings.batch_size], serving)
+        return ads
+
+    def _make_batch(self, requests: Sequence[AdRequest], serving: Serving) -> list[Ad]:
+        known = self._features.histories([request.user_id for request in requests])
+        histories = [
+            representative_ads(
+                known[request.user_id],
+                request.product,
+                self.index,
+                self.creatives,
+                self.settings.history_items,
+            )
+            for request in requests
+        ]
+        drafts = self.generator.generate(
+            [brief(r.product, h) for r, h in zip(requests, histories, strict=True)],
+            seeds=[request.seed for request in requests],
+            sampling=sampling(self.settings),
+            adapter=serving.adapter,
+        )
+        pictures = [
+            compose_ad(draft.background, request.product.cutout())
+            for draft, request in zip(drafts, requests, strict=True)
+        ]
+        codes = self.generator.encode_pictures(pictures)
+        now = datetime.now(UTC)
+        ads = [
+            Ad(
+                request,
+                Creative(
+                    ad_id=str(uuid.uuid4()),
+                    product_id=request.product.product_id,
+                    title=draft.title,
+                    picture=self.creatives.put_picture(picture),
+                    codes=seen,
+                    background_codes=draft.codes,
+                    variant=serving.variant,
+                    version=str(serving.version),
+                    seed=request.seed,
+                    served_at=now,
+                ),
+                picture,
+                history,
+            )
+            for request, draft, picture, seen, history in zip(
+                requests, drafts, pictures, codes, histories, strict=True
+            )
+        ]
+        self.creatives.add(ad.creative for ad in ads)
+        return ads
+
+
+def catalog_index() -> ItemIndex:
+    """The FAISS index over the shop's products by name, category and selling points."""
+    catalog = load_catalog()
+    texts = [f"{p.name}, {p.category}: {', '.join(p.selling_points)}" for p in catalog.values()]
+    return ItemIndex(list(catalog), texts)
+
+
+def representative_ads(
+    history: UserHistory, product: Product, index: ItemIndex, creatives: CreativeStore, k: int
+) -> tuple[Creative, ...]:
+    """The clicked ads, oldest first, that stand for a shopper's taste when selling ``product``.
+
+    Clicks whose ad is not in the creative store tell nothing of a taste in ads: left out.
+    """
+    kept = creatives.get_many([ad_id for ad_id in history.ad_ids if ad_id])
+    clicks = [
+        (item_id, clicked_at, kept[ad_id])
+        for item_id, clicked_at, ad_id in zip(
+            history.item_ids, history.clicked_at, history.ad_ids, strict=True
+        )
+        if ad_id in kept
+    ]
+    if not clicks or k == 0:
+        return ()
+    items, times, ads = zip(*clicks, strict=True)
+    return tuple(ads[i] for i in index.representatives(product.product_id, items, times, k))
+
+
+def brief(product: Product, history: Iterable[Creative]) -> AdBrief:
+    """What the generator is told."""
+    return AdBrief(
+        product_name=product.name,
+        selling_words=product.selling_points,
+        cutout=product.cutout(),
+        history=tuple(HistoryAd(ad.title, ad.codes) for ad in history),
+    )
+
+
+def sampling(settings: GeneratorSettings) -> Sampling:
+    """The draw that the settings ask for."""
+    return Sampling(
+        guidance=settings.guidance,
+        temperature=settings.temperature,
+        title_temperature=settings.title_temperature,
+        foreground_strength=settings.foreground_strength,
+    )
+
+
+def exposure(ad: Ad, *, propensity: float = 1.0, position: int = 0) -> Exposure:
+    """The event that tells that an ad was shown now."""
+    return Exposure(
+        event_id=str(uuid.uuid4()),
+        ts=datetime.now(UTC),
+        user_id=ad.request.user_id,
+        item_id=ad.creative.product_id,
+        ad_id=ad.creative.ad_id,
+        variant=ad.creative.variant,
+        propensity=propensity,
+        position=position,
+        context={"version": ad.creative.version},
+    )

@@ -1,0 +1,255 @@
+"""The `adloom` command."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+# Heavy parts are imported by the command that needs them, so that `--help` answers at once.
+from loop.settings import CONFIG_VARIABLE, Settings, SettingsError, load_settings
+
+app = typer.Typer(
+    name="adloom",
+    help="The online loop that turns live clicks into personalised ads.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+console = Console()
+_problems = Console(stderr=True)
+
+
+@app.callback()
+def _prepare(
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="Settings file (default: adloom.toml here).", envvar=CONFIG_VARIABLE),
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
+) -> None:
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    logging.basicConfig(
+        level=logging.WARNING,
+        format="%(name)s: %(message)s",
+        handlers=[RichHandler(console=_problems, show_path=False)],
+    )
+    logging.getLogger("adloom").setLevel(logging.INFO if verbose else logging.WARNING)
+    try:
+        context.obj = load_settings(config)
+    except SettingsError as error:
+        _fail(str(error))
+
+
+@app.command()
+def demo(
+    context: typer.Context,
+    rounds: Annotated[int, typer.Option(min=0, max=20, help="Fine-tune rounds.")] = 2,
+    out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("adloom-demo"),
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another crowd.")] = 0,
+) -> None:
+    """Run the whole loop on the demo shop: clicks, features, ads, learning, promotion."""
+    from loop.demo import DemoPlan, run_demo
+
+    if (out / "home").exists():
+        _fail(f"{out} holds an earlier demo: choose another --out, or remove it")
+    settings = context.obj.model_copy(update={"home": out / "home"})
+    with _errors_told():
+        run = run_demo(settings, DemoPlan(rounds=rounds, seed=seed), out, console)
+    summary = run.summary()
+    table = Table(show_header=False, box=None, padding=(0, 2))
+    table.add_row("Events produced", f"{run.produced:,}")
+    table.add_row("Applied to features", f"{run.consumed:,}")
+    table.add_row("Dead letters", f"{sum(run.dead_letters.values())}")
+    table.add_row("Ads served", f"{len(run.shown)}")
+    for version, rate in run.summary()["ctr_by_variant"].items():  # type: ignore[attr-defined]
+        table.add_row(f"Click-through rate, {version}", f"{rate:.1%}")
+    table.add_row("Time", f"{summary['seconds']} s")
+    console.print(table)
+    console.print(f"\nOpen [bold]{out / 'report.html'}[/]; the ads are in {out / 'ads'}.")
+
+
+@app.command()
+def consume(context: typer.Context) -> None:
+    """Apply events from Kafka to the features, as one member of the consumer group."""
+    from stream.consumer import EventConsumer
+
+    from loop import home
+
+    settings: Settings = context.obj
+    if settings.kafka.bootstrap_servers is None:
+        _fail("consume needs a broker: set ADLOOM_KAFKA__BOOTSTRAP_SERVERS=host:port")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with _errors_told(), home.open_features(settings) as features:
+        consumer = EventConsumer(settings.kafka, features)
+        console.print(f"Consuming from {settings.kafka.bootstrap_servers}; Ctrl-C ends it.")
+        try:
+            consumer.run(stop)
+        finally:
+            consumer.close()
+            counts = consumer.counts
+            dead = sum(counts.dead_letters.values())
+            console.print(f"{counts.consumed:,} events applied, {dead:,} dead letters.")
+
+
+@app.command()
+def serve(
+    context: typer.Context,
+    host: Annotated[str | None, typer.Option(help="Address to bind.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65_535)] = None,
+) -> None:
+    """Serve ads over HTTP; the page /docs shows how to ask for one."""
+    import uvicorn
+
+    from loop.serve import create_app
+
+    settings: Settings = context.obj
+    with _errors_told():
+        uvicorn.run(
+            create_app(settings),
+            host=host or settings.serve.host,
+            port=settings.serve.port if port is None else port,
+            log_level="info",
+        )
+
+
+@app.command("train-round")
+def train_round_command(
+    context: typer.Context,
+    force: Annotated[bool, typer.Option("--force", help="Train on however few clicks.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+) -> None:
+    """Fine-tune on the clicks so far and register the version; goes on with a cut-off round."""
+    from loop import home
+    from loop.ads import AdMaker
+    from loop.train_round import NotEnoughClicks, TrainingGround, train_round
+
+    settings: Settings = context.obj
+    with _errors_told(NotEnoughClicks), ExitStack() as parts:
+        features = parts.enter_context(home.open_features(settings))
+        creatives = home.open_creatives(settings)
+        parts.callback(creatives.close)
+        registry = home.open_registry(settings)
+        maker = AdMaker(home.load_generator(settings), features, creatives, settings.generator)
+        ground = TrainingGround(settings, maker, features, registry)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        with Progress(*columns, console=_problems) as progress:
+            task = progress.add_task("Training", total=settings.fine_tune.max_steps)
+            outcome = train_round(
+                ground, force=force, on_step=lambda step, _: progress.update(task, completed=step)
+            )
+    if as_json:
+        print(outcome.model_dump_json(indent=2))
+        return
+    console.print(
+        f"Round {outcome.number}: version {outcome.version} from {outcome.train_clicks} clicks, "
+        f"held-out loss {outcome.heldout_before:.4f} → {outcome.heldout_after:.4f}"
+    )
+    console.print(
+        f"It is @challenger now; serve it with: adloom promote {outcome.version}"
+        if outcome.passed
+        else "The gate failed, so the champion stays."
+    )
+
+
+@app.command()
+def promote(context: typer.Context, version: int) -> None:
+    """Make VERSION the champion; servers follow within seconds."""
+    from loop import home
+    from loop.registry import UnknownVersion
+
+    with _errors_told(UnknownVersion):
+        promoted = home.open_registry(context.obj).promote(version)
+    console.print(f"Version {promoted.number} is @champion.")
+
+
+@app.command()
+def rollback(context: typer.Context) -> None:
+    """Make the champion before this one champion again."""
+    from loop import home
+    from loop.registry import UnknownVersion
+
+    with _errors_told(UnknownVersion):
+        back = home.open_registry(context.obj).rollback()
+    console.print(f"Version {back.number} is @champion again.")
+
+
+@app.command()
+def versions(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """List the registered versions with their aliases and gate figures."""
+    from loop import home
+
+    with _errors_told():
+        found = home.open_registry(context.obj).versions()
+    if as_json:
+        rows = [
+            {"version": v.number, "aliases": v.aliases, "created": v.created.isoformat(), **v.tags}
+            for v in found
+        ]
+        print(json.dumps(rows, indent=2))
+        return
+    table = Table("Version", "Aliases", "From", "Gate", "Held-out loss", "Registered", box=None)
+    for v in found:
+        before, after = (v.tags.get(f"heldout_loss_{when}") for when in ("before", "after"))
+        table.add_row(
+            str(v.number),
+            " ".join(f"@{alias}" for alias in v.aliases),
+            v.tags.get("parent", ""),
+            v.tags.get("gate", ""),
+            f"{before} → {after}" if before else "",
+            f"{v.created:%Y-%m-%d %H:%M}",
+        )
+    console.print(table)
+
+
+@app.command()
+def pretrain(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option(help="Folder for checkpoints and the model.")] = Path(
+        "adloom-pretrain"
+    ),
+) -> None:
+    """Train the demo model from nothing; run it again to go on after a stop."""
+    from loop import home
+    from loop.pretrain import pretrain as train
+
+    with _errors_told():
+        home.open_registry(context.obj)  # points MLflow at the settings' tracking server
+        out.mkdir(parents=True, exist_ok=True)
+        train(out)
+    console.print(f"The model is in {out / 'model'}; use it with generator.path in adloom.toml.")
+
+
+@contextmanager
+def _errors_told(*also: type[Exception]) -> Iterator[None]:
+    """Errors that a user can act on end the command with one line instead of a traceback."""
+    try:
+        yield
+    except (FileNotFoundError, *also) as error:
+        _fail(str(error))
+
+
+def _fail(message: str) -> None:
+    _problems.print(f"[red]Error:[/] {message}", highlight=False)
+    raise typer.Exit(2)

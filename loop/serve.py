@@ -1,0 +1,178 @@
+"""The ad server: `POST /v1/ads` draws, `POST /v1/events` listens, the champion is followed."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import secrets
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.responses import FileResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from stream.broker import running_broker
+from stream.consumer import EventConsumer
+from stream.producer import EventProducer
+
+from loop import home
+from loop.ads import Ad, AdMaker, AdRequest, exposure
+from loop.api_models import Accepted, AdMade, AdWanted, Events, ad_made
+from loop.champion import Champion
+from loop.creatives import CreativeStore, UnknownAd
+from loop.drawing_queue import DrawingQueue, QueueFull
+from loop.http_limits import BodyLimit
+from loop.settings import Settings
+from loop.shop.catalog import UnknownProduct, load_catalog
+
+_log = logging.getLogger("adloom.serve")
+_MAX_BODY_BYTES = 1 << 20
+
+
+class AdServer:
+    """The running parts behind the HTTP interface.
+
+    Without a configured broker it starts the local one and applies its events itself, so that
+    a click posted here changes the next ad.
+    """
+
+    def __init__(self, settings: Settings, parts: ExitStack) -> None:
+        own_broker = settings.kafka.bootstrap_servers is None
+        kafka = parts.enter_context(running_broker(settings.kafka))
+        features = parts.enter_context(home.open_features(settings))
+        self.creatives: CreativeStore = home.open_creatives(settings)
+        parts.callback(self.creatives.close)
+        generator = home.load_generator(settings)
+        self.champion = Champion(generator, home.open_registry(settings))
+        self._maker = AdMaker(generator, features, self.creatives, settings.generator)
+        self.producer = parts.enter_context(EventProducer(kafka))
+        self.stop = threading.Event()
+        if own_broker:
+            consumer_features = parts.enter_context(home.open_features(settings))
+            consumer = EventConsumer(kafka, consumer_features)
+            parts.callback(consumer.close)
+            self._in_thread(parts, "consumer", lambda: consumer.run(self.stop))
+        self._in_thread(parts, "follower", lambda: self._follow(settings.serve.follow_seconds))
+        self.queue = parts.enter_context(
+            DrawingQueue(
+                self._draw,
+                max_batch=settings.serve.max_batch,
+                max_waiting=settings.serve.max_waiting,
+            )
+        )
+        parts.callback(self.stop.set)
+
+    def show(self, ad: Ad) -> None:
+        """Tell the stream that an ad was shown."""
+        self.producer.send(exposure(ad))
+
+    def _draw(self, requests: Sequence[AdRequest]) -> list[Ad]:
+        with self.champion.lock:
+            return self._maker.make(requests, self.champion.serving)
+
+    def _follow(self, seconds: float) -> None:
+        while not self.stop.wait(seconds):
+            try:
+                if self.champion.follow():
+                    _log.info("champion is now version %d", self.champion.serving.version)
+            except Exception:
+                # The old champion goes on serving while the registry is away.
+                _log.exception("the champion alias could not be followed")
+
+    def _in_thread(self, parts: ExitStack, name: str, run: Callable[[], None]) -> None:
+        thread = threading.Thread(target=run, name=name, daemon=True)
+        thread.start()
+        parts.callback(thread.join)
+        parts.callback(self.stop.set)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The FastAPI application; the parts start with it and end with it."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        with ExitStack() as parts:
+            app.state.server = AdServer(settings, parts)
+            yield
+
+    app = FastAPI(
+        title="adloom",
+        summary="Personalised ads, drawn for a shopper and a product.",
+        lifespan=lifespan,
+    )
+    app.add_middleware(BodyLimit, max_bytes=_MAX_BODY_BYTES)
+
+    def running(request: Request) -> AdServer:
+        server: AdServer = request.app.state.server
+        return server
+
+    Server = Annotated[AdServer, Depends(running)]  # noqa: N806
+
+    @app.post("/v1/ads", responses={404: {}, 429: {}})
+    async def make_ad(wanted: AdWanted, server: Server) -> AdMade:
+        """Draw an ad for a shopper and a product; it counts as shown."""
+        try:
+            product = load_catalog()[wanted.product_id]
+        except UnknownProduct as error:
+            raise HTTPException(404, _problem("product_id", str(error))) from error
+        seed = secrets.randbelow(2**31) if wanted.seed is None else wanted.seed
+        try:
+            future = server.queue.submit(AdRequest(wanted.user_id, product, seed))
+        except QueueFull as error:
+            raise HTTPException(429, str(error), headers={"Retry-After": "1"}) from error
+        ad = await asyncio.wrap_future(future)
+        await asyncio.to_thread(server.show, ad)
+        png = None
+        if wanted.inline_picture:
+            path = server.creatives.picture_path(ad.creative.picture)
+            png = base64.b64encode(await asyncio.to_thread(path.read_bytes)).decode()
+        return ad_made(ad, png)
+
+    @app.get("/v1/pictures/{digest}.png", responses={404: {}}, response_class=FileResponse)
+    def picture(digest: str, server: Server) -> FileResponse:
+        """The picture of an ad by the SHA-256 of its bytes."""
+        try:
+            path = server.creatives.picture_path(digest)
+        except UnknownAd as error:
+            raise HTTPException(404, f"no picture {digest!r}") from error
+        return FileResponse(
+            path,
+            media_type="image/png",
+            headers={"Cache-Control": "public, max-age=31536000, immutable"},
+        )
+
+    @app.post("/v1/events", status_code=202)
+    def take_events(events: Events, server: Server) -> Accepted:
+        """Put a page's impressions and clicks on the stream."""
+        taken = [*events.impressions, *events.clicks]
+        for event in taken:
+            server.producer.send(event)
+        server.producer.flush()
+        return Accepted(accepted=len(taken))
+
+    @app.get("/healthz")
+    def healthz() -> dict[str, str]:
+        """The process lives."""
+        return {"status": "alive"}
+
+    @app.get("/readyz", responses={503: {}})
+    def readyz(server: Server) -> dict[str, str]:
+        """Ads can be drawn."""
+        if not server.queue.alive:
+            raise HTTPException(503, "the drawing thread has ended")
+        return {"status": "ready", "version": str(server.champion.serving.version)}
+
+    @app.get("/metrics", response_class=Response)
+    def metrics() -> Response:
+        """Prometheus metrics."""
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return app
+
+
+def _problem(field: str, message: str) -> list[dict[str, object]]:
+    """The form FastAPI gives its own validation errors."""
+    return [{"loc": ["body", field], "msg": message, "type": "not_found"}]

@@ -1,0 +1,248 @@
+"""One round of learning: new clicks in, a registered version out, and a gate in between.
+
+A round keeps its plan, its checkpoints and its outcome in a folder of its own, so that the
+same command run again after a kill goes on where the round stood and registers one version.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from feature_store.store import FeatureStore
+from pydantic import BaseModel, ConfigDict
+
+from loop.ads import AdMaker
+from loop.champion import load_version
+from loop.registry import AdRegistry, Version
+from loop.settings import Settings
+from loop.training_set import ClickedAd, clicked_ads, examples
+from models.fine_tune import FineTuneResult, fine_tune
+
+_PLAN, _OUTCOME = "plan.json", "outcome.json"
+
+
+class NotEnoughClicks(RuntimeError):
+    """Too few clicked ads came in since the last round."""
+
+
+class RoundPlan(BaseModel):
+    """What a round was started with; read again when it is resumed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    number: int
+    run_id: str
+    parent: int
+    until: datetime
+    train: tuple[ClickedAd, ...]
+    heldout: tuple[ClickedAd, ...]
+
+
+class RoundOutcome(BaseModel):
+    """What a round did. Losses are cross-entropies on held-out clicks, nats a token."""
+
+    model_config = ConfigDict(frozen=True)
+
+    number: int
+    version: int
+    parent: int
+    train_clicks: int
+    heldout_clicks: int
+    heldout_before: float
+    heldout_after: float
+    passed: bool
+    losses: tuple[float, ...]
+    until: datetime
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TrainingGround:
+    """Where rounds learn: the parts of the loop that a round reads from and writes to."""
+
+    settings: Settings
+    maker: AdMaker
+    features: FeatureStore
+    registry: AdRegistry
+
+    @property
+    def folder(self) -> Path:
+        """The folder that holds a folder a round."""
+        return self.settings.home / "rounds"
+
+
+def train_round(
+    ground: TrainingGround,
+    *,
+    force: bool = False,
+    on_step: Callable[[int, float], None] = lambda step, loss: None,
+) -> RoundOutcome:
+    """Run the next round, or go on with one that was cut off.
+
+    The new version becomes ``@challenger`` when it beats its parent on held-out clicks.
+
+    Args:
+        ground: stores, registry and generator.
+        force: run even with fewer new clicks than ``rounds.min_clicks``.
+        on_step: called with each step (from 1) and its loss.
+
+    Raises:
+        NotEnoughClicks: there is nothing, or too little, to learn from yet.
+    """
+    started = time.monotonic()
+    folder = unfinished_round(ground.folder)
+    if folder is None:
+        folder = _start(ground, force=force)
+    plan = RoundPlan.model_validate_json((folder / _PLAN).read_text())
+    result = _learn(ground, plan, folder, on_step)
+    passed = result.heldout_after < result.heldout_before
+    version = _register(ground, plan, result, passed=passed)
+    outcome = RoundOutcome(
+        number=plan.number,
+        version=version.number,
+        parent=plan.parent,
+        train_clicks=len(plan.train),
+        heldout_clicks=len(plan.heldout),
+        heldout_before=result.heldout_before,
+        heldout_after=result.heldout_after,
+        passed=passed,
+        losses=tuple(result.losses),
+        until=plan.until,
+        seconds=time.monotonic() - started,
+    )
+    _write(folder / _OUTCOME, outcome)
+    ground.maker.generator.drop_adapter(folder.name)
+    return outcome
+
+
+def unfinished_round(folder: Path) -> Path | None:
+    """The folder of a round that was planned but has no outcome yet."""
+    for planned in sorted(folder.glob(f"round-*/{_PLAN}")):
+        if not (planned.parent / _OUTCOME).exists():
+            return planned.parent
+    return None
+
+
+def outcomes(folder: Path) -> list[RoundOutcome]:
+    """Outcomes of the finished rounds, oldest first."""
+    return [
+        RoundOutcome.model_validate_json(path.read_text())
+        for path in sorted(folder.glob(f"round-*/{_OUTCOME}"))
+    ]
+
+
+def _start(ground: TrainingGround, *, force: bool) -> Path:
+    rounds = ground.settings.rounds
+    until = datetime.now(UTC)
+    events = ground.features.log.read(None, until=until)
+    clicked = clicked_ads(
+        events, attribution=timedelta(hours=rounds.attribution_hours), until=until
+    )
+    earlier = outcomes(ground.folder)
+    new = [c for c in clicked if not earlier or c.clicked_at >= earlier[-1].until]
+    if len(clicked) < 2 or (len(new) < rounds.min_clicks and not force):
+        raise NotEnoughClicks(
+            f"{len(new)} clicked ads since the last round, rounds.min_clicks is "
+            f"{rounds.min_clicks}: wait for more clicks, or use --force"
+        )
+    newest = clicked[-rounds.max_examples :]
+    heldout = max(1, min(rounds.max_heldout, round(len(newest) * rounds.heldout_share)))
+    number = len(earlier) + 1
+    parent = ground.registry.champion()
+    run_id = ground.registry.start_run(
+        f"round {number}",
+        params=ground.settings.fine_tune.model_dump() | rounds.model_dump(),
+        tags={"kind": "round", "round": str(number), "parent": str(parent.number)},
+    )
+    folder = ground.folder / f"round-{number:04d}"
+    folder.mkdir(parents=True, exist_ok=True)
+    plan = RoundPlan(
+        number=number,
+        run_id=run_id,
+        parent=parent.number,
+        until=until,
+        train=tuple(newest[:-heldout]),
+        heldout=tuple(newest[-heldout:]),
+    )
+    _write(folder / _PLAN, plan)
+    return folder
+
+
+def _learn(
+    ground: TrainingGround, plan: RoundPlan, folder: Path, on_step: Callable[[int, float], None]
+) -> FineTuneResult:
+    generator = ground.maker.generator
+    parent = load_version(generator, ground.registry, ground.registry.version(plan.parent))
+    train, heldout = (
+        examples(
+            part,
+            ground.features,
+            ground.maker.creatives,
+            ground.maker.index,
+            history_items=ground.settings.generator.history_items,
+        )
+        for part in (plan.train, plan.heldout)
+    )
+    return fine_tune(
+        generator,
+        train,
+        heldout,
+        settings=ground.settings.fine_tune,
+        out=folder,
+        parent=parent,
+        on_step=on_step,
+    )
+
+
+def _register(
+    ground: TrainingGround, plan: RoundPlan, result: FineTuneResult, *, passed: bool
+) -> Version:
+    registry = ground.registry
+    registry.log_series(plan.run_id, "train_loss", result.losses)
+    figures = {
+        "heldout_loss_before": result.heldout_before,
+        "heldout_loss_after": result.heldout_after,
+        "train_clicks": float(len(plan.train)),
+        "heldout_clicks": float(len(plan.heldout)),
+    }
+    registry.log_metrics(plan.run_id, figures)
+    version = registry.register(
+        plan.run_id,
+        adapter=result.adapter,
+        model_config=model_config(ground.settings),
+        tags={
+            "parent": str(plan.parent),
+            "round": str(plan.number),
+            "gate": "passed" if passed else "failed",
+            "clicks_from": plan.train[0].clicked_at.isoformat(),
+            "clicks_until": plan.until.isoformat(),
+            **{name: f"{value:.6g}" for name, value in figures.items()},
+        },
+    )
+    registry.end_run(plan.run_id)
+    if passed:
+        registry.set_challenger(version.number)
+    return version
+
+
+def model_config(settings: Settings) -> dict[str, object]:
+    """What a registered version needs to know to draw ads on its own."""
+    generator = settings.generator
+    return {
+        "base": None if generator.path is None else str(generator.path.resolve()),
+        "sampling": generator.model_dump(
+            include={"guidance", "temperature", "title_temperature", "foreground_strength"}
+        ),
+        "example_product": "running-shoes",
+    }
+
+
+def _write(path: Path, content: BaseModel) -> None:
+    """Write so that a kill leaves either no file or a whole one."""
+    partial = path.with_suffix(".partial")
+    partial.write_text(content.model_dump_json(indent=2))
+    partial.replace(path)
