@@ -5,13 +5,16 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, LoraModel, PeftConfig, PeftModel, get_peft_model
 from PIL import Image
 from safetensors.torch import load_model, save_model
+from torch.nn import Parameter
 
 from models import codebook
 from models.batching import batch_briefs
@@ -49,13 +52,15 @@ class AdGenerator:
     ) -> AdGenerator:
         """Load a saved generator; ``None`` loads the bundled demo model.
 
+        The base computes in bfloat16 on a GPU and in float32 on a CPU.
+
         Raises:
             FileNotFoundError: the folder holds no saved generator.
         """
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        model = AdModel.from_pretrained(Path(path) if path else DEMO_MODEL)
         dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
-        return cls(model.to(device, dtype))
+        model = AdModel.from_pretrained(Path(path) if path else DEMO_MODEL, dtype=dtype)
+        return cls(model.to(device))
 
     def generate(
         self,
@@ -78,7 +83,6 @@ class AdGenerator:
             return []
         model = self.model
         batch = batch_briefs(briefs, model.tokenizer, model.config).to(model.device)
-        batch.cutouts.data = batch.cutouts.to(next(model.parameters()).dtype)
         titles, codes = sample(model, batch, seeds, sampling or Sampling())
         pictures = codebook.to_pictures(codebook.decode(model.janus.model.vqmodel, codes))
         texts = model.tokenizer.batch_decode(titles, skip_special_tokens=True)
@@ -102,57 +106,94 @@ class AdGenerator:
         return tuple(self._conditioning)
 
     def load_adapter(self, name: str, path: Path) -> None:
-        """Load an adapter folder under ``name``; loading a known name again does nothing."""
+        """Load an adapter folder under ``name``; loading a known name again does nothing.
+
+        Raises:
+            FileNotFoundError: ``path`` holds no adapter that :meth:`save_adapter` wrote.
+        """
         if name in self._conditioning:
             return
-        llama = self.model.janus.model.language_model
+        for file in ("adapter_config.json", CONDITIONING_FILE):
+            if not (path / file).is_file():
+                raise FileNotFoundError(f"{path} holds no adapter: {file} is missing")
+        conditioning = copy.deepcopy(self._base_conditioning)
+        load_model(conditioning, str(path / CONDITIONING_FILE))
         if self._peft is None:
+            llama = self.model.janus.model.language_model
             self._peft = PeftModel.from_pretrained(llama, str(path), adapter_name=name)
         else:
             self._peft.load_adapter(str(path), adapter_name=name)
-        conditioning = copy.deepcopy(self._base_conditioning)
-        load_model(conditioning, str(path / CONDITIONING_FILE))
-        self._conditioning[name] = conditioning.eval()
+        self._conditioning[name] = conditioning
         self.model.eval()
+        self.activate(self.active)
 
     def new_adapter(self, name: str, *, rank: int, alpha: int) -> None:
         """Add a fresh LoRA adapter that starts as no change to the base."""
         config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=LORA_TARGETS)
-        if self._peft is None:
-            llama = self.model.janus.model.language_model
-            self._peft = get_peft_model(llama, config, adapter_name=name)
-        else:
-            self._peft.add_adapter(name, config)
-        self._conditioning[name] = copy.deepcopy(self._base_conditioning)
+        self._add(name, config, self._base_conditioning)
 
-    def copy_conditioning(self, source: str, target: str) -> None:
-        """Start the modules of adapter ``target`` as those of ``source``."""
-        self._conditioning[target] = copy.deepcopy(self._conditioning[source])
+    def copy_adapter(self, source: str, target: str) -> None:
+        """Add adapter ``target`` as a copy of ``source``: rank, weights and modules.
+
+        Raises:
+            UnknownAdapter: ``source`` was never loaded.
+        """
+        weights = self.lora_parameters(source)
+        config = copy.deepcopy(self._wrapped(source).peft_config[source])
+        self._add(target, config, self._conditioning[source])
+        copies = self.lora_parameters(target)
+        with torch.no_grad():
+            for key, weight in weights.items():
+                copies[key].copy_(weight)
+
+    def lora_parameters(self, name: str) -> dict[str, Parameter]:
+        """LoRA weights of adapter ``name`` by their place in the language model.
+
+        Raises:
+            UnknownAdapter: ``name`` was never loaded.
+        """
+        # Only the end of a key tells: an adapter "1" must not claim what is in layer 1.
+        ends = (f".lora_A.{name}.weight", f".lora_B.{name}.weight")
+        return {
+            key.removesuffix(f".{name}.weight"): weight
+            for key, weight in self._wrapped(name).named_parameters()
+            if key.endswith(ends)
+        }
 
     def save_adapter(self, name: str, folder: Path) -> None:
-        """Write adapter ``name`` as safetensors: plain PEFT files and the modules beside."""
-        if self._peft is None or name not in self._conditioning:
-            raise UnknownAdapter(name)
+        """Write adapter ``name`` as safetensors: plain PEFT files and the modules beside.
+
+        Raises:
+            UnknownAdapter: ``name`` was never loaded.
+        """
+        peft = self._wrapped(name)
         folder.mkdir(parents=True, exist_ok=True)
-        # PEFT puts a named adapter into a folder of that name; plain PEFT loads from the top.
-        self._peft.save_pretrained(str(folder), selected_adapters=[name])
-        for file in (folder / name).iterdir() if (folder / name).is_dir() else ():
-            file.replace(folder / file.name)
-        if (folder / name).is_dir():
-            (folder / name).rmdir()
+        with TemporaryDirectory(dir=folder) as scratch:
+            peft.save_pretrained(scratch, selected_adapters=[name])
+            # PEFT puts a named adapter into a folder of that name; plain PEFT loads from the top.
+            written = Path(scratch) if name == "default" else Path(scratch) / name
+            for file in ("adapter_config.json", "adapter_model.safetensors"):
+                (written / file).replace(folder / file)
         save_model(self._conditioning[name], str(folder / CONDITIONING_FILE))
 
     def drop_adapter(self, name: str) -> None:
-        """Free the memory of an adapter."""
-        if self._peft is None or name not in self._conditioning:
-            raise UnknownAdapter(name)
+        """Free the memory of an adapter; where it was active the bare base is now.
+
+        Raises:
+            UnknownAdapter: ``name`` was never loaded.
+        """
+        peft = self._wrapped(name)
+        active = None if self.active == name else self.active
         self.activate(None)
-        if len(self._conditioning) == 1:
-            self._peft.unload()
-            self._peft = None
+        others = [other for other in self._conditioning if other != name]
+        if others:
+            peft.set_adapter(others[0])
+            peft.delete_adapter(name)
         else:
-            self._peft.delete_adapter(name)
+            _tuner(peft).unload()
+            self._peft = None
         del self._conditioning[name]
+        self.activate(active)
 
     def activate(self, adapter: str | None) -> None:
         """Make ``adapter`` (``None``: the bare base) the one that generates and trains.
@@ -160,15 +201,34 @@ class AdGenerator:
         Raises:
             UnknownAdapter: ``adapter`` was never loaded.
         """
-        self.active = None
         if adapter is None:
             if self._peft is not None:
-                self._peft.base_model.disable_adapter_layers()
+                _tuner(self._peft).disable_adapter_layers()
             self.model.conditioning = self._base_conditioning
-            return
-        if self._peft is None or adapter not in self._conditioning:
-            raise UnknownAdapter(adapter)
-        self._peft.base_model.enable_adapter_layers()
-        self._peft.set_adapter(adapter)
-        self.model.conditioning = self._conditioning[adapter]
+        else:
+            peft = self._wrapped(adapter)
+            _tuner(peft).enable_adapter_layers()
+            peft.set_adapter(adapter)
+            self.model.conditioning = self._conditioning[adapter]
         self.active = adapter
+
+    def _wrapped(self, name: str) -> PeftModel:
+        """The language model with its adapters, ``name`` among them."""
+        if self._peft is None or name not in self._conditioning:
+            raise UnknownAdapter(name)
+        return self._peft
+
+    def _add(self, name: str, config: PeftConfig, conditioning: Conditioning) -> None:
+        if self._peft is None:
+            llama = self.model.janus.model.language_model
+            self._peft = get_peft_model(llama, config, adapter_name=name)
+        else:
+            self._peft.add_adapter(name, config)
+        self._conditioning[name] = copy.deepcopy(conditioning)
+        self.model.eval()
+        self.activate(self.active)
+
+
+def _tuner(peft: PeftModel) -> LoraModel:
+    """What carries the adapter layers inside ``peft``."""
+    return cast(LoraModel, peft.base_model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 
 def save_state(
-    path: Path, parameters: dict[str, Tensor], optimizer: torch.optim.Optimizer, step: int
+    path: Path, parameters: Mapping[str, Tensor], optimizer: torch.optim.Optimizer, step: int
 ) -> None:
     """Write ``parameters``, the optimiser's moments and ``step`` in one atomic move."""
     tensors = {f"parameter.{name}": p.detach().contiguous() for name, p in parameters.items()}
@@ -24,7 +25,9 @@ def save_state(
     partial.replace(path)
 
 
-def load_state(path: Path, parameters: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> int:
+def load_state(
+    path: Path, parameters: Mapping[str, Tensor], optimizer: torch.optim.Optimizer
+) -> int:
     """Restore what :func:`save_state` wrote; returns the step, 0 where there is no file."""
     if not path.is_file():
         return 0

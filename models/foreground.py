@@ -26,10 +26,11 @@ class ForegroundEncoder(nn.Module):
             nn.Conv2d(channels, channels, 3, padding=1),
             nn.AdaptiveAvgPool2d(grid),
         )
-        self.project = nn.Sequential(nn.Linear(channels, width), nn.GELU(), nn.Linear(width, width))
+        first, last = nn.Linear(channels, width), nn.Linear(width, width)
+        self.project = nn.Sequential(first, nn.GELU(), last)
         # Starts as no change to a pretrained language model.
-        nn.init.zeros_(self.project[-1].weight)
-        nn.init.zeros_(self.project[-1].bias)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
 
     def forward(self, cutouts: Tensor) -> Tensor:
         """``(batch, 3, size, size)`` in -1..1 to ``(batch, grid * grid, width)``.

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_model, save_model
+from safetensors.torch import load_model, save_file
 from torch import Tensor, nn
-from transformers import AutoTokenizer, JanusForConditionalGeneration, PreTrainedTokenizerFast
+from transformers import JanusForConditionalGeneration, PreTrainedTokenizerFast
 
 from models.batching import BriefBatch, TargetBatch
 from models.config import AdGeneratorConfig
@@ -30,7 +30,11 @@ CONDITIONING_FILE = "conditioning.safetensors"
 
 
 class Conditioning(nn.Module):
-    """The modules that are trained whole: preference and foreground."""
+    """The modules that are trained whole: preference and foreground.
+
+    They stay float32 whatever the base computes in: in bfloat16 the small steps of a
+    fine-tuning round would be lost in rounding.
+    """
 
     def __init__(self, width: int, config: AdGeneratorConfig) -> None:
         super().__init__()
@@ -51,10 +55,10 @@ class AdModel(nn.Module):
         self.janus = janus
         self.tokenizer = tokenizer
         self.config = config
-        self.width: int = janus.config.text_config.hidden_size
+        self.width: int = janus.config.get_text_config().hidden_size
         self.conditioning = Conditioning(self.width, config)
-        self.boi_id: int = tokenizer.convert_tokens_to_ids(BOI)
-        self.eoi_id: int = tokenizer.convert_tokens_to_ids(EOI)
+        vocabulary = tokenizer.get_vocab()
+        self.boi_id, self.eoi_id = vocabulary[BOI], vocabulary[EOI]
 
     @property
     def device(self) -> torch.device:
@@ -72,7 +76,7 @@ class AdModel(nn.Module):
         return embedded
 
     def prefer(self, batch: BriefBatch) -> Preference:
-        """Run the fine stage over a batch's histories."""
+        """Run the fine stage over a batch's histories, in float32."""
         config = self.config
         rows, items, _ = batch.history_codes.shape
         picture = self.embed_codes(batch.history_codes)
@@ -83,7 +87,7 @@ class AdModel(nn.Module):
         titles = self.embed_text(batch.history_titles).view(rows, -1, self.width)
         title_valid = (batch.history_titles != self.tokenizer.pad_token_id).flatten(1)
         preference: Preference = self.conditioning.preference(
-            pictures, picture_valid, titles, title_valid
+            pictures.float(), picture_valid, titles.float(), title_valid
         )
         return preference
 
@@ -96,12 +100,17 @@ class AdModel(nn.Module):
         taste = self.prefer(batch)
         # The prompt ends in a token that is never padding: the title is predicted from there.
         end = torch.full((rows, 1), self.eoi_id, device=batch.prompt.device)
-        embeds = torch.cat(
-            [self.embed_text(text), taste.titles, taste.pictures, self.embed_text(end)], dim=1
-        )
+        words = self.embed_text(text)
+        history = torch.cat([taste.titles, taste.pictures], dim=1).to(words.dtype)
+        embeds = torch.cat([words, history, self.embed_text(end)], dim=1)
         kept = (taste.title_selection.valid, taste.picture_selection.valid)
         valid = torch.cat([text_valid, *kept, torch.ones_like(end, dtype=torch.bool)], dim=1)
         return embeds, valid
+
+    def perceive(self, cutouts: Tensor) -> Tensor:
+        """Foreground features ``(n, image tokens, width)`` in the dtype of the base."""
+        features: Tensor = self.conditioning.foreground(cutouts)
+        return features.to(self.janus.dtype)
 
     def backbone(
         self,
@@ -161,7 +170,7 @@ class AdModel(nn.Module):
             valid = valid & ~(hidden_part & unconditional.unsqueeze(1))
         first_image = prompt.shape[1] + text.shape[1] - 1
         foreground = torch.zeros_like(embeds)
-        foreground[:, first_image:] = self.conditioning.foreground(batch.cutouts)
+        foreground[:, first_image:] = self.perceive(batch.cutouts)
         states = self.backbone(
             embeds, causal_mask(valid), count_positions(valid), foreground=foreground
         )
@@ -175,24 +184,36 @@ class AdModel(nn.Module):
         image_loss = F.cross_entropy(image_logits.flatten(0, 1).float(), target.codes.flatten())
         return title_loss, image_loss
 
-    def save_pretrained(self, folder: Path) -> None:
-        """Write Janus, tokenizer, conditioning modules and sizes into ``folder``."""
+    def save_pretrained(self, folder: Path, *, dtype: torch.dtype = torch.float32) -> None:
+        """Write Janus, tokenizer, conditioning modules and sizes into ``folder``.
+
+        ``dtype`` is that of the weights on disk: ``torch.float16`` halves the files.
+
+        Raises:
+            ValueError: LoRA adapters are loaded; they are saved by themselves.
+        """
+        weights = {name: w.to(dtype) for name, w in self.janus.state_dict().items()}
+        if any("lora_" in name for name in weights):
+            raise ValueError("drop the loaded adapters first: a saved generator is a bare base")
         folder.mkdir(parents=True, exist_ok=True)
-        self.janus.save_pretrained(folder)
+        self.janus.save_pretrained(folder, state_dict=weights)
         self.tokenizer.save_pretrained(folder)
         self.config.save(folder)
-        save_model(self.conditioning, str(folder / CONDITIONING_FILE))
+        modules = {name: w.to(dtype) for name, w in self.conditioning.state_dict().items()}
+        save_file(modules, str(folder / CONDITIONING_FILE), metadata={"format": "pt"})
 
     @classmethod
-    def from_pretrained(cls, folder: Path) -> AdModel:
-        """Load what :meth:`save_pretrained` wrote.
+    def from_pretrained(cls, folder: Path, *, dtype: torch.dtype = torch.float32) -> AdModel:
+        """Load what :meth:`save_pretrained` wrote; ``dtype`` is what Janus computes in.
 
         Raises:
             FileNotFoundError: ``folder`` holds no saved generator.
         """
         config = AdGeneratorConfig.load(folder)
-        janus = JanusForConditionalGeneration.from_pretrained(folder, local_files_only=True)
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        janus = JanusForConditionalGeneration.from_pretrained(
+            folder, local_files_only=True, dtype=dtype
+        )
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
         model = cls(janus, tokenizer, config)
         load_model(model.conditioning, str(folder / CONDITIONING_FILE))
         return model.eval()

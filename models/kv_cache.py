@@ -14,7 +14,7 @@ class KeyValueCache:
     """
 
     def __init__(self, config: LlamaConfig, rows: int, length: int, like: Tensor) -> None:
-        heads = config.num_key_value_heads
+        heads = config.num_key_value_heads or config.num_attention_heads
         depth = (
             getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         )

@@ -56,7 +56,7 @@ class ItemIndex:
         rows = np.unique([self._rows[i] for i in item_ids if i in self._rows]).astype(np.int64)
         if rows.size == 0:
             return {}
-        own = faiss.SearchParameters(sel=faiss.IDSelectorBatch(rows))
+        own = faiss.SearchParameters(sel=faiss.IDSelectorBatch(rows))  # type: ignore[call-arg]
         query = self._vectors[[self._rows[product_id]]]
         scores, found = self._index.search(query, rows.size, params=own)
         by_row = dict(zip(found[0].tolist(), scores[0].tolist(), strict=True))
@@ -78,12 +78,15 @@ class ItemIndex:
             product_id: target product.
             item_ids: clicked items, newest last.
             clicked_at: times of the clicks, same order.
-            k: how many to choose at most.
+            k: how many to choose at most; 0 chooses none.
+
+        Raises:
+            KeyError: ``product_id`` is not in the index.
         """
         relevance = self.relevance(product_id, item_ids)
         known = [p for p, item_id in enumerate(item_ids) if item_id in relevance]
-        if len(known) <= k:
-            return known
+        if k == 0 or len(known) <= k:
+            return known[:k]
         newest = max(clicked_at[p] for p in known)
         scores = {
             p: (1 + relevance[item_ids[p]])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -35,7 +36,8 @@ class _Decoder:
         rows = len(prompt)
         self.valid = torch.zeros(rows, length, dtype=torch.bool, device=prompt.device)
         self.valid[:, : valid.shape[1]] = valid
-        self.cache = KeyValueCache(model.janus.config.text_config, rows, length, prompt)
+        llama = model.janus.model.language_model
+        self.cache = KeyValueCache(llama.config, rows, length, prompt)
         self.cache.reserve(prompt.shape[1])
         self.positions = valid.sum(1)
         self.states = model.backbone(
@@ -76,22 +78,31 @@ def draw(logits: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
 def sample(
     model: AdModel, batch: BriefBatch, seeds: Sequence[int], how: Sampling
 ) -> tuple[Tensor, Tensor]:
-    """Draw an ad a row.
+    """Draw an ad a row; seeds are not negative.
 
     Returns:
         Title ids int64 ``(n, title tokens)``, padded after eos, and image codes int64
         ``(n, image tokens)``.
     """
     rows, config = len(batch.prompt), model.config
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     prompt, valid = model.prompt(batch)
     blank = torch.zeros_like(valid)
     blank[:, 0] = True
     length = prompt.shape[1] + config.title_tokens + config.image_tokens
     decoder = _Decoder(model, torch.cat([prompt, prompt]), torch.cat([valid, blank]), length)
-    titles = _draw_titles(model, decoder, rows, generators, how)
-    codes = _draw_pictures(model, decoder, batch, generators, how)
+    titles = _draw_titles(model, decoder, rows, _generators(seeds, 0), how)
+    codes = _draw_pictures(model, decoder, batch, _generators(seeds, 1), how)
     return titles, codes
+
+
+def _generators(seeds: Sequence[int], stage: int) -> list[torch.Generator]:
+    """One generator a row and stage.
+
+    The stages share none: how often a title is drawn from depends on the longest title in
+    the batch, and the picture must not.
+    """
+    keys = [np.random.SeedSequence([seed, stage]).generate_state(1, np.uint64) for seed in seeds]
+    return [torch.Generator().manual_seed(int(key[0])) for key in keys]
 
 
 def _draw_titles(
@@ -133,7 +144,7 @@ def _draw_pictures(
 ) -> Tensor:
     rows = len(batch.prompt)
     everyone = torch.ones(2 * rows, dtype=torch.bool, device=model.device)
-    foreground = how.foreground_strength * model.conditioning.foreground(batch.cutouts)
+    foreground = how.foreground_strength * model.perceive(batch.cutouts)
     foreground = foreground.repeat(2, 1, 1)
     embeds = model.embed_text(torch.full((2 * rows,), model.boi_id, device=model.device))
     codes: list[Tensor] = []

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from loop.shop.scenes.palette import Colour, Palette, mix, rgb
 
-Field = NDArray[np.float32]
+Field = NDArray[np.floating]
 """One value a pixel, ``(size, size)``."""
 
 
@@ -26,10 +26,12 @@ class Canvas:
 
     def __init__(self, size: int, palette: Palette, rng: np.random.Generator) -> None:
         line = (np.arange(size, dtype=np.float32) + 0.5) / size
+        self.u: Field
+        self.v: Field
         self.u, self.v = np.meshgrid(line, line)
         self.palette = palette
         self.rng = rng
-        self.image = np.zeros((size, size, 3), dtype=np.float32)
+        self.image: NDArray[np.floating] = np.zeros((size, size, 3), dtype=np.float32)
 
     def pick(self, low: float, high: float) -> float:
         """A random number of this scene."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Colour = NDArray[np.float32]
-"""RGB in 0..1, shape ``(3,)``."""
+Colour = NDArray[np.floating]
+"""RGB in 0..1, shape ``(3,)``; float32, as far as NumPy's types can tell a float."""
 
 
 def rgb(code: str) -> Colour:
