@@ -30,6 +30,9 @@ class KafkaSettings(BaseModel):
     )
     max_batch: int = Field(default=500, ge=1, description="events of one micro-batch")
     poll_seconds: float = Field(default=0.2, gt=0, description="longest wait for a micro-batch")
+    session_seconds: float = Field(
+        default=10.0, ge=1, description="a consumer silent for this long loses its partitions"
+    )
 
     def client_options(self) -> dict[str, Any]:
         """Keyword arguments that every kafka-python client of this cluster takes.

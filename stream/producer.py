@@ -1,0 +1,85 @@
+"""Events into Kafka: acknowledged by all replicas, in order for each user."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+from kafka import KafkaProducer
+
+from stream.events import Event, encode, kind_of
+from stream.settings import KafkaSettings
+from stream.topics import topic_of
+
+_LINGER_MILLISECONDS = 5
+
+
+class DeliveryFailed(RuntimeError):
+    """Kafka did not take an event."""
+
+
+class EventProducer:
+    """Sends events in the background; `flush` waits for the acknowledgements.
+
+    Safe to use from several threads.
+    """
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._producer = KafkaProducer(
+            **settings.client_options(),
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=_LINGER_MILLISECONDS,
+        )
+        self._failure: Exception | None = None
+        self._produced = 0
+
+    @property
+    def produced(self) -> int:
+        """Payloads that Kafka has acknowledged."""
+        return self._produced
+
+    def send(self, event: Event) -> None:
+        """Queues an event for the topic of its type, keyed by its user."""
+        self.send_payload(
+            topic_of(self._settings, kind_of(event)), event.user_id.encode(), encode(event)
+        )
+
+    def send_payload(self, topic: str, key: bytes | None, payload: bytes) -> None:
+        """Queues any bytes, as they are: what a foreign producer may send."""
+        sent = self._producer.send(topic, key=key, value=payload)
+        sent.add_callback(self._acknowledged)
+        sent.add_errback(self._failed)
+
+    def flush(self) -> None:
+        """Waits until everything sent is acknowledged. Raises DeliveryFailed, once a failure."""
+        self._producer.flush()
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise DeliveryFailed(f"Kafka did not take an event: {failure}") from failure
+
+    def close(self) -> None:
+        """Waits for what is still on its way, then lets the connection go."""
+        try:
+            self.flush()
+        finally:
+            self._producer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # Both run on the client's one network thread, so counting needs no lock.
+    def _acknowledged(self, _metadata: Any) -> None:
+        self._produced += 1
+
+    def _failed(self, error: Exception) -> None:
+        self._failure = self._failure or error

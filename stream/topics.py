@@ -1,0 +1,73 @@
+"""The four topics, by the prefix of the settings, and how they come to be.
+
+All are keyed by user id, and the three of events have the same number of partitions, so one
+member of the consumer group sees everything that a user does.
+"""
+
+from __future__ import annotations
+
+from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.errors import KafkaError, TopicAlreadyExistsError
+
+from stream.events import EVENT_TYPES, Kind
+from stream.settings import KafkaSettings
+
+_BROKER_DEFAULT = -1
+
+
+class BrokerUnavailable(RuntimeError):
+    """No Kafka broker answers, or none can be started."""
+
+
+def topic_of(settings: KafkaSettings, kind: Kind) -> str:
+    """The topic that events of a kind go to, such as `adloom.clicks`."""
+    return f"{settings.topic_prefix}.{kind}s"
+
+
+def event_topics(settings: KafkaSettings) -> dict[str, Kind]:
+    """What kind of event each topic carries."""
+    return {topic_of(settings, kind): kind for kind in EVENT_TYPES}
+
+
+def dead_letter_topic(settings: KafkaSettings) -> str:
+    """Where payloads go that are not events."""
+    return f"{settings.topic_prefix}.deadletter"
+
+
+def connect_admin(settings: KafkaSettings) -> KafkaAdminClient:
+    """A client for topics and groups. Raises BrokerUnavailable."""
+    try:
+        return KafkaAdminClient(**settings.client_options())
+    except (KafkaError, OSError) as error:
+        raise BrokerUnavailable(
+            f"no Kafka broker answers at {settings.bootstrap_servers}: {error}"
+        ) from error
+
+
+def create_topics(settings: KafkaSettings) -> None:
+    """Creates the topics that do not exist yet. Raises BrokerUnavailable."""
+    admin = connect_admin(settings)
+    try:
+        for name in (*event_topics(settings), dead_letter_topic(settings)):
+            try:
+                admin.create_topics([NewTopic(name, settings.partitions, _BROKER_DEFAULT)])
+            except TopicAlreadyExistsError:
+                continue
+    finally:
+        admin.close()
+
+
+def topic_ids(settings: KafkaSettings) -> dict[str, str]:
+    """The id of each event topic: a topic that was deleted and made again has another.
+
+    Raises BrokerUnavailable; ValueError when the event topics differ in partitions.
+    """
+    admin = connect_admin(settings)
+    try:
+        described = admin.describe_topics(list(event_topics(settings)))
+    finally:
+        admin.close()
+    partitions = {topic["name"]: len(topic["partitions"]) for topic in described}
+    if len(set(partitions.values())) != 1:
+        raise ValueError(f"the event topics must have the same number of partitions: {partitions}")
+    return {topic["name"]: str(topic["topic_id"]) for topic in described}
