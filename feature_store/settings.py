@@ -21,6 +21,9 @@ class FeatureStoreSettings(BaseModel):
         default=None, description="Feast's form: host:port[,host:port][,db=0][,password=...]"
     )
     history_length: int = Field(default=256, ge=1, le=4096, description="newest clicks kept")
+    item_shards: int = Field(
+        default=8, ge=1, le=1024, description="at least the partitions of an event topic"
+    )
     prior_clicks: float = Field(default=1.0, ge=0)
     prior_impressions: float = Field(default=20.0, gt=0)
 

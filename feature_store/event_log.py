@@ -1,0 +1,164 @@
+"""The offline store's ground: every event, in parquet files that are only ever added.
+
+A batch is one small file, written beside its place and moved into it. When enough files of a
+size have gathered, they become one file of the next size, so the number of files grows with the
+logarithm of the number of batches. A batch that is logged twice is no harm: reading leaves out
+events it has seen.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from feature_store.locking import file_lock
+
+EventKind = Literal["impression", "click", "exposure"]
+
+_FILES_TO_MERGE = 32
+_READ_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """An event and the place in the stream it came from.
+
+    `ts` is aware; `context` and `extra` are JSON objects, the latter with the fields of the event
+    that adloom does not know. `topic_id` tells a topic from one of the same name made later.
+    """
+
+    kind: EventKind
+    event_id: str
+    ts: datetime
+    user_id: str
+    item_id: str
+    topic: str
+    partition: int
+    offset: int
+    topic_id: str = ""
+    ad_id: str | None = None
+    variant: str | None = None
+    propensity: float | None = None
+    position: int | None = None
+    context: str = "{}"
+    extra: str = "{}"
+
+
+_SCHEMA = pa.schema(
+    [
+        pa.field("kind", pa.string()),
+        pa.field("event_id", pa.string()),
+        pa.field("ts", pa.timestamp("us", tz="UTC")),
+        pa.field("user_id", pa.string()),
+        pa.field("item_id", pa.string()),
+        pa.field("ad_id", pa.string()),
+        pa.field("variant", pa.string()),
+        pa.field("propensity", pa.float64()),
+        pa.field("position", pa.int32()),
+        pa.field("context", pa.string()),
+        pa.field("extra", pa.string()),
+        pa.field("topic", pa.string()),
+        pa.field("topic_id", pa.string()),
+        pa.field("partition", pa.int32()),
+        pa.field("offset", pa.int64()),
+    ]
+)
+
+
+class EventLog:
+    """The log in one folder. Any number of processes may append and read at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def append(self, events: Sequence[LoggedEvent]) -> None:
+        """Adds events; they are on the disk when this returns."""
+        if not events:
+            return
+        self._write(pa.Table.from_pylist([asdict(event) for event in events], _SCHEMA), size=0)
+        self._merge_small_files()
+
+    def read(
+        self,
+        kind: EventKind | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> pd.DataFrame:
+        """Events of a kind (all kinds: None) with since <= ts < until, in order of time.
+
+        Columns are the fields of `LoggedEvent`, ts as datetime64[us, UTC]; an event id counts
+        once for each kind. Values that an event does not have are null.
+        """
+        table = self._table(_condition(kind, since, until))
+        frame = table.to_pandas().drop_duplicates(["kind", "event_id"], ignore_index=True)
+        return frame.sort_values(["ts", "event_id"], ignore_index=True)
+
+    def version(self) -> str:
+        """A text that changes when events are added."""
+        return "\n".join(path.name for path in self._files())
+
+    def _files(self) -> list[Path]:
+        return sorted(self._folder.glob("*.parquet"), key=lambda path: path.name)
+
+    def _table(self, condition: pc.Expression | None) -> pa.Table:
+        for _ in range(_READ_ATTEMPTS):
+            files = self._files()
+            if not files:
+                break
+            try:
+                return pq.read_table(files, filters=condition, schema=_SCHEMA)
+            except FileNotFoundError:
+                continue  # merged away between the listing and the reading
+        return _SCHEMA.empty_table()
+
+    def _write(self, table: pa.Table, size: int) -> None:
+        name = f"{size}-{time.time_ns():020d}-{uuid.uuid4().hex[:8]}"
+        partial = self._folder / f"{name}.partial"
+        with partial.open("wb") as file:
+            pq.write_table(table, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(self._folder / f"{name}.parquet")
+
+    def _merge_small_files(self) -> None:
+        """A crash between write and unlink leaves events twice: reading them counts once."""
+        size = 0
+        while len(self._of_size(size)) >= _FILES_TO_MERGE:
+            with file_lock(self._folder / "merge.lock"):
+                files = self._of_size(size)  # another process may have merged them by now
+                if len(files) >= _FILES_TO_MERGE:
+                    self._write(pq.read_table(files, schema=_SCHEMA), size + 1)
+                    for path in files:
+                        path.unlink()
+            size += 1
+
+    def _of_size(self, size: int) -> list[Path]:
+        return [path for path in self._files() if path.name.startswith(f"{size}-")]
+
+
+def _condition(
+    kind: EventKind | None, since: datetime | None, until: datetime | None
+) -> pc.Expression | None:
+    conditions = []
+    if kind is not None:
+        conditions.append(pc.field("kind") == kind)
+    if since is not None:
+        conditions.append(pc.field("ts") >= pa.scalar(since, _SCHEMA.field("ts").type))
+    if until is not None:
+        conditions.append(pc.field("ts") < pa.scalar(until, _SCHEMA.field("ts").type))
+    together = None
+    for condition in conditions:
+        together = condition if together is None else together & condition
+    return together

@@ -1,0 +1,163 @@
+"""The feature store: what the loop knows of users and items, now and at any earlier moment."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import feast
+from feast.infra.provider import get_provider
+from feast.repo_config import RegistryConfig, RepoConfig
+
+from feature_store import definitions
+from feature_store.event_log import EventLog, LoggedEvent
+from feature_store.history import OfflineHistories
+from feature_store.home import features_folder, history_file
+from feature_store.locking import file_lock
+from feature_store.online import OnlineTable
+from feature_store.rows import (
+    CountsRow,
+    HistoryRow,
+    ItemStats,
+    UserHistory,
+    UserRow,
+    UserStats,
+)
+from feature_store.settings import FeatureStoreSettings
+from feature_store.updates import Updates
+
+
+class FeatureStore:
+    """Feast's stores under one home folder, with the reads and writes of the loop.
+
+    Safe to use from several threads; any number of processes may open the same home. Events of
+    one user, and of one partition, must be applied by one of them at a time.
+    """
+
+    def __init__(self, settings: FeatureStoreSettings, home: Path) -> None:
+        """Use `open`."""
+        folder = features_folder(home)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.settings = settings
+        self.log = EventLog(folder / "log")
+        config = _config(settings, folder)
+        views = definitions.feature_views(home)
+        with file_lock(folder / "apply.lock"):  # Feast's registry is one file, written in place
+            self.feast = feast.FeatureStore(config=config)
+            self.feast.apply([definitions.user, definitions.item, definitions.shard, *views])
+        self._histories_then = OfflineHistories(
+            self.feast, self.log, history_file(home), settings.history_length
+        )
+        self._provider, self._lock = get_provider(config), threading.Lock()
+        place = (self._provider, config, self._lock)
+        history, user, item = views
+        self._histories = OnlineTable(*place, history, HistoryRow)
+        self._users = OnlineTable(*place, user, UserRow)
+        self._items = OnlineTable(*place, item, CountsRow)
+        self._updates = Updates(self._histories, self._users, self._items, settings.history_length)
+
+    @classmethod
+    def open(cls, settings: FeatureStoreSettings, home: Path) -> Self:
+        """Opens the store under `home`; what is missing is made."""
+        return cls(settings, home)
+
+    def close(self) -> None:
+        """Lets go of the connection to the online store."""
+        with self._lock:
+            connection = getattr(self._provider.online_store, "_conn", None)
+            if connection is not None:
+                connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def history(self, user_id: str) -> UserHistory:
+        """The newest clicks of a user; empty for one who is not known."""
+        return self.histories([user_id])[user_id]
+
+    def histories(self, user_ids: Iterable[str]) -> dict[str, UserHistory]:
+        """The history of every user asked for."""
+        rows = self._histories.read((user_id,) for user_id in user_ids)
+        return {str(key[0]): row.history() for key, row in rows.items()}
+
+    def history_at(
+        self, moments: Sequence[tuple[str, datetime]], limit: int | None = None
+    ) -> list[UserHistory]:
+        """For each (user id, aware moment), the clicks strictly before the moment.
+
+        At most `history_length` of them, the newest, or `limit` if that is less. The answer
+        comes from the event log through Feast's point-in-time join.
+        """
+        length = self.settings.history_length if limit is None else limit
+        return [history.newest(length) for history in self._histories_then.at(moments)]
+
+    def user_stats(self, user_ids: Iterable[str]) -> dict[str, UserStats]:
+        """Counts of every user asked for; zeros for one who is not known."""
+        rows = self._users.read((user_id,) for user_id in user_ids)
+        return {
+            str(key[0]): UserStats(row.counts.impressions, row.counts.clicks)
+            for key, row in rows.items()
+        }
+
+    def item_stats(self, item_ids: Iterable[str]) -> dict[str, ItemStats]:
+        """Counts of every item asked for, over all shards, and its smoothed rate."""
+        shards = range(self.settings.item_shards)
+        wanted = list(dict.fromkeys(item_ids))
+        rows = self._items.read((item_id, shard) for item_id in wanted for shard in shards)
+        return {
+            item_id: self._item_stats([rows[item_id, shard] for shard in shards])
+            for item_id in wanted
+        }
+
+    def apply(self, events: Sequence[LoggedEvent]) -> int:
+        """Brings the online features up to date; an event that is in them already is left out.
+
+        Does not log the events. Returns the number of rows written. Raises ValueError for a
+        partition beyond `item_shards`.
+        """
+        highest = max((event.partition for event in events), default=0)
+        if highest >= self.settings.item_shards:
+            raise ValueError(
+                f"partition {highest} has no shard: set features.item_shards to the number of "
+                f"partitions of the event topics (it is {self.settings.item_shards})"
+            )
+        return self._updates.apply(events)
+
+    def _item_stats(self, shards: Sequence[CountsRow]) -> ItemStats:
+        impressions = sum(shard.impressions for shard in shards)
+        clicks = sum(shard.clicks for shard in shards)
+        rate = (clicks + self.settings.prior_clicks) / (
+            impressions + self.settings.prior_impressions
+        )
+        return ItemStats(impressions, clicks, rate)
+
+
+def _config(settings: FeatureStoreSettings, folder: Path) -> RepoConfig:
+    online: dict[str, Any] = {"type": "sqlite", "path": str(folder / "online.db")}
+    if settings.redis_url is not None and settings.online == "redis":
+        online = {
+            "type": "redis",
+            "connection_string": settings.redis_url.get_secret_value(),
+            "skip_dedup": True,  # a row has one writer, which has just read it
+        }
+    return RepoConfig(
+        project="adloom",
+        provider="local",
+        repo_path=folder,
+        registry=RegistryConfig(path=str(folder / "registry.db")),
+        online_store=online,
+        offline_store={"type": "dask"},
+        entity_key_serialization_version=3,
+    )
