@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,7 +110,7 @@ class Shoppers:
         def liked(favourite: str, other: Callable[[random.Random], str]) -> str:
             return other(rng) if rng.random() < noise else favourite
 
-        history = []
+        history: list[HistoryAd] = []
         for _ in range(history_length):
             style = liked(scene, _scene), liked(palette, lambda r: r.choice(PALETTES))
             index = rng.choice(self.by_style[style])
@@ -161,12 +162,15 @@ def pretrain(out: Path, plan: PretrainPlan | None = None) -> None:
         TextColumn("{task.fields[note]}"),
         TimeRemainingColumn(),
     )
-    with mlflow.start_run(run_name="pretrain"), Progress(*columns) as progress:
+    own_run = mlflow.active_run() is None
+    run = mlflow.start_run(run_name="pretrain") if own_run else nullcontext()
+    with run, Progress(*columns) as progress:
         mlflow.log_params(vars(plan))
         pool = _rendered(plan, model.config, progress)
         _train_codebook(model, pool, plan, out, progress)
         _train_generator(model, pool, plan, out, progress)
-    model.save_pretrained(out / "model")
+    # Half precision: the weights are committed, and float16 keeps all the digits they need.
+    model.save_pretrained(out / "model", dtype=torch.float16)
 
 
 def _rendered(plan: PretrainPlan, config: AdGeneratorConfig, progress: Progress) -> Pool:

@@ -105,12 +105,15 @@ class ItemIndex:
 
 
 def _clusters(vectors: NDArray[np.float32], count: int) -> list[int]:
-    """Cluster number of each row, by spherical k-means with a fixed seed."""
-    distinct = len(np.unique(vectors, axis=0))
-    count = min(count, distinct)
+    """Cluster number of each row, by spherical k-means with a fixed seed.
+
+    Each distinct row counts once: what was clicked over and over takes no cluster from the rest.
+    """
+    distinct = np.unique(vectors, axis=0)
+    count = min(count, len(distinct))
     kmeans = faiss.Kmeans(
         vectors.shape[1], count, niter=10, seed=1, spherical=True, min_points_per_centroid=1
     )
-    kmeans.train(vectors)
+    kmeans.train(distinct)
     _, nearest = kmeans.index.search(vectors, 1)
     return [int(c) for c in nearest[:, 0]]

@@ -53,6 +53,7 @@ def wood(c: Canvas) -> None:
         c.lay(c.light("fff3d6"), 0.75 * c.box(x + 0.24 * k, x + 0.24 * k + 0.18, 0.06, 0.46, 0.03))
     table = c.below(0.66, 0.01)
     depth = (c.v - 0.5) / 0.5
+    depth[depth == 0] = 1e-6  # the horizon of an odd size; the table begins below it
     plank = np.floor((c.u - 0.5) / depth * 2.6 + c.pick(0, 1))
     tone = 0.72 + 0.28 * np.abs(np.sin(plank * 12.9898 + c.pick(0, 6)))
     grain = 1 + 0.06 * np.sin(40 * (c.u - 0.5) / depth + 3 * c.waves(1.5, 2))

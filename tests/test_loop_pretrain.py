@@ -1,0 +1,75 @@
+"""Pretraining at its smallest: it runs to its end and can be stopped on the way."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from loop.pretrain import PretrainPlan, Shoppers, pretrain, render_pool
+from loop.shop.catalog import load_catalog
+from loop.shop.copywriting import tone_of
+from loop.shop.scenes import PALETTES, SCENES
+from models.ad_generator import AdGenerator
+from models.brief import AdBrief
+
+PLAN = PretrainPlan(
+    variants=1,
+    codebook_steps=3,
+    codebook_warm_up=2,
+    codebook_batch=4,
+    generator_steps=2,
+    generator_batch=2,
+    checkpoint_every=1,
+)
+
+
+def test_examples_show_a_shopper_with_one_taste() -> None:
+    pool = render_pool(1, 24, 0, lambda: None)
+    assert pool.plates.shape == pool.ads.shape == (len(SCENES) * len(PALETTES), 3, 24, 24)
+    codes = torch.arange(len(pool.styles)).repeat_interleave(4).view(-1, 4)
+    shoppers = Shoppers(pool, codes, codes + 500)
+    rng = random.Random(0)
+    drawn = [shoppers.example(rng, 4) for _ in range(100)]
+    assert {len(e.brief.history) for e in drawn} == {0, 4}
+    same_scene, same_tone = [], []
+    for example in drawn:
+        scene = pool.styles[int(example.codes[0])][0]
+        assert example.brief.product_name in example.title
+        for ad in example.brief.history:
+            same_scene.append(pool.styles[int(ad.codes[0]) - 500][0] == scene)
+            same_tone.append(tone_of(ad.title) == tone_of(example.title))
+    assert np.mean(same_scene) > 0.6
+    assert np.mean(same_tone) > 0.6
+
+
+@pytest.mark.slow
+def test_a_small_run_ends_in_a_generator_and_can_be_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    out = tmp_path / "out"
+    with mlflow.start_run() as run:  # a run in progress takes the losses
+        pretrain(out, replace(PLAN, generator_steps=1))
+        assert mlflow.active_run() is not None
+    assert mlflow.get_run(run.info.run_id).data.params["variants"] == "1"
+    codebook = (out / "codebook.safetensors").read_bytes()
+    first = load_file(out / "generator.safetensors")
+    pretrain(out, PLAN)
+    assert (out / "codebook.safetensors").read_bytes() == codebook
+    second = load_file(out / "generator.safetensors")
+    assert any(not torch.equal(first[name], second[name]) for name in first)
+    files = [path for path in (out / "model").iterdir() if path.is_file()]
+    assert {path.suffix for path in files} <= {".safetensors", ".json", ".txt"}
+    assert sum(path.stat().st_size for path in files) < 40e6
+    product = next(iter(load_catalog().values()))
+    brief = AdBrief(product.name, product.selling_points, product.cutout())
+    generator = AdGenerator.from_pretrained(out / "model", device="cpu")
+    draft = generator.generate([brief], seeds=[1])[0]
+    assert draft.background.size == (96, 96)
