@@ -1,7 +1,8 @@
 """What Feast knows of adloom: entities and feature views. `feast apply` reads this file.
 
-The stream writes the online values. Each row also says how much of the stream is in it
-(`progress`), so that a batch which is played again changes nothing.
+The stream writes the online views, which have no offline table: the offline truth is the event
+log. Each row says how much of the stream is in it (`progress`), so that a batch which is played
+again changes nothing.
 """
 
 from __future__ import annotations
@@ -9,12 +10,11 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from feast import Entity, FeatureView, Field, FileSource, PushSource
-from feast.data_format import ParquetFormat
+from feast import Entity, FeatureView, Field, FileSource
 from feast.types import Array, Int64, String
 from feast.value_type import ValueType
 
-from feature_store.home import default_home, history_file
+from feature_store.home import default_folder, offline_table
 
 _FOR_EVER = timedelta(0)
 
@@ -33,54 +33,55 @@ _SHARD = Field(name="shard", dtype=Int64)
 _PROGRESS = Field(name="progress", dtype=String, description="offsets applied, as JSON")
 _COUNTS = [Field(name="impressions", dtype=Int64), Field(name="clicks", dtype=Int64)]
 
-
-def feature_views(home: Path) -> list[FeatureView]:
-    """The views whose offline tables lie under `home`: user_history, user_stats, item_stats."""
-    history = history_file(home)
-    return [
-        FeatureView(
-            name="user_history",
-            entities=[user],
-            ttl=_FOR_EVER,
-            schema=[
-                _USER,
-                Field(name="item_ids", dtype=Array(String), description="clicked, newest last"),
-                Field(name="clicked_at_us", dtype=Array(Int64), description="µs since 1970"),
-                Field(name="ad_ids", dtype=Array(String), description="empty text = no ad"),
-                _PROGRESS,
-            ],
-            source=_source("user_history", history),
-        ),
-        FeatureView(
-            name="user_stats",
-            entities=[user],
-            ttl=_FOR_EVER,
-            schema=[
-                _USER,
-                *_COUNTS,
-                Field(name="recent_events", dtype=Array(Int64), description="to drop duplicates"),
-                _PROGRESS,
-            ],
-            source=_source("user_stats", history.with_name("user_stats.parquet")),
-        ),
-        FeatureView(
-            name="item_stats",
-            entities=[item, shard],
-            ttl=_FOR_EVER,
-            schema=[_ITEM, _SHARD, *_COUNTS, _PROGRESS],
-            source=_source("item_stats", history.with_name("item_stats.parquet")),
-        ),
-    ]
+user_history = FeatureView(
+    name="user_history",
+    description="the newest clicks of a user, newest last",
+    entities=[user],
+    ttl=_FOR_EVER,
+    schema=[
+        _USER,
+        Field(name="item_ids", dtype=Array(String)),
+        Field(name="clicked_at_us", dtype=Array(Int64), description="µs since 1970"),
+        Field(name="ad_ids", dtype=Array(String), description="empty text = no ad"),
+        _PROGRESS,
+    ],
+)
+user_stats = FeatureView(
+    name="user_stats",
+    description="how often a user saw and clicked",
+    entities=[user],
+    ttl=_FOR_EVER,
+    schema=[
+        _USER,
+        *_COUNTS,
+        Field(name="recent_events", dtype=Array(Int64), description="to drop duplicates"),
+        _PROGRESS,
+    ],
+)
+item_stats = FeatureView(
+    name="item_stats",
+    description="how often an item was seen and clicked; the sum over its shards counts",
+    entities=[item, shard],
+    ttl=_FOR_EVER,
+    schema=[_ITEM, _SHARD, *_COUNTS, _PROGRESS],
+)
 
 
-def _source(view: str, path: Path) -> PushSource:
-    table = FileSource(
-        name=f"{view}_table",
-        path=str(path),
-        timestamp_field="event_timestamp",
-        file_format=ParquetFormat(),
+def user_clicks_in(folder: Path) -> FeatureView:
+    """The offline view over the table that `feature_store.history` writes in `folder`."""
+    return FeatureView(
+        name="user_clicks",
+        description="how many clicks of a user the event log has up to a moment",
+        entities=[user],
+        ttl=_FOR_EVER,
+        schema=[_USER, Field(name="clicks_so_far", dtype=Int64)],
+        source=FileSource(
+            name="user_clicks_table",
+            path=str(offline_table(folder)),
+            timestamp_field="event_timestamp",
+        ),
+        online=False,
     )
-    return PushSource(name=f"{view}_stream", batch_source=table)
 
 
-user_history, user_stats, item_stats = feature_views(default_home())
+user_clicks = user_clicks_in(default_folder())

@@ -105,10 +105,6 @@ class EventLog:
         frame = table.to_pandas().drop_duplicates(["kind", "event_id"], ignore_index=True)
         return frame.sort_values(["ts", "event_id"], ignore_index=True)
 
-    def version(self) -> str:
-        """A text that changes when events are added."""
-        return "\n".join(path.name for path in self._files())
-
     def _files(self) -> list[Path]:
         return sorted(self._folder.glob("*.parquet"), key=lambda path: path.name)
 

@@ -18,19 +18,14 @@ _VARIABLE = "ADLOOM_HOME"
 _DEFAULT = Path(__file__).parent.parent / ".adloom"
 
 
-def default_home() -> Path:
-    """ADLOOM_HOME, or `.adloom` beside the package. Absolute."""
-    return Path(os.environ.get(_VARIABLE, _DEFAULT)).absolute()
+def default_folder() -> Path:
+    """`features` under ADLOOM_HOME, or under `.adloom` beside the package. Absolute."""
+    return Path(os.environ.get(_VARIABLE, _DEFAULT)).absolute() / "features"
 
 
-def features_folder(home: Path) -> Path:
-    """Everything the feature store writes lies in this folder."""
-    return home.absolute() / "features"
-
-
-def history_file(home: Path) -> Path:
-    """The offline table of `user_history`."""
-    return features_folder(home) / "offline" / "user_history.parquet"
+def offline_table(folder: Path) -> Path:
+    """The table that histories at a moment are joined with."""
+    return folder.absolute() / "user_clicks.parquet"
 
 
 class HomeRegistryStore(FileRegistryStore):
@@ -57,5 +52,6 @@ class HomeSqliteOnlineStore(SqliteOnlineStore):
 
 
 def _with_default(path: str) -> str:
-    _, unset, rest = path.partition(f"${{{_VARIABLE}}}/")
-    return str(default_home() / rest) if unset else str(Path(path).absolute())
+    unset = f"${{{_VARIABLE}}}/features/"
+    _, found, rest = path.partition(unset)
+    return str(default_folder() / rest) if found else str(Path(path).absolute())

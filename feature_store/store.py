@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -15,8 +17,7 @@ from feast.repo_config import RegistryConfig, RepoConfig
 
 from feature_store import definitions
 from feature_store.event_log import EventLog, LoggedEvent
-from feature_store.history import OfflineHistories
-from feature_store.home import features_folder, history_file
+from feature_store.history import PastHistories
 from feature_store.locking import file_lock
 from feature_store.online import OnlineTable
 from feature_store.rows import (
@@ -30,6 +31,8 @@ from feature_store.rows import (
 from feature_store.settings import FeatureStoreSettings
 from feature_store.updates import Updates
 
+__all__ = ["FeatureStore", "ItemStats", "UserHistory", "UserStats"]
+
 
 class FeatureStore:
     """Feast's stores under one home folder, with the reads and writes of the loop.
@@ -40,24 +43,20 @@ class FeatureStore:
 
     def __init__(self, settings: FeatureStoreSettings, home: Path) -> None:
         """Use `open`."""
-        folder = features_folder(home)
+        folder = home.absolute()
         folder.mkdir(parents=True, exist_ok=True)
         self.settings = settings
         self.log = EventLog(folder / "log")
         config = _config(settings, folder)
-        views = definitions.feature_views(home)
         with file_lock(folder / "apply.lock"):  # Feast's registry is one file, written in place
             self.feast = feast.FeatureStore(config=config)
-            self.feast.apply([definitions.user, definitions.item, definitions.shard, *views])
-        self._histories_then = OfflineHistories(
-            self.feast, self.log, history_file(home), settings.history_length
-        )
+            self.feast.apply(_definitions(folder))
+        self._histories_then = PastHistories(self.feast, self.log, folder)
         self._provider, self._lock = get_provider(config), threading.Lock()
         place = (self._provider, config, self._lock)
-        history, user, item = views
-        self._histories = OnlineTable(*place, history, HistoryRow)
-        self._users = OnlineTable(*place, user, UserRow)
-        self._items = OnlineTable(*place, item, CountsRow)
+        self._histories = OnlineTable(*place, definitions.user_history, HistoryRow)
+        self._users = OnlineTable(*place, definitions.user_stats, UserRow)
+        self._items = OnlineTable(*place, definitions.item_stats, CountsRow)
         self._updates = Updates(self._histories, self._users, self._items, settings.history_length)
 
     @classmethod
@@ -100,8 +99,8 @@ class FeatureStore:
         At most `history_length` of them, the newest, or `limit` if that is less. The answer
         comes from the event log through Feast's point-in-time join.
         """
-        length = self.settings.history_length if limit is None else limit
-        return [history.newest(length) for history in self._histories_then.at(moments)]
+        length = self.settings.history_length
+        return self._histories_then.at(moments, length if limit is None else min(limit, length))
 
     def user_stats(self, user_ids: Iterable[str]) -> dict[str, UserStats]:
         """Counts of every user asked for; zeros for one who is not known."""
@@ -138,26 +137,44 @@ class FeatureStore:
     def _item_stats(self, shards: Sequence[CountsRow]) -> ItemStats:
         impressions = sum(shard.impressions for shard in shards)
         clicks = sum(shard.clicks for shard in shards)
-        rate = (clicks + self.settings.prior_clicks) / (
-            impressions + self.settings.prior_impressions
-        )
+        seen = max(impressions, clicks)  # an impression may still be on its way
+        rate = (clicks + self.settings.prior_clicks) / (seen + self.settings.prior_impressions)
         return ItemStats(impressions, clicks, rate)
 
 
+def _definitions(folder: Path) -> list[Any]:
+    return [
+        definitions.user,
+        definitions.item,
+        definitions.shard,
+        definitions.user_history,
+        definitions.user_stats,
+        definitions.item_stats,
+        definitions.user_clicks_in(folder),
+    ]
+
+
 def _config(settings: FeatureStoreSettings, folder: Path) -> RepoConfig:
-    online: dict[str, Any] = {"type": "sqlite", "path": str(folder / "online.db")}
-    if settings.redis_url is not None and settings.online == "redis":
-        online = {
-            "type": "redis",
-            "connection_string": settings.redis_url.get_secret_value(),
-            "skip_dedup": True,  # a row has one writer, which has just read it
-        }
     return RepoConfig(
         project="adloom",
         provider="local",
         repo_path=folder,
         registry=RegistryConfig(path=str(folder / "registry.db")),
-        online_store=online,
+        online_store=_online_store(settings, folder),
         offline_store={"type": "dask"},
         entity_key_serialization_version=3,
     )
+
+
+def _online_store(settings: FeatureStoreSettings, folder: Path) -> dict[str, Any]:
+    if settings.online == "redis" and settings.redis_url is not None:
+        return {
+            "type": "redis",
+            "connection_string": settings.redis_url.get_secret_value(),
+            "skip_dedup": True,  # a row has one writer, which has just read it
+        }
+    file = folder / "online.db"
+    with closing(sqlite3.connect(file)) as database:
+        # Kept in the file: whoever opens it reads while the consumer writes.
+        database.execute("PRAGMA journal_mode=WAL")
+    return {"type": "sqlite", "path": str(file)}
