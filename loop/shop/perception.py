@@ -1,7 +1,8 @@
 """What a simulated shopper sees in an ad picture: its scene and palette, from pixels alone.
 
-A classifier over small colour thumbnails of rendered ads. It learns from pictures that were
-blurred, shrunk and compressed, because what a generator draws is softer than the renders.
+A classifier over small colour thumbnails of rendered ads. It learns from backdrops that were
+patched with bits of others, blurred, shrunk and compressed, because what a generator draws is
+softer than the renders and at times mixes them up; the product on top is sharp.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from models.compose import compose_ad
 
 _THUMBNAIL = 16  # px a side of what a glance takes in
 _TRAINING_SIZE = 64  # px a side of the pictures learnt from
+_PATCH = 8  # px a side of what is mixed in from other pictures
+_MOST_PATCHES = 19  # about 30 % of a picture
 
 
 @dataclass(frozen=True)
@@ -49,17 +52,21 @@ class ScenePerception:
         self._forest = forest
 
     @classmethod
-    def fitted(cls, *, seed: int = 0, renders_per_look: int = 6) -> ScenePerception:
+    def fitted(cls, *, seed: int = 0, renders_per_look: int = 8) -> ScenePerception:
         """Fit on `renders_per_look` ads of each scene and palette; the same seed sees the same."""
         rng = random.Random(f"perception/{seed}")
         cutouts = [item.cutout() for item in load_catalog().values()]
         looks = [look for look in product(SCENES, PALETTES) for _ in range(renders_per_look)]
+        backdrops = [
+            render_scene(scene, palette, seed=rng.getrandbits(31), size=_TRAINING_SIZE)
+            for scene, palette in looks
+        ]
         glances = []
-        for scene, palette in looks:
-            picture = render_scene(scene, palette, seed=rng.getrandbits(31), size=_TRAINING_SIZE)
+        for backdrop in backdrops:
+            picture = _spoilt(_patched(backdrop, backdrops, rng), rng)
             if rng.random() < 0.9:
                 picture = compose_ad(picture, rng.choice(cutouts), size=_TRAINING_SIZE)
-            glances.append(_glance(_spoilt(picture, rng)))
+            glances.append(_glance(picture))
         labels = [(SCENES.index(scene), PALETTES.index(palette)) for scene, palette in looks]
         forest = ExtraTreesClassifier(n_estimators=100, max_features=0.3, random_state=seed)
         return cls(forest.fit(np.stack(glances), np.array(labels)))
@@ -93,6 +100,17 @@ def _glance(picture: Image.Image) -> np.ndarray:
     half = _THUMBNAIL // 2
     grid = seen.reshape(half, 2, half, 2, 3).mean(axis=(1, 3))
     return np.concatenate([grid.ravel(), seen.mean(axis=1).ravel(), seen.std(axis=1).ravel()])
+
+
+def _patched(
+    picture: Image.Image, others: Sequence[Image.Image], rng: random.Random
+) -> Image.Image:
+    """The picture with squares of others in it, as where a wrong token was drawn."""
+    patched = picture.copy()
+    for _ in range(rng.randint(0, _MOST_PATCHES)):
+        x, y = (_PATCH * rng.randrange(picture.width // _PATCH) for _ in range(2))
+        patched.paste(rng.choice(others).crop((x, y, x + _PATCH, y + _PATCH)), (x, y))
+    return patched
 
 
 def _spoilt(picture: Image.Image, rng: random.Random) -> Image.Image:
