@@ -44,9 +44,10 @@ class PretrainPlan:
     """Size of a pretraining run; the defaults are those of the committed weights."""
 
     variants: int = 32
-    codebook_steps: int = 2200
+    codebook_steps: int = 2000
+    codebook_warm_up: int = 600
     codebook_batch: int = 4
-    codebook_rate: float = 1e-3
+    codebook_rate: float = 4e-4
     generator_steps: int = 2600
     generator_batch: int = 8
     generator_rate: float = 1e-3
@@ -185,7 +186,13 @@ def _train_codebook(
     model: AdModel, pool: Pool, plan: PretrainPlan, out: Path, progress: Progress
 ) -> None:
     vq = model.janus.model.vqmodel
-    trainer = CodebookTrainer(vq, learning_rate=plan.codebook_rate, steps=plan.codebook_steps)
+    trainer = CodebookTrainer(
+        vq,
+        learning_rate=plan.codebook_rate,
+        steps=plan.codebook_steps,
+        warm_up=plan.codebook_warm_up,
+        seed=plan.seed,
+    )
     state = out / "codebook.safetensors"
     trainer.resume_at(load_state(state, dict(vq.named_parameters()), trainer.optimizer))
     task = progress.add_task(
@@ -233,7 +240,8 @@ def _train_generator(
         unconditional = torch.tensor(
             [rng.random() < model.config.condition_dropout for _ in examples], device=model.device
         )
-        loss = example_loss(generator, examples, unconditional)
+        with torch.autocast(model.device.type, torch.bfloat16):
+            loss = example_loss(generator, examples, unconditional)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters.values(), 1.0)

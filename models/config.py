@@ -95,8 +95,9 @@ def demo_janus_config(vocab_size: int, config: AdGeneratorConfig) -> JanusConfig
         embed_dim=8,
         num_embeddings=1024,
         latent_channels=128,
-        base_channels=32,
-        channel_multiplier=[1, 1, 2, 4],
+        # Janus norms over 32 groups: with 32 channels each would lose its mean, and so its colour.
+        base_channels=64,
+        channel_multiplier=[1, 1, 2, 2],
         num_res_blocks=1,
         num_patches=config.grid,
         projection_dim=width,
