@@ -45,6 +45,7 @@ class FeatureStore:
         """Use `open`."""
         folder = home.absolute()
         folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
         self.settings = settings
         self.log = EventLog(folder / "log")
         config = _config(settings, folder)

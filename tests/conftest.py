@@ -1,0 +1,42 @@
+"""Real parts that tests share: one broker for all, a group and topics of its own for each."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from feature_store.settings import FeatureStoreSettings
+from feature_store.store import FeatureStore
+from stream.broker import LocalBroker
+from stream.settings import KafkaSettings
+from stream.topics import create_topics
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[LocalBroker]:
+    with LocalBroker() as running:
+        yield running
+
+
+@pytest.fixture
+def kafka(broker: LocalBroker) -> KafkaSettings:
+    """Settings of the shared broker; nothing else uses these topics and this group."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    settings = KafkaSettings(
+        bootstrap_servers=broker.bootstrap_servers,
+        topic_prefix=name,
+        group_id=name,
+        partitions=2,
+        session_seconds=2,  # the broker lets a new group wait for half of this
+    )
+    create_topics(settings)
+    return settings
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[FeatureStore]:
+    with FeatureStore.open(FeatureStoreSettings(), tmp_path / "features") as opened:
+        yield opened
