@@ -64,7 +64,7 @@ def _button(
     middle: int,
 ) -> int:
     """Draws the button at the right and returns its left edge."""
-    font = ImageFont.load_default(size=size * 0.036)
+    font = _font(size * 0.036)
     width = round(draw.textlength(words, font=font)) + round(size * 0.06)
     height = round(size * 0.078)
     left = size - margin - width
@@ -87,7 +87,7 @@ def _write_title(
     words = " ".join(title.split()) or "…"
     width = right - left
     for share, most in _SIZES:
-        font = ImageFont.load_default(size=width * share)
+        font = _font(width * share)
         lines = _wrapped(draw, words, font, width)
         if len(lines) <= most:
             break
@@ -102,6 +102,14 @@ def _write_title(
         spacing=font.size * 0.28,
         stroke_width=0.35,
     )
+
+
+def _font(pixels: float) -> ImageFont.FreeTypeFont:
+    """Pillow's own font, so that ads look the same everywhere."""
+    font = ImageFont.load_default(size=pixels)
+    if not isinstance(font, ImageFont.FreeTypeFont):
+        raise RuntimeError("this Pillow was built without FreeType: install one from PyPI")
+    return font
 
 
 def _wrapped(

@@ -65,12 +65,12 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another crowd.")] = 0,
 ) -> None:
     """Run the whole loop on the demo shop: clicks, features, ads, learning, promotion."""
-    from loop.demo import DemoPlan, run_demo
+    from loop.demo import DemoPlan, EventsLost, run_demo
 
     if (out / "home").exists():
         _fail(f"{out} holds an earlier demo: choose another --out, or remove it")
     settings = context.obj.model_copy(update={"home": out / "home"})
-    with _errors_told():
+    with _errors_told(EventsLost):
         run = run_demo(settings, DemoPlan(rounds=rounds, seed=seed), out, console)
     summary = run.summary()
     table = Table(show_header=False, box=None, padding=(0, 2))
@@ -88,9 +88,8 @@ def demo(
 @app.command()
 def consume(context: typer.Context) -> None:
     """Apply events from Kafka to the features, as one member of the consumer group."""
-    from stream.consumer import EventConsumer
-
     from loop import home
+    from stream.consumer import EventConsumer
 
     settings: Settings = context.obj
     if settings.kafka.bootstrap_servers is None:
@@ -242,12 +241,16 @@ def pretrain(
 
 
 @contextmanager
-def _errors_told(*also: type[Exception]) -> Iterator[None]:
+def _errors_told(*expected: type[Exception]) -> Iterator[None]:
     """Errors that a user can act on end the command with one line instead of a traceback."""
+    from stream.topics import BrokerUnavailable
+
     try:
         yield
-    except (FileNotFoundError, *also) as error:
-        _fail(str(error))
+    except Exception as error:
+        if isinstance(error, FileNotFoundError | BrokerUnavailable | expected):
+            _fail(str(error))
+        raise
 
 
 def _fail(message: str) -> None:

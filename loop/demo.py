@@ -17,10 +17,6 @@ from pathlib import Path
 
 from PIL import Image
 from rich.console import Console
-from stream.broker import running_broker
-from stream.consumer import EventConsumer
-from stream.producer import EventProducer
-from stream.topics import Topics
 
 from loop import home
 from loop.ad_card import finish_ad
@@ -38,8 +34,12 @@ from loop.shop.simulator import Crowd, ShownAd
 from loop.train_round import TrainingGround, train_round
 from models.ad_generator import AdGenerator
 from models.compose import cast_shadow
+from stream.broker import running_broker
+from stream.consumer import EventConsumer
 from stream.events import Click, Impression
+from stream.producer import EventProducer
 from stream.settings import KafkaSettings
+from stream.topics import topic_of
 
 _DRAIN_SECONDS = 120.0
 
@@ -198,7 +198,7 @@ def _send_bad_events(loop: DemoLoop) -> None:
         json.dumps(good | {"context": {"note": "x" * 70_000}}).encode(),
     ]
     for payload in payloads:
-        loop.producer.send_payload(Topics(loop.kafka.topic_prefix).clicks, b"bad-day", payload)
+        loop.producer.send_payload(topic_of(loop.kafka, "click"), b"bad-day", payload)
 
 
 def _serve_round(loop: DemoLoop, run: DemoRun, number: int, out: Path, steps: Steps) -> None:

@@ -175,7 +175,8 @@ class AdRegistry:
     # -- aliases ----------------------------------------------------------------------------
 
     def set_challenger(self, number: int) -> None:
-        self._client.set_registered_model_alias(self._name, CHALLENGER, self.version(number).number)
+        version = self.version(number)
+        self._client.set_registered_model_alias(self._name, CHALLENGER, str(version.number))
 
     def promote(self, number: int) -> Version:
         """Makes a version the champion and remembers the one it replaces, for `rollback`."""

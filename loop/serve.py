@@ -14,9 +14,6 @@ from typing import Annotated
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import FileResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from stream.broker import running_broker
-from stream.consumer import EventConsumer
-from stream.producer import EventProducer
 
 from loop import home
 from loop.ads import Ad, AdMaker, AdRequest, exposure
@@ -27,6 +24,10 @@ from loop.drawing_queue import DrawingQueue, QueueFull
 from loop.http_limits import BodyLimit
 from loop.settings import Settings
 from loop.shop.catalog import UnknownProduct, load_catalog
+from stream.broker import running_broker
+from stream.consumer import EventConsumer
+from stream.events import Event
+from stream.producer import EventProducer
 
 _log = logging.getLogger("adloom.serve")
 _MAX_BODY_BYTES = 1 << 20
@@ -147,7 +148,7 @@ def create_app(settings: Settings) -> FastAPI:
     @app.post("/v1/events", status_code=202)
     def take_events(events: Events, server: Server) -> Accepted:
         """Put a page's impressions and clicks on the stream."""
-        taken = [*events.impressions, *events.clicks]
+        taken: list[Event] = [*events.impressions, *events.clicks]
         for event in taken:
             server.producer.send(event)
         server.producer.flush()

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import pandas as pd
-from feature_store.store import FeatureStore
 
+from feature_store.store import FeatureStore
 from loop.ads import brief, representative_ads
 from loop.creatives import CreativeStore
 from loop.shop.catalog import load_catalog
@@ -58,16 +58,8 @@ def clicked_ads(
         tolerance=pd.Timedelta(attribution),
     ).dropna(subset=["shown_at"])
     first = joined.drop_duplicates([*keys, "shown_at"]).sort_values("clicked_at", kind="stable")
-    return [
-        ClickedAd(
-            row.ad_id,
-            row.user_id,
-            row.item_id,
-            row.shown_at.to_pydatetime(),
-            row.clicked_at.to_pydatetime(),
-        )
-        for row in first.itertuples(index=False)
-    ]
+    columns = first[["ad_id", "user_id", "item_id", "shown_at", "clicked_at"]]
+    return [ClickedAd(*row) for row in columns.itertuples(index=False, name=None)]
 
 
 def examples(

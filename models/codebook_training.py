@@ -88,8 +88,8 @@ def start_as_identity(vq: JanusVQVAE) -> None:
         elif isinstance(module, JanusVQVAEAttnBlock):
             _zero(module.proj_out)
         elif isinstance(module, JanusVQVAEConvUpsample | JanusVQVAEConvDownsample):
+            _zero(module.conv)
             nn.init.dirac_(module.conv.weight)
-            nn.init.zeros_(module.conv.bias)
 
 
 def _zero(convolution: nn.Conv2d) -> None:
