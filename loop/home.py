@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from feature_store.store import FeatureStore
+from transformers.utils.logging import disable_progress_bar
 
+from feature_store.store import FeatureStore
 from loop.creatives import CreativeStore
 from loop.registry import AdRegistry
 from loop.settings import Settings
@@ -30,4 +31,5 @@ def open_registry(settings: Settings) -> AdRegistry:
 
 def load_generator(settings: Settings) -> AdGenerator:
     """The base model, without adapters."""
+    disable_progress_bar()  # the files are small or cached: a bar would only flicker
     return AdGenerator.from_pretrained(settings.generator.path, settings.generator.device)

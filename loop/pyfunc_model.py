@@ -89,9 +89,12 @@ class RegisteredAdGenerator(PythonModel):
     """A version of the ad generator behind MLflow's own interface."""
 
     def load_context(self, context: PythonModelContext) -> None:
+        from transformers.utils.logging import disable_progress_bar
+
         from models.ad_generator import AdGenerator
         from models.sampling import Sampling
 
+        disable_progress_bar()
         self._config = json.loads(Path(context.artifacts["settings"]).read_text())
         self._sampling = Sampling(**self._config["sampling"])
         self._generator: AdGenerator = AdGenerator.from_pretrained(self._config["base"])

@@ -7,6 +7,8 @@ only move aliases, so MLflow's own UI can do the same, and the server follows ei
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import logging
 import os
@@ -125,7 +127,8 @@ class AdRegistry:
             return self.version(int(earlier[0].version))
         uri = pyfunc_model.log(run_id, adapter, model_config)
         kind = {"adapter": "none" if adapter is None else "lora"}
-        registered = mlflow.register_model(uri, self._name, tags={**tags, **kind})
+        with contextlib.redirect_stderr(io.StringIO()):  # it tells each step there
+            registered = mlflow.register_model(uri, self._name, tags={**tags, **kind})
         return self.version(int(registered.version))
 
     def versions(self) -> list[Version]:

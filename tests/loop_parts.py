@@ -1,0 +1,85 @@
+"""Settings and parts of a loop on the tiny untrained generator."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from feature_store.store import FeatureStore
+from loop import home
+from loop.ads import AdMaker
+from loop.creatives import Creative, CreativeStore
+from loop.settings import Settings, load_settings
+from loop.shop.creatives import seed_creatives
+from loop.train_round import TrainingGround
+from stream.consumer import EventConsumer
+from stream.events import Click, Exposure
+from stream.producer import EventProducer
+from stream.settings import KafkaSettings
+from tests.tiny_model import TINY, tiny_model
+
+
+def tiny_settings(folder: Path, **given: object) -> Settings:
+    """Settings that keep everything under ``folder`` and draw with the tiny generator."""
+    model = folder / "model"
+    if not model.exists():
+        tiny_model().save_pretrained(model)
+    return load_settings(
+        home=folder / "home",
+        **{
+            "generator": {"path": model},
+            "fine_tune": {"max_steps": 3, "batch_size": 4, "rank": 2, "checkpoint_every": 1},
+            "rounds": {"min_clicks": 4},
+            **given,
+        },
+    )
+
+
+def keep_shop_ads(creatives: CreativeStore, n: int) -> list[Creative]:
+    """Ads of the shop with codes drawn at random."""
+    rng = np.random.default_rng(0)
+    now = datetime.now(UTC)
+    kept = []
+    for ad in seed_creatives(n, seed=0):
+        codes = rng.integers(0, 1024, (2, TINY.image_tokens)).astype(np.int16)
+        digest = creatives.put_picture(ad.picture(64))
+        kept.append(
+            Creative(
+                ad.ad_id, ad.product.product_id, ad.title, digest, *codes, "shop", "", ad.seed, now
+            )
+        )
+    creatives.add(kept)
+    return kept
+
+
+def click_through(
+    kafka: KafkaSettings, features: FeatureStore, ads: list[Creative], users: list[str]
+) -> None:
+    """Each user is shown each ad and clicks it; all of it goes through broker and consumer."""
+    start = datetime.now(UTC) - timedelta(hours=2)
+    with EventProducer(kafka) as producer, EventConsumer(kafka, features) as consumer:
+        for i, ad in enumerate(ads):
+            for user in users:
+                event = {
+                    "user_id": user,
+                    "item_id": ad.product_id,
+                    "ad_id": ad.ad_id,
+                    "variant": "shop",
+                }
+                at = start + timedelta(seconds=10 * i)
+                producer.send(Exposure(event_id=str(uuid.uuid4()), ts=at, **event))
+                at += timedelta(seconds=3)
+                producer.send(Click(event_id=str(uuid.uuid4()), ts=at, **event))
+        producer.flush()
+        while consumer.counts.consumed < producer.produced:
+            consumer.poll()
+
+
+def training_ground(settings: Settings, features: FeatureStore) -> TrainingGround:
+    """A training ground on the settings' own stores and registry."""
+    creatives = home.open_creatives(settings)
+    maker = AdMaker(home.load_generator(settings), features, creatives, settings.generator)
+    return TrainingGround(settings, maker, features, home.open_registry(settings))
