@@ -27,7 +27,6 @@ from feature_store.locking import file_lock
 EventKind = Literal["impression", "click", "exposure"]
 
 _FILES_TO_MERGE = 32
-_READ_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +80,7 @@ class EventLog:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._merging = folder / "merge.lock"
         folder.mkdir(parents=True, exist_ok=True)
 
     def append(self, events: Sequence[LoggedEvent]) -> None:
@@ -109,15 +109,12 @@ class EventLog:
         return sorted(self._folder.glob("*.parquet"), key=lambda path: path.name)
 
     def _table(self, condition: pc.Expression | None) -> pa.Table:
-        for _ in range(_READ_ATTEMPTS):
+        # A listing made during a merge could miss both the small files and the large one.
+        with file_lock(self._merging, shared=True):
             files = self._files()
             if not files:
-                break
-            try:
-                return pq.read_table(files, filters=condition, schema=_SCHEMA)
-            except FileNotFoundError:
-                continue  # merged away between the listing and the reading
-        return _SCHEMA.empty_table()
+                return _SCHEMA.empty_table()
+            return pq.read_table(files, filters=condition, schema=_SCHEMA)
 
     def _write(self, table: pa.Table, size: int) -> None:
         name = f"{size}-{time.time_ns():020d}-{uuid.uuid4().hex[:8]}"
@@ -132,7 +129,7 @@ class EventLog:
         """A crash between write and unlink leaves events twice: reading them counts once."""
         size = 0
         while len(self._of_size(size)) >= _FILES_TO_MERGE:
-            with file_lock(self._folder / "merge.lock"):
+            with file_lock(self._merging):
                 files = self._of_size(size)  # another process may have merged them by now
                 if len(files) >= _FILES_TO_MERGE:
                     self._write(pq.read_table(files, schema=_SCHEMA), size + 1)
