@@ -20,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 # Heavy parts are imported by the command that needs them, so that `--help` answers at once.
+from loop.open_bandit import Campaign, ClickLogUnavailable, Policy
 from loop.settings import CONFIG_VARIABLE, Settings, SettingsError, load_settings
 
 app = typer.Typer(
@@ -83,6 +84,46 @@ def demo(
     table.add_row("Time", f"{summary['seconds']} s")
     console.print(table)
     console.print(f"\nOpen [bold]{out / 'report.html'}[/]; the ads are in {out / 'ads'}.")
+
+
+@app.command()
+def replay(
+    context: typer.Context,
+    log: Annotated[
+        str, typer.Argument(help="`obd` (Open Bandit Dataset sample), or a CSV or JSON-lines file.")
+    ],
+    rate: Annotated[float | None, typer.Option(min=0.1, help="Log rows a second.")] = None,
+    campaign: Annotated[Campaign, typer.Option(help="Campaign of obd.")] = "all",
+    policy: Annotated[Policy, typer.Option(help="Policy that logged obd.")] = "random",
+    as_json: Annotated[bool, typer.Option("--json", help="Print counts by item as JSON.")] = False,
+) -> None:
+    """Send a real click log through Kafka into the features, and check every count."""
+    from loop import home
+    from loop.replay import ReplayIncomplete, counts_table, replay_file, replay_obd
+    from stream.broker import running_broker
+
+    settings: Settings = context.obj
+    with (
+        _errors_told(ClickLogUnavailable, ReplayIncomplete),
+        home.open_features(settings) as features,
+        running_broker(settings.kafka) as kafka,
+        console.status("Replaying"),
+    ):
+        if log == "obd":
+            cache = settings.home / "cache"
+            result = replay_obd(kafka, features, cache, campaign=campaign, policy=policy, rate=rate)
+        else:
+            result = replay_file(Path(log), kafka, features, rate=rate)
+    if as_json:
+        print(json.dumps(result.summary(), indent=2))
+    else:
+        console.print(counts_table(result))
+        console.print(
+            f"{result.produced:,} events in {result.seconds:.1f} s; counts by item "
+            + ("[green]match the log exactly[/]" if result.exact else "[red]differ[/]")
+        )
+    if not result.exact:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from rich.table import Table
 
 from feature_store.store import FeatureStore
 from loop.open_bandit import Campaign, ClickLogUnavailable, Policy, open_bandit
@@ -50,6 +51,20 @@ class ReplayResult:
     def exact(self) -> bool:
         """Whether the features grew by exactly what the log holds, for every item."""
         return self.in_file == self.in_features
+
+    def summary(self) -> dict[str, Any]:
+        """Totals and counts by item, for a program to read."""
+        return {
+            "produced": self.produced,
+            "impressions": sum(shown for shown, _ in self.in_features.values()),
+            "clicks": sum(clicked for _, clicked in self.in_features.values()),
+            "exact": self.exact,
+            "seconds": round(self.seconds, 2),
+            "items": {
+                item: {"log": self.in_file[item], "features": self.in_features[item]}
+                for item in self.in_file
+            },
+        }
 
 
 def replay_obd(
@@ -184,3 +199,32 @@ def _growth(before: dict[str, Counts], after: dict[str, Counts]) -> dict[str, Co
         item: (after[item][0] - before[item][0], after[item][1] - before[item][1])
         for item in before
     }
+
+
+def counts_table(result: ReplayResult, most: int = 20) -> Table:
+    """Impressions and clicks of the most shown items, in the log and in the features."""
+    table = Table("Item", box=None)
+    for column in ("Impressions", "in features", "Clicks", "in features"):
+        table.add_column(column, justify="right")
+    ranked = sorted(result.in_file, key=lambda item: (-result.in_file[item][0], item))
+    for item in ranked[:most]:
+        (shown, clicked), (counted, counted_clicks) = (
+            result.in_file[item],
+            result.in_features[item],
+        )
+        style = None if (shown, clicked) == (counted, counted_clicks) else "red"
+        table.add_row(
+            item, f"{shown}", f"{counted}", f"{clicked}", f"{counted_clicks}", style=style
+        )
+    if len(ranked) > most:
+        table.add_row(f"… {len(ranked) - most} more")
+    both = (
+        zip(*result.in_file.values(), strict=True),
+        zip(*result.in_features.values(), strict=True),
+    )
+    (shown_log, clicked_log), (shown_kept, clicked_kept) = ([sum(c) for c in side] for side in both)
+    table.add_section()
+    table.add_row(
+        "All", f"{shown_log}", f"{shown_kept}", f"{clicked_log}", f"{clicked_kept}", style="bold"
+    )
+    return table

@@ -90,6 +90,15 @@ class AdServer:
         parts.callback(self.stop.set)
 
 
+def _running(request: Request) -> AdServer:
+    server: AdServer = request.app.state.server
+    return server
+
+
+# At module level: FastAPI resolves the annotations of its routes there.
+Server = Annotated[AdServer, Depends(_running)]
+
+
 def create_app(settings: Settings) -> FastAPI:
     """The FastAPI application; the parts start with it and end with it."""
 
@@ -105,12 +114,6 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     app.add_middleware(BodyLimit, max_bytes=_MAX_BODY_BYTES)
-
-    def running(request: Request) -> AdServer:
-        server: AdServer = request.app.state.server
-        return server
-
-    Server = Annotated[AdServer, Depends(running)]  # noqa: N806
 
     @app.post("/v1/ads", responses={404: {}, 429: {}})
     async def make_ad(wanted: AdWanted, server: Server) -> AdMade:
