@@ -31,6 +31,7 @@ from loop.settings import Settings
 from loop.shop.catalog import load_catalog
 from loop.shop.creatives import SeedCreative, seed_creatives
 from loop.shop.simulator import Crowd, ShownAd
+from loop.showcase import save_showcase
 from loop.train_round import TrainingGround, train_round
 from models.ad_generator import AdGenerator
 from models.compose import cast_shadow
@@ -60,7 +61,7 @@ class EventsLost(RuntimeError):
 
 
 def run_demo(settings: Settings, plan: DemoPlan, out: Path, console: Console) -> DemoRun:
-    """Run the loop and write ``summary.json``, ``report.html`` and ``ads/*.png`` into ``out``.
+    """Run the loop; write ``summary.json``, ``report.html``, ``showcase.png``, ``ads/*.png``.
 
     Raises:
         EventsLost: produced and consumed events do not add up.
@@ -80,7 +81,9 @@ def run_demo(settings: Settings, plan: DemoPlan, out: Path, console: Console) ->
         _account(loop, run)
         run.seconds = time.monotonic() - started
         with steps.step("Writing the report"):
-            write_report(report_of(run, loop.registry, loop.creatives, out), out / "report.html")
+            report = report_of(run, loop.registry, loop.creatives, out)
+            write_report(report, out / "report.html")
+            save_showcase(report.stories, out / "showcase.png")
     (out / "summary.json").write_text(json.dumps(run.summary(), indent=2) + "\n")
     return run
 

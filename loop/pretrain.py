@@ -48,7 +48,7 @@ class PretrainPlan:
     codebook_warm_up: int = 600
     codebook_batch: int = 4
     codebook_rate: float = 4e-4
-    generator_steps: int = 2600
+    generator_steps: int = 4200
     generator_batch: int = 8
     generator_rate: float = 1e-3
     checkpoint_every: int = 100
