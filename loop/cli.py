@@ -289,7 +289,7 @@ def _errors_told(*expected: type[Exception]) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if isinstance(error, FileNotFoundError | BrokerUnavailable | expected):
+        if isinstance(error, (FileNotFoundError, BrokerUnavailable, *expected)):
             _fail(str(error))
         raise
 

@@ -9,11 +9,13 @@ import secrets
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import ValidationError
 
 from loop import home
 from loop.ads import Ad, AdMaker, AdRequest, exposure
@@ -31,6 +33,12 @@ from stream.producer import EventProducer
 
 _log = logging.getLogger("adloom.serve")
 _MAX_BODY_BYTES = 1 << 20
+_EVENTS_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": Events.model_json_schema()}},
+    }
+}
 
 
 class AdServer:
@@ -95,6 +103,17 @@ def _running(request: Request) -> AdServer:
     return server
 
 
+async def _events(request: Request) -> Events:
+    """The body as strict JSON: FastAPI would decode it first, and then a moment is just text."""
+    try:
+        return Events.model_validate_json(await request.body())
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=False)
+        raise RequestValidationError(
+            [{**problem, "loc": ("body", *problem["loc"])} for problem in problems]
+        ) from error
+
+
 # At module level: FastAPI resolves the annotations of its routes there.
 Server = Annotated[AdServer, Depends(_running)]
 
@@ -148,8 +167,8 @@ def create_app(settings: Settings) -> FastAPI:
             headers={"Cache-Control": "public, max-age=31536000, immutable"},
         )
 
-    @app.post("/v1/events", status_code=202)
-    def take_events(events: Events, server: Server) -> Accepted:
+    @app.post("/v1/events", status_code=202, openapi_extra=_EVENTS_BODY)
+    def take_events(events: Annotated[Events, Depends(_events)], server: Server) -> Accepted:
         """Put a page's impressions and clicks on the stream."""
         taken: list[Event] = [*events.impressions, *events.clicks]
         for event in taken:
