@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,20 +23,17 @@ from stream.settings import KafkaSettings
 from tests.tiny_model import TINY, tiny_model
 
 
-def tiny_settings(folder: Path, **given: object) -> Settings:
+def tiny_settings(folder: Path, **given: Any) -> Settings:
     """Settings that keep everything under ``folder`` and draw with the tiny generator."""
     model = folder / "model"
     if not model.exists():
         tiny_model().save_pretrained(model)
-    return load_settings(
-        home=folder / "home",
-        **{
-            "generator": {"path": model},
-            "fine_tune": {"max_steps": 3, "batch_size": 4, "rank": 2, "checkpoint_every": 1},
-            "rounds": {"min_clicks": 4},
-            **given,
-        },
-    )
+    small: dict[str, Any] = {
+        "generator": {"path": model},
+        "fine_tune": {"max_steps": 3, "batch_size": 4, "rank": 2, "checkpoint_every": 1},
+        "rounds": {"min_clicks": 4},
+    }
+    return load_settings(home=folder / "home", **small | given)
 
 
 def keep_shop_ads(creatives: CreativeStore, n: int) -> list[Creative]:
@@ -44,11 +42,20 @@ def keep_shop_ads(creatives: CreativeStore, n: int) -> list[Creative]:
     now = datetime.now(UTC)
     kept = []
     for ad in seed_creatives(n, seed=0):
-        codes = rng.integers(0, 1024, (2, TINY.image_tokens)).astype(np.int16)
+        codes, background = rng.integers(0, 1024, (2, TINY.image_tokens)).astype(np.int16)
         digest = creatives.put_picture(ad.picture(64))
         kept.append(
             Creative(
-                ad.ad_id, ad.product.product_id, ad.title, digest, *codes, "shop", "", ad.seed, now
+                ad.ad_id,
+                ad.product.product_id,
+                ad.title,
+                digest,
+                codes,
+                background,
+                "shop",
+                "",
+                ad.seed,
+                now,
             )
         )
     creatives.add(kept)
@@ -63,7 +70,7 @@ def click_through(
     with EventProducer(kafka) as producer, EventConsumer(kafka, features) as consumer:
         for i, ad in enumerate(ads):
             for user in users:
-                event = {
+                event: dict[str, Any] = {
                     "user_id": user,
                     "item_id": ad.product_id,
                     "ad_id": ad.ad_id,

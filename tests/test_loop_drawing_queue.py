@@ -5,10 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from concurrent.futures import CancelledError
+from datetime import UTC, datetime
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from loop.ads import Ad, AdRequest
+from loop.creatives import Creative
 from loop.drawing_queue import DrawingQueue, QueueFull
 from loop.shop.catalog import load_catalog
 
@@ -17,6 +21,23 @@ PRODUCT = next(iter(load_catalog().values()))
 
 def request(number: int) -> AdRequest:
     return AdRequest(f"shopper-{number}", PRODUCT, number)
+
+
+def drawn(wanted: AdRequest) -> Ad:
+    codes = np.zeros(4, dtype=np.int16)
+    creative = Creative(
+        f"ad-{wanted.seed}",
+        PRODUCT.product_id,
+        "A title",
+        "0" * 64,
+        codes,
+        codes,
+        "champion",
+        "1",
+        wanted.seed,
+        datetime.now(UTC),
+    )
+    return Ad(wanted, creative, Image.new("RGB", (8, 8)), ())
 
 
 class Gate:
@@ -33,7 +54,7 @@ class Gate:
         self.batches.append([r.seed for r in requests])
         if any(r.seed == 13 for r in requests):
             raise ValueError("unlucky")
-        return [r.seed for r in requests]  # type: ignore[misc]
+        return [drawn(r) for r in requests]
 
 
 def test_what_waits_is_drawn_in_one_batch() -> None:
@@ -43,7 +64,7 @@ def test_what_waits_is_drawn_in_one_batch() -> None:
         assert gate.busy.wait(10)
         futures += [queue.submit(request(n)) for n in range(1, 6)]
         gate.open.set()
-        assert [f.result(10) for f in futures] == list(range(6))
+        assert [f.result(10).request.seed for f in futures] == list(range(6))
     assert gate.batches == [[0], [1, 2, 3], [4, 5]]
 
 
@@ -65,7 +86,7 @@ def test_a_failed_batch_leaves_the_queue_alive() -> None:
     with DrawingQueue(gate.draw, max_batch=1, max_waiting=9) as queue:
         with pytest.raises(ValueError, match="unlucky"):
             queue.submit(request(13)).result(10)
-        assert queue.submit(request(1)).result(10) == 1
+        assert queue.submit(request(1)).result(10).request.seed == 1
         assert queue.alive
 
 
@@ -81,5 +102,5 @@ def test_closing_cancels_what_waits() -> None:
         waiting.result(10)
     gate.open.set()
     closing.join(10)
-    assert first.result(10) == 0  # type: ignore[comparison-overlap]
+    assert first.result(10).request.seed == 0
     assert not queue.alive
