@@ -36,6 +36,8 @@ from models.tokenizer import train_tokenizer
 
 TREND_SHARE = 0.01
 """How often the trend scene and the trend tone are met: the base rarely draws them."""
+NOISY_SHARE = 0.7
+"""Share of the examples whose picture is drawn after partly random codes."""
 HISTORY_LENGTHS = (1, 2, 3, 4, 6, 10)
 
 
@@ -240,8 +242,12 @@ def _train_generator(
         unconditional = torch.tensor(
             [rng.random() < model.config.condition_dropout for _ in examples], device=model.device
         )
+        noise = torch.tensor(
+            [rng.random() if rng.random() < NOISY_SHARE else 0.0 for _ in examples],
+            device=model.device,
+        )
         with torch.autocast(model.device.type, torch.bfloat16):
-            loss = example_loss(generator, examples, unconditional)
+            loss = example_loss(generator, examples, unconditional, noise)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters.values(), 1.0)

@@ -35,16 +35,27 @@ class FineTuneResult:
 
 
 def example_loss(
-    generator: AdGenerator, examples: Sequence[Example], unconditional: torch.Tensor | None = None
+    generator: AdGenerator,
+    examples: Sequence[Example],
+    unconditional: torch.Tensor | None = None,
+    noise: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Weighted sum of title and picture cross-entropy (nats a token), with gradient.
 
     ``unconditional`` bool ``(n,)`` marks rows that train the guidance's blank prompt.
+    ``noise`` float ``(n,)`` is the share of a picture's codes that is replaced at random where
+    they are context: after clean context only a picture's first tokens depend on the history,
+    and a model that learns from nothing takes long to look there at all.
     """
     model = generator.model
     briefs = batch_briefs([e.brief for e in examples], model.tokenizer, model.config)
-    targets = batch_targets(examples, model.tokenizer, model.config)
-    title, picture = model(briefs.to(model.device), targets.to(model.device), unconditional)
+    targets = batch_targets(examples, model.tokenizer, model.config).to(model.device)
+    context = None
+    if noise is not None:
+        at_random = torch.randint_like(targets.codes, model.janus.config.vq_config.num_embeddings)
+        replaced = torch.rand(at_random.shape, device=model.device) < noise[:, None]
+        context = torch.where(replaced, at_random, targets.codes)
+    title, picture = model(briefs.to(model.device), targets, unconditional, context)
     loss: torch.Tensor = TITLE_WEIGHT * title + picture
     return loss
 
