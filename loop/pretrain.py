@@ -37,7 +37,7 @@ from models.tokenizer import train_tokenizer
 TREND_SHARE = 0.01
 """How often the trend scene and the trend tone are met: the base rarely draws them."""
 NOISY_SHARE = 0.7
-"""Share of the examples whose picture is drawn after partly random codes."""
+"""Share of the examples whose tokens are predicted after partly random ones."""
 HISTORY_LENGTHS = (1, 2, 3, 4, 6, 10)
 
 

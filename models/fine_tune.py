@@ -14,13 +14,14 @@ import torch
 from torch.nn import Parameter
 
 from models.ad_generator import AdGenerator
-from models.batching import batch_briefs, batch_targets
+from models.batching import TargetBatch, batch_briefs, batch_targets
 from models.brief import Example
 from models.checkpoint import load_state, save_state
+from models.generator import AdModel
 from models.settings import FineTuneSettings
 
-TITLE_WEIGHT = 0.5
-"""Share of the title's loss in the sum: a picture has many more tokens."""
+TITLE_WEIGHT = 1.0
+"""Weight of the title's loss beside the picture's."""
 
 
 @dataclass(frozen=True)
@@ -43,21 +44,31 @@ def example_loss(
     """Weighted sum of title and picture cross-entropy (nats a token), with gradient.
 
     ``unconditional`` bool ``(n,)`` marks rows that train the guidance's blank prompt.
-    ``noise`` float ``(n,)`` is the share of a picture's codes that is replaced at random where
-    they are context: after clean context only a picture's first tokens depend on the history,
-    and a model that learns from nothing takes long to look there at all.
+    ``noise`` float ``(n,)`` is the share of a target's tokens that is replaced at random where
+    they are context: after clean context only the first tokens of title and picture depend on
+    the history, and a model that learns from nothing takes long to look there at all.
     """
     model = generator.model
     briefs = batch_briefs([e.brief for e in examples], model.tokenizer, model.config)
     targets = batch_targets(examples, model.tokenizer, model.config).to(model.device)
-    context = None
-    if noise is not None:
-        at_random = torch.randint_like(targets.codes, model.janus.config.vq_config.num_embeddings)
-        replaced = torch.rand(at_random.shape, device=model.device) < noise[:, None]
-        context = torch.where(replaced, at_random, targets.codes)
+    context = None if noise is None else _noisy(targets, noise, model)
     title, picture = model(briefs.to(model.device), targets, unconditional, context)
     loss: torch.Tensor = TITLE_WEIGHT * title + picture
     return loss
+
+
+def _noisy(target: TargetBatch, share: torch.Tensor, model: AdModel) -> TargetBatch:
+    """Replace a share of each row's tokens by random ones; padding stays."""
+
+    def replaced(tokens: torch.Tensor, low: int, high: int) -> torch.Tensor:
+        at_random = torch.randint_like(tokens, low, high)
+        chosen = torch.rand(tokens.shape, device=tokens.device) < share[:, None]
+        return torch.where(chosen, at_random, tokens)
+
+    codes = replaced(target.codes, 0, model.janus.model.vqmodel.quantize.num_embeddings)
+    titles = replaced(target.titles, model.janus.config.image_token_id + 1, len(model.tokenizer))
+    padding = target.titles == model.tokenizer.pad_token_id
+    return TargetBatch(target.titles.where(padding, titles), codes)
 
 
 @torch.inference_mode()

@@ -152,20 +152,21 @@ class AdModel(nn.Module):
         batch: BriefBatch,
         target: TargetBatch,
         unconditional: Tensor | None = None,
-        context: Tensor | None = None,
+        context: TargetBatch | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Losses of a batch: mean cross-entropy of title tokens and of image tokens.
 
         ``unconditional`` bool ``(n,)`` marks rows whose prompt and title are hidden from the
-        picture, for classifier-free guidance. ``context`` int64 ``(n, image tokens)`` are the
-        codes that each image token is predicted after, the target's own where it is None.
+        picture, for classifier-free guidance. ``context`` is what each token is
+        predicted after: the target itself where it is None.
         """
         rows = len(batch.prompt)
         prompt, prompt_valid = self.prompt(batch)
         boi = torch.full((rows, 1), self.boi_id, device=prompt.device)
         title_valid = target.titles != self.tokenizer.pad_token_id
-        text = torch.cat([target.titles, boi], dim=1)
-        image = self.embed_codes((target.codes if context is None else context)[:, :-1])
+        before = target if context is None else context
+        text = torch.cat([before.titles, boi], dim=1)
+        image = self.embed_codes(before.codes[:, :-1])
         embeds = torch.cat([prompt, self.embed_text(text), image], dim=1)
         always = torch.ones(rows, 1 + image.shape[1], dtype=torch.bool, device=prompt.device)
         valid = torch.cat([prompt_valid, title_valid, always], dim=1)
