@@ -24,6 +24,7 @@ from loop.report import (
     write_report,
 )
 from loop.shop.creatives import SeedCreative, seed_creatives
+from loop.showcase import save_showcase
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -151,3 +152,20 @@ def test_the_card_keeps_the_picture_as_it_was() -> None:
     picture = seed_creatives(1, seed=4)[0].picture(256)
     card = finish_ad(picture, "A title")
     assert card.crop((0, 0, 256, 256)).tobytes() == picture.tobytes()
+
+
+def test_the_showcase_shows_histories_beside_ads(tmp_path: Path) -> None:
+    made, *history = seed_creatives(5, seed=5)
+    full, short = story(made, history), story(made, history[:2])
+    save_showcase([short, full, full, full], tmp_path / "showcase.png")
+    with Image.open(tmp_path / "showcase.png") as sheet:
+        assert sheet.width > 1_000
+        two_rows = sheet.height
+    save_showcase([full], tmp_path / "one.png")
+    with Image.open(tmp_path / "one.png") as sheet:
+        assert sheet.height < two_rows
+
+
+def test_a_run_without_histories_has_no_showcase(tmp_path: Path) -> None:
+    save_showcase([], tmp_path / "showcase.png")
+    assert not (tmp_path / "showcase.png").exists()
