@@ -1,8 +1,8 @@
 """What Feast knows of adloom: entities and feature views. `feast apply` reads this file.
 
 The stream writes the online views, which have no offline table: the offline truth is the event
-log. Each row says how much of the stream is in it (`progress`), so that a batch which is played
-again changes nothing.
+log. How much of the stream is in them is a view as well, written in one step with the others, so
+that a batch which is played again changes nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from feast import Entity, FeatureView, Field, FileSource
-from feast.types import Array, Int64, String
+from feast.types import Array, Bytes, Int64, String
 from feast.value_type import ValueType
 
 from feature_store.home import default_folder, offline_table
@@ -30,7 +30,6 @@ shard = Entity(
 _USER = Field(name="user_id", dtype=String)
 _ITEM = Field(name="item_id", dtype=String)
 _SHARD = Field(name="shard", dtype=Int64)
-_PROGRESS = Field(name="progress", dtype=String, description="offsets applied, as JSON")
 _COUNTS = [Field(name="impressions", dtype=Int64), Field(name="clicks", dtype=Int64)]
 
 user_history = FeatureView(
@@ -43,7 +42,6 @@ user_history = FeatureView(
         Field(name="item_ids", dtype=Array(String)),
         Field(name="clicked_at_us", dtype=Array(Int64), description="µs since 1970"),
         Field(name="ad_ids", dtype=Array(String), description="empty text = no ad"),
-        _PROGRESS,
     ],
 )
 user_stats = FeatureView(
@@ -54,8 +52,7 @@ user_stats = FeatureView(
     schema=[
         _USER,
         *_COUNTS,
-        Field(name="recent_events", dtype=Array(Int64), description="to drop duplicates"),
-        _PROGRESS,
+        Field(name="recent_events", dtype=Bytes, description="fingerprints, to drop duplicates"),
     ],
 )
 item_stats = FeatureView(
@@ -63,8 +60,19 @@ item_stats = FeatureView(
     description="how often an item was seen and clicked; the sum over its shards counts",
     entities=[item, shard],
     ttl=_FOR_EVER,
-    schema=[_ITEM, _SHARD, *_COUNTS, _PROGRESS],
+    schema=[_ITEM, _SHARD, *_COUNTS],
 )
+stream_progress = FeatureView(
+    name="stream_progress",
+    description="how much of a partition is in the other views",
+    entities=[shard],
+    ttl=_FOR_EVER,
+    schema=[
+        _SHARD,
+        Field(name="progress", dtype=String, description="topic id and offset by topic, as JSON"),
+    ],
+)
+online_views = [user_history, user_stats, item_stats, stream_progress]
 
 
 def user_clicks_in(folder: Path) -> FeatureView:

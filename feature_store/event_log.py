@@ -12,10 +12,9 @@ import os
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
@@ -27,10 +26,10 @@ from feature_store.locking import file_lock
 EventKind = Literal["impression", "click", "exposure"]
 
 _FILES_TO_MERGE = 32
+_LARGEST_MERGE_BYTES = 32 * 1024 * 1024  # a merge of more would hold up the consumer
 
 
-@dataclass(frozen=True, slots=True)
-class LoggedEvent:
+class LoggedEvent(NamedTuple):
     """An event and the place in the stream it came from.
 
     `ts` is aware; `context` and `extra` are JSON objects, the latter with the fields of the event
@@ -54,25 +53,25 @@ class LoggedEvent:
     extra: str = "{}"
 
 
-_SCHEMA = pa.schema(
-    [
-        pa.field("kind", pa.string()),
-        pa.field("event_id", pa.string()),
-        pa.field("ts", pa.timestamp("us", tz="UTC")),
-        pa.field("user_id", pa.string()),
-        pa.field("item_id", pa.string()),
-        pa.field("ad_id", pa.string()),
-        pa.field("variant", pa.string()),
-        pa.field("propensity", pa.float64()),
-        pa.field("position", pa.int32()),
-        pa.field("context", pa.string()),
-        pa.field("extra", pa.string()),
-        pa.field("topic", pa.string()),
-        pa.field("topic_id", pa.string()),
-        pa.field("partition", pa.int32()),
-        pa.field("offset", pa.int64()),
-    ]
-)
+_COLUMNS: dict[str, pa.DataType] = {
+    "kind": pa.string(),
+    "event_id": pa.string(),
+    "ts": pa.timestamp("us", tz="UTC"),
+    "user_id": pa.string(),
+    "item_id": pa.string(),
+    "topic": pa.string(),
+    "partition": pa.int32(),
+    "offset": pa.int64(),
+    "topic_id": pa.string(),
+    "ad_id": pa.string(),
+    "variant": pa.string(),
+    "propensity": pa.float64(),
+    "position": pa.int32(),
+    "context": pa.string(),
+    "extra": pa.string(),
+}
+_SCHEMA = pa.schema(list(_COLUMNS.items()))
+assert tuple(_COLUMNS) == LoggedEvent._fields
 
 
 class EventLog:
@@ -87,7 +86,9 @@ class EventLog:
         """Adds events; they are on the disk when this returns."""
         if not events:
             return
-        self._write(pa.Table.from_pylist([asdict(event) for event in events], _SCHEMA), size=0)
+        columns = zip(zip(*events, strict=True), _COLUMNS.values(), strict=True)
+        arrays = [pa.array(values, kind) for values, kind in columns]
+        self._write(pa.Table.from_arrays(arrays, schema=_SCHEMA), size=0)
         self._merge_small_files()
 
     def read(
@@ -128,10 +129,10 @@ class EventLog:
     def _merge_small_files(self) -> None:
         """A crash between write and unlink leaves events twice: reading them counts once."""
         size = 0
-        while len(self._of_size(size)) >= _FILES_TO_MERGE:
+        while _worth_merging(self._of_size(size)):
             with file_lock(self._merging):
                 files = self._of_size(size)  # another process may have merged them by now
-                if len(files) >= _FILES_TO_MERGE:
+                if _worth_merging(files):
                     self._write(pq.read_table(files, schema=_SCHEMA), size + 1)
                     for path in files:
                         path.unlink()
@@ -139,6 +140,15 @@ class EventLog:
 
     def _of_size(self, size: int) -> list[Path]:
         return [path for path in self._files() if path.name.startswith(f"{size}-")]
+
+
+def _worth_merging(files: Sequence[Path]) -> bool:
+    if len(files) < _FILES_TO_MERGE:
+        return False
+    try:
+        return sum(path.stat().st_size for path in files) <= _LARGEST_MERGE_BYTES
+    except FileNotFoundError:  # another process is merging them
+        return False
 
 
 def _condition(

@@ -1,27 +1,15 @@
-"""Rows of one feature view in the online store: many in one read, many in one write.
-
-This is the level below `FeatureStore.push` and `get_online_features` of Feast: the same rows in
-the same tables, without a data frame on the way.
-"""
+"""Rows of one feature view, by key: many in one read, and open in memory while they are in use."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable
 from typing import Generic, Protocol, Self, TypeVar
 
 from feast import FeatureView
-from feast.infra.provider import Provider
-from feast.protos.feast.types.EntityKey_pb2 import EntityKey
-from feast.protos.feast.types.Value_pb2 import Value
-from feast.repo_config import RepoConfig
 
+from feature_store.backend import OnlineBackend
+from feature_store.entity_key import Key, entity_key_of
 from feature_store.rows import Values
-
-_KEYS_OF_ONE_READ = 5_000  # SQLite takes 32,766 variables in a statement
-
-Key = tuple[str] | tuple[str, int]
 
 
 class Row(Protocol):
@@ -32,55 +20,53 @@ class Row(Protocol):
     @classmethod
     def from_values(cls, values: Values) -> Self: ...
 
-    def to_values(self) -> dict[str, Value]: ...
+    def to_values(self) -> dict[str, bytes]: ...
 
 
 R = TypeVar("R", bound=Row)
 
 
 class OnlineTable(Generic[R]):
-    """One view's rows by key: the values of its entities, in the order of the view."""
+    """A view's rows as they are in the store."""
 
-    def __init__(
-        self,
-        provider: Provider,
-        config: RepoConfig,
-        lock: threading.Lock,
-        view: FeatureView,
-        row_type: type[R],
-    ) -> None:
-        self._provider = provider
-        self._config = config
-        self._view = view
+    def __init__(self, backend: OnlineBackend, view: FeatureView, row_type: type[R]) -> None:
+        self.view = view.name
+        self.entity_key = entity_key_of(view)
+        self._backend = backend
         self._row_type = row_type
-        self._lock = lock
 
     def read(self, keys: Iterable[Key]) -> dict[Key, R]:
         """The rows of all keys; an empty row for a key that has none."""
         wanted = list(dict.fromkeys(keys))
-        rows: dict[Key, R] = {}
-        for start in range(0, len(wanted), _KEYS_OF_ONE_READ):
-            part = wanted[start : start + _KEYS_OF_ONE_READ]
-            with self._lock:
-                found = self._provider.online_read(
-                    self._config, self._view, [self._entity_key(key) for key in part]
-                )
-            for key, (_, values) in zip(part, found, strict=True):
-                rows[key] = self._row_type.from_values(values) if values else self._row_type()
-        return rows
+        found = self._backend.read(self.view, [self.entity_key(key) for key in wanted])
+        return {
+            key: self._row_type.from_values(values) if values else self._row_type()
+            for key, values in zip(wanted, found, strict=True)
+        }
 
-    def write(self, rows: Mapping[Key, R]) -> None:
-        """Replaces the rows. SQLite takes all or none of them; Redis takes each whole."""
-        now = datetime.now(UTC)
-        data: list[tuple[EntityKey, dict[str, Value], datetime, datetime | None]] = [
-            (self._entity_key(key), row.to_values(), now, None) for key, row in rows.items()
-        ]
-        if data:
-            with self._lock:
-                self._provider.online_write_batch(self._config, self._view, data, None)
 
-    def _entity_key(self, key: Key) -> EntityKey:
-        values = [Value(string_val=key[0])]
-        if len(key) == 2:
-            values.append(Value(int64_val=key[1]))
-        return EntityKey(join_keys=self._view.join_keys, entity_values=values)
+class OpenRows(Generic[R]):
+    """Rows of a table that their one writer keeps in memory: it need not read them again."""
+
+    def __init__(self, table: OnlineTable[R], limit: int) -> None:
+        """More than `limit` rows are kept only while one batch needs more."""
+        self.table = table
+        self._limit = limit
+        self._rows: dict[Key, R] = {}
+
+    def open(self, keys: Iterable[Key]) -> dict[Key, R]:
+        """The rows of all keys, read where they are not open yet. They may be changed."""
+        wanted = dict.fromkeys(keys)
+        known = self._rows
+        missing = [key for key in wanted if key not in known]
+        opened = {key: known.pop(key) for key in wanted if key in known}
+        if missing:
+            opened |= self.table.read(missing)
+        known |= opened  # at the end: the rows used least recently come first
+        for key in list(known)[: max(0, len(known) - max(self._limit, len(opened)))]:
+            del known[key]
+        return opened
+
+    def forget(self) -> None:
+        """From now on all rows are read again."""
+        self._rows.clear()

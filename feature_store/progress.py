@@ -1,43 +1,44 @@
-"""How much of the stream a row of the feature store already has in it."""
+"""How much of the stream is in the online features."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Self
+
+from feast.protos.feast.types.Value_pb2 import Value
 
 from feature_store.event_log import LoggedEvent
+from feature_store.wire import string_value
 
 
 @dataclass
-class Progress:
-    """The highest offset applied, for each partition of each topic.
+class ProgressRow:
+    """The highest offset applied of one partition, for each topic.
 
     Offsets begin again when a topic is deleted and made anew, as the topics of a local broker
     are at every start: an offset counts only together with the id of its topic.
     """
 
-    _applied: dict[str, tuple[str, int]] = field(default_factory=dict)
+    applied: dict[str, tuple[str, int]] = field(default_factory=dict)
 
     @classmethod
-    def from_text(cls, text: str) -> Progress:
-        """Reads what `to_text` wrote."""
-        stored: dict[str, tuple[str, int]] = json.loads(text)
-        return cls({where: (topic_id, offset) for where, (topic_id, offset) in stored.items()})
+    def from_values(cls, values: Mapping[str, bytes]) -> Self:
+        """Reads what `to_values` wrote."""
+        text = Value.FromString(values["progress"]).string_val
+        return cls({topic: (topic_id, at) for topic, (topic_id, at) in json.loads(text).items()})
 
-    def to_text(self) -> str:
-        """JSON: {"topic/partition": [topic id, offset]}."""
-        return json.dumps(self._applied, separators=(",", ":"))
+    def to_values(self) -> dict[str, bytes]:
+        """JSON: {topic: [topic id, offset]}; no row where nothing was applied."""
+        if not self.applied:
+            return {}
+        return {"progress": string_value(json.dumps(self.applied, separators=(",", ":")))}
 
-    def has(self, event: LoggedEvent) -> bool:
-        """Whether the event is in the row already."""
-        topic_id, offset = self._applied.get(_where(event), ("", -1))
-        return topic_id == event.topic_id and event.offset <= offset
-
-    def note(self, event: LoggedEvent) -> None:
-        """From now on the row has the event."""
-        if not self.has(event):
-            self._applied[_where(event)] = (event.topic_id, event.offset)
-
-
-def _where(event: LoggedEvent) -> str:
-    return f"{event.topic}/{event.partition}"
+    def advance(self, event: LoggedEvent) -> bool:
+        """Notes the event; False when the features have it already."""
+        topic_id, offset = self.applied.get(event.topic, ("", -1))
+        if topic_id == event.topic_id and event.offset <= offset:
+            return False
+        self.applied[event.topic] = (event.topic_id, event.offset)
+        return True

@@ -1,25 +1,28 @@
-"""Rows of the feature views, and how they become Feast values and back."""
+"""Rows of the feature views, open: they change in memory and are written as Feast's bytes."""
 
 from __future__ import annotations
 
-import hashlib
 from bisect import insort
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Self
 
-from feast.protos.feast.types.Value_pb2 import Int64List, StringList, Value
+import mmh3
+from feast.protos.feast.types.Value_pb2 import Value
 
+from feature_store import wire
 from feature_store.event_log import LoggedEvent
-from feature_store.progress import Progress
 
-Values = Mapping[str, Value]
+Values = Mapping[str, bytes]
+"""Serialised Feast values by name of the feature."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 # Longer than any retry of a producer; kept whole for each user.
 _REMEMBERED_EVENTS = 256
+_FINGERPRINT_BYTES = 8
 
 
 @dataclass(frozen=True)
@@ -62,70 +65,103 @@ class ItemStats:
     click_through_rate: float
 
 
-@dataclass
-class HistoryRow:
-    """A user's clicks as (µs since 1970, item id, ad id), sorted."""
+_Click = tuple[int, str, str]  # µs since 1970, item id, ad id
 
-    clicks: list[tuple[int, str, str]] = field(default_factory=list)
-    progress: Progress = field(default_factory=Progress)
+
+class HistoryRow:
+    """A user's clicks, sorted: by time, those of the same moment by their names.
+
+    So the order in which events arrive leaves no trace.
+    """
+
+    __slots__ = ("_ads", "_items", "_length", "_newest", "_times")
+
+    def __init__(self) -> None:
+        self._set([])
 
     @classmethod
-    def from_values(cls, values: Values) -> HistoryRow:
-        clicks = zip(
-            values["clicked_at_us"].int64_list_val.val,
-            values["item_ids"].string_list_val.val,
-            values["ad_ids"].string_list_val.val,
-            strict=True,
-        )
-        return cls(list(clicks), Progress.from_text(values["progress"].string_val))
+    def from_values(cls, values: Values) -> Self:
+        times = Value.FromString(values["clicked_at_us"]).int64_list_val
+        items = Value.FromString(values["item_ids"]).string_list_val
+        ads = Value.FromString(values["ad_ids"]).string_list_val
+        row = cls.__new__(cls)
+        row._times = wire.int64_elements(times.SerializeToString())
+        row._items = bytearray(items.SerializeToString())
+        row._ads = bytearray(ads.SerializeToString())
+        row._length = len(times.val)
+        row._newest = (times.val[-1], items.val[-1], ads.val[-1]) if row._length else (-1, "", "")
+        return row
 
-    def to_values(self) -> dict[str, Value]:
-        times, items, ads = zip(*self.clicks, strict=True) if self.clicks else ((), (), ())
+    def to_values(self) -> dict[str, bytes]:
         return {
-            "item_ids": Value(string_list_val=StringList(val=items)),
-            "clicked_at_us": Value(int64_list_val=Int64List(val=times)),
-            "ad_ids": Value(string_list_val=StringList(val=ads)),
-            "progress": Value(string_val=self.progress.to_text()),
+            "item_ids": wire.string_list_value(self._items),
+            "clicked_at_us": wire.int64_list_value(self._times),
+            "ad_ids": wire.string_list_value(self._ads),
         }
 
     def add(self, click: LoggedEvent, length: int) -> None:
-        """Puts a click at its place in time and keeps the newest `length`.
-
-        Clicks of the same moment are ordered by their names, so the order in which events
-        arrive leaves no trace.
-        """
-        insort(self.clicks, (microseconds(click.ts), click.item_id, click.ad_id or ""))
-        del self.clicks[:-length]
+        """Puts a click at its place in time and keeps the newest `length`."""
+        new = (microseconds(click.ts), click.item_id, click.ad_id or "")
+        if new >= self._newest:
+            self._append(new)
+        else:  # it is late
+            clicks = self._clicks()
+            insort(clicks, new)
+            self._set(clicks)
+        while self._length > length:
+            self._drop_oldest()
 
     def history(self) -> UserHistory:
+        clicks = self._clicks()
         return UserHistory(
-            tuple(item for _, item, _ in self.clicks),
-            tuple(moment(at) for at, _, _ in self.clicks),
-            tuple(ad for _, _, ad in self.clicks),
+            tuple(item for _, item, _ in clicks),
+            tuple(moment(at) for at, _, _ in clicks),
+            tuple(ad for _, _, ad in clicks),
         )
 
+    def _clicks(self) -> list[_Click]:
+        values = {name: Value.FromString(value) for name, value in self.to_values().items()}
+        times = values["clicked_at_us"].int64_list_val.val
+        items = values["item_ids"].string_list_val.val
+        return list(zip(times, items, values["ad_ids"].string_list_val.val, strict=True))
 
-@dataclass
+    def _set(self, clicks: list[_Click]) -> None:
+        self._times, self._items, self._ads = bytearray(), bytearray(), bytearray()
+        self._length = 0
+        self._newest: _Click = (-1, "", "")
+        for click in clicks:
+            self._append(click)
+
+    def _append(self, click: _Click) -> None:
+        at, item, ad = click
+        self._times += wire.varint(at)
+        self._items += wire.string_element(item)
+        self._ads += wire.string_element(ad)
+        self._length += 1
+        self._newest = click
+
+    def _drop_oldest(self) -> None:
+        wire.drop_first_varint(self._times)
+        wire.drop_first_string(self._items)
+        wire.drop_first_string(self._ads)
+        self._length -= 1
+
+
+@dataclass(slots=True)
 class CountsRow:
-    """Impressions and clicks of an item in one shard."""
+    """Impressions and clicks, of an item in one shard."""
 
     impressions: int = 0
     clicks: int = 0
-    progress: Progress = field(default_factory=Progress)
 
     @classmethod
-    def from_values(cls, values: Values) -> CountsRow:
-        return cls(
-            values["impressions"].int64_val,
-            values["clicks"].int64_val,
-            Progress.from_text(values["progress"].string_val),
-        )
+    def from_values(cls, values: Values) -> Self:
+        return cls(_number(values["impressions"]), _number(values["clicks"]))
 
-    def to_values(self) -> dict[str, Value]:
+    def to_values(self) -> dict[str, bytes]:
         return {
-            "impressions": Value(int64_val=self.impressions),
-            "clicks": Value(int64_val=self.clicks),
-            "progress": Value(string_val=self.progress.to_text()),
+            "impressions": wire.int64_value(self.impressions),
+            "clicks": wire.int64_value(self.clicks),
         }
 
     def count(self, event: LoggedEvent) -> None:
@@ -135,35 +171,31 @@ class CountsRow:
             self.impressions += 1
 
 
-@dataclass
+@dataclass(slots=True)
 class UserRow:
     """Counts of a user, and the newest events by fingerprint: what comes again is known."""
 
     counts: CountsRow = field(default_factory=CountsRow)
-    recent: dict[int, None] = field(default_factory=dict)
-
-    @property
-    def progress(self) -> Progress:
-        return self.counts.progress
+    recent: bytearray = field(default_factory=bytearray)
 
     @classmethod
-    def from_values(cls, values: Values) -> UserRow:
-        recent = dict.fromkeys(values["recent_events"].int64_list_val.val)
-        return cls(CountsRow.from_values(values), recent)
+    def from_values(cls, values: Values) -> Self:
+        recent = Value.FromString(values["recent_events"]).bytes_val
+        return cls(CountsRow.from_values(values), bytearray(recent))
 
-    def to_values(self) -> dict[str, Value]:
-        return self.counts.to_values() | {
-            "recent_events": Value(int64_list_val=Int64List(val=self.recent))
-        }
+    def to_values(self) -> dict[str, bytes]:
+        return self.counts.to_values() | {"recent_events": wire.bytes_value(self.recent)}
 
     def is_new(self, event: LoggedEvent) -> bool:
         """Whether this event id was not seen lately; it is remembered from now on."""
-        fingerprint = _fingerprint(event)
+        name = f"{event.kind}/{event.event_id}"
+        fingerprint = mmh3.hash_bytes(name)[:_FINGERPRINT_BYTES]
+        # It could also be found across two others, as rarely as two ids share a fingerprint.
         if fingerprint in self.recent:
             return False
-        self.recent[fingerprint] = None
-        if len(self.recent) > _REMEMBERED_EVENTS:
-            del self.recent[next(iter(self.recent))]
+        self.recent += fingerprint
+        if len(self.recent) > _REMEMBERED_EVENTS * _FINGERPRINT_BYTES:
+            del self.recent[:_FINGERPRINT_BYTES]
         return True
 
 
@@ -177,6 +209,5 @@ def moment(at: int) -> datetime:
     return _EPOCH + at * _MICROSECOND
 
 
-def _fingerprint(event: LoggedEvent) -> int:
-    name = f"{event.kind}/{event.event_id}".encode()
-    return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "big", signed=True)
+def _number(value: bytes) -> int:
+    return Value.FromString(value).int64_val

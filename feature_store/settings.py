@@ -21,6 +21,11 @@ class FeatureStoreSettings(BaseModel):
         default=None, description="Feast's form: host:port[,host:port][,db=0][,password=...]"
     )
     history_length: int = Field(default=256, ge=1, le=4096, description="newest clicks kept")
+    open_rows: int = Field(
+        default=50_000,
+        ge=0,
+        description="rows of each view that a consumer keeps in memory; a long history takes 6 KB",
+    )
     item_shards: int = Field(
         default=8, ge=1, le=1024, description="at least the partitions of an event topic"
     )

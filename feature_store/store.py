@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from datetime import datetime
@@ -12,14 +11,16 @@ from types import TracebackType
 from typing import Any, Self
 
 import feast
-from feast.infra.provider import get_provider
 from feast.repo_config import RegistryConfig, RepoConfig
 
 from feature_store import definitions
+from feature_store.backend import OnlineBackend, StoreUnavailable
 from feature_store.event_log import EventLog, LoggedEvent
 from feature_store.history import PastHistories
 from feature_store.locking import file_lock
 from feature_store.online import OnlineTable
+from feature_store.progress import ProgressRow
+from feature_store.redis_backend import RedisBackend
 from feature_store.rows import (
     CountsRow,
     HistoryRow,
@@ -29,9 +30,13 @@ from feature_store.rows import (
     UserStats,
 )
 from feature_store.settings import FeatureStoreSettings
+from feature_store.sqlite_backend import SqliteBackend
 from feature_store.updates import Updates
 
-__all__ = ["FeatureStore", "ItemStats", "UserHistory", "UserStats"]
+__all__ = ["FeatureStore", "ItemStats", "StoreUnavailable", "UserHistory", "UserStats"]
+
+_PROJECT = "adloom"
+_SQLITE_FILE = "online.db"
 
 
 class FeatureStore:
@@ -53,12 +58,14 @@ class FeatureStore:
             self.feast = feast.FeatureStore(config=config)
             self.feast.apply(_definitions(folder))
         self._histories_then = PastHistories(self.feast, self.log, folder)
-        self._provider, self._lock = get_provider(config), threading.Lock()
-        place = (self._provider, config, self._lock)
-        self._histories = OnlineTable(*place, definitions.user_history, HistoryRow)
-        self._users = OnlineTable(*place, definitions.user_stats, UserRow)
-        self._items = OnlineTable(*place, definitions.item_stats, CountsRow)
-        self._updates = Updates(self._histories, self._users, self._items, settings.history_length)
+        self._backend = _backend(settings, folder)
+        self._histories = OnlineTable(self._backend, definitions.user_history, HistoryRow)
+        self._users = OnlineTable(self._backend, definitions.user_stats, UserRow)
+        self._items = OnlineTable(self._backend, definitions.item_stats, CountsRow)
+        partitions = OnlineTable(self._backend, definitions.stream_progress, ProgressRow)
+        self._updates = Updates(
+            self._backend, self._histories, self._users, self._items, partitions, settings
+        )
 
     @classmethod
     def open(cls, settings: FeatureStoreSettings, home: Path) -> Self:
@@ -66,11 +73,8 @@ class FeatureStore:
         return cls(settings, home)
 
     def close(self) -> None:
-        """Lets go of the connection to the online store."""
-        with self._lock:
-            connection = getattr(self._provider.online_store, "_conn", None)
-            if connection is not None:
-                connection.close()
+        """Lets go of the connections to the online store."""
+        self._backend.close()
 
     def __enter__(self) -> Self:
         return self
@@ -124,8 +128,9 @@ class FeatureStore:
     def apply(self, events: Sequence[LoggedEvent]) -> int:
         """Brings the online features up to date; an event that is in them already is left out.
 
-        Does not log the events. Returns the number of rows written. Raises ValueError for a
-        partition beyond `item_shards`.
+        Events of one partition must be in the order of their offsets. They are not logged.
+        Returns the number of rows written. Raises ValueError for a partition beyond
+        `item_shards`, StoreUnavailable, ContendedPartition.
         """
         highest = max((event.partition for event in events), default=0)
         if highest >= self.settings.item_shards:
@@ -134,6 +139,10 @@ class FeatureStore:
                 f"partitions of the event topics (it is {self.settings.item_shards})"
             )
         return self._updates.apply(events)
+
+    def clear(self) -> None:
+        """Forgets all online features and how much of the stream was in them; the log stays."""
+        self._backend.clear()
 
     def _item_stats(self, shards: Sequence[CountsRow]) -> ItemStats:
         impressions = sum(shard.impressions for shard in shards)
@@ -148,16 +157,14 @@ def _definitions(folder: Path) -> list[Any]:
         definitions.user,
         definitions.item,
         definitions.shard,
-        definitions.user_history,
-        definitions.user_stats,
-        definitions.item_stats,
+        *definitions.online_views,
         definitions.user_clicks_in(folder),
     ]
 
 
 def _config(settings: FeatureStoreSettings, folder: Path) -> RepoConfig:
     return RepoConfig(
-        project="adloom",
+        project=_PROJECT,
         provider="local",
         repo_path=folder,
         registry=RegistryConfig(path=str(folder / "registry.db")),
@@ -168,14 +175,17 @@ def _config(settings: FeatureStoreSettings, folder: Path) -> RepoConfig:
 
 
 def _online_store(settings: FeatureStoreSettings, folder: Path) -> dict[str, Any]:
-    if settings.online == "redis" and settings.redis_url is not None:
-        return {
-            "type": "redis",
-            "connection_string": settings.redis_url.get_secret_value(),
-            "skip_dedup": True,  # a row has one writer, which has just read it
-        }
-    file = folder / "online.db"
+    if settings.redis_url is not None and settings.online == "redis":
+        return {"type": "redis", "connection_string": settings.redis_url.get_secret_value()}
+    file = folder / _SQLITE_FILE
     with closing(sqlite3.connect(file)) as database:
         # Kept in the file: whoever opens it reads while the consumer writes.
         database.execute("PRAGMA journal_mode=WAL")
     return {"type": "sqlite", "path": str(file)}
+
+
+def _backend(settings: FeatureStoreSettings, folder: Path) -> OnlineBackend:
+    views = definitions.online_views
+    if settings.redis_url is not None and settings.online == "redis":
+        return RedisBackend(settings.redis_url.get_secret_value(), _PROJECT, views)
+    return SqliteBackend(folder / _SQLITE_FILE, _PROJECT, views)

@@ -1,80 +1,104 @@
 """A batch of events into the online features, once each.
 
-Three tables are written, one after the other: item counts, user histories, user counts. A crash
-may come between any two. When the batch is played again, each row knows by its progress which
-events it has. The memory of event ids, which tells a producer's duplicate, is written last: as
-long as an event may still be missing in some table, that memory is as it was, and gives the same
-answer again.
+Counts, histories and the progress of the partitions are written in one step. Whatever happens
+before it changes nothing in the store, and whatever comes again after it is known by its offset.
+The step fails when someone else has moved a partition's progress: then this writer was not, or
+is no longer, the only one. It forgets what it has in memory and begins again with what is stored,
+so even a consumer that lost its partitions long ago does no harm.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
 
+from feature_store.backend import OnlineBackend, Row
+from feature_store.entity_key import Key
 from feature_store.event_log import LoggedEvent
-from feature_store.online import Key, OnlineTable
+from feature_store.online import OnlineTable, OpenRows, R
+from feature_store.progress import ProgressRow
 from feature_store.rows import CountsRow, HistoryRow, UserRow
+from feature_store.settings import FeatureStoreSettings
+
+_ATTEMPTS = 20
+
+
+class ContendedPartition(RuntimeError):
+    """Others keep writing the same partitions."""
 
 
 class Updates:
-    """Applies batches to the three tables."""
+    """Applies batches. Threads that share one wait for one another."""
 
     def __init__(
         self,
+        backend: OnlineBackend,
         histories: OnlineTable[HistoryRow],
         users: OnlineTable[UserRow],
         items: OnlineTable[CountsRow],
-        history_length: int,
+        partitions: OnlineTable[ProgressRow],
+        settings: FeatureStoreSettings,
     ) -> None:
-        self._histories = histories
-        self._users = users
-        self._items = items
-        self._history_length = history_length
+        self._backend = backend
+        self._histories = OpenRows(histories, settings.open_rows)
+        self._users = OpenRows(users, settings.open_rows)
+        self._items = OpenRows(items, settings.open_rows)
+        self._partitions = OpenRows(partitions, settings.item_shards)
+        self._history_length = settings.history_length
+        self._lock = threading.Lock()
 
     def apply(self, events: Sequence[LoggedEvent]) -> int:
-        """Reads each table once, writes each once. Returns the number of rows written."""
-        users = self._users.read(_user(event) for event in events)
-        histories = self._histories.read(_user(event) for event in events if _is_click(event))
-        items = self._items.read(_item(event) for event in events)
-        for event in sorted(events, key=_place):
-            user = users[_user(event)]
-            if user.progress.has(event):
-                continue  # this table is written last: the others have the event as well
-            user.progress.note(event)
-            is_new = user.is_new(event)
-            if is_new:
-                user.counts.count(event)
-            _count(items[_item(event)], event, is_new)
-            if _is_click(event):
-                self._remember(histories[_user(event)], event, is_new)
-        self._items.write(items)
-        self._histories.write(histories)
-        self._users.write(users)
-        return len(items) + len(histories) + len(users)
+        """Takes events, of each partition in the order of their offsets.
 
-    def _remember(self, history: HistoryRow, click: LoggedEvent, is_new: bool) -> None:
-        if is_new and not history.progress.has(click):
-            history.add(click, self._history_length)
-        history.progress.note(click)
+        Returns the number of rows written. Raises StoreUnavailable, ContendedPartition.
+        """
+        if not events:
+            return 0
+        with self._lock:
+            for _ in range(_ATTEMPTS):
+                try:
+                    rows = self._apply(events)
+                except BaseException:
+                    self._forget()  # what is open may be ahead of what is stored
+                    raise
+                if rows is not None:
+                    return rows
+                self._forget()
+        raise ContendedPartition("other consumers keep writing the partitions of this one")
+
+    def _apply(self, events: Sequence[LoggedEvent]) -> int | None:
+        """Returns None when the partitions are not as they are in memory."""
+        partitions = self._partitions.open((event.partition,) for event in events)
+        expected = _values(self._partitions, partitions)
+        events = [event for event in events if partitions[event.partition,].advance(event)]
+        users = self._users.open((event.user_id,) for event in events)
+        events = [event for event in events if users[event.user_id,].is_new(event)]
+        items = self._items.open((event.item_id, event.partition) for event in events)
+        clicks = [event for event in events if event.kind == "click"]
+        histories = self._histories.open((click.user_id,) for click in clicks)
+        for event in events:
+            users[event.user_id,].counts.count(event)
+            items[event.item_id, event.partition].count(event)
+        for click in clicks:
+            histories[click.user_id,].add(click, self._history_length)
+        rows = dict(
+            [
+                _values(self._partitions, partitions),
+                _values(self._users, users),
+                _values(self._items, items),
+                _values(self._histories, histories),
+            ]
+        )
+        if not self._backend.write(rows, dict([expected])):
+            return None
+        return len(users) + len(items) + len(histories)
+
+    def _forget(self) -> None:
+        for rows in (self._histories, self._users, self._items, self._partitions):
+            rows.forget()
 
 
-def _count(item: CountsRow, event: LoggedEvent, is_new: bool) -> None:
-    if is_new and not item.progress.has(event):
-        item.count(event)
-    item.progress.note(event)
-
-
-def _place(event: LoggedEvent) -> tuple[str, int, int]:
-    return (event.topic, event.partition, event.offset)
-
-
-def _is_click(event: LoggedEvent) -> bool:
-    return event.kind == "click"
-
-
-def _user(event: LoggedEvent) -> Key:
-    return (event.user_id,)
-
-
-def _item(event: LoggedEvent) -> Key:
-    return (event.item_id, event.partition)
+def _values(rows: OpenRows[R], opened: Mapping[Key, R]) -> tuple[str, dict[bytes, Row]]:
+    """The view's name, and what its rows are in the store."""
+    table = rows.table
+    return table.view, {table.entity_key(key): row.to_values() for key, row in opened.items()}

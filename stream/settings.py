@@ -28,7 +28,9 @@ class KafkaSettings(BaseModel):
     partitions: int = Field(
         default=8, ge=1, le=1024, description="of each topic; the most consumers that can share"
     )
-    max_batch: int = Field(default=500, ge=1, description="events of one micro-batch")
+    max_batch: int = Field(
+        default=10_000, ge=1, description="events of one micro-batch, while so many wait"
+    )
     poll_seconds: float = Field(default=0.2, gt=0, description="longest wait for a micro-batch")
     session_seconds: float = Field(
         default=10.0, ge=1, description="a consumer silent for this long loses its partitions"

@@ -10,15 +10,30 @@ import pytest
 
 from feature_store.settings import FeatureStoreSettings
 from feature_store.store import FeatureStore
+from loop.bench.redis_server import LocalRedis, RedisUnavailable, running_redis
 from stream.broker import LocalBroker
 from stream.settings import KafkaSettings
 from stream.topics import create_topics
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=3, help="consumers killed in the crash test")
 
 
 @pytest.fixture(scope="session")
 def broker() -> Iterator[LocalBroker]:
     with LocalBroker() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[LocalRedis]:
+    """A real server, or a skipped test that says what to install."""
+    try:
+        with running_redis() as server:
+            yield server
+    except RedisUnavailable as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import threading
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -53,7 +52,7 @@ def test_kind_and_time_choose(log: EventLog) -> None:
 
 def test_an_event_logged_twice_is_read_once(log: EventLog) -> None:
     event = logged(0)
-    log.append([event, replace(event, offset=7)])
+    log.append([event, event._replace(offset=7)])
     log.append([event, logged(0, kind="impression", event_id=event.event_id)])
     assert sorted(log.read()["kind"]) == ["click", "impression"]
 
@@ -151,4 +150,4 @@ def test_feast_apply_works_on_the_folder_and_writes_under_home_only(tmp_path: Pa
     assert sorted(package.rglob("[!_]*[!c]")) == before
     with FeatureStore.open(FeatureStoreSettings(), tmp_path / "features") as store:
         views = {view.name for view in store.feast.list_feature_views()}
-    assert views == {"user_history", "user_stats", "item_stats", "user_clicks"}
+    assert views == {"user_history", "user_stats", "item_stats", "stream_progress", "user_clicks"}

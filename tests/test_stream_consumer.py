@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from kafka import KafkaConsumer
 
-from feature_store.store import FeatureStore
+from feature_store.store import FeatureStore, StoreUnavailable
 from stream.consumer import EventConsumer
 from stream.dead_letter import DeadLetter
 from stream.events import Reason, encode
@@ -185,16 +185,20 @@ def test_a_failed_batch_comes_again_in_the_same_process(
     kafka: KafkaSettings, store: FeatureStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     produced = produce(kafka, *MIXED)
-    real, failures = store.apply, iter([Crash("the store is away"), Crash("still")])
+    real, failures, ready = store.apply, iter([StoreUnavailable("away")] * 2), []
 
     def unsteady(events: Any) -> int:
+        ready.append(consumer.ready)
         for failure in failures:
             raise failure
         return real(events)
 
     monkeypatch.setattr(store, "apply", unsteady)
-    with running(EventConsumer(kafka, store)) as consumer:
+    consumer = EventConsumer(kafka, store)
+    with running(consumer):
         wait_until(lambda: accounted(consumer) == produced)
+        wait_until(lambda: consumer.ready)
+    assert ready[1:3] == [False, False]
     assert len(store.history("ann")) == 1
 
 

@@ -1,0 +1,101 @@
+"""Feast's SQLite tables: one row for each feature of an entity."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from feast import FeatureView
+
+from feature_store.backend import Row, Rows, StoreUnavailable
+
+_KEYS_OF_ONE_READ = 30_000  # SQLite takes 32,766 variables in a statement
+_PATIENCE_SECONDS = 5.0
+_CACHE_KIBIBYTES = 64 * 1024
+_PAGES_BEFORE_CHECKPOINT = 16_384
+
+
+class SqliteBackend:
+    """Reads and writes have a connection each, so that a write holds up no reader."""
+
+    def __init__(self, file: Path, project: str, views: Sequence[FeatureView]) -> None:
+        self._tables = {view.name: f'"{project}_{view.name}"' for view in views}
+        self._reader, self._reading = _connect(file), threading.Lock()
+        self._writer, self._writing = _connect(file), threading.Lock()
+
+    def read(self, view: str, keys: Sequence[bytes]) -> list[Row]:
+        with self._reading, _failures_told():
+            return self._read(self._reader, view, keys)
+
+    def write(self, rows: Rows, expected: Rows) -> bool:
+        with self._writing, _failures_told(), self._transaction():
+            for view, known in expected.items():
+                if self._read(self._writer, view, list(known)) != list(known.values()):
+                    return False
+            for view, changed in rows.items():
+                self._write(view, changed)
+        return True
+
+    def clear(self) -> None:
+        with self._writing, _failures_told(), self._transaction():
+            for table in self._tables.values():
+                self._writer.execute(f"DELETE FROM {table}")
+
+    def close(self) -> None:
+        with self._reading, self._writing:
+            self._reader.close()
+            self._writer.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._writer.rollback()
+            raise
+        self._writer.commit()
+
+    def _read(self, connection: sqlite3.Connection, view: str, keys: Sequence[bytes]) -> list[Row]:
+        found: dict[bytes, dict[str, bytes]] = {key: {} for key in keys}
+        for start in range(0, len(keys), _KEYS_OF_ONE_READ):
+            part = keys[start : start + _KEYS_OF_ONE_READ]
+            places = ",".join("?" * len(part))
+            for key, feature, value in connection.execute(
+                f"SELECT entity_key, feature_name, value FROM {self._tables[view]} "
+                f"WHERE entity_key IN ({places})",
+                part,
+            ):
+                found[key][feature] = value
+        return [found[key] for key in keys]
+
+    def _write(self, view: str, rows: Mapping[bytes, Row]) -> None:
+        now = int(time.time())
+        self._writer.executemany(
+            f"INSERT INTO {self._tables[view]} (entity_key, feature_name, value, event_ts) "
+            "VALUES (?, ?, ?, ?) ON CONFLICT (entity_key, feature_name) "
+            "DO UPDATE SET value = excluded.value, event_ts = excluded.event_ts",
+            [(key, name, value, now) for key, row in rows.items() for name, value in row.items()],
+        )
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        file, timeout=_PATIENCE_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    connection.execute("PRAGMA synchronous = FULL")  # committed is on the disk
+    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIBIBYTES}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_PAGES_BEFORE_CHECKPOINT}")
+    return connection
+
+
+@contextmanager
+def _failures_told() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise StoreUnavailable(f"the SQLite online store cannot be used: {error}") from error
