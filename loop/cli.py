@@ -20,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 # Heavy parts are imported by the command that needs them, so that `--help` answers at once.
+from loop.bench.cli import app as bench_app
 from loop.open_bandit import Campaign, ClickLogUnavailable, Policy
 from loop.settings import CONFIG_VARIABLE, Settings, SettingsError, load_settings
 
@@ -30,6 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(bench_app, name="bench")
 console = Console()
 _problems = Console(stderr=True)
 

@@ -1,0 +1,54 @@
+"""`adloom bench`: each command prints ratios to a named baseline of the same run."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+app = typer.Typer(help="Measure a part beside its baseline.", no_args_is_help=True)
+
+Quick = Annotated[bool, typer.Option("--quick", help="Small: for a first look.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+
+
+@app.command()
+def stream(quick: Quick = False, as_json: AsJson = False) -> None:
+    """Events a second, against polling alone and against a push for every event."""
+    from loop.bench.stream import bench_stream
+
+    # It warns of every batch that takes longer than 0.1 s to decode.
+    logging.getLogger("kafka").setLevel(logging.ERROR)
+    _show(bench_stream(quick=quick), as_json)
+
+
+@app.command()
+def features(quick: Quick = False, as_json: AsJson = False) -> None:
+    """Cost of an event by number of users and length of history; reads against Feast's."""
+    from loop.bench.features import bench_features
+
+    _show(bench_features(quick=quick), as_json)
+
+
+def _show(result: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(result, indent=2))
+        return
+    table = Table(show_header=False, box=None)
+    for name, value in _flat(result):
+        table.add_row(name, f"{value:,.3g}" if isinstance(value, float) else str(value))
+    Console().print(table)
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for name, value in values.items():
+        if isinstance(value, dict):
+            found += _flat(value, f"{prefix}{name} ")
+        else:
+            found.append((prefix + name, value))
+    return found

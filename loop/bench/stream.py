@@ -1,0 +1,226 @@
+"""Events a second from broker to readable feature, beside two baselines in the same run.
+
+The fast one only polls Kafka and decodes JSON; the slow one calls Feast's `push` for every event.
+Both read the same events from the same broker as adloom's consumer does.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import statistics
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from kafka import KafkaConsumer, TopicPartition
+from pydantic import SecretStr
+
+from feature_store.settings import FeatureStoreSettings
+from feature_store.store import FeatureStore
+from loop.bench.push import PushConsumer
+from loop.bench.redis_server import RedisUnavailable, running_redis
+from loop.bench.workload import Users, Workload, produce, produce_steadily
+from stream.broker import LocalBroker
+from stream.consumer import EventConsumer
+from stream.events import EVENT_TYPES
+from stream.settings import KafkaSettings
+from stream.topics import create_topics, event_topics
+
+_PATIENCE_SECONDS = 60.0
+_WARM_UP_SECONDS = 2.0
+
+
+def bench_stream(*, quick: bool = False) -> dict[str, Any]:
+    """Runs the whole benchmark; minutes, or about one with `quick`.
+
+    Rates are events a second, the median of the repetitions; ratios are adloom's rate by the
+    baseline's, repetition by repetition. What needs Redis is null where it is not installed.
+    """
+    events, pushes, repeats = (40_000, 150, 1) if quick else (200_000, 1_500, 3)
+    with ExitStack() as parts:
+        broker = parts.enter_context(LocalBroker())
+        folder = Path(parts.enter_context(tempfile.TemporaryDirectory()))
+        stores = {"sqlite": FeatureStoreSettings()}
+        problem = None
+        try:
+            redis = parts.enter_context(running_redis())
+            stores["redis"] = FeatureStoreSettings(online="redis", redis_url=SecretStr(redis.url))
+        except RedisUnavailable as error:
+            problem = str(error)
+        bench = _Bench(broker.bootstrap_servers, folder, stores)
+        shapes: dict[Users, _Rates] = {
+            users: bench.against_polling(users, events, repeats) for users in ("zipf", "uniform")
+        }
+        pushed = {name: bench.against_push(name, events, pushes) for name in stores}
+        peak = statistics.median(shapes["zipf"]["adloom"])
+        fresh = bench.freshness(peak / 2, seconds=5 if quick else 30)
+    return {
+        "ratio_to_polling": {users: _ratio(rates, "polling") for users, rates in shapes.items()},
+        "ratio_to_push": {"redis": None}
+        | {name: _ratio(rates, "push") for name, rates in pushed.items()},
+        "events_per_second": {
+            f"{name}_{who}": statistics.median(rates)
+            for name, found in (shapes | pushed).items()
+            for who, rates in found.items()
+        },
+        **fresh,
+        "events": events,
+        "redis_missing": problem,
+    }
+
+
+_Rates = dict[str, list[float]]
+
+
+def _ratio(rates: _Rates, baseline: str) -> float:
+    pairs = zip(rates["adloom"], rates[baseline], strict=True)
+    return statistics.median(ours / theirs for ours, theirs in pairs)
+
+
+class _Bench:
+    def __init__(self, servers: str, folder: Path, stores: dict[str, FeatureStoreSettings]) -> None:
+        self._servers = servers
+        self._folder = folder
+        self._stores = stores
+
+    def against_polling(self, users: Users, events: int, repeats: int) -> _Rates:
+        rates: _Rates = {"polling": [], "adloom": []}
+        kafka = self._new_topics()
+        produce(kafka, Workload(users), events)
+        for _ in range(repeats):
+            rates["polling"].append(_polling_rate(kafka, events))
+            rates["adloom"].append(self._consuming_rate(kafka, "sqlite", events))
+        return rates
+
+    def against_push(self, store: str, events: int, pushes: int) -> _Rates:
+        kafka = self._new_topics()
+        produce(kafka, Workload("zipf"), events)
+        pushing = PushConsumer(self._new_folder(), self._feast_settings(store))
+        return {
+            "adloom": [self._consuming_rate(kafka, store, events)],
+            "push": [_push_rate(kafka, pushing, pushes)],
+        }
+
+    def freshness(self, rate: float, seconds: float) -> dict[str, float]:
+        """From the moment of an event to its place in the features, under a steady load."""
+        kafka = self._new_topics()
+        count = int(rate * seconds)
+        with self._store("sqlite") as store, _Watched(kafka, store) as consumer:
+            load = multiprocessing.get_context("spawn").Process(
+                target=produce_steadily, args=(kafka, Workload("zipf"), rate, count)
+            )
+            load.start()
+            _until(consumer.poll, lambda: len(consumer.waits) >= count)
+            load.join()
+        waits = np.array(consumer.waits[int(rate * _WARM_UP_SECONDS) :])
+        return {
+            "freshness_p50_seconds": float(np.quantile(waits, 0.5)),
+            "freshness_p99_seconds": float(np.quantile(waits, 0.99)),
+            "freshness_load_per_second": rate,
+        }
+
+    def _consuming_rate(self, kafka: KafkaSettings, store: str, events: int) -> float:
+        again = kafka.model_copy(update={"group_id": uuid.uuid4().hex})
+        with self._store(store) as features, EventConsumer(again, features) as consumer:
+            return _rate(consumer.poll, events)
+
+    @contextmanager
+    def _store(self, name: str) -> Iterator[FeatureStore]:
+        with FeatureStore.open(self._stores[name], self._new_folder()) as store:
+            store.clear()
+            yield store
+
+    def _feast_settings(self, store: str) -> dict[str, Any]:
+        url = self._stores[store].redis_url
+        if url is not None:
+            return {"type": "redis", "connection_string": url.get_secret_value()}
+        return {"type": "sqlite", "path": str(self._folder / "textbook.db")}
+
+    def _new_folder(self) -> Path:
+        return self._folder / uuid.uuid4().hex
+
+    def _new_topics(self) -> KafkaSettings:
+        name = f"bench-{uuid.uuid4().hex[:8]}"
+        settings = KafkaSettings(
+            bootstrap_servers=self._servers, topic_prefix=name, group_id=name, session_seconds=3
+        )
+        create_topics(settings)
+        return settings
+
+
+class _Watched(EventConsumer):
+    """Notes how long each event took from its own moment to the online store."""
+
+    waits: list[float]
+
+    def __init__(self, kafka: KafkaSettings, store: FeatureStore) -> None:
+        super().__init__(kafka, store)
+        self.waits = []
+
+    def _update_features(self, batch: Any) -> int:
+        rows = super()._update_features(batch)
+        now = time.time()
+        self.waits += [now - event.ts.timestamp() for event in batch.events]
+        return rows
+
+
+def _rate(poll: Callable[[], int], events: int) -> float:
+    """Events a second after the first batch, which also waits for the group and the fetches."""
+    seen = _until(poll, lambda: True)
+    first, started = seen, time.perf_counter()
+    while seen < events:
+        seen += poll()
+    return (seen - first) / (time.perf_counter() - started)
+
+
+def _until(poll: Callable[[], int], done: Callable[[], bool]) -> int:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    seen = 0
+    while not (seen and done()):
+        found = poll()
+        seen += found
+        if found:
+            deadline = time.monotonic() + _PATIENCE_SECONDS
+        elif time.monotonic() > deadline:
+            raise TimeoutError("the broker gave no more events")
+    return seen
+
+
+@contextmanager
+def _plain_consumer(kafka: KafkaSettings) -> Iterator[KafkaConsumer]:
+    consumer = KafkaConsumer(**kafka.client_options(), max_poll_records=kafka.max_batch)
+    topics = event_topics(kafka)
+    assert len(topics) == len(EVENT_TYPES)
+    consumer.assign(
+        [TopicPartition(topic, number) for topic in topics for number in range(kafka.partitions)]
+    )
+    consumer.seek_to_beginning()
+    yield consumer
+    consumer.close()
+
+
+def _polling_rate(kafka: KafkaSettings, events: int) -> float:
+    with _plain_consumer(kafka) as consumer:
+
+        def poll() -> int:
+            batches = consumer.poll(timeout_ms=200)
+            return len([json.loads(record.value) for part in batches.values() for record in part])
+
+        return _rate(poll, events)
+
+
+def _push_rate(kafka: KafkaSettings, pushing: PushConsumer, pushes: int) -> float:
+    with _plain_consumer(kafka) as consumer:
+        records = iter(consumer)
+        for number in range(pushes + 1):
+            if number == 1:
+                started = time.perf_counter()  # after the first, which loads much
+            record = next(records)
+            pushing.take(record.topic, record.value)
+        return pushes / (time.perf_counter() - started)

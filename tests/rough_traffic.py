@@ -1,0 +1,105 @@
+"""Traffic as bad as it comes, and what must be known in the end, worked out without adloom."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from feature_store.store import FeatureStore
+from stream.events import Event, encode, kind_of
+from stream.producer import EventProducer
+from stream.settings import KafkaSettings
+from stream.topics import event_topics, topic_of
+from tests.sample_events import click, exposure, impression
+
+_POISON = [b"", b"\xff\xfe", b"{}", b'{"event_id": 7}', b"[" * 1_000]
+_LATEST_DUPLICATES = 50
+
+
+@dataclass
+class RoughTraffic:
+    """Duplicates, events out of order and poison, among `users` users and 50 items."""
+
+    seed: int
+    users: int = 200
+    poison: int = 0
+    sent: dict[tuple[str, str], Event] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._rng = random.Random(self.seed)
+        self._recent: list[Event] = []
+
+    def send(self, kafka: KafkaSettings, count: int) -> None:
+        """All are acknowledged on return."""
+        with EventProducer(kafka) as producer:
+            for _ in range(count):
+                if self._rng.random() < 0.02:
+                    topic = self._rng.choice(list(event_topics(kafka)))
+                    producer.send_payload(topic, b"k", self._rng.choice(_POISON))
+                    self.poison += 1
+                    continue
+                event = self._next()
+                key = event.user_id.encode()
+                producer.send_payload(topic_of(kafka, kind_of(event)), key, encode(event))
+
+    def expected(self) -> Any:
+        """Histories, user counts and item counts, of the distinct events sent."""
+        clicks: dict[str, list[tuple[datetime, str, str]]] = defaultdict(list)
+        users, items = Counter[tuple[str, bool]](), Counter[tuple[str, bool]]()
+        for (kind, _), event in self.sent.items():
+            clicked = kind == "click"
+            users[event.user_id, clicked] += 1
+            items[event.item_id, clicked] += 1
+            if clicked:
+                clicks[event.user_id].append((event.ts, event.item_id, event.ad_id or ""))
+        newest = {user: tuple(sorted(clicks[user])[-256:]) for user in self._user_ids()}
+        return newest, _pairs(users, self._user_ids()), _pairs(items, self._item_ids())
+
+    def found(self, store: FeatureStore) -> Any:
+        """The same, as the feature store knows it."""
+        histories = store.histories(self._user_ids())
+        users = store.user_stats(self._user_ids())
+        items = store.item_stats(self._item_ids())
+        return (
+            {
+                user: tuple(zip(history.clicked_at, history.item_ids, history.ad_ids, strict=True))
+                for user, history in histories.items()
+            },
+            {user: (known.impressions, known.clicks) for user, known in users.items()},
+            {item: (known.impressions, known.clicks) for item, known in items.items()},
+        )
+
+    def logged_once(self, store: FeatureStore) -> bool:
+        """Whether the log has every event sent, and no other."""
+        log = store.log.read()
+        return sorted(zip(log["kind"], log["event_id"], strict=True)) == sorted(self.sent)
+
+    def _next(self) -> Event:
+        if self._recent and self._rng.random() < 0.1:
+            return self._rng.choice(self._recent)
+        number = len(self.sent)
+        makers: list[Callable[..., Any]] = [impression, impression, click, exposure]
+        event: Event = self._rng.choice(makers)(
+            f"event-{number}",
+            number - self._rng.choice([0, 0, 0, 1, 30, 3_000]),
+            user_id=self._rng.choice(self._user_ids()),
+            item_id=self._rng.choice(self._item_ids()),
+            ad_id=self._rng.choice([None, "ad-1", "ad-2"]),
+        )
+        self.sent[kind_of(event), event.event_id] = event
+        self._recent = [*self._recent, event][-_LATEST_DUPLICATES:]
+        return event
+
+    def _user_ids(self) -> list[str]:
+        return [f"user-{number}" for number in range(self.users)]
+
+    def _item_ids(self) -> list[str]:
+        return [f"item-{number}" for number in range(50)]
+
+
+def _pairs(counts: Counter[tuple[str, bool]], names: list[str]) -> dict[str, tuple[int, int]]:
+    return {name: (counts[name, False], counts[name, True]) for name in names}
