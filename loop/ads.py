@@ -7,17 +7,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from feature_store.store import FeatureStore, UserHistory
 from PIL import Image
 
+from feature_store.store import FeatureStore, UserHistory
 from loop.creatives import Creative, CreativeStore
 from loop.shop.catalog import Product, load_catalog
+from loop.shop.copywriting import STYLE_WORDS
 from models.ad_generator import AdGenerator
 from models.brief import AdBrief, HistoryAd
 from models.compose import compose_ad
 from models.retrieval import ItemIndex
 from models.sampling import Sampling
-from models.settings import GeneratorSettings
+from models.settings import Coarse, GeneratorSettings
 from stream.events import Exposure
 
 
@@ -86,6 +87,7 @@ class AdMaker:
                 self.index,
                 self.creatives,
                 self.settings.history_items,
+                coarse=self.settings.coarse,
             )
             for request in requests
         ]
@@ -135,10 +137,17 @@ def catalog_index() -> ItemIndex:
 
 
 def representative_ads(
-    history: UserHistory, product: Product, index: ItemIndex, creatives: CreativeStore, k: int
+    history: UserHistory,
+    product: Product,
+    index: ItemIndex,
+    creatives: CreativeStore,
+    k: int,
+    *,
+    coarse: Coarse = "representative",
 ) -> tuple[Creative, ...]:
     """The clicked ads, oldest first, that stand for a shopper's taste when selling ``product``.
 
+    ``coarse`` is the way they are chosen (:class:`models.settings.GeneratorSettings`).
     Clicks whose ad is not in the creative store tell nothing of a taste in ads: left out.
     """
     kept = creatives.get_many([ad_id for ad_id in history.ad_ids if ad_id])
@@ -152,7 +161,11 @@ def representative_ads(
     if not clicks or k == 0:
         return ()
     items, times, ads = zip(*clicks, strict=True)
-    return tuple(ads[i] for i in index.representatives(product.product_id, items, times, k))
+    if coarse == "similarity":
+        chosen = index.sampled(product.product_id, items, k)
+    else:
+        chosen = index.representatives(product.product_id, items, times, k)
+    return tuple(ads[i] for i in chosen)
 
 
 def brief(product: Product, history: Iterable[Creative]) -> AdBrief:
@@ -172,6 +185,7 @@ def sampling(settings: GeneratorSettings) -> Sampling:
         temperature=settings.temperature,
         title_temperature=settings.title_temperature,
         foreground_strength=settings.foreground_strength,
+        style_words=STYLE_WORDS if settings.constrain_titles else None,
     )
 
 

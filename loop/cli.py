@@ -283,6 +283,46 @@ def pretrain(
     console.print(f"The model is in {out / 'model'}; use it with generator.path in adloom.toml.")
 
 
+@app.command("pretrain-pbs")
+def pretrain_pbs_command(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option(help="Folder for checkpoints and the weights.")] = Path(
+        "adloom-pbs"
+    ),
+) -> None:
+    """Train the background encoder of `evaluate`; run it again to go on after a stop."""
+    from loop import home
+    from loop.pretrain_pbs import pretrain_pbs
+
+    with _errors_told():
+        home.open_registry(context.obj)  # points MLflow at the settings' tracking server
+        weights = pretrain_pbs(out)
+    console.print(f"The encoder is in {weights}; use it with: adloom evaluate --pbs {weights}")
+
+
+@app.command()
+def evaluate(
+    context: typer.Context,
+    shoppers: Annotated[int, typer.Option(min=2, help="Held-out shoppers.")] = 96,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, other shoppers.")] = 0,
+    sheet: Annotated[Path, typer.Option(help="Contact sheet (PNG) to write.")] = Path(
+        "adloom-evaluation.png"
+    ),
+    pbs: Annotated[Path | None, typer.Option(help="Weights of another encoder.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
+) -> None:
+    """Measure personalisation on shoppers and products that no training saw."""
+    from loop import evaluate as evaluation
+
+    plan = evaluation.EvaluationPlan(shoppers=shoppers, seed=seed)
+    with _errors_told():
+        scores = evaluation.run_evaluation(context.obj, plan, sheet, pbs, _problems)
+    if as_json:
+        print(evaluation.as_json(scores))
+        return
+    console.print(*evaluation.score_tables(scores), f"The contact sheet is {sheet}", sep="\n\n")
+
+
 @contextmanager
 def _errors_told(*expected: type[Exception]) -> Iterator[None]:
     """Errors that a user can act on end the command with one line instead of a traceback."""

@@ -7,8 +7,7 @@ generator (history and product in, title and picture out).
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +15,15 @@ import mlflow
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 from transformers import JanusForConditionalGeneration
 
+from loop.pretrain_shoppers import TwoLookShoppers
 from loop.shop.catalog import Product, load_catalog
 from loop.shop.copywriting import TONES, write_title
 from loop.shop.scenes import PALETTES, SCENES, render_scene
+from loop.shop.splits import training_products
+from loop.training_run import rate_share, training_run
 from models import codebook
 from models.ad_generator import AdGenerator
 from models.batching import instruction
@@ -43,18 +45,23 @@ HISTORY_LENGTHS = (1, 2, 3, 4, 6, 10)
 
 @dataclass(frozen=True)
 class PretrainPlan:
-    """Size of a pretraining run; the defaults are those of the committed weights."""
+    """Size of a pretraining run; the defaults are those of the committed weights.
+
+    With ``hold_out`` the products and tastes that `loop.shop.splits` keeps for evaluation are
+    left out, and shoppers are those of `loop.pretrain_shoppers`.
+    """
 
     variants: int = 32
     codebook_steps: int = 2000
     codebook_warm_up: int = 600
     codebook_batch: int = 4
     codebook_rate: float = 4e-4
-    generator_steps: int = 4200
+    generator_steps: int = 7000
     generator_batch: int = 8
     generator_rate: float = 1e-3
     checkpoint_every: int = 100
     seed: int = 0
+    hold_out: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,10 +79,15 @@ class Pool:
     products: list[Product]
 
 
-def render_pool(variants: int, size: int, seed: int, on_picture: Callable[[], None]) -> Pool:
-    """Render ``variants`` ads of each scene and palette, of random products."""
+def render_pool(
+    products: Sequence[Product],
+    variants: int,
+    size: int,
+    seed: int,
+    on_picture: Callable[[], None],
+) -> Pool:
+    """Render ``variants`` ads of each scene and palette, of random ``products``."""
     rng = random.Random(seed)
-    products = list(load_catalog().values())
     cutouts = {p.product_id: p.cutout() for p in products}
     plates, ads, styles, chosen = [], [], [], []
     for scene in SCENES:
@@ -158,17 +170,7 @@ def pretrain(out: Path, plan: PretrainPlan | None = None) -> None:
     plan = plan or PretrainPlan()
     model = new_model(plan.seed)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
-    columns = (
-        TextColumn("[bold]{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}"),
-        TimeRemainingColumn(),
-    )
-    own_run = mlflow.active_run() is None
-    run = mlflow.start_run(run_name="pretrain") if own_run else nullcontext()
-    with run, Progress(*columns) as progress:
-        mlflow.log_params(vars(plan))
+    with training_run("pretrain", vars(plan)) as progress:
         pool = _rendered(plan, model.config, progress)
         _train_codebook(model, pool, plan, out, progress)
         _train_generator(model, pool, plan, out, progress)
@@ -179,8 +181,9 @@ def pretrain(out: Path, plan: PretrainPlan | None = None) -> None:
 def _rendered(plan: PretrainPlan, config: AdGeneratorConfig, progress: Progress) -> Pool:
     total = len(SCENES) * len(PALETTES) * plan.variants
     task = progress.add_task("Rendering the shop's ads", total=total, note="")
+    products = training_products() if plan.hold_out else tuple(load_catalog().values())
     return render_pool(
-        plan.variants, config.picture_size, plan.seed, lambda: progress.advance(task)
+        products, plan.variants, config.picture_size, plan.seed, lambda: progress.advance(task)
     )
 
 
@@ -219,7 +222,10 @@ def _train_codebook(
 def _train_generator(
     model: AdModel, pool: Pool, plan: PretrainPlan, out: Path, progress: Progress
 ) -> None:
-    shoppers = Shoppers(pool, *(_codes(model, p) for p in (pool.plates, pool.ads)))
+    plates, ads = (_codes(model, pictures) for pictures in (pool.plates, pool.ads))
+    shoppers: Shoppers | TwoLookShoppers = Shoppers(pool, plates, ads)
+    if plan.hold_out:
+        shoppers = TwoLookShoppers(pool.styles, pool.products, plates, ads)
     model.train()
     model.janus.model.vqmodel.eval()
     parameters = {n: p for n, p in model.named_parameters() if "vqmodel" not in n}
@@ -236,7 +242,7 @@ def _train_generator(
     for step in range(start + 1, plan.generator_steps + 1):
         rng = random.Random(plan.seed * 1_000_003 + step)
         for group in optimizer.param_groups:
-            group["lr"] = plan.generator_rate * _rate(step, plan.generator_steps)
+            group["lr"] = plan.generator_rate * rate_share(step, plan.generator_steps)
         length = rng.choice(HISTORY_LENGTHS)
         examples = [shoppers.example(rng, length) for _ in range(plan.generator_batch)]
         unconditional = torch.tensor(
@@ -268,9 +274,3 @@ def _codes(model: AdModel, pictures: NDArray[np.uint8]) -> torch.Tensor:
             for part in pixels.split(64)
         ]
     )
-
-
-def _rate(step: int, steps: int) -> float:
-    """Warm-up over 60 steps, then a cosine down to 5 %."""
-    warm = min(1.0, step / 60)
-    return warm * (0.05 + 0.95 * 0.5 * (1 + float(np.cos(np.pi * step / steps))))

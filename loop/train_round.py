@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from feature_store.store import FeatureStore
 from pydantic import BaseModel, ConfigDict
 
-from loop.ads import AdMaker
+from feature_store.store import FeatureStore
+from loop.ads import AdMaker, sampling
 from loop.champion import load_version
 from loop.registry import AdRegistry, Version
 from loop.settings import Settings
@@ -184,6 +184,7 @@ def _learn(
             ground.maker.creatives,
             ground.maker.index,
             history_items=ground.settings.generator.history_items,
+            coarse=ground.settings.generator.coarse,
         )
         for part in (plan.train, plan.heldout)
     )
@@ -234,9 +235,7 @@ def model_config(settings: Settings) -> dict[str, object]:
     generator = settings.generator
     return {
         "base": None if generator.path is None else str(generator.path.resolve()),
-        "sampling": generator.model_dump(
-            include={"guidance", "temperature", "title_temperature", "foreground_strength"}
-        ),
+        "sampling": asdict(sampling(generator)),
         "example_product": "running-shoes",
     }
 

@@ -14,6 +14,7 @@ from loop.creatives import CreativeStore
 from loop.shop.catalog import load_catalog
 from models.brief import Example
 from models.retrieval import ItemIndex
+from models.settings import Coarse
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ def examples(
     index: ItemIndex,
     *,
     history_items: int,
+    coarse: Coarse = "representative",
 ) -> list[Example]:
     """Training examples of clicked ads; the history is the one known when the ad was shown.
 
@@ -81,6 +83,6 @@ def examples(
     made = []
     for click, history in zip(usable, histories, strict=True):
         product, target = catalog[click.item_id], kept[click.ad_id]
-        shown = representative_ads(history, product, index, creatives, history_items)
+        shown = representative_ads(history, product, index, creatives, history_items, coarse=coarse)
         made.append(Example(brief(product, shown), target.title, target.background_codes))
     return made

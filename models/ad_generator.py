@@ -21,6 +21,7 @@ from models.batching import batch_briefs
 from models.brief import AdBrief, AdDraft
 from models.generator import CONDITIONING_FILE, DEMO_MODEL, AdModel, Conditioning
 from models.sampling import Sampling, sample
+from models.title_constraint import TitleConstraint
 
 LORA_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj"]
 
@@ -83,7 +84,12 @@ class AdGenerator:
             return []
         model = self.model
         batch = batch_briefs(briefs, model.tokenizer, model.config).to(model.device)
-        titles, codes = sample(model, batch, seeds, sampling or Sampling())
+        how = sampling or Sampling()
+        constraint = None
+        if how.style_words is not None:
+            own = [(brief.product_name, *brief.selling_words) for brief in briefs]
+            constraint = TitleConstraint(model.tokenizer, how.style_words, own)
+        titles, codes = sample(model, batch, seeds, how, constraint)
         pictures = codebook.to_pictures(codebook.decode(model.janus.model.vqmodel, codes))
         texts = model.tokenizer.batch_decode(titles, skip_special_tokens=True)
         return [

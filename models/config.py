@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 from transformers import JanusConfig, LlamaConfig
@@ -18,7 +19,8 @@ class AdGeneratorConfig(BaseModel):
     ``picture_size`` in pixels, ``grid`` is the side of the image-token square,
     ``history_grid`` the side a history picture is pooled to (the paper keeps 64 tokens a
     picture, 8 x 8), ``history_title_tokens`` the tokens kept of a history title (paper: 30),
-    ``keep`` the share of history tokens that pass the selection.
+    ``keep`` the share of history tokens that pass the selection. ``foreground`` names what
+    looks at the cutout: the small encoder, or DINOv2 as in the paper.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -35,6 +37,7 @@ class AdGeneratorConfig(BaseModel):
     prompt_tokens: int = 40
     title_tokens: int = 24
     foreground_every: int = 2
+    foreground: Literal["small", "dinov2"] = "small"
     foreground_dropout: float = 0.1
     condition_dropout: float = 0.1
 

@@ -16,17 +16,18 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_model, save_file
 from torch import Tensor, nn
-from transformers import JanusForConditionalGeneration, PreTrainedTokenizerFast
+from transformers import Dinov2Model, JanusForConditionalGeneration, PreTrainedTokenizerFast
 
 from models.batching import BriefBatch, TargetBatch
 from models.config import AdGeneratorConfig
-from models.foreground import ForegroundEncoder
+from models.foreground import Dinov2Features, ForegroundEncoder, ForegroundProjection
 from models.kv_cache import KeyValueCache
 from models.preference import Preference, PreferenceEncoder
 from models.tokenizer import BOI, EOI
 
 DEMO_MODEL = Path(__file__).parent / "demo"
 CONDITIONING_FILE = "conditioning.safetensors"
+DINOV2_FOLDER = "dinov2"
 
 
 class Conditioning(nn.Module):
@@ -36,10 +37,18 @@ class Conditioning(nn.Module):
     fine-tuning round would be lost in rounding.
     """
 
-    def __init__(self, width: int, config: AdGeneratorConfig) -> None:
+    def __init__(
+        self, width: int, config: AdGeneratorConfig, foreground_features: int | None = None
+    ) -> None:
         super().__init__()
         self.preference = PreferenceEncoder(width, config)
-        self.foreground = ForegroundEncoder(width, config.grid, config.foreground_dropout)
+        self.foreground: nn.Module
+        if foreground_features is None:
+            self.foreground = ForegroundEncoder(width, config.grid, config.foreground_dropout)
+        else:
+            self.foreground = ForegroundProjection(
+                foreground_features, width, config.foreground_dropout
+            )
 
 
 class AdModel(nn.Module):
@@ -50,13 +59,23 @@ class AdModel(nn.Module):
         janus: JanusForConditionalGeneration,
         tokenizer: PreTrainedTokenizerFast,
         config: AdGeneratorConfig,
+        dinov2: Dinov2Model | None = None,
     ) -> None:
+        """Build the conditioning modules, untrained, around ``janus``.
+
+        Raises:
+            ValueError: ``dinov2`` is missing, or not wanted, by ``config.foreground``.
+        """
         super().__init__()
+        if (config.foreground == "dinov2") != (dinov2 is not None):
+            raise ValueError("config.foreground and the encoder given do not agree")
         self.janus = janus
         self.tokenizer = tokenizer
         self.config = config
         self.width: int = janus.config.get_text_config().hidden_size
-        self.conditioning = Conditioning(self.width, config)
+        self.dinov2 = None if dinov2 is None else Dinov2Features(dinov2, config.grid)
+        features = None if dinov2 is None else dinov2.config.hidden_size
+        self.conditioning = Conditioning(self.width, config, features)
         vocabulary = tokenizer.get_vocab()
         self.boi_id, self.eoi_id = vocabulary[BOI], vocabulary[EOI]
 
@@ -75,8 +94,11 @@ class AdModel(nn.Module):
         embedded: Tensor = self.janus.prepare_embeddings_for_image_generation(codes)
         return embedded
 
-    def prefer(self, batch: BriefBatch) -> Preference:
-        """Run the fine stage over a batch's histories, in float32."""
+    def prefer(self, batch: BriefBatch, keep: float | None = None) -> Preference:
+        """Run the fine stage over a batch's histories, in float32.
+
+        ``keep`` is the share of history tokens that passes; ``None`` is the configured one.
+        """
         config = self.config
         rows, items, _ = batch.history_codes.shape
         picture = self.embed_codes(batch.history_codes)
@@ -87,17 +109,20 @@ class AdModel(nn.Module):
         titles = self.embed_text(batch.history_titles).view(rows, -1, self.width)
         title_valid = (batch.history_titles != self.tokenizer.pad_token_id).flatten(1)
         preference: Preference = self.conditioning.preference(
-            pictures.float(), picture_valid, titles.float(), title_valid
+            pictures.float(), picture_valid, titles.float(), title_valid, keep
         )
         return preference
 
-    def prompt(self, batch: BriefBatch) -> tuple[Tensor, Tensor]:
-        """Embeddings ``(n, p, width)`` of all that comes before the title, and validity."""
+    def prompt(self, batch: BriefBatch, keep: float | None = None) -> tuple[Tensor, Tensor]:
+        """Embeddings ``(n, p, width)`` of all that comes before the title, and validity.
+
+        ``keep`` as for :meth:`prefer`.
+        """
         rows = len(batch.prompt)
         bos = torch.full((rows, 1), self.tokenizer.bos_token_id, device=batch.prompt.device)
         text = torch.cat([bos, batch.prompt], dim=1)
         text_valid = text != self.tokenizer.pad_token_id
-        taste = self.prefer(batch)
+        taste = self.prefer(batch, keep)
         # The prompt ends in a token that is never padding: the title is predicted from there.
         end = torch.full((rows, 1), self.eoi_id, device=batch.prompt.device)
         words = self.embed_text(text)
@@ -109,7 +134,8 @@ class AdModel(nn.Module):
 
     def perceive(self, cutouts: Tensor) -> Tensor:
         """Foreground features ``(n, image tokens, width)`` in the dtype of the base."""
-        features: Tensor = self.conditioning.foreground(cutouts)
+        seen = cutouts if self.dinov2 is None else self.dinov2(cutouts)
+        features: Tensor = self.conditioning.foreground(seen)
         return features.to(self.janus.dtype)
 
     def backbone(
@@ -205,6 +231,8 @@ class AdModel(nn.Module):
         self.janus.save_pretrained(folder, state_dict=weights)
         self.tokenizer.save_pretrained(folder)
         self.config.save(folder)
+        if self.dinov2 is not None:
+            self.dinov2.backbone.save_pretrained(folder / DINOV2_FOLDER)
         modules = {name: w.to(dtype) for name, w in self.conditioning.state_dict().items()}
         save_file(modules, str(folder / CONDITIONING_FILE), metadata={"format": "pt"})
 
@@ -220,7 +248,10 @@ class AdModel(nn.Module):
             folder, local_files_only=True, dtype=dtype
         )
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
-        model = cls(janus, tokenizer, config)
+        dinov2 = None
+        if config.foreground == "dinov2":
+            dinov2 = Dinov2Model.from_pretrained(folder / DINOV2_FOLDER, local_files_only=True)
+        model = cls(janus, tokenizer, config, dinov2)
         load_model(model.conditioning, str(folder / CONDITIONING_FILE))
         return model.eval()
 

@@ -26,6 +26,18 @@ def transformer(width: int, heads: int, layers: int) -> nn.TransformerEncoder:
     return nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
 
 
+def _start_as_identity(encoder: nn.TransformerEncoder) -> None:
+    """Start every residual branch at zero.
+
+    The language model then meets the history's tokens in its own embedding space, where it
+    soon learns to read them, and the branches grow from there.
+    """
+    for layer in encoder.layers:
+        for last in (layer.self_attn.out_proj, layer.linear2):
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+
+
 def attendable(valid: Tensor) -> Tensor:
     """``valid`` with the first token of empty rows let in, so that no softmax is empty."""
     first = torch.zeros_like(valid)
@@ -61,15 +73,19 @@ class TokenSelector(nn.Module):
         self.keep = config.keep
         self.encoder = transformer(width, config.conditioning_heads, config.selector_layers)
 
-    def forward(self, tokens: Tensor, valid: Tensor) -> Selection:
-        """Select from ``(batch, tokens, width)`` where ``valid`` ``(batch, tokens)`` is true."""
+    def forward(self, tokens: Tensor, valid: Tensor, keep: float | None = None) -> Selection:
+        """Select from ``(batch, tokens, width)`` where ``valid`` ``(batch, tokens)`` is true.
+
+        ``keep`` is the share to keep; ``None`` is the configured one, 1 passes every token on.
+        """
+        keep = self.keep if keep is None else keep
         context = self.encoder(tokens, src_key_padding_mask=~attendable(valid))
         scores = F.cosine_similarity(context, tokens, dim=-1)
         logits = (scores / SCORE_TEMPERATURE).masked_fill(~valid, -torch.inf)
         if self.training:
             logits = logits - torch.empty_like(logits).exponential_().clamp_min(1e-9).log()
-        slots = max(1, math.ceil(self.keep * tokens.shape[1]))
-        wanted = (self.keep * valid.sum(1, keepdim=True)).ceil()
+        slots = max(1, math.ceil(keep * tokens.shape[1]))
+        wanted = (keep * valid.sum(1, keepdim=True)).ceil()
         ranked = logits.topk(slots, dim=1).indices
         chosen = torch.arange(slots, device=tokens.device) < wanted
         # Padding sorts last so that kept tokens stay in reading order.
@@ -105,6 +121,7 @@ class PreferenceEncoder(nn.Module):
         self.picture_selector = TokenSelector(width, config)
         self.title_selector = TokenSelector(width, config)
         self.fusion = transformer(width, config.conditioning_heads, config.fusion_layers)
+        _start_as_identity(self.fusion)
         picture_slots = config.history_items * config.history_picture_tokens
         title_slots = config.history_items * config.history_title_tokens
         self.picture_position = nn.Embedding(picture_slots, width)
@@ -114,7 +131,12 @@ class PreferenceEncoder(nn.Module):
             nn.init.normal_(embedding.weight, std=0.02)
 
     def forward(
-        self, pictures: Tensor, picture_valid: Tensor, titles: Tensor, title_valid: Tensor
+        self,
+        pictures: Tensor,
+        picture_valid: Tensor,
+        titles: Tensor,
+        title_valid: Tensor,
+        keep: float | None = None,
     ) -> Preference:
         """Fuse a history.
 
@@ -123,9 +145,10 @@ class PreferenceEncoder(nn.Module):
             picture_valid: bool, same without width.
             titles: ``(batch, items * title tokens, width)``.
             title_valid: bool, same without width.
+            keep: share of the tokens of each modality that passes; ``None``: as configured.
         """
-        seen = self.picture_selector(pictures, picture_valid)
-        read = self.title_selector(titles, title_valid)
+        seen = self.picture_selector(pictures, picture_valid, keep)
+        read = self.title_selector(titles, title_valid, keep)
         tokens = torch.cat(
             [
                 seen.tokens + self.picture_position(seen.index) + self.modality.weight[0],

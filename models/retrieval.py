@@ -1,8 +1,9 @@
 """Coarse preference: the items of a history that represent it for a target product.
 
-Source: Uni-AdGen, section 3.3 (coarse stage), which samples by text similarity. Here FAISS
-searches among the shopper's own items only; the choice is deterministic and covers the
-clusters of the history as well as what is near the product.
+Source: Uni-AdGen, section 3.3 (coarse stage), which samples by text similarity
+(:meth:`ItemIndex.sampled`). adloom's own choice (:meth:`ItemIndex.representatives`) is
+deterministic and covers the clusters of the history as well as what is near the product. FAISS
+searches among the shopper's own items only.
 """
 
 from __future__ import annotations
@@ -102,6 +103,31 @@ class ItemIndex:
         chosen = set(best.values())
         rest = sorted(set(known) - chosen, key=lambda p: (-scores[p], -p))
         return sorted([*chosen, *rest[: k - len(chosen)]])
+
+    def sampled(
+        self, product_id: str, item_ids: Sequence[str], k: int = 10, *, seed: int = 0
+    ) -> list[int]:
+        """Positions, oldest first, of ``k`` clicks drawn without replacement.
+
+        A click's weight is its likeness to the product, (1 + cosine) / 2: the paper's own
+        choice. The same arguments draw the same. Clicks on unknown items are left out.
+
+        Args:
+            product_id: target product.
+            item_ids: clicked items, newest last.
+            k: how many to draw at most.
+            seed: another seed draws others.
+
+        Raises:
+            KeyError: ``product_id`` is not in the index.
+        """
+        relevance = self.relevance(product_id, item_ids)
+        known = [p for p, item_id in enumerate(item_ids) if item_id in relevance]
+        weights = np.clip([(1 + relevance[item_ids[p]]) / 2 for p in known], 1e-6, None)
+        # The k largest of log(weight) + Gumbel noise are such a draw.
+        noise = np.random.default_rng(seed).gumbel(size=len(known))
+        order = np.argsort(-(np.log(weights) + noise), kind="stable")
+        return sorted(known[i] for i in order[:k])
 
 
 def _clusters(vectors: NDArray[np.float32], count: int) -> list[int]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from transformers import LogitsProcessor
 
 from models.batching import BriefBatch
 from models.generator import AdModel, causal_mask, count_positions
@@ -20,12 +21,19 @@ from models.kv_cache import KeyValueCache
 
 @dataclass(frozen=True)
 class Sampling:
-    """Weights of the draw; see :class:`models.settings.GeneratorSettings`."""
+    """Weights of the draw; see :class:`models.settings.GeneratorSettings`.
+
+    ``keep`` is the share of history tokens that passes the fine stage: ``None`` is the model's
+    own, 1 is the ablation without that stage. With ``style_words`` a title may use these words
+    and those of its product alone (:mod:`models.title_constraint`); ``None`` sets no limit.
+    """
 
     guidance: float = 3.0
     temperature: float = 0.9
     title_temperature: float = 0.6
     foreground_strength: float = 1.5
+    keep: float | None = None
+    style_words: tuple[str, ...] | None = None
 
 
 class _Decoder:
@@ -76,21 +84,25 @@ def draw(logits: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
 
 @torch.inference_mode()
 def sample(
-    model: AdModel, batch: BriefBatch, seeds: Sequence[int], how: Sampling
+    model: AdModel,
+    batch: BriefBatch,
+    seeds: Sequence[int],
+    how: Sampling,
+    constraint: LogitsProcessor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Draw an ad a row; seeds are not negative.
+    """Draw an ad a row; seeds are not negative. ``constraint`` works on the titles' logits.
 
     Returns:
         Title ids int64 ``(n, title tokens)``, padded after eos, and image codes int64
         ``(n, image tokens)``.
     """
     rows, config = len(batch.prompt), model.config
-    prompt, valid = model.prompt(batch)
+    prompt, valid = model.prompt(batch, how.keep)
     blank = torch.zeros_like(valid)
     blank[:, 0] = True
     length = prompt.shape[1] + config.title_tokens + config.image_tokens
     decoder = _Decoder(model, torch.cat([prompt, prompt]), torch.cat([valid, blank]), length)
-    titles = _draw_titles(model, decoder, rows, _generators(seeds, 0), how)
+    titles = _draw_titles(model, decoder, rows, _generators(seeds, 0), how, constraint)
     codes = _draw_pictures(model, decoder, batch, _generators(seeds, 1), how)
     return titles, codes
 
@@ -111,16 +123,21 @@ def _draw_titles(
     rows: int,
     generators: Sequence[torch.Generator],
     how: Sampling,
+    constraint: LogitsProcessor | None,
 ) -> Tensor:
     pad, eos = model.tokenizer.pad_token_id, model.tokenizer.eos_token_id
     forbidden = [i for i in model.tokenizer.all_special_ids if i != eos]
     forbidden += [model.boi_id, model.eoi_id, model.janus.config.image_token_id]
+    # A checkpoint may have more rows than its tokenizer has tokens.
+    forbidden += range(len(model.tokenizer), model.janus.lm_head.out_features)
     width = model.config.title_tokens
     titles = torch.full((rows, width), pad, device=model.device)
     running = torch.ones(rows, dtype=torch.bool, device=model.device)
     for column in range(width):
         logits = model.janus.lm_head(decoder.states[:rows]) / how.title_temperature
         logits[:, forbidden] = -torch.inf
+        if constraint is not None:
+            logits = constraint(titles[:, :column], logits)
         drawn = draw(logits, generators)
         if column == width - 1:
             drawn = torch.full_like(drawn, eos)

@@ -1,8 +1,11 @@
 """Settings of generation and fine-tuning."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+Coarse = Literal["representative", "similarity"]
 
 
 class GeneratorSettings(BaseModel):
@@ -12,6 +15,9 @@ class GeneratorSettings(BaseModel):
     bundled demo model. ``guidance`` is the classifier-free guidance weight (the paper
     uses 5); ``temperature`` and ``title_temperature`` divide the logits of image and
     text tokens; ``foreground_strength`` scales the foreground features (paper: 1.5).
+    ``coarse`` chooses the clicks that stand for a history: ``representative`` covers it and is
+    deterministic, ``similarity`` samples by likeness to the product as the paper does. With
+    ``constrain_titles`` a title uses its product's words and words of style alone.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -23,6 +29,8 @@ class GeneratorSettings(BaseModel):
     title_temperature: float = Field(0.6, gt=0.0, le=2.0)
     foreground_strength: float = Field(1.5, ge=0.0, le=5.0)
     history_items: int = Field(10, ge=0, le=10)
+    coarse: Coarse = "representative"
+    constrain_titles: bool = False
     batch_size: int = Field(16, ge=1, le=256)
 
 

@@ -13,9 +13,12 @@ import torch
 from safetensors.torch import load_file
 
 from loop.pretrain import PretrainPlan, Shoppers, pretrain, render_pool
+from loop.pretrain_shoppers import TwoLookShoppers
 from loop.shop.catalog import load_catalog
 from loop.shop.copywriting import tone_of
+from loop.shop.creatives import Look
 from loop.shop.scenes import PALETTES, SCENES
+from loop.shop.splits import heldout_looks, heldout_products, training_products
 from models.ad_generator import AdGenerator
 from models.brief import AdBrief
 
@@ -31,7 +34,7 @@ PLAN = PretrainPlan(
 
 
 def test_examples_show_a_shopper_with_one_taste() -> None:
-    pool = render_pool(1, 24, 0, lambda: None)
+    pool = render_pool(list(load_catalog().values()), 1, 24, 0, lambda: None)
     assert pool.plates.shape == pool.ads.shape == (len(SCENES) * len(PALETTES), 3, 24, 24)
     codes = torch.arange(len(pool.styles)).repeat_interleave(4).view(-1, 4)
     shoppers = Shoppers(pool, codes, codes + 500)
@@ -47,6 +50,23 @@ def test_examples_show_a_shopper_with_one_taste() -> None:
             same_tone.append(tone_of(ad.title) == tone_of(example.title))
     assert np.mean(same_scene) > 0.6
     assert np.mean(same_tone) > 0.6
+
+
+def test_shoppers_of_two_looks_leave_the_heldout_out() -> None:
+    pool = render_pool(training_products(), 4, 16, 0, lambda: None)
+    codes = torch.arange(len(pool.styles)).repeat_interleave(4).view(-1, 4)
+    shoppers = TwoLookShoppers(pool.styles, pool.products, codes, codes)
+    rng = random.Random(0)
+    drawn = [shoppers.example(rng, 6) for _ in range(60)]
+    assert {len(e.brief.history) for e in drawn} == {0, 6}
+    held = {product.name for product in heldout_products()}
+    near = []
+    for example in drawn:
+        assert example.brief.product_name not in held
+        style = pool.styles[int(example.codes[0])]
+        assert Look(*style, tone_of(example.title) or "") not in heldout_looks()
+        near += [pool.styles[int(ad.codes[0])] == style for ad in example.brief.history]
+    assert 0.35 < np.mean(near) < 0.8  # two looks and some noise, and nearness counts
 
 
 @pytest.mark.slow

@@ -85,3 +85,27 @@ def test_recent_clicks_weigh_more(index: ItemIndex) -> None:
     item_ids = ["boot"] * 6
     clicked_at = times(6, timedelta(days=40))
     assert index.representatives("boot", item_ids, clicked_at, 2) == [4, 5]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.sampled_from([*TEXTS, "gone"]), max_size=30), st.integers(0, 12))
+def test_a_sample_holds_k_known_clicks_oldest_first(
+    index: ItemIndex, item_ids: list[str], k: int
+) -> None:
+    drawn = index.sampled("sneaker", item_ids, k, seed=3)
+    known = [p for p, item_id in enumerate(item_ids) if item_id in TEXTS]
+    assert len(drawn) == min(k, len(known))
+    assert drawn == sorted(set(drawn))
+    assert set(drawn) <= set(known)
+    assert drawn == index.sampled("sneaker", item_ids, k, seed=3)
+
+
+def test_likeness_makes_a_click_likelier_in_a_sample(index: ItemIndex) -> None:
+    item_ids = list(TEXTS)
+    drawn = [item_ids[index.sampled("boot", item_ids, 1, seed=s)[0]] for s in range(600)]
+    scores = index.relevance("boot", item_ids)
+    weights = {item_id: 1 + score for item_id, score in scores.items()}
+    for item_id in ("sneaker", "boot", "piano"):
+        share = weights[item_id] / sum(weights.values())
+        assert drawn.count(item_id) / 600 == pytest.approx(share, abs=0.06)
+    assert drawn.count("boot") > drawn.count("piano")

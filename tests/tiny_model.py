@@ -48,8 +48,12 @@ def _model() -> AdModel:
         janus.lm_head.weight.mul_(10)
         for parameter in janus.model.generation_head.parameters():
             parameter.mul_(5)
-        for parameter in model.conditioning.foreground.project.parameters():
-            parameter.normal_(std=0.2)
+        for parameter in model.conditioning.foreground.parameters():
+            if parameter.dim() > 1:
+                parameter.normal_(std=0.2)
+        for layer in model.conditioning.preference.fusion.layers.modules():
+            if isinstance(layer, torch.nn.Linear):
+                layer.reset_parameters()
     return model.eval()
 
 

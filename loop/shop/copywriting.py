@@ -93,6 +93,18 @@ _TEMPLATES: dict[str, tuple[str, ...]] = {
 TONES: tuple[str, ...] = tuple(_TEMPLATES)
 """Every tone of voice; the last is the trend tone, which the shop's own ads rarely use."""
 
+STYLE_WORDS: tuple[str, ...] = tuple(
+    sorted(
+        {
+            word
+            for templates in _TEMPLATES.values()
+            for template in templates
+            for word in re.sub(r"\{\w+\}", " ", template).lower().split()
+        }
+    )
+)
+"""What a title may say beside its product's name and selling points: all that sets a tone."""
+
 _SURE = 0.8
 """Posterior probability from which `tone_of` names a tone."""
 

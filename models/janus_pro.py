@@ -1,0 +1,84 @@
+"""The ad generator on a public Janus-Pro checkpoint (arXiv 2501.17811).
+
+The same :class:`models.generator.AdModel` as the bundled one, in the paper's own sizes. Its
+conditioning modules start untrained: fine-tune them on ads before drawing any.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from transformers import (
+    Dinov2Model,
+    JanusConfig,
+    JanusForConditionalGeneration,
+    PreTrainedTokenizerFast,
+)
+
+from models.config import AdGeneratorConfig
+from models.generator import AdModel
+from models.tokenizer import BOI, EOI
+
+JANUS_PRO_1B = "deepseek-community/Janus-Pro-1B"
+JANUS_PRO_7B = "deepseek-community/Janus-Pro-7B"
+DINOV2_SMALL = "facebook/dinov2-small"
+_HEAD_WIDTH = 128
+
+
+def paper_config(janus: JanusConfig, *, dinov2: bool = True) -> AdGeneratorConfig:
+    """Sizes of Uni-AdGen (sections 3.2 to 3.4) around a Janus-Pro configuration.
+
+    64 tokens a history picture, 30 a history title, 40 % of them kept; foreground features
+    before every 6th layer.
+    """
+    width: int = janus.get_text_config().hidden_size
+    vision, codebook = cast(Any, janus.vision_config), cast(Any, janus.vq_config)
+    return AdGeneratorConfig(
+        picture_size=vision.image_size,
+        grid=codebook.num_patches,
+        history_grid=8,
+        history_title_tokens=30,
+        conditioning_heads=max(1, width // _HEAD_WIDTH),
+        prompt_tokens=96,
+        title_tokens=64,
+        foreground_every=6,
+        foreground="dinov2" if dinov2 else "small",
+    )
+
+
+def load_janus(
+    checkpoint: str | Path = JANUS_PRO_1B,
+    *,
+    dinov2: str | Path | None = DINOV2_SMALL,
+    config: AdGeneratorConfig | None = None,
+    dtype: torch.dtype = torch.bfloat16,
+) -> AdModel:
+    """Build an ad generator on a Janus checkpoint as ``transformers`` reads it.
+
+    Args:
+        checkpoint: name on the Hugging Face hub, or a folder.
+        dinov2: DINOv2 for foreground perception, same; ``None`` trains the small encoder.
+        config: sizes; those of the paper where not given.
+        dtype: what Janus computes in.
+
+    Raises:
+        OSError: there is no such checkpoint.
+        ValueError: its tokenizer is not one of Janus.
+    """
+    janus = JanusForConditionalGeneration.from_pretrained(checkpoint, dtype=dtype)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(checkpoint)
+    missing = {BOI, EOI} - set(tokenizer.get_vocab())
+    if missing or tokenizer.pad_token_id is None:
+        raise ValueError(
+            f"{checkpoint}: the tokenizer of a Janus model has a padding token, {BOI} and {EOI}"
+        )
+    backbone = None if dinov2 is None else Dinov2Model.from_pretrained(dinov2)
+    config = config or paper_config(janus.config, dinov2=backbone is not None)
+    with torch.no_grad():
+        # Decoding takes codes by their direction; with unit codes encoding does so too.
+        codes = janus.model.vqmodel.quantize.embedding.weight
+        codes.copy_(F.normalize(codes.float(), dim=-1))
+    return AdModel(janus, tokenizer, config, backbone).eval()

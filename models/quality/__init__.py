@@ -1,0 +1,1 @@
+"""How good generated ads are: background likeness, text overlap, distance of distributions."""
