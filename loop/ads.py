@@ -130,10 +130,10 @@ class AdMaker:
 
 
 def catalog_index() -> ItemIndex:
-    """The FAISS index over the shop's products by name, category and selling points."""
+    """The FAISS index over the shop's products by name and selling points, and by category."""
     catalog = load_catalog()
-    texts = [f"{p.name}, {p.category}: {', '.join(p.selling_points)}" for p in catalog.values()]
-    return ItemIndex(list(catalog), texts)
+    texts = [f"{p.name}: {', '.join(p.selling_points)}" for p in catalog.values()]
+    return ItemIndex(list(catalog), texts, [p.category for p in catalog.values()])
 
 
 def representative_ads(
@@ -145,7 +145,7 @@ def representative_ads(
     *,
     coarse: Coarse = "representative",
 ) -> tuple[Creative, ...]:
-    """The clicked ads, oldest first, that stand for a shopper's taste when selling ``product``.
+    """The clicked ads that stand for a shopper's taste when selling ``product``, nearest first.
 
     ``coarse`` is the way they are chosen (:class:`models.settings.GeneratorSettings`).
     Clicks whose ad is not in the creative store tell nothing of a taste in ads: left out.

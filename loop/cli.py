@@ -274,7 +274,7 @@ def pretrain(
 ) -> None:
     """Train the demo model from nothing; run it again to go on after a stop."""
     from loop import home
-    from loop.pretrain import pretrain as train
+    from loop.pretraining.pretrain import pretrain as train
 
     with _errors_told():
         home.open_registry(context.obj)  # points MLflow at the settings' tracking server
@@ -292,7 +292,7 @@ def pretrain_pbs_command(
 ) -> None:
     """Train the background encoder of `evaluate`; run it again to go on after a stop."""
     from loop import home
-    from loop.pretrain_pbs import pretrain_pbs
+    from loop.pretraining.background import pretrain_pbs
 
     with _errors_told():
         home.open_registry(context.obj)  # points MLflow at the settings' tracking server

@@ -19,7 +19,7 @@ _SIDE = 3
 
 @dataclass(frozen=True)
 class SheetRow:
-    """A shopper's row: clicked ads (RGB, oldest first), the product's cutout (RGBA, cropped)
+    """A shopper's row: clicked ads (RGB, nearest first), the product's cutout (RGBA, cropped)
     and picture and title of each arm."""
 
     name: str
@@ -68,10 +68,10 @@ def _band(row: SheetRow) -> Image.Image:
 
 
 def _mosaic(pictures: Sequence[Image.Image]) -> Image.Image:
-    """The newest pictures, three a row."""
+    """The first pictures, three a row."""
     tile = (_CARD - (_SIDE - 1) * 4) // _SIDE
     mosaic = Image.new("RGB", (_CARD, _CARD), _GROUND)
-    for number, picture in enumerate(pictures[-_SHOWN:]):
+    for number, picture in enumerate(pictures[:_SHOWN]):
         row, column = divmod(number, _SIDE)
         small = picture.convert("RGB").resize((tile, tile), Image.Resampling.LANCZOS)
         mosaic.paste(small, (column * (tile + 4), row * (tile + 4)))

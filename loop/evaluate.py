@@ -108,7 +108,10 @@ class Evaluator:
     def history(
         self, arm: str, panel: Sequence[PanelShopper], number: int
     ) -> tuple[SeedCreative, ...]:
-        """The clicked ads, oldest first, that ``arm`` shows the generator for a shopper."""
+        """The clicked ads that ``arm`` shows the generator for a shopper.
+
+        Representatives come nearest first, random ones in the order of their time.
+        """
         shopper, product = panel[number], panel[number].wanted.product
         if arm == "no_history":
             return ()

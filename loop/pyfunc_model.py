@@ -5,9 +5,9 @@ safetensors and a few settings: nothing is pickled. `mlflow models predict` and 
 serve` run it where adloom is installed.
 
 Input columns: `user_id`, `product_id` (text), `seed` (integer), `history_titles` (list of text)
-and `history_codes` (list of lists of VQ codes): the ads this shopper clicked, newest last, at most
-ten; both lists empty ask for an unpersonalised ad. Output columns: `title` and `picture_png`
-(base64 of the finished PNG).
+and `history_codes` (list of lists of VQ codes): the ads this shopper clicked, nearest to the
+product first, at most ten; both lists empty ask for an unpersonalised ad. Output columns: `title`
+and `picture_png` (base64 of the finished PNG).
 """
 
 from __future__ import annotations

@@ -61,6 +61,12 @@ def encode_text(
     return rows
 
 
+def trimmed(rows: Tensor, pad: int) -> Tensor:
+    """``(n, length)`` without the columns at the end that are padding in every row."""
+    used = (rows != pad).any(0).nonzero()
+    return rows[:, : int(used.max()) + 1] if len(used) else rows[:, :1]
+
+
 def instruction(brief: AdBrief) -> str:
     """The text part of the prompt (Uni-AdGen, section 3.4)."""
     return f"Write a title for {brief.product_name} using {', '.join(brief.selling_words)}"
@@ -69,8 +75,8 @@ def instruction(brief: AdBrief) -> str:
 def batch_briefs(
     briefs: Sequence[AdBrief], tokenizer: PreTrainedTokenizerFast, config: AdGeneratorConfig
 ) -> BriefBatch:
-    """Pad ``briefs`` into one batch; histories beyond the limit keep their newest items."""
-    histories = [brief.history[-config.history_items :] for brief in briefs]
+    """Pad ``briefs`` into one batch; histories beyond the limit keep their first items."""
+    histories = [brief.history[: config.history_items] for brief in briefs]
     longest = max(1, *(len(history) for history in histories))
     codes = np.zeros((len(briefs), longest, config.image_tokens), dtype=np.int64)
     valid = np.zeros((len(briefs), longest), dtype=bool)
@@ -82,7 +88,10 @@ def batch_briefs(
         titles += [ad.title for ad in history] + [""] * (longest - len(history))
     title_ids = encode_text(tokenizer, titles, config.history_title_tokens)
     return BriefBatch(
-        prompt=encode_text(tokenizer, [instruction(b) for b in briefs], config.prompt_tokens),
+        prompt=trimmed(
+            encode_text(tokenizer, [instruction(b) for b in briefs], config.prompt_tokens),
+            tokenizer.pad_token_id,
+        ),
         history_codes=torch.from_numpy(codes),
         history_titles=title_ids.view(len(briefs), longest, -1),
         history_valid=torch.from_numpy(valid),
@@ -96,6 +105,9 @@ def batch_targets(
     examples: Sequence[Example], tokenizer: PreTrainedTokenizerFast, config: AdGeneratorConfig
 ) -> TargetBatch:
     """Targets of ``examples`` as tensors."""
-    titles = encode_text(tokenizer, [e.title for e in examples], config.title_tokens, end=True)
+    titles = trimmed(
+        encode_text(tokenizer, [e.title for e in examples], config.title_tokens, end=True),
+        tokenizer.pad_token_id,
+    )
     codes = torch.from_numpy(np.stack([e.codes for e in examples]).astype(np.int64))
     return TargetBatch(titles, codes)

@@ -25,7 +25,8 @@ class AdBrief:
     """One ad to make: the product, its selling words and the shopper's history.
 
     ``cutout`` is the product with transparency (RGBA), cropped to its content. ``history``
-    holds the representative clicked ads, oldest first; empty is a cold start.
+    holds the representative clicked ads, the one that says most about the product first; empty is
+    a cold start.
     """
 
     product_name: str

@@ -59,7 +59,7 @@ def reconstruction_loss(output: Tensor, target: Tensor) -> Tensor:
         coarse_out, coarse_target = F.avg_pool2d(coarse_out, 4), F.avg_pool2d(coarse_target, 4)
         loss = loss + 0.5 * F.l1_loss(coarse_out, coarse_target)
     for dim in (2, 3):
-        loss = loss + 0.5 * F.l1_loss(output.diff(dim=dim), target.diff(dim=dim))
+        loss = loss + F.l1_loss(output.diff(dim=dim), target.diff(dim=dim))
     return loss
 
 

@@ -29,13 +29,13 @@ class AdGeneratorConfig(BaseModel):
     grid: int = 12
     history_items: int = 10
     history_grid: int = 4
-    history_title_tokens: int = 12
+    history_title_tokens: int = 14
     keep: float = 0.4
     selector_layers: int = 2
     fusion_layers: int = 4
     conditioning_heads: int = 4
-    prompt_tokens: int = 40
-    title_tokens: int = 24
+    prompt_tokens: int = 56
+    title_tokens: int = 32
     foreground_every: int = 2
     foreground: Literal["small", "dinov2"] = "small"
     foreground_dropout: float = 0.1
@@ -79,6 +79,7 @@ def demo_janus_config(vocab_size: int, config: AdGeneratorConfig) -> JanusConfig
         num_attention_heads=4,
         num_key_value_heads=4,
         max_position_embeddings=1024,
+        initializer_range=0.04,
         pad_token_id=0,
         bos_token_id=1,
         eos_token_id=2,

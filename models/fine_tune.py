@@ -40,6 +40,7 @@ def example_loss(
     examples: Sequence[Example],
     unconditional: torch.Tensor | None = None,
     noise: torch.Tensor | None = None,
+    keep: float | None = None,
 ) -> torch.Tensor:
     """Weighted sum of title and picture cross-entropy (nats a token), with gradient.
 
@@ -47,12 +48,13 @@ def example_loss(
     ``noise`` float ``(n,)`` is the share of a target's tokens that is replaced at random where
     they are context: after clean context only the first tokens of title and picture depend on
     the history, and a model that learns from nothing takes long to look there at all.
+    ``keep`` as for :meth:`models.generator.AdModel.prefer`.
     """
     model = generator.model
     briefs = batch_briefs([e.brief for e in examples], model.tokenizer, model.config)
     targets = batch_targets(examples, model.tokenizer, model.config).to(model.device)
     context = None if noise is None else _noisy(targets, noise, model)
-    title, picture = model(briefs.to(model.device), targets, unconditional, context)
+    title, picture = model(briefs.to(model.device), targets, unconditional, context, keep)
     loss: torch.Tensor = TITLE_WEIGHT * title + picture
     return loss
 
@@ -161,7 +163,7 @@ def _train(
     """Train the active adapter within the bounds; returns the loss of each step so far."""
     parameters, optimizer = _trainable(generator, settings)
     state, curve = out / "state.safetensors", out / "losses.json"
-    step = load_state(state, parameters, optimizer)
+    step = load_state(state, parameters, [optimizer])
     losses: list[float] = json.loads(curve.read_text())[:step] if step else []
     started = time.monotonic()
     generator.model.train()
@@ -182,7 +184,7 @@ def _train(
         on_step(step, losses[-1])
         if step % settings.checkpoint_every == 0:
             _write_curve(curve, losses)
-            save_state(state, parameters, optimizer, step)
+            save_state(state, parameters, [optimizer], step)
     optimizer.zero_grad(set_to_none=True)
     generator.model.eval()
     return losses

@@ -84,6 +84,15 @@ class AdModel(nn.Module):
         """Where the weights are."""
         return next(self.parameters()).device
 
+    @torch.no_grad()
+    def embed_codes_as_seen(self) -> None:
+        """Start the embeddings of image codes from what the trained codebook says of them.
+
+        Codes that look alike then mean nearly the same from the first step on.
+        """
+        seen = F.normalize(self.janus.model.vqmodel.quantize.embedding.weight, dim=-1)
+        self.janus.model.generation_embeddings.weight.copy_(seen)
+
     def embed_text(self, ids: Tensor) -> Tensor:
         """Embeddings of text ids, ``(..., width)``."""
         embedded: Tensor = self.janus.get_input_embeddings()(ids)
@@ -179,15 +188,16 @@ class AdModel(nn.Module):
         target: TargetBatch,
         unconditional: Tensor | None = None,
         context: TargetBatch | None = None,
+        keep: float | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Losses of a batch: mean cross-entropy of title tokens and of image tokens.
 
         ``unconditional`` bool ``(n,)`` marks rows whose prompt and title are hidden from the
         picture, for classifier-free guidance. ``context`` is what each token is
-        predicted after: the target itself where it is None.
+        predicted after: the target itself where it is None. ``keep`` as for :meth:`prefer`.
         """
         rows = len(batch.prompt)
-        prompt, prompt_valid = self.prompt(batch)
+        prompt, prompt_valid = self.prompt(batch, keep)
         boi = torch.full((rows, 1), self.boi_id, device=prompt.device)
         title_valid = target.titles != self.tokenizer.pad_token_id
         before = target if context is None else context

@@ -65,7 +65,10 @@ class TokenSelector(nn.Module):
 
     A token's score is the cosine similarity between it and its output from a small
     encoder over the whole history. In training Gumbel noise explores and a straight-through
-    estimator carries the gradient; at inference the top share is kept.
+    estimator carries the gradient: the value of a kept token stays, its gradient is that of a
+    sigmoid gate around the score of the last token kept. (A softmax over all tokens, which
+    would do as well on paper, gives each of hundreds of tokens next to no gradient.) At
+    inference the top share is kept.
     """
 
     def __init__(self, width: int, config: AdGeneratorConfig) -> None:
@@ -93,8 +96,10 @@ class TokenSelector(nn.Module):
         index, kept_valid = ranked.gather(1, order), chosen.gather(1, order)
         kept = tokens.gather(1, index.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
         if self.training:
-            soft = logits.masked_fill(~attendable(valid), -1e9).softmax(1).gather(1, index)
-            kept = kept * (1 + soft - soft.detach()).unsqueeze(-1)
+            passed = logits.gather(1, index)
+            bar = passed.masked_fill(~kept_valid, torch.inf).min(1, keepdim=True).values.detach()
+            gate = torch.where(kept_valid, passed - bar, 0.0).sigmoid()
+            kept = kept * (1 + gate - gate.detach()).unsqueeze(-1)
         kept = kept * kept_valid.unsqueeze(-1)
         return Selection(kept, kept_valid, index, scores.masked_fill(~valid, 0.0))
 
@@ -114,7 +119,11 @@ class Preference:
 
 
 class PreferenceEncoder(nn.Module):
-    """Selects in each modality, then fuses both in one encoder."""
+    """Selects in each modality, then fuses both in one encoder.
+
+    Position embeddings are added before the selection, not after it as in the paper: the history
+    comes nearest to the product first, so that its position says what a token is worth.
+    """
 
     def __init__(self, width: int, config: AdGeneratorConfig) -> None:
         super().__init__()
@@ -147,14 +156,12 @@ class PreferenceEncoder(nn.Module):
             title_valid: bool, same without width.
             keep: share of the tokens of each modality that passes; ``None``: as configured.
         """
+        pictures = pictures + self.picture_position.weight[: pictures.shape[1]]
+        titles = titles + self.title_position.weight[: titles.shape[1]]
         seen = self.picture_selector(pictures, picture_valid, keep)
         read = self.title_selector(titles, title_valid, keep)
         tokens = torch.cat(
-            [
-                seen.tokens + self.picture_position(seen.index) + self.modality.weight[0],
-                read.tokens + self.title_position(read.index) + self.modality.weight[1],
-            ],
-            dim=1,
+            [seen.tokens + self.modality.weight[0], read.tokens + self.modality.weight[1]], dim=1
         )
         valid = torch.cat([seen.valid, read.valid], dim=1)
         fused = self.fusion(tokens, src_key_padding_mask=~attendable(valid))

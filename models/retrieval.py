@@ -35,11 +35,25 @@ def embed_texts(texts: Sequence[str]) -> NDArray[np.float32]:
 
 
 class ItemIndex:
-    """Inner-product FAISS index over the embeddings of a catalogue's texts."""
+    """Inner-product FAISS index over the embeddings of a catalogue's texts.
 
-    def __init__(self, item_ids: Sequence[str], texts: Sequence[str]) -> None:
+    With ``categories`` an item's vector is that of its text beside that of its category, each of
+    half the weight: sentence embeddings alone say too little of which shelf a thing is on, and
+    taste in ads hangs on it.
+    """
+
+    def __init__(
+        self,
+        item_ids: Sequence[str],
+        texts: Sequence[str],
+        categories: Sequence[str] | None = None,
+    ) -> None:
         self._rows = {item_id: row for row, item_id in enumerate(item_ids)}
         self._vectors = embed_texts(texts)
+        if categories is not None:
+            shelves = embed_texts(categories)
+            both = np.concatenate([self._vectors, shelves], axis=1) * np.float32(0.5**0.5)
+            self._vectors = np.ascontiguousarray(both)
         self._index = faiss.IndexFlatIP(self._vectors.shape[1])
         self._index.add(self._vectors)
 
@@ -70,10 +84,11 @@ class ItemIndex:
         clicked_at: Sequence[datetime],
         k: int = 10,
     ) -> list[int]:
-        """Positions, oldest first, of the ``k`` clicks that stand for a history.
+        """Positions of the ``k`` clicks that stand for a history, best score first.
 
         Each click scores (1 + cosine) x recency. The best of every cluster of the history
-        comes first, then the best of the rest. Clicks on unknown items are left out.
+        is among them, the other places go to the best of the rest. The order tells the
+        generator what to go by. Clicks on unknown items are left out.
 
         Args:
             product_id: target product.
@@ -86,28 +101,29 @@ class ItemIndex:
         """
         relevance = self.relevance(product_id, item_ids)
         known = [p for p, item_id in enumerate(item_ids) if item_id in relevance]
-        if k == 0 or len(known) <= k:
-            return known[:k]
+        if k == 0 or not known:
+            return []
         newest = max(clicked_at[p] for p in known)
         scores = {
             p: (1 + relevance[item_ids[p]])
             * 0.5 ** ((newest - clicked_at[p]).total_seconds() / 86_400 / HALF_LIFE_DAYS)
             for p in known
         }
-        vectors = self._vectors[[self._rows[item_ids[p]] for p in known]]
+        ranked = sorted(known, key=lambda p: (-scores[p], -p))  # ties go to the newer click
+        if len(ranked) <= k:
+            return ranked
+        vectors = self._vectors[[self._rows[item_ids[p]] for p in ranked]]
         best: dict[int, int] = {}
-        for position, cluster in zip(known, _clusters(vectors, max(1, k // 2)), strict=True):
-            # Ties go to the newer click.
-            if cluster not in best or scores[position] >= scores[best[cluster]]:
-                best[cluster] = position
+        for position, cluster in zip(ranked, _clusters(vectors, max(1, k // 2)), strict=True):
+            best.setdefault(cluster, position)
         chosen = set(best.values())
-        rest = sorted(set(known) - chosen, key=lambda p: (-scores[p], -p))
-        return sorted([*chosen, *rest[: k - len(chosen)]])
+        rest = [p for p in ranked if p not in chosen][: k - len(chosen)]
+        return [p for p in ranked if p in chosen.union(rest)]
 
     def sampled(
         self, product_id: str, item_ids: Sequence[str], k: int = 10, *, seed: int = 0
     ) -> list[int]:
-        """Positions, oldest first, of ``k`` clicks drawn without replacement.
+        """Positions of ``k`` clicks drawn without replacement, likest to the product first.
 
         A click's weight is its likeness to the product, (1 + cosine) / 2: the paper's own
         choice. The same arguments draw the same. Clicks on unknown items are left out.
@@ -126,8 +142,8 @@ class ItemIndex:
         weights = np.clip([(1 + relevance[item_ids[p]]) / 2 for p in known], 1e-6, None)
         # The k largest of log(weight) + Gumbel noise are such a draw.
         noise = np.random.default_rng(seed).gumbel(size=len(known))
-        order = np.argsort(-(np.log(weights) + noise), kind="stable")
-        return sorted(known[i] for i in order[:k])
+        drawn = np.argsort(-(np.log(weights) + noise), kind="stable")[:k]
+        return [known[i] for i in sorted(drawn, key=lambda i: (-weights[i], -known[i]))]
 
 
 def _clusters(vectors: NDArray[np.float32], count: int) -> list[int]:

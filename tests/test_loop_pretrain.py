@@ -12,12 +12,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from loop.pretrain import PretrainPlan, Shoppers, pretrain, render_pool
-from loop.pretrain_shoppers import TwoLookShoppers
+from loop.pretraining.ads import render_pool
+from loop.pretraining.disguise import disguised, general_words
+from loop.pretraining.plan import PretrainPlan
+from loop.pretraining.pretrain import pretrain
+from loop.pretraining.shoppers import TwoLookShoppers
 from loop.shop.catalog import load_catalog
-from loop.shop.copywriting import tone_of
+from loop.shop.copywriting import tone_of, write_title
 from loop.shop.creatives import Look
-from loop.shop.scenes import PALETTES, SCENES
 from loop.shop.splits import heldout_looks, heldout_products, training_products
 from models.ad_generator import AdGenerator
 from models.brief import AdBrief
@@ -33,28 +35,9 @@ PLAN = PretrainPlan(
 )
 
 
-def test_examples_show_a_shopper_with_one_taste() -> None:
-    pool = render_pool(list(load_catalog().values()), 1, 24, 0, lambda: None)
-    assert pool.plates.shape == pool.ads.shape == (len(SCENES) * len(PALETTES), 3, 24, 24)
-    codes = torch.arange(len(pool.styles)).repeat_interleave(4).view(-1, 4)
-    shoppers = Shoppers(pool, codes, codes + 500)
-    rng = random.Random(0)
-    drawn = [shoppers.example(rng, 4) for _ in range(100)]
-    assert {len(e.brief.history) for e in drawn} == {0, 4}
-    same_scene, same_tone = [], []
-    for example in drawn:
-        scene = pool.styles[int(example.codes[0])][0]
-        assert example.brief.product_name in example.title
-        for ad in example.brief.history:
-            same_scene.append(pool.styles[int(ad.codes[0]) - 500][0] == scene)
-            same_tone.append(tone_of(ad.title) == tone_of(example.title))
-    assert np.mean(same_scene) > 0.6
-    assert np.mean(same_tone) > 0.6
-
-
 def test_shoppers_of_two_looks_leave_the_heldout_out() -> None:
     pool = render_pool(training_products(), 4, 16, 0, lambda: None)
-    codes = torch.arange(len(pool.styles)).repeat_interleave(4).view(-1, 4)
+    codes = torch.arange(len(pool.styles), dtype=torch.int16).repeat_interleave(4).view(-1, 4)
     shoppers = TwoLookShoppers(pool.styles, pool.products, codes, codes)
     rng = random.Random(0)
     drawn = [shoppers.example(rng, 6) for _ in range(60)]
@@ -67,6 +50,23 @@ def test_shoppers_of_two_looks_leave_the_heldout_out() -> None:
         assert Look(*style, tone_of(example.title) or "") not in heldout_looks()
         near += [pool.styles[int(ad.codes[0])] == style for ad in example.brief.history]
     assert 0.35 < np.mean(near) < 0.8  # two looks and some noise, and nearness counts
+
+
+def test_a_disguised_product_keeps_what_it_looks_like_and_has_a_title_of_its_new_words() -> None:
+    rng = random.Random(0)
+    product = training_products()[0]
+    other = disguised(product, rng)
+    assert other.product_id == product.product_id
+    assert {*other.name.split()} <= {*general_words()}
+    assert other.name != product.name
+    assert other.name in write_title(other, "tech", rng=rng)
+
+
+def test_the_lessons_cover_every_step() -> None:
+    plan = PretrainPlan(generator_steps=7)
+    lessons = [plan.lesson(step) for step in range(1, 8)]
+    assert lessons[0] == plan.lessons[0]
+    assert lessons[-1] == plan.lessons[-1]
 
 
 @pytest.mark.slow

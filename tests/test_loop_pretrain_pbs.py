@@ -12,7 +12,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from loop.pretrain_pbs import PbsPlan, paired_ads, pretrain_pbs
+from loop.pretraining.background import PbsPlan, paired_ads, pretrain_pbs
 from loop.shop.scenes import SCENES, render_scene
 from loop.shop.splits import HELDOUT_SEED, heldout_products
 from models.quality.background import PICTURE_SIZE, BackgroundEncoder

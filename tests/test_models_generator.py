@@ -66,11 +66,11 @@ def test_seed_product_and_history_all_change_the_ad(generator: AdGenerator) -> N
     assert not same(usual, generator.generate([brief(first, 0)], seeds=[5])[0])
 
 
-def test_only_the_newest_history_that_fits_counts(generator: AdGenerator) -> None:
+def test_only_the_first_history_that_fits_counts(generator: AdGenerator) -> None:
     product = products()[0]
     long = brief(product, TINY.history_items + 3)
     cut = AdBrief(
-        long.product_name, long.selling_words, long.cutout, long.history[-TINY.history_items :]
+        long.product_name, long.selling_words, long.cutout, long.history[: TINY.history_items]
     )
     first, second = generator.generate([long, cut], seeds=[1, 1])
     assert same(first, second)

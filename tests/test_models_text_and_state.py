@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from loop.pretrain import new_model
+from loop.pretraining.generator import new_model
 from loop.shop.catalog import load_catalog
 from loop.shop.copywriting import TONES, write_title
 from models.batching import batch_briefs, batch_targets, encode_text, instruction
@@ -101,11 +101,11 @@ def test_training_goes_on_from_its_checkpoint_as_if_never_stopped(tmp_path: Path
     layer, optimizer = _training()
     for seed in range(3):
         _step(layer, optimizer, seed)
-    save_state(path, dict(layer.named_parameters()), optimizer, 3)
+    save_state(path, dict(layer.named_parameters()), [optimizer], 3)
     assert [p.name for p in path.parent.iterdir()] == ["state.safetensors"]
     _step(layer, optimizer, 3)
     again, other = _training()
-    assert load_state(path, dict(again.named_parameters()), other) == 3
+    assert load_state(path, dict(again.named_parameters()), [other]) == 3
     _step(again, other, 3)
     assert torch.equal(again.weight, layer.weight)
     assert torch.equal(again.bias, layer.bias)
@@ -114,5 +114,5 @@ def test_training_goes_on_from_its_checkpoint_as_if_never_stopped(tmp_path: Path
 def test_without_a_checkpoint_training_starts_at_nothing(tmp_path: Path) -> None:
     layer, optimizer = _training()
     before = layer.weight.clone()
-    assert load_state(tmp_path / "none", dict(layer.named_parameters()), optimizer) == 0
+    assert load_state(tmp_path / "none", dict(layer.named_parameters()), [optimizer]) == 0
     assert torch.equal(layer.weight, before)

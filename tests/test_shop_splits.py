@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from loop.pretrain import render_pool
+from loop.pretraining.ads import render_pool
 from loop.shop.catalog import load_catalog
 from loop.shop.copywriting import TONES
 from loop.shop.scenes import PALETTES, SCENES, render_scene

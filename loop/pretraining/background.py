@@ -16,10 +16,10 @@ import torch
 from PIL import Image
 from rich.progress import Progress
 
+from loop.pretraining.run import rate_share, training_run
 from loop.shop.catalog import Product
 from loop.shop.scenes import PALETTES, SCENES, render_scene
 from loop.shop.splits import training_products
-from loop.training_run import rate_share, training_run
 from models.checkpoint import load_state, save_state
 from models.codebook import to_pixels
 from models.compose import compose_ad
@@ -79,7 +79,7 @@ def _train(
     parameters = dict(encoder.named_parameters())
     optimizer = torch.optim.AdamW(parameters.values(), lr=plan.rate, weight_decay=0.01)
     state, products = out / "pbs-state.safetensors", training_products()
-    start = load_state(state, parameters, optimizer)
+    start = load_state(state, parameters, [optimizer])
     task = progress.add_task(
         "Training the background encoder", total=plan.steps, completed=start, note=""
     )
@@ -95,7 +95,7 @@ def _train(
         if step % 10 == 0:
             mlflow.log_metric("pbs_loss", loss.item(), step=step)
         if step % plan.checkpoint_every == 0 or step == plan.steps:
-            save_state(state, parameters, optimizer, step)
+            save_state(state, parameters, [optimizer], step)
         progress.update(task, completed=step, note=f"loss {loss.item():.3f}")
     encoder.eval()
 

@@ -1,6 +1,6 @@
 """Training shoppers like those of the panel: what they like depends on what is sold.
 
-For a pretraining that leaves the held-out tastes and products to evaluation. Histories come out of
+The held-out tastes and products are left to evaluation. Histories come out of
 the coarse stage, as they do when ads are served, so that the generator learns to go by the
 clicks that are near the product.
 """
@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 import torch
 
 from loop.ads import catalog_index
+from loop.pretraining.disguise import disguised
 from loop.shop.catalog import Product
 from loop.shop.copywriting import TONES, write_title
 from loop.shop.creatives import Look
@@ -24,11 +25,12 @@ from models.brief import AdBrief, Example, HistoryAd
 _CLICKS = 24
 _DAYS = 14.0
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
-_MOST_NOISE = 0.5
 _TREND_SHARE = 0.01
-_RANDOM_HISTORIES = 0.3
+_RANDOM_HISTORIES = 0.1
 """Share of histories that are a random part of the clicks instead of the representatives."""
 _COLD_STARTS = 0.1
+_DISGUISES = 0.3
+"""Share of products under a made-up name."""
 
 
 class TwoLookShoppers:
@@ -37,7 +39,8 @@ class TwoLookShoppers:
     Args:
         styles: scene and palette of each rendered ad.
         products: its product, same order.
-        plate_codes: VQ codes ``(n, image tokens)`` of its backdrop with the shadow, the target.
+        plate_codes: VQ codes int16 ``(n, image tokens)`` of its backdrop with the shadow, what
+            the generator learns to draw.
         ad_codes: same of the finished ad, what a history shows.
     """
 
@@ -49,15 +52,20 @@ class TwoLookShoppers:
         ad_codes: torch.Tensor,
     ) -> None:
         self._products = products
-        self._plates = plate_codes.to(torch.int16).numpy()
-        self._ads = ad_codes.to(torch.int16).numpy()
+        self._plates = plate_codes.numpy()
+        self._ads = ad_codes.numpy()
         self._index = catalog_index()
         self._by_style: dict[tuple[str, str], list[int]] = {}
         for number, style in enumerate(styles):
             self._by_style.setdefault(style, []).append(number)
 
-    def example(self, rng: random.Random, history_length: int) -> Example:
-        """One shopper's example with a history of ``history_length`` clicked ads, or none."""
+    def example(
+        self, rng: random.Random, history_length: int, stray_clicks: float = 0.5
+    ) -> Example:
+        """One shopper's example with a history of ``history_length`` clicked ads, or none.
+
+        A share of up to ``stray_clicks`` of the shopper's clicks was on anything at random.
+        """
         taste = draw_taste(rng, training_looks())
         look = taste[rng.choice(list(taste))]
         if rng.random() < _TREND_SHARE:
@@ -66,15 +74,19 @@ class TwoLookShoppers:
             look = trend
         target = self._ad(look, taste, rng)
         product = self._products[target]
-        history = () if rng.random() < _COLD_STARTS else self._past(taste, rng)
+        history = () if rng.random() < _COLD_STARTS else self._past(taste, stray_clicks, rng)
         chosen = self._representatives(product, [ad for ad, _ in history], history_length, rng)
         ads = tuple(HistoryAd(history[i][1], self._ads[history[i][0]]) for i in chosen)
+        if rng.random() < _DISGUISES:
+            product = disguised(product, rng)
         brief = AdBrief(product.name, product.selling_points, product.cutout(), ads)
         return Example(brief, write_title(product, look.tone, rng=rng), self._plates[target])
 
-    def _past(self, taste: Mapping[str, Look], rng: random.Random) -> list[tuple[int, str]]:
+    def _past(
+        self, taste: Mapping[str, Look], stray_clicks: float, rng: random.Random
+    ) -> list[tuple[int, str]]:
         """Clicked ads, oldest first: number in the pool and title."""
-        noise = rng.uniform(0.0, _MOST_NOISE)
+        noise = rng.uniform(0.0, stray_clicks)
         clicks = []
         for _ in range(_CLICKS):
             if rng.random() < noise:

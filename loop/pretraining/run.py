@@ -9,6 +9,8 @@ import mlflow
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from models.data_parallel import rank
+
 
 @contextmanager
 def training_run(name: str, plan: Mapping[str, object]) -> Iterator[Progress]:
@@ -23,6 +25,9 @@ def training_run(name: str, plan: Mapping[str, object]) -> Iterator[Progress]:
         TextColumn("{task.fields[note]}"),
         TimeRemainingColumn(),
     )
+    if rank() > 0:  # the first process speaks for all
+        yield Progress(disable=True)
+        return
     run = mlflow.start_run(run_name=name) if mlflow.active_run() is None else nullcontext()
     with run, Progress(*columns) as progress:
         mlflow.log_params(dict(plan))

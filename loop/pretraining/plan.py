@@ -1,0 +1,60 @@
+"""How much a pretraining run does, and in which order things are learnt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What the examples of a part of the training are like.
+
+    Attributes:
+        until: share of the steps at which the part ends.
+        history_lengths: lengths of histories, one drawn for each step.
+        keep: share of history tokens that pass the fine stage; ``None``: as configured.
+        blind: share of the examples whose tokens are all predicted after random ones, so that
+            nothing but history and product can tell. Half of the others are in part.
+        stray_clicks: most of a history that was clicked at random.
+    """
+
+    until: float
+    history_lengths: tuple[int, ...]
+    keep: float | None
+    blind: float
+    stray_clicks: float
+
+
+LESSONS = (
+    Lesson(until=0.2, history_lengths=(1, 2, 4), keep=1.0, blind=0.5, stray_clicks=0.1),
+    Lesson(until=1.0, history_lengths=(2, 4, 7, 10), keep=None, blind=0.15, stray_clicks=0.5),
+)
+"""First what a history is for, from short and clear ones; then all of the method.
+
+After clean context only the first tokens of title and picture hang on the history, and a model
+that learns from nothing takes long to look there at all.
+"""
+
+
+@dataclass(frozen=True)
+class PretrainPlan:
+    """Size of a pretraining run; the defaults are those of the committed weights.
+
+    ``generator_batch`` examples are drawn a step in each process.
+    """
+
+    variants: int = 48
+    codebook_steps: int = 5000
+    codebook_warm_up: int = 600
+    codebook_batch: int = 4
+    codebook_rate: float = 4e-4
+    generator_steps: int = 6500
+    generator_batch: int = 8
+    generator_rate: float = 2e-3
+    checkpoint_every: int = 100
+    seed: int = 0
+    lessons: tuple[Lesson, ...] = LESSONS
+
+    def lesson(self, step: int) -> Lesson:
+        """The part of the training that ``step`` (from 1) is in."""
+        return next(k for k in self.lessons if step <= k.until * self.generator_steps)
