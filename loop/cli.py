@@ -272,12 +272,18 @@ def pretrain(
         "adloom-pretrain"
     ),
 ) -> None:
-    """Train the demo model from nothing; run it again to go on after a stop."""
+    """Train the demo model from nothing; run it again to go on after a stop.
+
+    With several cores or GPUs: torchrun --no-python --nproc-per-node N adloom pretrain
+    """
     from loop import home
     from loop.pretraining.pretrain import pretrain as train
+    from models.data_parallel import join_world, rank
 
     with _errors_told():
-        home.open_registry(context.obj)  # points MLflow at the settings' tracking server
+        join_world()
+        if rank() == 0:
+            home.open_registry(context.obj)  # points MLflow at the settings' tracking server
         out.mkdir(parents=True, exist_ok=True)
         train(out)
     console.print(f"The model is in {out / 'model'}; use it with generator.path in adloom.toml.")

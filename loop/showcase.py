@@ -41,7 +41,7 @@ def _panel(story: AdStory) -> Image.Image:
     top = _PAD + (card_height - 2 * _TILE - _GAP - 52) // 2
     draw.text((_PAD, top), "Clicked before", font=_font(19), fill=_INK, stroke_width=0.3)
     draw.text((_PAD, top + 26), story.user_id, font=_font(14), fill=_SOFT)
-    for number, past in enumerate(story.history[-_SHOWN:]):
+    for number, past in enumerate(story.history[:_SHOWN]):
         row, column = divmod(number, 2)
         tile = past.picture.convert("RGB").resize((_TILE, _TILE), Image.Resampling.LANCZOS)
         at = (_PAD + column * (_TILE + _GAP), top + 52 + row * (_TILE + _GAP))

@@ -26,7 +26,7 @@ class Lesson:
 
 
 LESSONS = (
-    Lesson(until=0.2, history_lengths=(1, 2, 4), keep=1.0, blind=0.5, stray_clicks=0.1),
+    Lesson(until=0.15, history_lengths=(1, 2, 4), keep=1.0, blind=0.5, stray_clicks=0.1),
     Lesson(until=1.0, history_lengths=(2, 4, 7, 10), keep=None, blind=0.15, stray_clicks=0.5),
 )
 """First what a history is for, from short and clear ones; then all of the method.
@@ -44,11 +44,11 @@ class PretrainPlan:
     """
 
     variants: int = 48
-    codebook_steps: int = 5000
+    codebook_steps: int = 4500
     codebook_warm_up: int = 600
     codebook_batch: int = 4
     codebook_rate: float = 4e-4
-    generator_steps: int = 6500
+    generator_steps: int = 3600
     generator_batch: int = 8
     generator_rate: float = 2e-3
     checkpoint_every: int = 100

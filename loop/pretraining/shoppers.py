@@ -29,7 +29,7 @@ _TREND_SHARE = 0.01
 _RANDOM_HISTORIES = 0.1
 """Share of histories that are a random part of the clicks instead of the representatives."""
 _COLD_STARTS = 0.1
-_DISGUISES = 0.3
+_DISGUISES = 0.5
 """Share of products under a made-up name."""
 
 
