@@ -31,6 +31,8 @@ PLAN = PretrainPlan(
     codebook_batch=4,
     generator_steps=2,
     generator_batch=2,
+    decoder_steps=2,
+    decoder_critic_alone=1,
     checkpoint_every=1,
 )
 

@@ -1,7 +1,8 @@
-"""First stage: pictures to image tokens and back; then every ad of the pool as its tokens."""
+"""Pictures to image tokens and back: the codebook, every ad of the pool in codes, the decoder."""
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import mlflow
@@ -15,6 +16,7 @@ from loop.pretraining.plan import PretrainPlan
 from models import codebook
 from models.checkpoint import load_state, save_state
 from models.codebook_training import CodebookTrainer, batches
+from models.decoder_training import DecoderTrainer
 from models.generator import AdModel
 
 
@@ -78,3 +80,40 @@ def pool_codes(
 def _codes(model: AdModel, pictures: torch.Tensor) -> torch.Tensor:
     vq = model.janus.model.vqmodel
     return codebook.encode(vq, pictures.float() / 127.5 - 1.0).to("cpu", torch.int16)
+
+
+def sharpen_decoder(
+    model: AdModel,
+    pool: Pool,
+    codes: torch.Tensor,
+    plan: PretrainPlan,
+    out: Path,
+    progress: Progress,
+) -> None:
+    """Last stage: train the decoder on plates for ``plan.decoder_steps``, from where ``out`` says.
+
+    Args:
+        codes: those of the plates, int16 ``(n, image tokens)``.
+    """
+    vq = model.janus.model.vqmodel
+    torch.manual_seed(plan.seed)
+    trainer = DecoderTrainer(
+        vq, learning_rate=plan.decoder_rate, critic_alone=plan.decoder_critic_alone
+    )
+    state = out / "decoder.safetensors"
+    start = load_state(state, trainer.all_parameters, trainer.optimizers)
+    task = progress.add_task(
+        "Sharpening the decoder", total=plan.decoder_steps, completed=start, note=""
+    )
+    for step in range(start + 1, plan.decoder_steps + 1):
+        rows = random.Random(f"{plan.seed}/{step}").sample(range(len(codes)), plan.codebook_batch)
+        pixels = torch.from_numpy(pool.plates[rows]).float() / 127.5 - 1.0
+        fit, told_apart = trainer.train_step(
+            codes[rows].long().to(model.device), pixels.to(model.device), step
+        )
+        if step % 10 == 0:
+            mlflow.log_metrics({"decoder_loss": fit, "critic_loss": told_apart}, step=step)
+        if step % plan.checkpoint_every == 0 or step == plan.decoder_steps:
+            save_state(state, trainer.all_parameters, trainer.optimizers, step)
+        progress.update(task, completed=step, note=f"loss {fit:.3f}, critic {told_apart:.3f}")
+    vq.requires_grad_(False)

@@ -51,6 +51,9 @@ class PretrainPlan:
     generator_steps: int = 3600
     generator_batch: int = 8
     generator_rate: float = 2e-3
+    decoder_steps: int = 1500
+    decoder_rate: float = 2e-4
+    decoder_critic_alone: int = 100
     checkpoint_every: int = 100
     seed: int = 0
     lessons: tuple[Lesson, ...] = LESSONS

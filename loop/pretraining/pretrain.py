@@ -1,7 +1,8 @@
 """`adloom pretrain`: the bundled demo model, from nothing, on the demo shop's own ads.
 
-Two stages, each resumable: the codebook (pictures to image tokens and back), then the
-generator (history and product in, title and picture out). Products and tastes that
+Three stages, each resumable: the codebook (pictures to image tokens and back), the generator
+(history and product in, title and picture out), and the decoder once more, for sharp pictures.
+Products and tastes that
 `loop.shop.splits` keeps for evaluation are left out.
 """
 
@@ -13,7 +14,7 @@ import torch
 from rich.progress import Progress
 
 from loop.pretraining.ads import Pool, render_pool
-from loop.pretraining.codebook import pool_codes, train_codebook
+from loop.pretraining.codebook import pool_codes, sharpen_decoder, train_codebook
 from loop.pretraining.generator import new_model, train_generator
 from loop.pretraining.plan import PretrainPlan
 from loop.pretraining.run import training_run
@@ -26,7 +27,7 @@ from models.generator import AdModel
 
 
 def pretrain(out: Path, plan: PretrainPlan | None = None) -> None:
-    """Train codebook and generator; write the model to ``out/model``.
+    """Train codebook, generator and decoder; write the model to ``out/model``.
 
     Progress is kept in ``out`` every ``plan.checkpoint_every`` steps: run the same command
     again after a stop. Losses go to the MLflow run in progress or a new one. Started by
@@ -41,6 +42,8 @@ def pretrain(out: Path, plan: PretrainPlan | None = None) -> None:
         codes = _codebook_stage(model, pool, plan, out, progress)
         shoppers = TwoLookShoppers(pool.styles, pool.products, *codes)
         train_generator(model, shoppers, plan, out, progress)
+        if rank() == 0:
+            sharpen_decoder(model, pool, codes[0], plan, out, progress)
     if rank() == 0:
         # Half precision: the weights are committed, and float16 keeps all the digits they need.
         model.save_pretrained(out / "model", dtype=torch.float16)
