@@ -30,7 +30,7 @@ class GeneratorSettings(BaseModel):
     foreground_strength: float = Field(1.5, ge=0.0, le=5.0)
     history_items: int = Field(10, ge=0, le=10)
     coarse: Coarse = "representative"
-    constrain_titles: bool = False
+    constrain_titles: bool = True
     batch_size: int = Field(16, ge=1, le=256)
 
 

@@ -48,7 +48,7 @@ class PretrainPlan:
     codebook_warm_up: int = 600
     codebook_batch: int = 4
     codebook_rate: float = 4e-4
-    generator_steps: int = 3600
+    generator_steps: int = 3000
     generator_batch: int = 8
     generator_rate: float = 2e-3
     decoder_steps: int = 1500
