@@ -17,7 +17,7 @@ from transformers.models.janus.modeling_janus import JanusVQVAE
 
 from models.codebook_training import reconstruction_loss
 
-CRITIC_SHARE = 0.5
+CRITIC_SHARE = 0.15
 """Weight of the critic's gradient beside that of the reconstruction, at the last layer."""
 _BETAS = (0.5, 0.9)
 

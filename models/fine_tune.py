@@ -1,8 +1,11 @@
-"""One LoRA round on clicked ads; the conditioning modules train whole beside it."""
+"""One LoRA round on clicks; the conditioning modules train whole beside it.
+
+Clicked ads are what to draw (cross-entropy); pairs of a clicked and an unclicked ad say what to
+draw rather than what (:mod:`models.preference_loss`).
+"""
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,99 +17,74 @@ import torch
 from torch.nn import Parameter
 
 from models.ad_generator import AdGenerator
-from models.batching import TargetBatch, batch_briefs, batch_targets
 from models.brief import Example
 from models.checkpoint import load_state, save_state
-from models.generator import AdModel
+from models.example_loss import example_loss, heldout_loss
+from models.learning_curve import LearningCurve
+from models.preference_loss import PreferencePair, preference_loss, reference_margins
 from models.settings import FineTuneSettings
 
-TITLE_WEIGHT = 1.0
-"""Weight of the title's loss beside the picture's."""
+_BEST = "best"
+
+
+@dataclass(frozen=True)
+class TrainingClicks:
+    """What a round learns from.
+
+    Attributes:
+        clicked: clicked ads with the history known before each exposure.
+        pairs: clicked against unclicked ads of one shopper or product.
+        replay: earlier clicked ads, mixed in against forgetting.
+        heldout: later clicked ads, never trained on.
+    """
+
+    clicked: Sequence[Example]
+    pairs: Sequence[PreferencePair] = ()
+    replay: Sequence[Example] = ()
+    heldout: Sequence[Example] = ()
 
 
 @dataclass(frozen=True)
 class FineTuneResult:
-    """Folder of the trained adapter, loss by step, and held-out losses around the training."""
+    """Folder of the trained adapter, loss by step, and held-out losses around the training.
+
+    ``best_step`` is the step whose weights the adapter holds.
+    """
 
     adapter: Path
     losses: list[float]
     heldout_before: float
     heldout_after: float
-    steps: int
+    best_step: int
 
-
-def example_loss(
-    generator: AdGenerator,
-    examples: Sequence[Example],
-    unconditional: torch.Tensor | None = None,
-    noise: torch.Tensor | None = None,
-    keep: float | None = None,
-) -> torch.Tensor:
-    """Weighted sum of title and picture cross-entropy (nats a token), with gradient.
-
-    ``unconditional`` bool ``(n,)`` marks rows that train the guidance's blank prompt.
-    ``noise`` float ``(n,)`` is the share of a target's tokens that is replaced at random where
-    they are context: after clean context only the first tokens of title and picture depend on
-    the history, and a model that learns from nothing takes long to look there at all.
-    ``keep`` as for :meth:`models.generator.AdModel.prefer`.
-    """
-    model = generator.model
-    briefs = batch_briefs([e.brief for e in examples], model.tokenizer, model.config)
-    targets = batch_targets(examples, model.tokenizer, model.config).to(model.device)
-    context = None if noise is None else _noisy(targets, noise, model)
-    title, picture = model(briefs.to(model.device), targets, unconditional, context, keep)
-    loss: torch.Tensor = TITLE_WEIGHT * title + picture
-    return loss
-
-
-def _noisy(target: TargetBatch, share: torch.Tensor, model: AdModel) -> TargetBatch:
-    """Replace a share of each row's tokens by random ones; padding stays."""
-
-    def replaced(tokens: torch.Tensor, low: int, high: int) -> torch.Tensor:
-        at_random = torch.randint_like(tokens, low, high)
-        chosen = torch.rand(tokens.shape, device=tokens.device) < share[:, None]
-        return torch.where(chosen, at_random, tokens)
-
-    codes = replaced(target.codes, 0, model.janus.model.vqmodel.quantize.num_embeddings)
-    titles = replaced(target.titles, model.janus.config.image_token_id + 1, len(model.tokenizer))
-    padding = target.titles == model.tokenizer.pad_token_id
-    return TargetBatch(target.titles.where(padding, titles), codes)
-
-
-@torch.inference_mode()
-def heldout_loss(generator: AdGenerator, examples: Sequence[Example], batch_size: int) -> float:
-    """Mean loss of ``examples`` under the active adapter; nan when there are none."""
-    if not examples:
-        return float("nan")
-    total = 0.0
-    for start in range(0, len(examples), batch_size):
-        part = examples[start : start + batch_size]
-        total += float(example_loss(generator, part)) * len(part)
-    return total / len(examples)
+    @property
+    def steps(self) -> int:
+        """How many steps were taken."""
+        return len(self.losses)
 
 
 def fine_tune(
     generator: AdGenerator,
-    train: Sequence[Example],
-    heldout: Sequence[Example],
+    clicks: TrainingClicks,
     *,
     settings: FineTuneSettings,
     out: Path,
     parent: str | None = None,
     on_step: Callable[[int, float], None] = lambda step, loss: None,
 ) -> FineTuneResult:
-    """Train an adapter on ``train`` and write it to ``out/adapter``.
+    """Train an adapter on ``clicks`` and write it to ``out/adapter``.
 
-    Resumes from ``out/state.safetensors`` when an earlier run was cut off, and then ends
-    where an unbroken run would have. The trained adapter stays loaded and active under the
-    name of the folder ``out``. When anything is raised on the way the half-trained adapter
-    is dropped and the generator is as it was. When the held-out loss got worse the caller
-    decides what to do: both figures are returned.
+    The adapter is that of the step with the least held-out loss; training ends early when no
+    later step is better. Resumes from ``out/state.safetensors`` when an earlier run was cut
+    off, and then ends where an unbroken run would have. The trained adapter stays loaded and
+    active under the name of the folder ``out``. When anything is raised on the way the
+    half-trained adapter is dropped and the generator is as it was. When the held-out loss got
+    worse the caller decides what to do: both figures are returned.
 
     Args:
-        generator: the base; ``parent`` names the loaded adapter to start from.
-        train: clicked ads with the history known before each exposure.
-        heldout: later clicked ads, never trained on.
+        generator: the base; ``parent`` names the loaded adapter to start from, which is also
+            the reference of the preference loss.
+        clicks: what to learn from.
         settings: rates, bounds on steps and seconds; rank and alpha where there is no parent
             (a child keeps its parent's).
         out: folder of this round; its name, without a dot, is the adapter's.
@@ -114,22 +92,28 @@ def fine_tune(
         on_step: called with the step (from 1) and its loss.
 
     Raises:
-        ValueError: ``train`` is empty, or ``out`` is named like ``parent``.
+        ValueError: there is no clicked ad, or ``out`` is named like ``parent``.
         UnknownAdapter: ``parent`` was never loaded.
     """
     name = out.name
-    if not train:
+    if not clicks.clicked:
         raise ValueError("no clicked ads to train on: wait for more clicks or widen the window")
     if name == parent:
         raise ValueError(f"a round cannot overwrite its parent {parent!r}: name its folder anew")
     active = generator.active
     try:
         generator.activate(parent)
-        before = heldout_loss(generator, heldout, settings.batch_size)
+        before = heldout_loss(generator, clicks.heldout, settings.batch_size)
+        pairs = clicks.pairs if settings.preference_weight > 0 else ()
+        reference = reference_margins(generator.model, pairs, settings.batch_size)
+        lessons = _Lessons(clicks, list(zip(pairs, reference, strict=True)), settings)
         _start_from(generator, name, parent, settings)
         generator.activate(name)
-        losses = _train(generator, train, settings, out, on_step)
-        after = heldout_loss(generator, heldout, settings.batch_size)
+        curve = _train(generator, lessons, settings, out, on_step)
+        if curve.best_step not in (0, len(curve.losses)):
+            generator.drop_adapter(name)
+            generator.load_adapter(name, out / _BEST)
+            generator.activate(name)
         generator.save_adapter(name, out / "adapter")
     except BaseException:
         generator.model.eval()
@@ -137,7 +121,9 @@ def fine_tune(
             generator.drop_adapter(name)
         generator.activate(active if active in generator.adapters else None)
         raise
-    return FineTuneResult(out / "adapter", losses, before, after, len(losses))
+    after = dict(curve.heldout).get(curve.best_step, before)
+    best = curve.best_step or len(curve.losses)
+    return FineTuneResult(out / "adapter", curve.losses, before, after, best)
 
 
 def _start_from(
@@ -153,41 +139,90 @@ def _start_from(
         generator.new_adapter(name, rank=settings.rank, alpha=settings.alpha)
 
 
+@dataclass(frozen=True)
+class _Lessons:
+    """Draws the batch of each step: clicked ads with some replay, and pairs with what the
+    reference thinks of them."""
+
+    clicks: TrainingClicks
+    pairs: list[tuple[PreferencePair, float]]
+    settings: FineTuneSettings
+
+    def loss(self, generator: AdGenerator, draw: random.Random) -> torch.Tensor:
+        """Loss of one step, with gradient."""
+        size = self.settings.batch_size
+        clicked, replay = list(self.clicks.clicked), list(self.clicks.replay)
+        old = draw.sample(replay, min(round(self.settings.replay_share * size), len(replay)))
+        batch = draw.sample(clicked, min(size - len(old), len(clicked))) + old
+        blank = torch.tensor([draw.random() < 0.1 for _ in batch], device=generator.model.device)
+        loss = example_loss(generator, batch, blank)
+        if self.pairs:
+            drawn = draw.sample(self.pairs, min(max(1, size // 2), len(self.pairs)))
+            pairs, reference = zip(*drawn, strict=True)
+            preferred = preference_loss(
+                generator.model, pairs, reference, self.settings.preference_beta
+            )
+            loss = loss + self.settings.preference_weight * preferred
+        return loss
+
+
 def _train(
     generator: AdGenerator,
-    train: Sequence[Example],
+    lessons: _Lessons,
     settings: FineTuneSettings,
     out: Path,
     on_step: Callable[[int, float], None],
-) -> list[float]:
-    """Train the active adapter within the bounds; returns the loss of each step so far."""
+) -> LearningCurve:
+    """Train the active adapter within the bounds."""
     parameters, optimizer = _trainable(generator, settings)
-    state, curve = out / "state.safetensors", out / "losses.json"
+    state, path = out / "state.safetensors", out / "losses.json"
     step = load_state(state, parameters, [optimizer])
-    losses: list[float] = json.loads(curve.read_text())[:step] if step else []
+    curve = LearningCurve.read(path, step)
     started = time.monotonic()
-    generator.model.train()
-    while step < settings.max_steps and time.monotonic() - started < settings.max_seconds:
+    while (
+        step < settings.max_steps
+        and time.monotonic() - started < settings.max_seconds
+        and curve.looks_since_best() < settings.patience
+    ):
+        generator.model.train()
         seed = settings.seed * 1_000_003 + step
-        draw = random.Random(seed)
-        batch = draw.sample(list(train), min(settings.batch_size, len(train)))
-        dropped = torch.tensor([draw.random() < 0.1 for _ in batch], device=generator.model.device)
         # The noise of a step hangs on the step, so a resumed run meets the same.
         with _seeded(seed, generator.model.device):
-            loss = example_loss(generator, batch, dropped)
+            loss = lessons.loss(generator, random.Random(seed))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters.values(), 1.0)
         optimizer.step()
         step += 1
-        losses.append(loss.item())
-        on_step(step, losses[-1])
+        curve.losses.append(loss.item())
+        on_step(step, curve.losses[-1])
+        if step % settings.evaluate_every == 0 or step == settings.max_steps:
+            _look(generator, lessons, settings, step, curve, out / _BEST)
         if step % settings.checkpoint_every == 0:
-            _write_curve(curve, losses)
+            curve.write(path)
             save_state(state, parameters, [optimizer], step)
     optimizer.zero_grad(set_to_none=True)
     generator.model.eval()
-    return losses
+    return curve
+
+
+def _look(
+    generator: AdGenerator,
+    lessons: _Lessons,
+    settings: FineTuneSettings,
+    step: int,
+    curve: LearningCurve,
+    best: Path,
+) -> None:
+    """Note the held-out loss after ``step`` and keep the adapter where it is the least yet."""
+    if not lessons.clicks.heldout:
+        return
+    assert generator.active is not None
+    generator.model.eval()
+    found = heldout_loss(generator, lessons.clicks.heldout, settings.batch_size)
+    curve.heldout.append((step, found))
+    if curve.best_step == step:
+        generator.save_adapter(generator.active, best)
 
 
 def _trainable(
@@ -206,14 +241,6 @@ def _trainable(
         {"params": list(modules.values()), "lr": settings.module_learning_rate},
     ]
     return parameters, torch.optim.AdamW(groups, weight_decay=0.01)
-
-
-def _write_curve(path: Path, losses: list[float]) -> None:
-    """Write the losses in one atomic move; before the state, so never fewer than its steps."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(losses))
-    partial.replace(path)
 
 
 @contextmanager

@@ -196,6 +196,27 @@ class AdModel(nn.Module):
         picture, for classifier-free guidance. ``context`` is what each token is
         predicted after: the target itself where it is None. ``keep`` as for :meth:`prefer`.
         """
+        title, scored, picture = self._token_losses(batch, target, unconditional, context, keep)
+        return title.sum() / scored.sum().clamp_min(1), picture.mean()
+
+    def log_likelihood(self, batch: BriefBatch, target: TargetBatch) -> Tensor:
+        """How likely each row's ad is: ``(n,)``, nats a title token plus nats a picture token.
+
+        By token, so that a long title weighs no more than a short one.
+        """
+        title, scored, picture = self._token_losses(batch, target, None, None, None)
+        return -title.sum(1) / scored.sum(1).clamp_min(1) - picture.mean(1)
+
+    def _token_losses(
+        self,
+        batch: BriefBatch,
+        target: TargetBatch,
+        unconditional: Tensor | None,
+        context: TargetBatch | None,
+        keep: float | None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Cross-entropy of title tokens ``(n, t)``, 0 where none is scored; which are, bool
+        ``(n, t)``; and that of image tokens ``(n, image tokens)``."""
         rows = len(batch.prompt)
         prompt, prompt_valid = self.prompt(batch, keep)
         boi = torch.full((rows, 1), self.boi_id, device=prompt.device)
@@ -221,10 +242,12 @@ class AdModel(nn.Module):
         image_logits = self.janus.model.generation_head(states[:, first_image:])
         scored = title_valid if unconditional is None else title_valid & ~unconditional[:, None]
         title_loss = F.cross_entropy(
-            title_logits[scored].float(), target.titles[scored], reduction="sum"
-        ) / scored.sum().clamp_min(1)
-        image_loss = F.cross_entropy(image_logits.flatten(0, 1).float(), target.codes.flatten())
-        return title_loss, image_loss
+            title_logits.float().flatten(0, 1), target.titles.flatten(), reduction="none"
+        ).view_as(target.titles)
+        image_loss = F.cross_entropy(
+            image_logits.float().flatten(0, 1), target.codes.flatten(), reduction="none"
+        ).view_as(target.codes)
+        return title_loss * scored, scored, image_loss
 
     def save_pretrained(self, folder: Path, *, dtype: torch.dtype = torch.float32) -> None:
         """Write Janus, tokenizer, conditioning modules and sizes into ``folder``.

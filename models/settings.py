@@ -35,7 +35,14 @@ class GeneratorSettings(BaseModel):
 
 
 class FineTuneSettings(BaseModel):
-    """One LoRA round. ``max_seconds`` bounds wall-clock time, ``max_steps`` the work."""
+    """One LoRA round. ``max_seconds`` bounds wall-clock time, ``max_steps`` the work.
+
+    ``replay_share`` is the part of a batch that earlier clicked ads take, where there are any.
+    ``preference_weight`` is that of the loss on pairs of a clicked and an unclicked ad beside the
+    loss on clicked ads (0: none), ``preference_beta`` how far the model may move from the
+    champion for them. Every ``evaluate_every`` steps the held-out loss is looked at; the best
+    adapter is kept, and training ends when ``patience`` looks in a row found none better.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -46,5 +53,10 @@ class FineTuneSettings(BaseModel):
     batch_size: int = Field(8, ge=1)
     max_steps: int = Field(60, ge=1)
     max_seconds: float = Field(90.0, gt=0.0)
+    replay_share: float = Field(0.25, ge=0.0, le=0.9)
+    preference_weight: float = Field(0.5, ge=0.0)
+    preference_beta: float = Field(2.0, gt=0.0)
+    evaluate_every: int = Field(15, ge=1)
+    patience: int = Field(3, ge=1)
     checkpoint_every: int = Field(10, ge=1)
     seed: int = 0

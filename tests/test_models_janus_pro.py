@@ -23,7 +23,7 @@ from models.ad_generator import AdGenerator
 from models.batching import BriefBatch, batch_briefs
 from models.brief import AdBrief
 from models.config import AdGeneratorConfig
-from models.fine_tune import example_loss
+from models.example_loss import example_loss
 from models.generator import AdModel, causal_mask, count_positions
 from models.janus_pro import load_janus, paper_config
 from tests.tiny_model import brief, examples, products, tiny_model

@@ -24,7 +24,7 @@ from models.brief import AdBrief, Example
 from models.checkpoint import load_state, save_state
 from models.config import AdGeneratorConfig, demo_janus_config
 from models.data_parallel import average_gradients, rank, world_size
-from models.fine_tune import example_loss
+from models.example_loss import example_loss
 from models.generator import AdModel
 from models.tokenizer import train_tokenizer
 

@@ -53,7 +53,7 @@ class PretrainPlan:
     generator_rate: float = 2e-3
     decoder_steps: int = 1500
     decoder_rate: float = 2e-4
-    decoder_critic_alone: int = 100
+    decoder_critic_alone: int = 150
     checkpoint_every: int = 100
     seed: int = 0
     lessons: tuple[Lesson, ...] = LESSONS
