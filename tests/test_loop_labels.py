@@ -8,6 +8,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
+from feature_store.event_log import EventKind
 from loop.labels import label_exposures
 from tests.test_loop_training_set import DAY, NOON, Row, events, rows
 
@@ -70,7 +71,7 @@ def test_what_is_known_at_a_moment_never_changes_what_was_known_before(
     """A label that training may use at a moment is the same in hindsight."""
     window = timedelta(minutes=20)
     moment = NOON + timedelta(minutes=minutes)
-    kinds = ("exposure",)
+    kinds: tuple[EventKind, ...] = ("exposure",)
     then = label_exposures(events(*drawn), attribution=window, until=moment, kinds=kinds)
     later = label_exposures(events(*drawn), attribution=window, kinds=kinds)
     keys = ["user_id", "ad_id", "shown_at"]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-_CONCENTRATION = 500.0
+_CONCENTRATION = 100.0
 
 
 def always_valid_reach(error: float, expected: float, alpha: float) -> float:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from loop.open_bandit import Campaign, ClickLogUnavailable
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Compare arms that serve side by side.", no_args_is_help=True)
 _console = Console()
+
+_LARGEST_SHOWN = 10.0
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 
@@ -46,13 +49,12 @@ def report(
         chosen = choose_experiment(settings.experiments, name, datetime.now(UTC))
     except NoExperiment as error:
         _fail(str(error))
-    with home.open_features(settings) as features:
-        found = report_experiment(
-            features.log,
-            chosen,
-            settings.experiments[chosen],
-            attribution=timedelta(hours=settings.rounds.attribution_hours),
-        )
+    found = report_experiment(
+        home.open_log(settings),
+        chosen,
+        settings.experiments[chosen],
+        attribution=timedelta(hours=settings.rounds.attribution_hours),
+    )
     if as_json:
         print(json.dumps(found.as_json(), indent=2))
     else:
@@ -81,42 +83,61 @@ def off_policy(
         print(json.dumps([_check_json(check) for check in checks], indent=2))
         return
     for check in checks:
-        _console.print(_check_table(check), "")
+        _console.print(_check_table(check))
+        _console.print()
 
 
 def _show(found: ExperimentReport) -> None:
-    judged, control = found.judgement, found.experiment.control_arm
-    table = Table("Arm", box=None)
-    for column in ("Users", "Ads", "Clicks", "Rate", "95 %", "Lift", "95 %", "Always valid"):
-        table.add_column(column, justify="right")
-    for name, arm in judged.arms.items():
-        lifts = ["control", "", ""] if name == control else ["", "", ""]
-        if arm.lift is not None and name != control:
-            spans = (arm.lift.interval, arm.lift.always_valid)
-            lifts = [f"{arm.lift.value:+.1%}", *(f"{s.low:+.1%} to {s.high:+.1%}" for s in spans)]
-        rate = [f"{arm.rate:.2%}", f"{arm.interval.low:.2%} to {arm.interval.high:.2%}"]
-        counts = [f"{arm.users:,}", f"{arm.impressions:,}", f"{arm.clicks:,}"]
-        table.add_row(name, *counts, *rate, *lifts)
-    _console.print(f"[bold]{found.name}[/], {found.experiment.allocation} allocation\n", table, "")
-    _console.print(_policy_table(found), "")
-    for name, held in judged.guardrails.items():
-        for quantity, rail in held.items():
-            state = "[red]broken[/]" if rail.broken else "held"
-            _console.print(
-                f"Guardrail {name}, {quantity}: {rail.change:+.2%} "
-                f"({rail.low:+.2%} to {rail.high:+.2%}; limit {rail.limit:+.2%}): {state}",
-                highlight=False,
-            )
+    judged = found.judgement
+    head = f"[bold]{found.name}[/], {found.experiment.allocation} allocation, {found.users:,} users"
+    for part in (head, _rate_table(found), _lift_table(found), _policy_table(found)):
+        _console.print(part, highlight=False)
+        _console.print()
     _console.print(f"Split as defined: p = {judged.split_p_value:.3g}", highlight=False)
     for warning in found.warnings:
-        _console.print(f"[yellow]Warning:[/] {warning}", highlight=False)
+        _console.print(f"[yellow]Warning:[/] {escape(warning)}", highlight=False)
     _console.print(f"Verdict: [bold]{judged.verdict}[/]: {judged.reason}", highlight=False)
+
+
+def _rate_table(found: ExperimentReport) -> Table:
+    table = Table("Arm", box=None)
+    for column in ("Users", "Ads", "Clicks", "Rate", "95 %"):
+        table.add_column(column, justify="right")
+    for name, arm in found.judgement.arms.items():
+        counts = (f"{count:,}" for count in (arm.users, arm.impressions, arm.clicks))
+        span = f"{arm.interval.low:.2%} to {arm.interval.high:.2%}"
+        table.add_row(name, *counts, f"{arm.rate:.2%}", span)
+    return table
+
+
+def _lift_table(found: ExperimentReport) -> Table:
+    """Clicks and guardrails of each arm against the control."""
+    control = found.experiment.control_arm
+    table = Table(f"Against {control}", "", "95 %", "Always valid", "", box=None)
+    for name, arm in found.judgement.arms.items():
+        if name == control:
+            continue
+        if arm.lift is None:
+            table.add_row(f"{name} clicks", "no clicks to compare yet")
+        else:
+            spans = (_span(s.low, s.high) for s in (arm.lift.interval, arm.lift.always_valid))
+            table.add_row(f"{name} clicks", f"{arm.lift.value:+.1%}", *spans)
+        for quantity, rail in found.judgement.guardrails[name].items():
+            state = "[red]too much[/]" if rail.broken else f"limit {rail.limit:+.1%}"
+            what = f"{name} {quantity.replace('_', ' ')}"
+            span = _span(rail.low, rail.high)
+            table.add_row(what, f"{rail.change:+.1%}", "", span, state)
+    return table
+
+
+def _span(low: float, high: float) -> str:
+    return f"{low:+.1%} to " + ("any" if high > _LARGEST_SHOWN else f"{high:+.1%}")
 
 
 def _policy_table(found: ExperimentReport) -> Table:
     table = Table("Everybody in", "IPS", "SNIPS", "DR", box=None)
     for arm, values in found.policies.items():
-        table.add_row(arm, *(_with_interval(value) for value in values.values()))
+        table.add_row(arm, *(_with_interval(value, digits=2) for value in values.values()))
     return table
 
 
@@ -133,8 +154,9 @@ def _check_table(check: OffPolicyCheck) -> Table:
     return table
 
 
-def _with_interval(value: PolicyValue) -> str:
-    return f"{value.value:.3%} ({value.low:.3%} to {value.high:.3%})"
+def _with_interval(value: PolicyValue, digits: int = 3) -> str:
+    low, high = (f"{100 * end:.{digits}f}" for end in (value.low, value.high))
+    return f"{value.value:.{digits}%} ({low} to {high})"
 
 
 def _check_json(check: OffPolicyCheck) -> dict[str, object]:
@@ -143,5 +165,5 @@ def _check_json(check: OffPolicyCheck) -> dict[str, object]:
 
 
 def _fail(message: str) -> None:
-    Console(stderr=True).print(f"[red]Error:[/] {message}", highlight=False, markup=True)
+    Console(stderr=True).print(f"[red]Error:[/] {escape(message)}", highlight=False)
     raise typer.Exit(2)
