@@ -79,7 +79,9 @@ def sample_ratio_p_value(
 def _distinct_rows(
     rows: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    if (rows == rows[0]).all():
-        return rows[:1], np.zeros(len(rows), np.int64)
-    kinds, kind = np.unique(rows, axis=0, return_inverse=True)
-    return kinds, kind.reshape(-1)
+    """The different rows, and which of them each row is; rows mostly equal the one before."""
+    changes = np.flatnonzero((rows[1:] != rows[:-1]).any(axis=1)) + 1
+    starts = np.concatenate([[0], changes])
+    kinds, kind = np.unique(rows[starts], axis=0, return_inverse=True)
+    lengths = np.diff(starts, append=len(rows))
+    return kinds, np.repeat(kind.reshape(-1), lengths)
