@@ -70,8 +70,10 @@ class Champion:
         return CHAMPION in moved
 
     def _moved(self) -> dict[int | str, Version]:
-        found = {}
+        found: dict[int | str, Version] = {}
         for name, serving in self._live.items():
+            if isinstance(name, int):
+                continue
             try:
                 version = self._registry.find(name)
             except UnknownVersion:

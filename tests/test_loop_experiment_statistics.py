@@ -12,7 +12,7 @@ from scipy.stats import norm, ttest_ind
 
 from loop.experiments.anytime import always_valid_reach, sample_ratio_p_value
 from loop.experiments.guardrails import guardrails
-from loop.experiments.judgement import BAD_SPLIT, COLLECTING, judge
+from loop.experiments.judgement import judge
 from loop.experiments.outcomes import Outcomes
 from loop.experiments.rates import ArmRates, Estimate, arm_rates, clustered_mean, rate_interval
 from tests.benchmarks.aa_runs import QUIET, watched_run
@@ -129,16 +129,16 @@ def test_the_split_test_leaves_out_deals_of_unknown_shares() -> None:
 
 
 def test_nothing_is_judged_by_a_few_clicks() -> None:
-    assert judge(simulated(50, users=20, seed=0), experiment()).verdict == COLLECTING
+    assert judge(simulated(50, users=20, seed=0), experiment()).verdict == "collecting"
     empty = simulated(50, users=20, seed=0).head(0)
     judged = judge(empty, experiment())
-    assert judged.verdict == COLLECTING
+    assert judged.verdict == "collecting"
     assert judged.arms["other"].lift is None
 
 
 def test_a_worse_arm_is_not_shipped() -> None:
     judged = judge(simulated(40_000, users=8_000, seed=0, lift=-0.4), experiment())
-    assert judged.verdict == "keep control"
+    assert (judged.verdict, judged.winner) == ("keep_control", "control")
     lift = judged.arms["other"].lift
     assert lift is not None
     assert lift.always_valid.low < -0.4 < lift.always_valid.high
@@ -160,13 +160,13 @@ def _slower(outcomes: Outcomes, factor: float) -> Outcomes:
 def test_a_slow_arm_breaks_its_guardrail_and_large_batches_do_not() -> None:
     outcomes = simulated(20_000, users=5_000, seed=0, lift=0.5)
     fair = judge(_slower(outcomes, 1.0), experiment())
-    assert fair.verdict == "ship other"
+    assert (fair.verdict, fair.winner) == ("ship", "other")
     assert not fair.guardrails["other"]["seconds"].broken
     slow = judge(
         replace(_slower(outcomes, 2.0), drawn_together=np.ones(20_000, np.int64)), experiment()
     )
     assert slow.guardrails["other"]["seconds"].broken
-    assert slow.verdict == "keep control"
+    assert slow.verdict == "keep_control"
     assert "breaks seconds" in slow.reason
 
 
@@ -202,9 +202,9 @@ def test_peeking_raises_few_false_alarms_and_planted_effects_are_found() -> None
     lifted = [
         watched_run(seed, exposures=200_000, lift=0.1, look_every=20_000) for seed in range(3)
     ]
-    assert {ending.verdict for ending in lifted} == {"ship other"}
+    assert {ending.winner for ending in lifted} == {"other"}
     skewed = watched_run(0, exposures=40_000, real_shares=(0.45, 0.55), look_every=2_000)
-    assert skewed.verdict == BAD_SPLIT
+    assert skewed.verdict == "bad_split"
     assert skewed.exposures < 40_000
 
 

@@ -96,7 +96,8 @@ def _show(found: ExperimentReport) -> None:
     _console.print(f"Split as defined: p = {judged.split_p_value:.3g}", highlight=False)
     for warning in found.warnings:
         _console.print(f"[yellow]Warning:[/] {escape(warning)}", highlight=False)
-    _console.print(f"Verdict: [bold]{judged.verdict}[/]: {judged.reason}", highlight=False)
+    verdict = judged.verdict.replace("_", " ")
+    _console.print(f"Verdict: [bold]{verdict}[/]; {judged.reason}", highlight=False)
 
 
 def _rate_table(found: ExperimentReport) -> Table:

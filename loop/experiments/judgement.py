@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ from loop.experiments.rates import (
 )
 from loop.experiments.settings import Experiment
 
-BAD_SPLIT, COLLECTING, UNDECIDED = "bad_split", "collecting", "undecided"
+Verdict = Literal["bad_split", "collecting", "undecided", "ship", "keep_control"]
 _BAD_SPLIT_P = 0.001
 _FEWEST_USERS, _FEWEST_CLICKS = 30, 20  # of each arm: asymptotic intervals need some
 _NO_LIFT = Interval(0.0, 0.0)
@@ -61,16 +62,17 @@ class Judgement:
         arms: by name, in the order of the definition.
         split_p_value: always valid; small when arms were not dealt as their shares say.
         guardrails: by arm (all but the control) and quantity.
-        verdict: `bad_split`, `collecting` (too little data), `undecided`, `ship ARM`,
-            or `keep CONTROL`.
+        verdict: `collecting` is too little data yet; `ship` is to serve the winner from now on.
         reason: the verdict in words.
+        winner: the arm to serve; None while that is not known.
     """
 
     arms: dict[str, ArmResult]
     split_p_value: float
     guardrails: dict[str, dict[str, Guardrail]]
-    verdict: str
+    verdict: Verdict
     reason: str
+    winner: str | None
 
 
 def judge(outcomes: Outcomes, experiment: Experiment) -> Judgement:
@@ -79,8 +81,7 @@ def judge(outcomes: Outcomes, experiment: Experiment) -> Judgement:
     first = _first_of_each(outcomes.deal)
     p_value = sample_ratio_p_value(outcomes.arm[first], outcomes.shares[first])
     held = guardrails(outcomes, experiment)
-    verdict, reason = _verdict(experiment, arms, p_value, held)
-    return Judgement(arms, p_value, held, verdict, reason)
+    return Judgement(arms, p_value, held, *_verdict(experiment, arms, p_value, held))
 
 
 def _arm_results(outcomes: Outcomes, experiment: Experiment) -> dict[str, ArmResult]:
@@ -140,20 +141,18 @@ def _verdict(
     arms: dict[str, ArmResult],
     split_p_value: float,
     held: dict[str, dict[str, Guardrail]],
-) -> tuple[str, str]:
+) -> tuple[Verdict, str, str | None]:
     if split_p_value < _BAD_SPLIT_P:
-        return BAD_SPLIT, (
-            "the arms were not dealt as their shares say: find out why before you trust a rate"
-        )
+        reason = "the arms were not dealt as their shares say: find out why before you trust a rate"
+        return "bad_split", reason, None
     small = [
         name
         for name, arm in arms.items()
         if arm.users < _FEWEST_USERS or arm.clicks < _FEWEST_CLICKS
     ]
     if small:
-        return COLLECTING, (
-            f"fewer than {_FEWEST_USERS} users or {_FEWEST_CLICKS} clicks in: {', '.join(small)}"
-        )
+        few = f"fewer than {_FEWEST_USERS} users or {_FEWEST_CLICKS} clicks"
+        return "collecting", f"{few} in: {', '.join(small)}", None
     control = experiment.control_arm
     lifts = {name: arm.lift for name, arm in arms.items() if arm.lift and name != control}
     broken = {name: [q for q, rail in held[name].items() if rail.broken] for name in held}
@@ -164,10 +163,10 @@ def _verdict(
     }
     if better:
         best = max(better, key=lambda name: better[name])
-        return f"ship {best}", f"{best} is clicked more than {control}, and harms no guardrail"
+        return "ship", f"{best} is clicked more than {control}, and breaks no guardrail", best
     lost = [n for n, lift in lifts.items() if lift.always_valid.high < 0 or broken[n]]
     if len(lost) == len(arms) - 1:
         told = [f"{n} breaks {', '.join(broken[n])}" for n in lost if broken[n]]
         told += [f"{n} is clicked less" for n in lost if not broken[n]]
-        return f"keep {control}", "; ".join(told)
-    return UNDECIDED, "no arm is certain to be better than the control, or worse; go on"
+        return "keep_control", "; ".join(told), control
+    return "undecided", "no arm is certain to be better than the control, or worse: go on", None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
@@ -11,7 +10,9 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic_core import from_json
 
+from feature_store.event_log import EventKind, EventLog
 from loop.experiments.settings import Experiment
 from loop.labels import label_exposures
 
@@ -60,30 +61,26 @@ class Outcomes:
 
 
 def experiment_outcomes(
-    events: pd.DataFrame,
-    name: str,
-    experiment: Experiment,
-    *,
-    attribution: timedelta,
-    until: datetime | None = None,
+    log: EventLog, name: str, experiment: Experiment, *, attribution: timedelta, until: datetime
 ) -> Outcomes:
     """What the event log tells of an experiment.
 
     Counted are exposures between its start and its end, in one of its arms by their `variant`,
-    that name it in their context (`experiment`) or name none and carry a propensity.
+    that name it in their context (`experiment`) or name none, and carry a propensity.
 
     Args:
-        events: from `FeatureStore.log.read`, at least from the experiment's start on.
         attribution: a click later than this after its exposure counts nothing.
         until: events from then on are as if they had not happened.
     """
+    kinds: tuple[EventKind, ...] = ("exposure", "click")
+    events = pd.concat([log.read(kind, since=experiment.start, until=until) for kind in kinds])
     shown = label_exposures(events, attribution=attribution, until=until, kinds=("exposure",))
-    inside = (shown["shown_at"] >= experiment.start) & shown["propensity"].notna()
+    inside = shown["propensity"].notna()
     if experiment.end is not None:
         inside &= shown["shown_at"] < experiment.end
     arms = tuple(experiment.arms)
     shown = shown[inside & shown["variant"].isin(arms)]
-    contexts = [json.loads(context) for context in shown["context"]]
+    contexts = [from_json(context) for context in shown["context"]]
     own = [context.get("experiment", name) == name for context in contexts]
     shown = shown[np.asarray(own, bool)]
     contexts = [context for context, counts in zip(contexts, own, strict=True) if counts]

@@ -91,6 +91,7 @@ class ExperimentReport:
                 for arm, held in judged.guardrails.items()
             },
             "verdict": judged.verdict,
+            "winner": judged.winner,
             "reason": judged.reason,
             "warnings": self.warnings,
         }
@@ -124,8 +125,7 @@ def report_experiment(
 ) -> ExperimentReport:
     """Reads the log and judges the experiment as of now."""
     until = datetime.now(UTC)
-    events = log.read(None, since=experiment.start, until=until)
-    outcomes = experiment_outcomes(events, name, experiment, attribution=attribution, until=until)
+    outcomes = experiment_outcomes(log, name, experiment, attribution=attribution, until=until)
     seen = np.unique(np.stack([outcomes.user, outcomes.arm]), axis=1)
     users = np.bincount(seen[0])
     return ExperimentReport(

@@ -60,9 +60,8 @@ class RunningExperiments:
 
     def _next_shares(self, name: str, experiment: Experiment, until: datetime) -> dict[str, float]:
         """The same for every server and after a restart: only what happened before counts."""
-        events = self._log.read(None, since=experiment.start, until=until)
         outcomes = experiment_outcomes(
-            events, name, experiment, attribution=self._attribution, until=until
+            self._log, name, experiment, attribution=self._attribution, until=until
         )
         counts = {
             arm: (int((outcomes.arm == n).sum()), int(outcomes.clicked[outcomes.arm == n].sum()))

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.progress import track
 from scipy.stats import binomtest
 
-from loop.experiments.judgement import BAD_SPLIT, COLLECTING, UNDECIDED, judge
+from loop.experiments.judgement import Verdict, judge
 from loop.experiments.outcomes import Outcomes
 from loop.experiments.settings import Experiment
 from tests.experiment_data import experiment, simulated, simulated_thompson
@@ -31,14 +31,15 @@ from tests.experiment_data import experiment, simulated, simulated_thompson
 LOOK_EVERY = 100
 VISITS = 5
 """How often a shopper comes in a run, on average."""
-QUIET = (COLLECTING, UNDECIDED)
+QUIET: tuple[Verdict, ...] = ("collecting", "undecided")
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How a run went: its first verdict that is an alarm, and after how many exposures."""
+    """How a run went: the first verdict that is an alarm, and after how many exposures."""
 
-    verdict: str
+    verdict: Verdict
+    winner: str | None
     exposures: int
 
 
@@ -73,14 +74,13 @@ def _watched(outcomes: Outcomes, definition: Experiment, look_every: int, seed: 
     """Clicks come in late, in any order."""
     n = len(outcomes)
     arrives = np.arange(n) + np.random.default_rng(seed).geometric(1 / 50, n)
-    verdict = COLLECTING
     for look in range(look_every, n + 1, look_every):
         so_far = outcomes.head(look)
         known = so_far.clicked & (arrives[:look] < look)
-        verdict = judge(replace(so_far, clicked=known), definition).verdict
-        if verdict not in QUIET:
-            return Ending(verdict, look)
-    return Ending(verdict, n)
+        judged = judge(replace(so_far, clicked=known), definition)
+        if judged.verdict not in QUIET:
+            return Ending(judged.verdict, judged.winner, look)
+    return Ending("undecided", None, n)
 
 
 def many_runs(run: Callable[[int], Ending], runs: int, label: str) -> list[Ending]:
@@ -91,9 +91,9 @@ def many_runs(run: Callable[[int], Ending], runs: int, label: str) -> list[Endin
         return list(track(done, label, total=runs, console=Console(stderr=True)))
 
 
-def share(endings: list[Ending], wanted: Callable[[str], bool]) -> dict[str, float]:
+def share(endings: list[Ending], wanted: Callable[[Ending], bool]) -> dict[str, float]:
     """Share of runs that ended as wanted, of `runs`, with its 95 % Wilson interval."""
-    hits = sum(wanted(ending.verdict) for ending in endings)
+    hits = sum(wanted(ending) for ending in endings)
     interval = binomtest(hits, len(endings)).proportion_ci(0.95, method="wilson")
     return {
         "runs": len(endings),
@@ -122,11 +122,11 @@ def main() -> int:
     )
     found: dict[str, Any] = {
         "looks_per_run": given.exposures // LOOK_EVERY,
-        "false_alarms": share(alike, lambda verdict: verdict not in QUIET),
-        "false_alarms_thompson": share(sampled, lambda verdict: verdict not in QUIET),
-        "lift_found": share(lifted, lambda verdict: verdict == "ship other"),
+        "false_alarms": share(alike, lambda end: end.verdict not in QUIET),
+        "false_alarms_thompson": share(sampled, lambda end: end.verdict not in QUIET),
+        "lift_found": share(lifted, lambda end: end.winner == "other"),
         "lift_found_after": int(np.median([ending.exposures for ending in lifted])),
-        "bad_split_flagged": share(skewed, lambda verdict: verdict == BAD_SPLIT),
+        "bad_split_flagged": share(skewed, lambda end: end.verdict == "bad_split"),
         "bad_split_flagged_after": int(np.median([ending.exposures for ending in skewed])),
         "verdicts": Counter(ending.verdict for ending in alike),
     }
