@@ -90,7 +90,10 @@ def off_policy(
 def _show(found: ExperimentReport) -> None:
     judged = found.judgement
     head = f"[bold]{found.name}[/], {found.experiment.allocation} allocation, {found.users:,} users"
-    for part in (head, _rate_table(found), _lift_table(found), _policy_table(found)):
+    parts = [head, _rate_table(found), _lift_table(found)]
+    if found.users:
+        parts.append(_policy_table(found))
+    for part in parts:
         _console.print(part, highlight=False)
         _console.print()
     _console.print(f"Split as defined: p = {judged.split_p_value:.3g}", highlight=False)
