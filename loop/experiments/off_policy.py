@@ -8,12 +8,14 @@ adds a reward model and needs either it or the propensities to be right.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import t as student
 
-from loop.experiments.rates import Estimate, Interval, clustered_mean, rate_interval
+from loop.experiments.rates import Estimate, clustered_mean, rate_interval
 
 _FOLDS = 5
 _PRIOR_ROWS = 20.0
@@ -74,7 +76,17 @@ def _normalised(log: LoggedRewards) -> Estimate:
 
 
 def _with_interval(estimate: Estimate, log: LoggedRewards) -> PolicyValue:
-    interval: Interval = rate_interval(estimate, int(log.effective_size))
+    """Student's t, with as many degrees of freedom as there are rewards to rest on.
+
+    A few heavily weighted clicks are all that some logs say of a policy; how much those vary is
+    known no better than from so many observations. (`tests.benchmarks.off_policy_coverage`.)
+    """
+    rewards = np.bincount(log.cluster, log.weight * log.reward)
+    squares = float((rewards**2).sum())
+    seen = float(rewards.sum()) ** 2 / squares if squares else math.inf
+    interval = rate_interval(
+        estimate, int(log.effective_size), z=float(student.ppf(0.975, max(1.0, seen - 1)))
+    )
     return PolicyValue(max(0.0, estimate.value), interval.low, interval.high)
 
 
