@@ -25,6 +25,8 @@ from feature_store.locking import file_lock
 
 EventKind = Literal["impression", "click", "exposure"]
 
+LOG_FOLDER = "log"
+"""The log's folder under the home of the feature store."""
 _FILES_TO_MERGE = 32
 _LARGEST_MERGE_BYTES = 32 * 1024 * 1024  # a merge of more would hold up the consumer
 

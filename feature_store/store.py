@@ -15,7 +15,7 @@ from feast.repo_config import RegistryConfig, RepoConfig
 
 from feature_store import definitions
 from feature_store.backend import OnlineBackend, StoreUnavailable
-from feature_store.event_log import EventLog, LoggedEvent
+from feature_store.event_log import LOG_FOLDER, EventLog, LoggedEvent
 from feature_store.history import PastHistories
 from feature_store.locking import file_lock
 from feature_store.online import OnlineTable
@@ -52,7 +52,7 @@ class FeatureStore:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.settings = settings
-        self.log = EventLog(folder / "log")
+        self.log = EventLog(folder / LOG_FOLDER)
         config = _config(settings, folder)
         with file_lock(folder / "apply.lock"):  # Feast's registry is one file, written in place
             self.feast = feast.FeatureStore(config=config)

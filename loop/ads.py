@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,8 +12,9 @@ from PIL import Image
 
 from feature_store.store import FeatureStore, UserHistory
 from loop.creatives import Creative, CreativeStore
+from loop.experiments.assignment import Assignment
 from loop.shop.catalog import Product, load_catalog
-from loop.shop.copywriting import STYLE_WORDS
+from loop.shop.copywriting import STYLE_WORDS, describes
 from models.ad_generator import AdGenerator
 from models.brief import AdBrief, HistoryAd
 from models.compose import compose_ad
@@ -24,21 +26,30 @@ from stream.events import Exposure
 
 @dataclass(frozen=True)
 class AdRequest:
-    """An ad wanted for a shopper and a product; the same ``seed`` draws the same ad."""
+    """An ad wanted for a shopper and a product; the same ``seed`` draws the same ad.
+
+    ``assignment`` is the arm that the shopper is in while an experiment runs.
+    """
 
     user_id: str
     product: Product
     seed: int
+    assignment: Assignment | None = None
 
 
 @dataclass(frozen=True)
 class Ad:
-    """A finished ad, and the clicked ads of its shopper that it was made after."""
+    """A finished ad, and the clicked ads of its shopper that it was made after.
+
+    ``seconds`` is how long its batch took, and ``drawn_together`` how many ads were in it.
+    """
 
     request: AdRequest
     creative: Creative
     picture: Image.Image
     history: tuple[Creative, ...]
+    seconds: float
+    drawn_together: int
 
     @property
     def personalised(self) -> bool:
@@ -48,11 +59,15 @@ class Ad:
 
 @dataclass(frozen=True)
 class Serving:
-    """What draws: the variant's name in events, the registered version, its loaded adapter."""
+    """What draws: the variant's name in events, the registered version, its loaded adapter.
+
+    ``settings`` are the arm's own; None takes those of the maker.
+    """
 
     variant: str
     version: int
     adapter: str | None
+    settings: GeneratorSettings | None = None
 
 
 class AdMaker:
@@ -79,6 +94,8 @@ class AdMaker:
         return ads
 
     def _make_batch(self, requests: Sequence[AdRequest], serving: Serving) -> list[Ad]:
+        started = time.monotonic()
+        settings = serving.settings or self.settings
         known = self._features.histories([request.user_id for request in requests])
         histories = [
             representative_ads(
@@ -86,15 +103,15 @@ class AdMaker:
                 request.product,
                 self.index,
                 self.creatives,
-                self.settings.history_items,
-                coarse=self.settings.coarse,
+                settings.history_items,
+                coarse=settings.coarse,
             )
             for request in requests
         ]
         drafts = self.generator.generate(
             [brief(r.product, h) for r, h in zip(requests, histories, strict=True)],
             seeds=[request.seed for request in requests],
-            sampling=sampling(self.settings),
+            sampling=sampling(settings),
             adapter=serving.adapter,
         )
         pictures = [
@@ -102,7 +119,7 @@ class AdMaker:
             for draft, request in zip(drafts, requests, strict=True)
         ]
         codes = self.generator.encode_pictures(pictures)
-        now = datetime.now(UTC)
+        now, seconds = datetime.now(UTC), time.monotonic() - started
         ads = [
             Ad(
                 request,
@@ -120,6 +137,8 @@ class AdMaker:
                 ),
                 picture,
                 history,
+                seconds,
+                len(requests),
             )
             for request, draft, picture, seen, history in zip(
                 requests, drafts, pictures, codes, histories, strict=True
@@ -189,8 +208,12 @@ def sampling(settings: GeneratorSettings) -> Sampling:
     )
 
 
-def exposure(ad: Ad, *, propensity: float = 1.0, position: int = 0) -> Exposure:
-    """The event that tells that an ad was shown now."""
+def exposure(ad: Ad) -> Exposure:
+    """The event that tells that an ad was shown now, by which variant and how likely that was.
+
+    Its context has what an experiment is judged by: see `loop.experiments.outcomes`.
+    """
+    assignment, product = ad.request.assignment, ad.request.product
     return Exposure(
         event_id=str(uuid.uuid4()),
         ts=datetime.now(UTC),
@@ -198,7 +221,13 @@ def exposure(ad: Ad, *, propensity: float = 1.0, position: int = 0) -> Exposure:
         item_id=ad.creative.product_id,
         ad_id=ad.creative.ad_id,
         variant=ad.creative.variant,
-        propensity=propensity,
-        position=position,
-        context={"version": ad.creative.version},
+        propensity=1.0 if assignment is None else assignment.propensity,
+        position=0,
+        context={
+            "version": ad.creative.version,
+            "seconds": round(ad.seconds, 4),
+            "drawn_together": ad.drawn_together,
+            "valid_title": describes(ad.creative.title, product),
+            **({} if assignment is None else assignment.context()),
+        },
     )

@@ -52,6 +52,7 @@ class AdMade(BaseModel):
     picture_url: str
     picture_png: str | None = Field(default=None, description="base64, where asked for")
     variant: str
+    experiment: str | None = Field(description="that the variant is an arm of; none runs: null")
     model_version: str
     seed: int
     personalised: bool
@@ -88,6 +89,7 @@ def ad_made(ad: Ad, picture_png: str | None) -> AdMade:
         picture_url=picture_url(ad.creative),
         picture_png=picture_png,
         variant=ad.creative.variant,
+        experiment=ad.request.assignment and ad.request.assignment.experiment,
         model_version=ad.creative.version,
         seed=ad.creative.seed,
         personalised=ad.personalised,

@@ -1,11 +1,12 @@
-"""The champion as it serves: follows the registry's alias and swaps adapters between ads."""
+"""The versions that serve: follows the registry's aliases and swaps adapters between ads."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 
 from loop.ads import Serving
-from loop.registry import CHAMPION, AdRegistry, Version
+from loop.registry import CHAMPION, AdRegistry, UnknownVersion, Version
 from models.ad_generator import AdGenerator
 
 
@@ -25,29 +26,64 @@ def adapter_name(number: int) -> str:
 
 
 class Champion:
-    """What ``@champion`` names, loaded.
+    """What ``@champion`` names, loaded, and the versions that arms serve beside it.
 
     Hold ``lock`` while drawing: a swap waits for the batch in hand, so no ad is drawn half by
     one version and half by the next.
+
+    Raises:
+        UnknownVersion: the registry does not have one of ``beside`` (numbers and aliases).
     """
 
-    def __init__(self, generator: AdGenerator, registry: AdRegistry) -> None:
+    def __init__(
+        self, generator: AdGenerator, registry: AdRegistry, beside: Collection[int | str] = ()
+    ) -> None:
         self.lock = threading.Lock()
         self._generator = generator
         self._registry = registry
-        self.serving = self._load(registry.champion())
+        self._live = {name: self._load(registry.find(name)) for name in {CHAMPION, *beside}}
+
+    @property
+    def serving(self) -> Serving:
+        """The champion."""
+        return self._live[CHAMPION]
+
+    def version(self, name: int | str) -> Serving:
+        """The champion or one of the versions beside it."""
+        return self._live[name]
 
     def follow(self) -> bool:
-        """Look at the alias; load what it names now. True when the champion changed."""
-        version = self._registry.champion()
-        if version.number == self.serving.version:
+        """Look at the aliases; load what they name now. True when the champion changed.
+
+        An alias that was taken away goes on serving what it named.
+        """
+        moved = self._moved()
+        if not moved:
             return False
-        self._registry.adapter(version)  # fetched before the lock is taken
+        for version in moved.values():
+            self._registry.adapter(version)  # fetched before the lock is taken
         with self.lock:
-            former, self.serving = self.serving, self._load(version)
-            if former.adapter is not None:
-                self._generator.drop_adapter(former.adapter)
-        return True
+            former = self._adapters()
+            self._live |= {name: self._load(version) for name, version in moved.items()}
+            for adapter in former - self._adapters():
+                self._generator.drop_adapter(adapter)
+        return CHAMPION in moved
+
+    def _moved(self) -> dict[int | str, Version]:
+        found: dict[int | str, Version] = {}
+        for name, serving in self._live.items():
+            if isinstance(name, int):
+                continue
+            try:
+                version = self._registry.find(name)
+            except UnknownVersion:
+                continue
+            if version.number != serving.version:
+                found[name] = version
+        return found
+
+    def _adapters(self) -> set[str]:
+        return {serving.adapter for serving in self._live.values() if serving.adapter}
 
     def _load(self, version: Version) -> Serving:
         adapter = load_version(self._generator, self._registry, version)

@@ -10,6 +10,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,7 @@ from rich.table import Table
 
 # Heavy parts are imported by the command that needs them, so that `--help` answers at once.
 from loop.bench.cli import app as bench_app
+from loop.experiments.cli import app as experiment_app
 from loop.open_bandit import Campaign, ClickLogUnavailable, Policy
 from loop.settings import CONFIG_VARIABLE, Settings, SettingsError, load_settings
 
@@ -32,6 +34,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(bench_app, name="bench")
+app.add_typer(experiment_app, name="experiment")
 console = Console()
 _problems = Console(stderr=True)
 
@@ -161,10 +164,14 @@ def serve(
     """Serve ads over HTTP; the page /docs shows how to ask for one."""
     import uvicorn
 
+    from loop import home
+    from loop.experiments.running import UnservableArm, versions_of_arms
     from loop.serve import create_app
 
     settings: Settings = context.obj
-    with _errors_told():
+    with _errors_told(UnservableArm):
+        # Told here in one line; once the server starts it would be a traceback.
+        versions_of_arms(settings.experiments, home.open_registry(settings), datetime.now(UTC))
         uvicorn.run(
             create_app(settings),
             host=host or settings.serve.host,

@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
-from transformers.utils.logging import disable_progress_bar
+from typing import TYPE_CHECKING
 
-from feature_store.store import FeatureStore
-from loop.creatives import CreativeStore
-from loop.registry import AdRegistry
+from feature_store.event_log import LOG_FOLDER, EventLog
 from loop.settings import Settings
-from loop.train_round import model_config
-from models.ad_generator import AdGenerator
+
+# What a command does not open it need not import: torch, Feast and MLflow take their seconds.
+if TYPE_CHECKING:
+    from feature_store.store import FeatureStore
+    from loop.creatives import CreativeStore
+    from loop.registry import AdRegistry
+    from models.ad_generator import AdGenerator
+
+_FEATURES = "features"
 
 
 def open_features(settings: Settings) -> FeatureStore:
     """The Feast repo and its stores."""
-    return FeatureStore.open(settings.features, settings.home / "features")
+    from feature_store.store import FeatureStore
+
+    return FeatureStore.open(settings.features, settings.home / _FEATURES)
+
+
+def open_log(settings: Settings) -> EventLog:
+    """The event log of the features: enough to read what happened."""
+    return EventLog(settings.home / _FEATURES / LOG_FOLDER)
 
 
 def open_creatives(settings: Settings) -> CreativeStore:
     """Every ad that was made."""
+    from loop.creatives import CreativeStore
+
     return CreativeStore(settings.home / "creatives")
 
 
 def open_registry(settings: Settings) -> AdRegistry:
     """The model registry; the base model is version 1 of a new one."""
+    from loop.registry import AdRegistry
+    from loop.train_round import model_config
+
     registry = AdRegistry(settings.mlflow, settings.home / "mlflow")
     registry.register_base(model_config(settings))
     return registry
@@ -31,5 +48,9 @@ def open_registry(settings: Settings) -> AdRegistry:
 
 def load_generator(settings: Settings) -> AdGenerator:
     """The base model, without adapters."""
+    from transformers.utils.logging import disable_progress_bar
+
+    from models.ad_generator import AdGenerator
+
     disable_progress_bar()  # the files are small or cached: a bar would only flicker
     return AdGenerator.from_pretrained(settings.generator.path, settings.generator.device)

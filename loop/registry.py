@@ -149,6 +149,16 @@ class AdRegistry:
         number = self._aliases().get(alias)
         return None if number is None else self.version(number)
 
+    def find(self, name: int | str) -> Version:
+        """A version by number or alias. Raises UnknownVersion, naming those there are."""
+        if isinstance(name, int):
+            return self.version(name)
+        version = self.by_alias(name)
+        if version is None:
+            known = ", ".join(f"@{alias}" for alias in sorted(self._aliases())) or "none"
+            raise UnknownVersion(f"no version of {self._name!r} is @{name} (aliases: {known})")
+        return version
+
     def champion(self) -> Version:
         """The version that serves. Raises UnknownVersion when none was promoted yet."""
         version = self.by_alias(CHAMPION)

@@ -8,24 +8,28 @@ import logging
 import secrets
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack, asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import ValidationError
 
 from loop import home
-from loop.ads import Ad, AdMaker, AdRequest, exposure
+from loop.ads import Ad, AdMaker, AdRequest, Serving, exposure
 from loop.api_models import Accepted, AdMade, AdWanted, Events, ad_made
 from loop.champion import Champion
 from loop.creatives import CreativeStore, UnknownAd
 from loop.drawing_queue import DrawingQueue, QueueFull
+from loop.experiments.running import RunningExperiments, versions_of_arms
 from loop.http_limits import BodyLimit
 from loop.settings import Settings
-from loop.shop.catalog import UnknownProduct, load_catalog
+from loop.shop.catalog import Product, UnknownProduct, load_catalog
 from stream.broker import running_broker
 from stream.consumer import EventConsumer
 from stream.events import Event
@@ -55,7 +59,14 @@ class AdServer:
         self.creatives: CreativeStore = home.open_creatives(settings)
         parts.callback(self.creatives.close)
         generator = home.load_generator(settings)
-        self.champion = Champion(generator, home.open_registry(settings))
+        registry = home.open_registry(settings)
+        beside = versions_of_arms(settings.experiments, registry, datetime.now(UTC))
+        self.champion = Champion(generator, registry, beside)
+        self._settings = settings
+        self._experiments = RunningExperiments(
+            settings.experiments, features.log, timedelta(hours=settings.rounds.attribution_hours)
+        )
+        self._experiments.refresh(datetime.now(UTC))
         self._maker = AdMaker(generator, features, self.creatives, settings.generator)
         self.producer = parts.enter_context(EventProducer(kafka))
         self.stop = threading.Event()
@@ -74,22 +85,45 @@ class AdServer:
         )
         parts.callback(self.stop.set)
 
-    def show(self, ad: Ad) -> None:
-        """Tell the stream that an ad was shown."""
-        self.producer.send(exposure(ad))
+    def request(self, user_id: str, product: Product, seed: int) -> Future[Ad]:
+        """Queue an ad, from the arm that the shopper is in. Raises QueueFull."""
+        assignment = self._experiments.assign(user_id, datetime.now(UTC))
+        return self.queue.submit(AdRequest(user_id, product, seed, assignment))
 
     def _draw(self, requests: Sequence[AdRequest]) -> list[Ad]:
+        """Arm by arm: a batch of the generator has one adapter and one guidance."""
+        by_arm: dict[tuple[str, str] | None, list[int]] = {}
+        for number, request in enumerate(requests):
+            dealt = request.assignment
+            arm = None if dealt is None else (dealt.experiment, dealt.variant)
+            by_arm.setdefault(arm, []).append(number)
+        ads: dict[int, Ad] = {}
         with self.champion.lock:
-            return self._maker.make(requests, self.champion.serving)
+            for numbers in by_arm.values():
+                some = [requests[number] for number in numbers]
+                made = self._maker.make(some, self._serving(some[0]))
+                ads.update(zip(numbers, made, strict=True))
+        return [ads[number] for number in range(len(requests))]
+
+    def _serving(self, request: AdRequest) -> Serving:
+        if request.assignment is None:
+            return self.champion.serving
+        arm = self._experiments.arm(request.assignment)
+        return replace(
+            self.champion.version(arm.version),
+            variant=request.assignment.variant,
+            settings=arm.applied_to(self._settings.generator),
+        )
 
     def _follow(self, seconds: float) -> None:
         while not self.stop.wait(seconds):
             try:
                 if self.champion.follow():
                     _log.info("champion is now version %d", self.champion.serving.version)
+                self._experiments.refresh(datetime.now(UTC))
             except Exception:
-                # The old champion goes on serving while the registry is away.
-                _log.exception("the champion alias could not be followed")
+                # What served goes on serving while the registry or the log is away.
+                _log.exception("aliases and shares could not be followed")
 
     def _in_thread(self, parts: ExitStack, name: str, run: Callable[[], None]) -> None:
         thread = threading.Thread(target=run, name=name, daemon=True)
@@ -135,23 +169,26 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(BodyLimit, max_bytes=_MAX_BODY_BYTES)
 
     @app.post("/v1/ads", responses={404: {}, 429: {}})
-    async def make_ad(wanted: AdWanted, server: Server) -> AdMade:
-        """Draw an ad for a shopper and a product; it counts as shown."""
+    async def make_ad(
+        wanted: AdWanted, server: Server, request: Request, after: BackgroundTasks
+    ) -> AdMade:
+        """Draw an ad for a shopper and a product; it counts as shown once it is sent."""
         try:
             product = load_catalog()[wanted.product_id]
         except UnknownProduct as error:
             raise HTTPException(404, _problem("product_id", str(error))) from error
         seed = secrets.randbelow(2**31) if wanted.seed is None else wanted.seed
         try:
-            future = server.queue.submit(AdRequest(wanted.user_id, product, seed))
+            future = server.request(wanted.user_id, product, seed)
         except QueueFull as error:
             raise HTTPException(429, str(error), headers={"Retry-After": "1"}) from error
         ad = await asyncio.wrap_future(future)
-        await asyncio.to_thread(server.show, ad)
         png = None
         if wanted.inline_picture:
             path = server.creatives.picture_path(ad.creative.picture)
             png = base64.b64encode(await asyncio.to_thread(path.read_bytes)).decode()
+        if not await request.is_disconnected():  # nobody waits for it any more: not shown
+            after.add_task(server.producer.send, exposure(ad))
         return ad_made(ad, png)
 
     @app.get("/v1/pictures/{digest}.png", responses={404: {}}, response_class=FileResponse)

@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -22,6 +22,7 @@ from pydantic_settings import (
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from feature_store.settings import FeatureStoreSettings
+from loop.experiments.settings import ArmName, Experiment, refuse_overlaps
 from models.settings import FineTuneSettings, GeneratorSettings
 from stream.settings import KafkaSettings
 
@@ -97,6 +98,7 @@ class Settings(BaseSettings):
     mlflow: MlflowSettings = MlflowSettings()
     serve: ServeSettings = ServeSettings()
     rounds: RoundSettings = RoundSettings()
+    experiments: Annotated[dict[ArmName, Experiment], AfterValidator(refuse_overlaps)] = {}
 
     @classmethod
     def settings_customise_sources(

@@ -8,13 +8,18 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 
-from feature_store.store import FeatureStore
+from feature_store.store import FeatureStore, UserHistory
 from loop.ads import brief, representative_ads
 from loop.creatives import CreativeStore
+from loop.labels import label_exposures
 from loop.shop.catalog import load_catalog
 from models.brief import Example
 from models.retrieval import ItemIndex
 from models.settings import Coarse
+
+
+class FutureLeak(RuntimeError):
+    """A training example would hold what was not known yet when its ad was shown."""
 
 
 @dataclass(frozen=True)
@@ -31,35 +36,16 @@ class ClickedAd:
 def clicked_ads(
     events: pd.DataFrame, *, attribution: timedelta, until: datetime | None = None
 ) -> list[ClickedAd]:
-    """Join clicks to the exposures they answer, oldest click first.
-
-    A click belongs to the last time its shopper was shown its ad, at most ``attribution``
-    earlier; an exposure is labelled by its first click only.
+    """The showings that were clicked, oldest click first; see `loop.labels.label_exposures`.
 
     Args:
         events: columns ``kind, ts, user_id, item_id, ad_id`` of ``FeatureStore.log.read``.
         attribution: the longest time between exposure and click.
         until: events from then on are as if they had not happened.
     """
-    events = events[events["ad_id"].fillna("") != ""]
-    if until is not None:
-        events = events[events["ts"] < until]
-    keys = ["user_id", "ad_id"]
-    is_click = events["kind"] == "click"
-    shown = events.loc[~is_click, [*keys, "item_id", "ts"]].rename(columns={"ts": "shown_at"})
-    clicks = events.loc[is_click, [*keys, "ts"]].rename(columns={"ts": "clicked_at"})
-    if shown.empty or clicks.empty:
-        return []
-    joined = pd.merge_asof(
-        clicks.sort_values("clicked_at"),
-        shown.sort_values("shown_at"),
-        left_on="clicked_at",
-        right_on="shown_at",
-        by=keys,
-        tolerance=pd.Timedelta(attribution),
-    ).dropna(subset=["shown_at"])
-    first = joined.drop_duplicates([*keys, "shown_at"]).sort_values("clicked_at", kind="stable")
-    columns = first[["ad_id", "user_id", "item_id", "shown_at", "clicked_at"]]
+    labelled = label_exposures(events, attribution=attribution, until=until)
+    clicked = labelled.dropna(subset=["clicked_at"]).sort_values("clicked_at", kind="stable")
+    columns = clicked[["ad_id", "user_id", "item_id", "shown_at", "clicked_at"]]
     return [ClickedAd(*row) for row in columns.itertuples(index=False, name=None)]
 
 
@@ -75,6 +61,9 @@ def examples(
     """Training examples of clicked ads; the history is the one known when the ad was shown.
 
     Ads that the creative store or the catalogue does not know are left out.
+
+    Raises:
+        FutureLeak: a history holds a click of when the ad was shown, or later.
     """
     catalog = load_catalog()
     kept = creatives.get_many([click.ad_id for click in clicked])
@@ -82,7 +71,18 @@ def examples(
     histories = features.history_at([(click.user_id, click.shown_at) for click in usable])
     made = []
     for click, history in zip(usable, histories, strict=True):
+        _refuse_leak(click, history)
         product, target = catalog[click.item_id], kept[click.ad_id]
         shown = representative_ads(history, product, index, creatives, history_items, coarse=coarse)
         made.append(Example(brief(product, shown), target.title, target.background_codes))
     return made
+
+
+def _refuse_leak(click: ClickedAd, history: UserHistory) -> None:
+    """A model that has seen the future looks good until it serves: better no round at all."""
+    newest = max(history.clicked_at, default=None)
+    if newest is not None and newest >= click.shown_at:
+        raise FutureLeak(
+            f"ad {click.ad_id!r} was shown to {click.user_id!r} at {click.shown_at.isoformat()}, "
+            f"the history for it goes to {newest.isoformat()}"
+        )

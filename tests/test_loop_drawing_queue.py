@@ -37,7 +37,7 @@ def drawn(wanted: AdRequest) -> Ad:
         wanted.seed,
         datetime.now(UTC),
     )
-    return Ad(wanted, creative, Image.new("RGB", (8, 8)), ())
+    return Ad(wanted, creative, Image.new("RGB", (8, 8)), (), 0.1, 1)
 
 
 class Gate:

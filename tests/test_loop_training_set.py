@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import cast
 
 import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loop.training_set import clicked_ads
+from feature_store.event_log import LoggedEvent
+from feature_store.store import FeatureStore, UserHistory
+from loop.ads import catalog_index
+from loop.creatives import CreativeStore
+from loop.training_set import ClickedAd, FutureLeak, clicked_ads, examples
+from models.retrieval import ItemIndex
+from tests.loop_parts import keep_shop_ads
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 DAY = timedelta(hours=24)
@@ -94,3 +104,48 @@ def test_each_label_has_its_exposure_and_its_click(drawn: list[Row]) -> None:
         assert timedelta() <= label.clicked_at - label.shown_at <= timedelta(minutes=20)
     assert len({(c.user_id, c.ad_id, c.shown_at) for c in found}) == len(found)
     assert [c.clicked_at for c in found] == sorted(c.clicked_at for c in found)
+
+
+class LeakyStore:
+    """A feature store whose histories reach to the end of time."""
+
+    def __init__(self, store: FeatureStore) -> None:
+        self._store = store
+
+    def history_at(self, moments: Sequence[tuple[str, datetime]]) -> list[UserHistory]:
+        return self._store.history_at([(user, NOON + DAY) for user, _ in moments])
+
+
+@pytest.fixture(scope="module")
+def index() -> ItemIndex:
+    return catalog_index()
+
+
+def test_a_planted_leak_is_caught(store: FeatureStore, index: ItemIndex, tmp_path: Path) -> None:
+    """The shopper clicks once before the ad is shown, and once after: the leak."""
+    creatives = CreativeStore(tmp_path / "creatives")
+    shown, before, planted = keep_shop_ads(creatives, 3)
+    at = NOON + timedelta(minutes=10)
+    store.log.append(
+        [
+            LoggedEvent(
+                "click",
+                f"c{n}",
+                NOON + timedelta(minutes=m),
+                "ann",
+                ad.product_id,
+                "t",
+                0,
+                n,
+                ad_id=ad.ad_id,
+            )
+            for n, (m, ad) in enumerate([(1, before), (10, planted), (11, shown), (12, planted)])
+        ]
+    )
+    clicked = [ClickedAd(shown.ad_id, "ann", shown.product_id, at, at + timedelta(minutes=1))]
+    (example,) = examples(clicked, store, creatives, index, history_items=10)
+    assert [ad.title for ad in example.brief.history] == [before.title]
+    leaky = cast(FeatureStore, LeakyStore(store))
+    with pytest.raises(FutureLeak, match=shown.ad_id):
+        examples(clicked, leaky, creatives, index, history_items=10)
+    creatives.close()

@@ -148,6 +148,12 @@ def selling_words_in(title: str, product: Product) -> tuple[str, ...]:
     )
 
 
+def describes(title: str, product: Product) -> bool:
+    """Whether a title names its product and one of its selling points, as an ad must."""
+    named = product.name.lower() in title.lower()
+    return named and bool(selling_words_in(title, product))
+
+
 def _words(text: str) -> list[str]:
     return re.findall(r"[a-z0-9]+(?:[-'][a-z0-9]+)*", text.lower())
 

@@ -1,0 +1,1 @@
+"""Experiments: arms that serve side by side, and what their clicks prove."""

@@ -1,0 +1,172 @@
+"""What an experiment has shown so far: arms, split, guardrails, verdict.
+
+Everything that a verdict rests on is valid however often it is looked at: the intervals of lifts
+and guardrails, and the test of the split. The 95 % intervals are those of a single look.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loop.experiments.anytime import always_valid_reach, sample_ratio_p_value
+from loop.experiments.guardrails import Guardrail, guardrails
+from loop.experiments.outcomes import Outcomes
+from loop.experiments.rates import (
+    Z95,
+    ArmRates,
+    Estimate,
+    Interval,
+    arm_rates,
+    rate_interval,
+    relative_interval,
+)
+from loop.experiments.settings import Experiment
+
+Verdict = Literal["bad_split", "collecting", "undecided", "ship", "keep_control"]
+_BAD_SPLIT_P = 0.001
+_FEWEST_USERS, _FEWEST_CLICKS = 30, 20  # of each arm: asymptotic intervals need some
+_NO_LIFT = Interval(0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Lift:
+    """Relative change of the click-through rate against the control."""
+
+    value: float
+    interval: Interval
+    always_valid: Interval
+
+
+@dataclass(frozen=True)
+class ArmResult:
+    """What an arm's users did; `lift` is None where it or the control has no click yet."""
+
+    users: int
+    impressions: int
+    clicks: int
+    rate: float
+    interval: Interval
+    lift: Lift | None
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The state of an experiment.
+
+    Attributes:
+        arms: by name, in the order of the definition.
+        split_p_value: always valid; small when arms were not dealt as their shares say.
+        guardrails: by arm (all but the control) and quantity.
+        verdict: `collecting` is too little data yet; `ship` is to serve the winner from now on.
+        reason: the verdict in words.
+        winner: the arm to serve; None while that is not known.
+    """
+
+    arms: dict[str, ArmResult]
+    split_p_value: float
+    guardrails: dict[str, dict[str, Guardrail]]
+    verdict: Verdict
+    reason: str
+    winner: str | None
+
+
+def judge(outcomes: Outcomes, experiment: Experiment) -> Judgement:
+    """Judges an experiment by the exposures so far."""
+    arms = _arm_results(outcomes, experiment)
+    first = _first_of_each(outcomes.deal)
+    p_value = sample_ratio_p_value(outcomes.arm[first], outcomes.shares[first])
+    held = guardrails(outcomes, experiment)
+    return Judgement(arms, p_value, held, *_verdict(experiment, arms, p_value, held))
+
+
+def _arm_results(outcomes: Outcomes, experiment: Experiment) -> dict[str, ArmResult]:
+    names = outcomes.arms
+    control = names.index(experiment.control_arm)
+    rates = arm_rates(
+        outcomes.clicked,
+        arm=outcomes.arm,
+        user=outcomes.user,
+        weight=1 / outcomes.propensity,
+        arms=len(names),
+    )
+    impressions = np.bincount(outcomes.arm, minlength=len(names))
+    clicks = np.bincount(outcomes.arm[outcomes.clicked], minlength=len(names))
+    # With several arms beside the control each has its part of the chance of a false verdict.
+    alpha = experiment.alpha / (len(names) - 1)
+    return {
+        name: ArmResult(
+            users=int(rates.users[arm]),
+            impressions=int(impressions[arm]),
+            clicks=int(clicks[arm]),
+            rate=float(rates.rate[arm]) if impressions[arm] else 0.0,
+            interval=_rate_interval(rates, arm),
+            lift=_lift(rates, arm, control, alpha, math.log1p(experiment.expected_lift)),
+        )
+        for arm, name in enumerate(names)
+    }
+
+
+def _rate_interval(rates: ArmRates, arm: int) -> Interval:
+    users = int(rates.users[arm])
+    if users < 2:
+        return Interval(0.0, 1.0)
+    return rate_interval(Estimate(float(rates.rate[arm]), float(rates.error[arm])), users)
+
+
+def _lift(rates: ArmRates, arm: int, control: int, alpha: float, expected: float) -> Lift | None:
+    if arm == control:
+        return Lift(0.0, _NO_LIFT, _NO_LIFT)
+    ratio = rates.log_ratio(arm, control)
+    if ratio is None or min(rates.users[arm], rates.users[control]) < 2:
+        return None
+    return Lift(
+        math.expm1(ratio.value),
+        relative_interval(ratio, Z95 * ratio.error if ratio.error else math.inf),
+        relative_interval(ratio, always_valid_reach(ratio.error, expected, alpha)),
+    )
+
+
+def _first_of_each(numbers: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Where each of the numbers 0, 1, 2, ... is first seen; they come in that order."""
+    return np.flatnonzero(np.diff(np.maximum.accumulate(numbers), prepend=-1))
+
+
+def _verdict(
+    experiment: Experiment,
+    arms: dict[str, ArmResult],
+    split_p_value: float,
+    held: dict[str, dict[str, Guardrail]],
+) -> tuple[Verdict, str, str | None]:
+    if split_p_value < _BAD_SPLIT_P:
+        reason = "the arms were not dealt as their shares say: find out why before you trust a rate"
+        return "bad_split", reason, None
+    small = [
+        name
+        for name, arm in arms.items()
+        if arm.users < _FEWEST_USERS or arm.clicks < _FEWEST_CLICKS
+    ]
+    if small:
+        few = f"fewer than {_FEWEST_USERS} users or {_FEWEST_CLICKS} clicks"
+        return "collecting", f"{few} in: {', '.join(small)}", None
+    control = experiment.control_arm
+    lifts = {name: arm.lift for name, arm in arms.items() if arm.lift and name != control}
+    broken = {name: [q for q, rail in held[name].items() if rail.broken] for name in held}
+    better = {
+        name: lift.always_valid.low
+        for name, lift in lifts.items()
+        if lift.always_valid.low > 0 and not broken[name]
+    }
+    if better:
+        best = max(better, key=lambda name: better[name])
+        return "ship", f"{best} is clicked more than {control}, and breaks no guardrail", best
+    lost = [n for n, lift in lifts.items() if lift.always_valid.high < 0 or broken[n]]
+    if len(lost) == len(arms) - 1:
+        told = [f"{n} breaks {', '.join(broken[n])}" for n in lost if broken[n]]
+        told += [f"{n} is clicked less" for n in lost if not broken[n]]
+        return "keep_control", "; ".join(told), control
+    return "undecided", "no arm is certain to be better than the control, or worse: go on", None

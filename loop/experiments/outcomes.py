@@ -1,0 +1,133 @@
+"""An experiment's exposures and what became of them, as arrays: what the statistics read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic_core import from_json
+
+from feature_store.event_log import EventKind, EventLog
+from loop.experiments.settings import Experiment
+from loop.labels import label_exposures
+
+_LARGEST = 2.0**31
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """Exposures in the order of time; every array has a row for each, n rows in all.
+
+    Attributes:
+        arms: names of the arms, in the order of the definition.
+        arm: int64, index into `arms`.
+        user: int64, users numbered by when they were first seen.
+        item: int64, items numbered likewise.
+        deal: int64, numbers of (user, batch): who was dealt an arm once.
+        clicked: bool.
+        propensity: float64, probability of the arm that was dealt.
+        shares: float64, shape (n, arms), all probabilities of that deal; NaN where not logged.
+        seconds: float64, time to draw the ad's batch; NaN where not known.
+        drawn_together: int64, ads in that batch; 0 where not known.
+        invalid_title: float64, 1 or 0; NaN where not known.
+        version: int64, the model version; -1 where not known.
+    """
+
+    arms: tuple[str, ...]
+    arm: NDArray[np.int64]
+    user: NDArray[np.int64]
+    item: NDArray[np.int64]
+    deal: NDArray[np.int64]
+    clicked: NDArray[np.bool_]
+    propensity: NDArray[np.float64]
+    shares: NDArray[np.float64]
+    seconds: NDArray[np.float64]
+    drawn_together: NDArray[np.int64]
+    invalid_title: NDArray[np.float64]
+    version: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.arm)
+
+    def head(self, n: int) -> Self:
+        """The first n exposures."""
+        names = [field.name for field in fields(self) if field.name != "arms"]
+        return replace(self, **{name: getattr(self, name)[:n] for name in names})
+
+
+def experiment_outcomes(
+    log: EventLog, name: str, experiment: Experiment, *, attribution: timedelta, until: datetime
+) -> Outcomes:
+    """What the event log tells of an experiment.
+
+    Counted are exposures between its start and its end, in one of its arms by their `variant`,
+    that name it in their context (`experiment`) or name none, and carry a propensity.
+
+    Args:
+        attribution: a click later than this after its exposure counts nothing.
+        until: events from then on are as if they had not happened.
+    """
+    kinds: tuple[EventKind, ...] = ("exposure", "click")
+    events = pd.concat([log.read(kind, since=experiment.start, until=until) for kind in kinds])
+    shown = label_exposures(events, attribution=attribution, until=until, kinds=("exposure",))
+    inside = shown["propensity"].notna()
+    if experiment.end is not None:
+        inside &= shown["shown_at"] < experiment.end
+    arms = tuple(experiment.arms)
+    shown = shown[inside & shown["variant"].isin(arms)]
+    contexts = [from_json(context) for context in shown["context"]]
+    own = [context.get("experiment", name) == name for context in contexts]
+    shown = shown[np.asarray(own, bool)]
+    contexts = [context for context, counts in zip(contexts, own, strict=True) if counts]
+    users = shown["user_id"]
+    batches = [str(context.get("batch", 0)) for context in contexts]
+    return Outcomes(
+        arms=arms,
+        arm=pd.Index(arms).get_indexer(pd.Index(shown["variant"])).astype(np.int64),
+        user=_numbered(users),
+        item=_numbered(shown["item_id"]),
+        deal=_numbered(users.str.cat(batches, sep="/")),
+        clicked=shown["clicked_at"].notna().to_numpy(bool),
+        propensity=shown["propensity"].to_numpy(np.float64),
+        shares=_shares(contexts, experiment),
+        seconds=_numbers(contexts, "seconds"),
+        drawn_together=_whole_numbers(contexts, "drawn_together", unknown=0),
+        invalid_title=1.0 - _numbers(contexts, "valid_title"),
+        version=_whole_numbers(contexts, "version", unknown=-1),
+    )
+
+
+def _numbered(values: pd.Series[str]) -> NDArray[np.int64]:
+    return pd.factorize(values)[0].astype(np.int64)
+
+
+def _numbers(contexts: Sequence[Mapping[str, Any]], key: str) -> NDArray[np.float64]:
+    """Events come from anywhere: what is no number is not known."""
+    values = pd.Series([context.get(key) for context in contexts], dtype=object)
+    return pd.to_numeric(values, errors="coerce").to_numpy(np.float64)
+
+
+def _whole_numbers(
+    contexts: Sequence[Mapping[str, Any]], key: str, *, unknown: int
+) -> NDArray[np.int64]:
+    values = _numbers(contexts, key)
+    usable = np.abs(values) < _LARGEST
+    return np.where(usable, values, unknown).astype(np.int64)
+
+
+def _shares(contexts: Sequence[Mapping[str, Any]], experiment: Experiment) -> NDArray[np.float64]:
+    """Fixed shares are known from the definition where an exposure does not say them."""
+    unsaid = experiment.shares if experiment.allocation == "fixed" else {}
+    said = [_mapping(context.get("propensities")) or unsaid for context in contexts]
+    rows = [[shares.get(arm) for arm in experiment.arms] for shares in said]
+    found = pd.DataFrame(rows, columns=list(experiment.arms), dtype=object)
+    return found.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,191 @@
+"""`adloom experiment report`: from the event log to figures, a verdict, and JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from feature_store.event_log import EventLog
+from loop.experiments.judgement import ArmResult, Judgement, judge
+from loop.experiments.off_policy import (
+    LoggedRewards,
+    PolicyValue,
+    fitted_rates,
+    fold_of,
+    policy_values,
+)
+from loop.experiments.outcomes import Outcomes, experiment_outcomes
+from loop.experiments.settings import Experiment
+
+
+class NoExperiment(LookupError):
+    """The settings define no such experiment."""
+
+
+@dataclass(frozen=True)
+class ExperimentReport:
+    """All that is known of an experiment.
+
+    Attributes:
+        judgement: what the verdict rests on.
+        policies: by arm, what showing everybody that arm would have earned: clicks an exposure.
+        versions: by arm, the model versions that drew its ads.
+        users: distinct users.
+        crossed_users: those seen in more than one arm.
+        until: the moment up to which events count, aware, UTC.
+    """
+
+    name: str
+    experiment: Experiment
+    judgement: Judgement
+    policies: dict[str, dict[str, PolicyValue]]
+    versions: dict[str, list[int]]
+    users: int
+    crossed_users: int
+    until: datetime
+
+    @property
+    def warnings(self) -> list[str]:
+        """What makes the figures harder to read."""
+        found = [
+            f"{arm} was drawn by versions {', '.join(map(str, numbers))}: its alias moved"
+            for arm, numbers in self.versions.items()
+            if len(numbers) > 1
+        ]
+        if self.crossed_users and self.experiment.allocation == "fixed":
+            found.append(
+                f"{self.crossed_users} users were in more than one arm: "
+                "weights or salt were changed while it ran"
+            )
+        return found
+
+    def as_json(self) -> dict[str, Any]:
+        """Figures by name; what is not known or has no bound is null."""
+        judged = self.judgement
+        content = {
+            "experiment": self.name,
+            "control": self.experiment.control_arm,
+            "allocation": self.experiment.allocation,
+            "until": self.until.isoformat(),
+            "users": self.users,
+            "crossed_users": self.crossed_users,
+            "arms": {
+                name: _arm_json(arm)
+                | {
+                    "versions": self.versions[name],
+                    "off_policy": {k: asdict(v) for k, v in self.policies[name].items()},
+                }
+                for name, arm in judged.arms.items()
+            },
+            "srm_p_value": judged.split_p_value,
+            "guardrails": {
+                arm: {
+                    name: asdict(guardrail) | {"broken": guardrail.broken}
+                    for name, guardrail in held.items()
+                }
+                for arm, held in judged.guardrails.items()
+            },
+            "verdict": judged.verdict,
+            "winner": judged.winner,
+            "reason": judged.reason,
+            "warnings": self.warnings,
+        }
+        return {key: _finite(value) for key, value in content.items()}
+
+
+def choose_experiment(
+    experiments: Mapping[str, Experiment], name: str | None, now: datetime
+) -> str:
+    """The one asked for; without a name the one that runs, or else the one that ran last.
+
+    Raises NoExperiment, saying what to do.
+    """
+    if not experiments:
+        raise NoExperiment(
+            "no experiment is defined: add [experiments.NAME] with start and "
+            "[experiments.NAME.arms.ARM] to adloom.toml"
+        )
+    if name is not None:
+        if name not in experiments:
+            raise NoExperiment(
+                f"no experiment {name!r} in the settings (there are: {', '.join(experiments)})"
+            )
+        return name
+    begun = {key: e for key, e in experiments.items() if e.start <= now} or experiments
+    return max(begun, key=lambda key: begun[key].start)
+
+
+def report_experiment(
+    log: EventLog, name: str, experiment: Experiment, *, attribution: timedelta
+) -> ExperimentReport:
+    """Reads the log and judges the experiment as of now."""
+    until = datetime.now(UTC)
+    outcomes = experiment_outcomes(log, name, experiment, attribution=attribution, until=until)
+    seen = np.unique(np.stack([outcomes.user, outcomes.arm]), axis=1)
+    users = np.bincount(seen[0])
+    return ExperimentReport(
+        name=name,
+        experiment=experiment,
+        judgement=judge(outcomes, experiment),
+        policies={arm: arm_policy(outcomes, n) for n, arm in enumerate(outcomes.arms)},
+        versions={
+            arm: [int(v) for v in np.unique(outcomes.version[outcomes.arm == n]) if v >= 0]
+            for n, arm in enumerate(outcomes.arms)
+        },
+        users=len(users),
+        crossed_users=int((users > 1).sum()),
+        until=until,
+    )
+
+
+def arm_policy(outcomes: Outcomes, arm: int) -> dict[str, PolicyValue]:
+    """The value of showing everybody `arm`; empty without exposures.
+
+    The reward model of DR is the click-through rate by arm and item.
+    """
+    if not len(outcomes):
+        return {}
+    reward = outcomes.clicked.astype(np.float64)
+    items = int(outcomes.item.max()) + 1
+    actions = len(outcomes.arms) * items
+    logged, fold = outcomes.arm * items + outcomes.item, fold_of(outcomes.user)
+    model = fitted_rates(reward, logged, actions, fold)
+    return policy_values(
+        LoggedRewards(
+            reward=reward,
+            weight=(outcomes.arm == arm) / outcomes.propensity,
+            model_logged=model[fold, logged],
+            model_target=model[fold, arm * items + outcomes.item],
+            cluster=outcomes.user,
+        )
+    )
+
+
+def _arm_json(arm: ArmResult) -> dict[str, Any]:
+    lift = arm.lift
+    return {
+        "users": arm.users,
+        "impressions": arm.impressions,
+        "clicks": arm.clicks,
+        "ctr": arm.rate,
+        "ctr_low": arm.interval.low,
+        "ctr_high": arm.interval.high,
+        "lift": lift and lift.value,
+        "lift_low": lift and lift.interval.low,
+        "lift_high": lift and lift.interval.high,
+        "lift_always_valid_low": lift and lift.always_valid.low,
+        "lift_always_valid_high": lift and lift.always_valid.high,
+    }
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

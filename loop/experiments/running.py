@@ -1,0 +1,95 @@
+"""Experiments as the server runs them: who gets which arm, by the shares in force."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from feature_store.event_log import EventLog
+from loop.experiments.assignment import Allocation, Assignment, assign
+from loop.experiments.outcomes import experiment_outcomes
+from loop.experiments.settings import Arm, Experiment
+from loop.experiments.thompson import thompson_shares
+from loop.registry import AdRegistry, UnknownVersion
+
+_log = logging.getLogger("adloom.experiments")
+
+
+class RunningExperiments:
+    """Deals users into the arms of the experiment that runs, if one does.
+
+    Call `refresh` now and then: it is what moves the shares of a Thompson sampling experiment.
+    Safe to use from several threads.
+    """
+
+    def __init__(
+        self, experiments: Mapping[str, Experiment], log: EventLog, attribution: timedelta
+    ) -> None:
+        self._experiments = experiments
+        self._log = log
+        self._attribution = attribution
+        self._allocations = {
+            name: Allocation(experiment.shares) for name, experiment in experiments.items()
+        }
+
+    def assign(self, user_id: str, now: datetime) -> Assignment | None:
+        """The user's arm; None while no experiment runs."""
+        for name, experiment in self._experiments.items():
+            if experiment.runs_at(now):
+                salt = experiment.salt or name
+                return assign(name, salt, user_id, self._allocations[name])
+        return None
+
+    def arm(self, assignment: Assignment) -> Arm:
+        """What the arm of an assignment serves."""
+        return self._experiments[assignment.experiment].arms[assignment.variant]
+
+    def refresh(self, now: datetime) -> None:
+        """Gives a running Thompson sampling experiment its next shares when they are due."""
+        for name, experiment in self._experiments.items():
+            if experiment.allocation != "thompson" or not experiment.runs_at(now):
+                continue
+            refresh = timedelta(minutes=experiment.refresh_minutes)
+            batch = (now - experiment.start) // refresh
+            if batch != self._allocations[name].batch:
+                until = experiment.start + batch * refresh
+                shares = self._next_shares(name, experiment, until)
+                self._allocations[name] = Allocation(shares, batch)
+                _log.info("%s: shares are now %s", name, shares)
+
+    def _next_shares(self, name: str, experiment: Experiment, until: datetime) -> dict[str, float]:
+        """The same for every server and after a restart: only what happened before counts."""
+        outcomes = experiment_outcomes(
+            self._log, name, experiment, attribution=self._attribution, until=until
+        )
+        counts = {
+            arm: (int((outcomes.arm == n).sum()), int(outcomes.clicked[outcomes.arm == n].sum()))
+            for n, arm in enumerate(outcomes.arms)
+        }
+        return thompson_shares(outcomes.arms, counts, explore=experiment.explore)
+
+
+class UnservableArm(ValueError):
+    """An arm names a version that is not registered; the message names the key."""
+
+
+def versions_of_arms(
+    experiments: Mapping[str, Experiment], registry: AdRegistry, now: datetime
+) -> set[int | str]:
+    """Numbers and aliases that arms serve, of experiments that are not over.
+
+    Raises UnservableArm.
+    """
+    wanted: set[int | str] = set()
+    for name, experiment in experiments.items():
+        if experiment.end is not None and experiment.end <= now:
+            continue
+        for arm_name, arm in experiment.arms.items():
+            try:
+                registry.find(arm.version)
+            except UnknownVersion as error:
+                key = f"experiments.{name}.arms.{arm_name}.version"
+                raise UnservableArm(f"{key}: {error}") from error
+            wanted.add(arm.version)
+    return wanted
