@@ -189,7 +189,8 @@ def train_round_command(
     """Fine-tune on the clicks so far and register the version; goes on with a cut-off round."""
     from loop import home
     from loop.ads import AdMaker
-    from loop.train_round import NotEnoughClicks, TrainingGround, train_round
+    from loop.round_plan import NotEnoughClicks
+    from loop.train_round import TrainingGround, train_round
 
     settings: Settings = context.obj
     with _errors_told(NotEnoughClicks), ExitStack() as parts:

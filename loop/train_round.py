@@ -7,9 +7,9 @@ same command run again after a kill goes on where the round stood and registers 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -18,28 +18,14 @@ from feature_store.store import FeatureStore
 from loop.ads import AdMaker, sampling
 from loop.champion import load_version
 from loop.registry import AdRegistry, Version
+from loop.round_plan import RoundClicks, RoundPlan, choose_clicks
 from loop.settings import Settings
-from loop.training_set import ClickedAd, clicked_ads, examples
-from models.fine_tune import FineTuneResult, fine_tune
+from loop.training_set import ShownAd, examples
+from models.brief import Example
+from models.fine_tune import FineTuneResult, TrainingClicks, fine_tune
+from models.preference_loss import PreferencePair
 
 _PLAN, _OUTCOME = "plan.json", "outcome.json"
-
-
-class NotEnoughClicks(RuntimeError):
-    """Too few clicked ads came in since the last round."""
-
-
-class RoundPlan(BaseModel):
-    """What a round was started with; read again when it is resumed."""
-
-    model_config = ConfigDict(frozen=True)
-
-    number: int
-    run_id: str
-    parent: int
-    until: datetime
-    train: tuple[ClickedAd, ...]
-    heldout: tuple[ClickedAd, ...]
 
 
 class RoundOutcome(BaseModel):
@@ -105,8 +91,8 @@ def train_round(
         number=plan.number,
         version=version.number,
         parent=plan.parent,
-        train_clicks=len(plan.train),
-        heldout_clicks=len(plan.heldout),
+        train_clicks=len(plan.clicks.train),
+        heldout_clicks=len(plan.clicks.heldout),
         heldout_before=result.heldout_before,
         heldout_after=result.heldout_after,
         passed=passed,
@@ -136,21 +122,15 @@ def outcomes(folder: Path) -> list[RoundOutcome]:
 
 
 def _start(ground: TrainingGround, *, force: bool) -> Path:
-    rounds = ground.settings.rounds
+    rounds, earlier = ground.settings.rounds, outcomes(ground.folder)
     until = datetime.now(UTC)
-    events = ground.features.log.read(None, until=until)
-    clicked = clicked_ads(
-        events, attribution=timedelta(hours=rounds.attribution_hours), until=until
+    clicks = choose_clicks(
+        ground.features.log.read(None, until=until),
+        rounds,
+        since=earlier[-1].until if earlier else None,
+        until=until,
+        force=force,
     )
-    earlier = outcomes(ground.folder)
-    new = [c for c in clicked if not earlier or c.clicked_at >= earlier[-1].until]
-    if len(clicked) < 2 or (len(new) < rounds.min_clicks and not force):
-        raise NotEnoughClicks(
-            f"{len(new)} clicked ads since the last round, rounds.min_clicks is "
-            f"{rounds.min_clicks}: wait for more clicks, or use --force"
-        )
-    newest = clicked[-rounds.max_examples :]
-    heldout = max(1, min(rounds.max_heldout, round(len(newest) * rounds.heldout_share)))
     number = len(earlier) + 1
     parent = ground.registry.champion()
     run_id = ground.registry.start_run(
@@ -160,14 +140,7 @@ def _start(ground: TrainingGround, *, force: bool) -> Path:
     )
     folder = ground.folder / f"round-{number:04d}"
     folder.mkdir(parents=True, exist_ok=True)
-    plan = RoundPlan(
-        number=number,
-        run_id=run_id,
-        parent=parent.number,
-        until=until,
-        train=tuple(newest[:-heldout]),
-        heldout=tuple(newest[-heldout:]),
-    )
+    plan = RoundPlan(number=number, run_id=run_id, parent=parent.number, until=until, clicks=clicks)
     _write(folder / _PLAN, plan)
     return folder
 
@@ -177,25 +150,37 @@ def _learn(
 ) -> FineTuneResult:
     generator = ground.maker.generator
     parent = load_version(generator, ground.registry, ground.registry.version(plan.parent))
-    train, heldout = (
-        examples(
-            part,
+    return fine_tune(
+        generator,
+        _training_clicks(ground, plan.clicks),
+        settings=ground.settings.fine_tune,
+        out=folder,
+        parent=parent,
+        on_step=on_step,
+    )
+
+
+def _training_clicks(ground: TrainingGround, clicks: RoundClicks) -> TrainingClicks:
+    def made(shown: Sequence[ShownAd]) -> list[Example | None]:
+        return examples(
+            shown,
             ground.features,
             ground.maker.creatives,
             ground.maker.index,
             history_items=ground.settings.generator.history_items,
             coarse=ground.settings.generator.coarse,
         )
-        for part in (plan.train, plan.heldout)
-    )
-    return fine_tune(
-        generator,
-        train,
-        heldout,
-        settings=ground.settings.fine_tune,
-        out=folder,
-        parent=parent,
-        on_step=on_step,
+
+    clicked, unclicked = (made([pair[side] for pair in clicks.pairs]) for side in (0, 1))
+    return TrainingClicks(
+        clicked=[e for e in made(clicks.train) if e],
+        pairs=[
+            PreferencePair(one, other)
+            for one, other in zip(clicked, unclicked, strict=True)
+            if one and other
+        ],
+        replay=[e for e in made(clicks.replay) if e],
+        heldout=[e for e in made(clicks.heldout) if e],
     )
 
 
@@ -207,8 +192,11 @@ def _register(
     figures = {
         "heldout_loss_before": result.heldout_before,
         "heldout_loss_after": result.heldout_after,
-        "train_clicks": float(len(plan.train)),
-        "heldout_clicks": float(len(plan.heldout)),
+        "train_clicks": float(len(plan.clicks.train)),
+        "replayed_clicks": float(len(plan.clicks.replay)),
+        "preference_pairs": float(len(plan.clicks.pairs)),
+        "heldout_clicks": float(len(plan.clicks.heldout)),
+        "best_step": float(result.best_step),
     }
     registry.log_metrics(plan.run_id, figures)
     version = registry.register(
@@ -219,7 +207,7 @@ def _register(
             "parent": str(plan.parent),
             "round": str(plan.number),
             "gate": "passed" if passed else "failed",
-            "clicks_from": plan.train[0].clicked_at.isoformat(),
+            "clicks_from": plan.clicks.train[0].clicked_at.isoformat(),
             "clicks_until": plan.until.isoformat(),
             **{name: f"{value:.6g}" for name, value in figures.items()},
         },

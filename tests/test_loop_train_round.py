@@ -11,7 +11,8 @@ from feature_store.store import FeatureStore
 from loop import home
 from loop.champion import Champion
 from loop.registry import CHALLENGER
-from loop.train_round import NotEnoughClicks, TrainingGround, outcomes, train_round
+from loop.round_plan import NotEnoughClicks, RoundPlan
+from loop.train_round import TrainingGround, outcomes, train_round
 from stream.settings import KafkaSettings
 from tests.loop_parts import click_through, keep_shop_ads, tiny_settings, training_ground
 
@@ -44,9 +45,7 @@ def test_a_round_learns_from_clicks_and_registers_a_version(ground: TrainingGrou
 def test_heldout_clicks_are_later_than_all_that_is_trained_on(ground: TrainingGround) -> None:
     train_round(ground)
     plan = (ground.folder / "round-0001" / "plan.json").read_text()
-    from loop.train_round import RoundPlan
-
-    read = RoundPlan.model_validate_json(plan)
+    read = RoundPlan.model_validate_json(plan).clicks
     assert max(c.clicked_at for c in read.train) <= min(c.clicked_at for c in read.heldout)
 
 

@@ -144,6 +144,7 @@ def test_a_planted_leak_is_caught(store: FeatureStore, index: ItemIndex, tmp_pat
     )
     clicked = [ClickedAd(shown.ad_id, "ann", shown.product_id, at, at + timedelta(minutes=1))]
     (example,) = examples(clicked, store, creatives, index, history_items=10)
+    assert example is not None
     assert [ad.title for ad in example.brief.history] == [before.title]
     leaky = cast(FeatureStore, LeakyStore(store))
     with pytest.raises(FutureLeak, match=shown.ad_id):

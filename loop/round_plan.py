@@ -1,0 +1,109 @@
+"""What a training round learns from, fixed at its start and read again when it is resumed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from loop.settings import RoundSettings
+from loop.training_set import ClickedAd, ShownAd, clicked_ads, unclicked_ads
+
+
+class NotEnoughClicks(RuntimeError):
+    """Too few clicked ads came in since the last round."""
+
+
+class RoundClicks(BaseModel):
+    """The clicks of a round.
+
+    Attributes:
+        train: clicked ads since the last round, oldest first; all where those are few.
+        replay: clicked ads from before, mixed in against forgetting.
+        pairs: ads of ``train``, each with an ad that its shopper, or a shopper of its product,
+            was shown and left.
+        heldout: the newest clicked ads, never trained on.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    train: tuple[ClickedAd, ...]
+    replay: tuple[ClickedAd, ...]
+    pairs: tuple[tuple[ClickedAd, ShownAd], ...]
+    heldout: tuple[ClickedAd, ...]
+
+
+class RoundPlan(BaseModel):
+    """A round: its number, MLflow run, the version it starts from, and its clicks."""
+
+    model_config = ConfigDict(frozen=True)
+
+    number: int
+    run_id: str
+    parent: int
+    until: datetime
+    clicks: RoundClicks
+
+
+def choose_clicks(
+    events: pd.DataFrame,
+    rounds: RoundSettings,
+    *,
+    since: datetime | None,
+    until: datetime,
+    force: bool = False,
+) -> RoundClicks:
+    """Choose from the log what the next round learns from.
+
+    Args:
+        events: columns of ``FeatureStore.log.read``.
+        rounds: bounds.
+        since: end of the last round, if there was one.
+        until: events from then on are as if they had not happened.
+        force: take what there is, however little is new.
+
+    Raises:
+        NotEnoughClicks: fewer than ``rounds.min_clicks`` are new, or fewer than two in all.
+    """
+    attribution = timedelta(hours=rounds.attribution_hours)
+    clicked = clicked_ads(events, attribution=attribution, until=until)
+    new = sum(since is None or click.clicked_at >= since for click in clicked)
+    if len(clicked) < 2 or (new < rounds.min_clicks and not force):
+        raise NotEnoughClicks(
+            f"{new} clicked ads since the last round, rounds.min_clicks is "
+            f"{rounds.min_clicks}: wait for more clicks, or use --force"
+        )
+    newest = clicked[-rounds.max_examples :]
+    heldout = max(1, min(rounds.max_heldout, round(len(newest) * rounds.heldout_share)))
+    known, later = newest[:-heldout], newest[-heldout:]
+    fresh = [click for click in known if since is None or click.clicked_at >= since]
+    train = fresh if len(fresh) >= rounds.min_clicks else known
+    unclicked = unclicked_ads(events, attribution=attribution, until=until)
+    return RoundClicks(
+        train=tuple(train),
+        replay=tuple(known[: len(known) - len(train)]),
+        pairs=tuple(preference_pairs(train, unclicked)),
+        heldout=tuple(later),
+    )
+
+
+def preference_pairs(
+    clicked: Sequence[ClickedAd], unclicked: Sequence[ShownAd]
+) -> Iterable[tuple[ClickedAd, ShownAd]]:
+    """Each clicked ad with the unclicked one shown nearest to it in time.
+
+    One of the same shopper is better, one of the same product will do; a clicked ad that has
+    neither makes no pair. An unclicked ad may be in several.
+    """
+    by_user: dict[str, list[ShownAd]] = {}
+    by_item: dict[str, list[ShownAd]] = {}
+    for ad in unclicked:
+        by_user.setdefault(ad.user_id, []).append(ad)
+        by_item.setdefault(ad.item_id, []).append(ad)
+    for click in clicked:
+        others = by_user.get(click.user_id) or by_item.get(click.item_id) or []
+        others = [ad for ad in others if ad.ad_id != click.ad_id]
+        if others:
+            yield click, min(others, key=lambda ad: abs(ad.shown_at - click.shown_at))
