@@ -79,6 +79,23 @@ class RoundSettings(_Section):
     )
 
 
+class GateSettings(_Section):
+    """What the challenger may cost at most, beside the champion on the same held-out clicks."""
+
+    ads: int = Field(default=16, ge=2, le=256, description="ads each of the two draws")
+    min_loss_gain: float = Field(default=0.0, description="held-out loss, nats a token")
+    min_pbs_gain: float = Field(
+        default=-0.01, ge=-2, le=2, description="cosine; a few ads leave some noise"
+    )
+    max_invalid_titles: float = Field(
+        default=0.1, ge=0, le=1, description="share that may lack product or selling point"
+    )
+    min_diversity: float = Field(
+        default=0.7, ge=0, description="spread of the scenes as a share of the champion's"
+    )
+    max_slowdown: float = Field(default=2.0, ge=1, description="time an ad over the champion's")
+
+
 class Settings(BaseSettings):
     """Everything that can be set; each part is documented where it is defined."""
 
@@ -98,6 +115,7 @@ class Settings(BaseSettings):
     mlflow: MlflowSettings = MlflowSettings()
     serve: ServeSettings = ServeSettings()
     rounds: RoundSettings = RoundSettings()
+    gate: GateSettings = GateSettings()
     experiments: Annotated[dict[ArmName, Experiment], AfterValidator(refuse_overlaps)] = {}
 
     @classmethod

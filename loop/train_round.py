@@ -7,7 +7,7 @@ same command run again after a kill goes on where the round stood and registers 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from feature_store.store import FeatureStore
 from loop.ads import AdMaker, sampling
 from loop.champion import load_version
+from loop.gate import GateFigures, as_metrics, measure, objections
 from loop.registry import AdRegistry, Version
 from loop.round_plan import RoundClicks, RoundPlan, choose_clicks
 from loop.settings import Settings
@@ -29,7 +30,11 @@ _PLAN, _OUTCOME = "plan.json", "outcome.json"
 
 
 class RoundOutcome(BaseModel):
-    """What a round did. Losses are cross-entropies on held-out clicks, nats a token."""
+    """What a round did.
+
+    Losses are cross-entropies on held-out clicks, nats a token; ``objections`` is what the gate
+    had against the version.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -40,10 +45,15 @@ class RoundOutcome(BaseModel):
     heldout_clicks: int
     heldout_before: float
     heldout_after: float
-    passed: bool
+    objections: tuple[str, ...]
     losses: tuple[float, ...]
     until: datetime
     seconds: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the gate had nothing against the new version."""
+        return not self.objections
 
 
 @dataclass(frozen=True)
@@ -69,7 +79,7 @@ def train_round(
 ) -> RoundOutcome:
     """Run the next round, or go on with one that was cut off.
 
-    The new version becomes ``@challenger`` when it beats its parent on held-out clicks.
+    The new version becomes ``@challenger`` when it passes the gate (`loop.gate`).
 
     Args:
         ground: stores, registry and generator.
@@ -84,9 +94,11 @@ def train_round(
     if folder is None:
         folder = _start(ground, force=force)
     plan = RoundPlan.model_validate_json((folder / _PLAN).read_text())
-    result = _learn(ground, plan, folder, on_step)
-    passed = result.heldout_after < result.heldout_before
-    version = _register(ground, plan, result, passed=passed)
+    clicks = _training_clicks(ground, plan.clicks)
+    result = _learn(ground, plan, clicks, folder, on_step)
+    champion, challenger = _figures(ground, plan, clicks, folder.name, result)
+    against = objections(champion, challenger, ground.settings.gate)
+    version = _register(ground, plan, result, as_metrics(champion, challenger), against)
     outcome = RoundOutcome(
         number=plan.number,
         version=version.number,
@@ -95,7 +107,7 @@ def train_round(
         heldout_clicks=len(plan.clicks.heldout),
         heldout_before=result.heldout_before,
         heldout_after=result.heldout_after,
-        passed=passed,
+        objections=against,
         losses=tuple(result.losses),
         until=plan.until,
         seconds=time.monotonic() - started,
@@ -146,18 +158,47 @@ def _start(ground: TrainingGround, *, force: bool) -> Path:
 
 
 def _learn(
-    ground: TrainingGround, plan: RoundPlan, folder: Path, on_step: Callable[[int, float], None]
+    ground: TrainingGround,
+    plan: RoundPlan,
+    clicks: TrainingClicks,
+    folder: Path,
+    on_step: Callable[[int, float], None],
 ) -> FineTuneResult:
     generator = ground.maker.generator
     parent = load_version(generator, ground.registry, ground.registry.version(plan.parent))
     return fine_tune(
         generator,
-        _training_clicks(ground, plan.clicks),
+        clicks,
         settings=ground.settings.fine_tune,
         out=folder,
         parent=parent,
         on_step=on_step,
     )
+
+
+def _figures(
+    ground: TrainingGround,
+    plan: RoundPlan,
+    clicks: TrainingClicks,
+    adapter: str,
+    result: FineTuneResult,
+) -> tuple[GateFigures, GateFigures]:
+    """Champion and challenger on the held-out clicks."""
+    generator = ground.maker.generator
+    parent = load_version(generator, ground.registry, ground.registry.version(plan.parent))
+    sides = ((parent, result.heldout_before), (adapter, result.heldout_after))
+    champion, challenger = (
+        measure(
+            generator,
+            name,
+            clicks.heldout,
+            loss,
+            sampling=sampling(ground.settings.generator),
+            ads=ground.settings.gate.ads,
+        )
+        for name, loss in sides
+    )
+    return champion, challenger
 
 
 def _training_clicks(ground: TrainingGround, clicks: RoundClicks) -> TrainingClicks:
@@ -185,7 +226,11 @@ def _training_clicks(ground: TrainingGround, clicks: RoundClicks) -> TrainingCli
 
 
 def _register(
-    ground: TrainingGround, plan: RoundPlan, result: FineTuneResult, *, passed: bool
+    ground: TrainingGround,
+    plan: RoundPlan,
+    result: FineTuneResult,
+    gate: Mapping[str, float],
+    against: Sequence[str],
 ) -> Version:
     registry = ground.registry
     registry.log_series(plan.run_id, "train_loss", result.losses)
@@ -197,6 +242,7 @@ def _register(
         "preference_pairs": float(len(plan.clicks.pairs)),
         "heldout_clicks": float(len(plan.clicks.heldout)),
         "best_step": float(result.best_step),
+        **gate,
     }
     registry.log_metrics(plan.run_id, figures)
     version = registry.register(
@@ -206,14 +252,15 @@ def _register(
         tags={
             "parent": str(plan.parent),
             "round": str(plan.number),
-            "gate": "passed" if passed else "failed",
+            "gate": "failed" if against else "passed",
+            "gate_objections": "; ".join(against),
             "clicks_from": plan.clicks.train[0].clicked_at.isoformat(),
             "clicks_until": plan.until.isoformat(),
             **{name: f"{value:.6g}" for name, value in figures.items()},
         },
     )
     registry.end_run(plan.run_id)
-    if passed:
+    if not against:
         registry.set_challenger(version.number)
     return version
 

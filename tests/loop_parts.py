@@ -32,6 +32,7 @@ def tiny_settings(folder: Path, **given: Any) -> Settings:
         "generator": {"path": model},
         "fine_tune": {"max_steps": 3, "batch_size": 4, "rank": 2, "checkpoint_every": 1},
         "rounds": {"min_clicks": 4},
+        "gate": {"ads": 2},
     }
     return load_settings(home=folder / "home", **small | given)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -34,12 +35,27 @@ def test_a_round_learns_from_clicks_and_registers_a_version(ground: TrainingGrou
     assert steps == [1, 2, 3]
     assert (outcome.number, outcome.version, outcome.parent) == (1, 2, 1)
     assert outcome.train_clicks + outcome.heldout_clicks == 12
-    assert outcome.passed == (outcome.heldout_after < outcome.heldout_before)
+    assert outcome.passed == (version_tags(ground, 2)["gate"] == "passed")
+    assert (not outcome.objections) == outcome.passed
+    if outcome.heldout_after >= outcome.heldout_before:
+        assert "held-out loss" in outcome.objections[0]
     version = ground.registry.version(2)
     assert version.tags["parent"] == "1"
     assert float(version.tags["heldout_loss_after"]) == pytest.approx(outcome.heldout_after, 1e-4)
     assert (CHALLENGER in version.aliases) == outcome.passed
     assert outcomes(ground.folder) == [outcome]
+
+
+def version_tags(ground: TrainingGround, number: int) -> Mapping[str, str]:
+    return ground.registry.version(number).tags
+
+
+def test_the_gates_figures_are_kept_with_the_version(ground: TrainingGround) -> None:
+    train_round(ground)
+    tags = version_tags(ground, 2)
+    for side in ("champion", "challenger"):
+        for figure in ("heldout_loss", "pbs", "invalid_titles", "diversity", "seconds_an_ad"):
+            assert math.isfinite(float(tags[f"{side}_{figure}"]))
 
 
 def test_heldout_clicks_are_later_than_all_that_is_trained_on(ground: TrainingGround) -> None:

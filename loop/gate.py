@@ -1,0 +1,143 @@
+"""The gate: what a new version has to show before it may challenge the champion.
+
+Both draw ads for the same held-out clicks with the same seeds. The challenger has to be better
+at what shoppers clicked (loss, PBS of Uni-AdGen section 4.1) and must not fall on what users
+would notice first: titles that do not say what is sold, sameness, slowness.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from loop.settings import GateSettings
+from loop.shop.catalog import Product
+from loop.shop.copywriting import describes
+from models import codebook
+from models.ad_generator import AdGenerator
+from models.brief import AdBrief, AdDraft, Example
+from models.compose import compose_ad
+from models.quality.background import PICTURE_SIZE, BackgroundEncoder, background_similarity
+from models.sampling import Sampling
+
+
+@dataclass(frozen=True)
+class GateFigures:
+    """One version on held-out clicks.
+
+    Attributes:
+        heldout_loss: nats a token.
+        pbs: mean cosine to the clicked ads' backgrounds, -1..1.
+        invalid_titles: share of titles without product or selling point.
+        diversity: mean of 1 - cosine over pairs of the drawn ads' backgrounds.
+        seconds_an_ad: wall clock.
+    """
+
+    heldout_loss: float
+    pbs: float
+    invalid_titles: float
+    diversity: float
+    seconds_an_ad: float
+
+
+def measure(
+    generator: AdGenerator,
+    adapter: str | None,
+    heldout: Sequence[Example],
+    heldout_loss: float,
+    *,
+    sampling: Sampling,
+    ads: int,
+) -> GateFigures:
+    """Draw for the last ``ads`` held-out clicks with ``adapter`` and look at the result.
+
+    Without any the figures are unknown (nan), which no challenger passes with.
+    """
+    chosen = heldout[-ads:]
+    if not chosen:
+        unknown = float("nan")
+        return GateFigures(heldout_loss, unknown, unknown, unknown, unknown)
+    started = time.monotonic()
+    drafts = generator.generate(
+        [example.brief for example in chosen],
+        seeds=range(len(chosen)),
+        sampling=sampling,
+        adapter=adapter,
+    )
+    seconds = time.monotonic() - started
+    encoder = BackgroundEncoder.from_pretrained()
+    vq = generator.model.janus.model.vqmodel
+    codes = torch.from_numpy(np.stack([example.codes for example in chosen])).long()
+    clicked = codebook.to_pictures(codebook.decode(vq, codes))
+    briefs = [example.brief for example in chosen]
+    wanted = encoder.embed(_finished(clicked, briefs))
+    drawn = encoder.embed(_finished([draft.background for draft in drafts], briefs))
+    invalid = [not _is_true(d, e.brief) for d, e in zip(drafts, chosen, strict=True)]
+    return GateFigures(
+        heldout_loss=heldout_loss,
+        pbs=float(background_similarity(drawn, wanted).mean()),
+        invalid_titles=float(np.mean(invalid)),
+        diversity=_spread(drawn),
+        seconds_an_ad=seconds / len(chosen),
+    )
+
+
+def objections(
+    champion: GateFigures, challenger: GateFigures, settings: GateSettings
+) -> tuple[str, ...]:
+    """Why the challenger does not pass; empty where it does."""
+    found = []
+    if not champion.heldout_loss - challenger.heldout_loss > settings.min_loss_gain:
+        found.append(
+            f"held-out loss {challenger.heldout_loss:.3f}, the champion's is "
+            f"{champion.heldout_loss:.3f}"
+        )
+    if challenger.pbs - champion.pbs < settings.min_pbs_gain:
+        found.append(f"PBS {challenger.pbs:.3f}, the champion's is {champion.pbs:.3f}")
+    if challenger.invalid_titles > max(settings.max_invalid_titles, champion.invalid_titles):
+        found.append(f"{challenger.invalid_titles:.0%} of its titles are invalid")
+    if challenger.diversity < settings.min_diversity * champion.diversity:
+        found.append(
+            f"its scenes are alike: spread {challenger.diversity:.2f}, the champion's is "
+            f"{champion.diversity:.2f}"
+        )
+    if challenger.seconds_an_ad > settings.max_slowdown * champion.seconds_an_ad:
+        found.append(
+            f"{challenger.seconds_an_ad:.2f} s an ad, the champion takes "
+            f"{champion.seconds_an_ad:.2f} s"
+        )
+    return tuple(found)
+
+
+def as_metrics(champion: GateFigures, challenger: GateFigures) -> dict[str, float]:
+    """Every figure of both by name."""
+    return {
+        f"{name}_{figure}": value
+        for name, figures in (("champion", champion), ("challenger", challenger))
+        for figure, value in asdict(figures).items()
+    }
+
+
+def _finished(backgrounds: Sequence[Image.Image], briefs: Sequence[AdBrief]) -> list[Image.Image]:
+    return [
+        compose_ad(background, brief.cutout, size=PICTURE_SIZE)
+        for background, brief in zip(backgrounds, briefs, strict=True)
+    ]
+
+
+def _is_true(draft: AdDraft, brief: AdBrief) -> bool:
+    return describes(draft.title, Product("", brief.product_name, "", brief.selling_words))
+
+
+def _spread(embedded: NDArray[np.float32]) -> float:
+    n = len(embedded)
+    if n < 2:
+        return 0.0
+    cosines = embedded @ embedded.T
+    return float(1 - (cosines.sum() - np.trace(cosines)) / (n * (n - 1)))

@@ -1,0 +1,64 @@
+"""The gate lets better versions through and says what it has against the others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loop.gate import GateFigures, as_metrics, measure, objections
+from loop.settings import GateSettings
+from models.sampling import Sampling
+from tests.tiny_model import examples, tiny_generator
+
+CHAMPION = GateFigures(
+    heldout_loss=3.0, pbs=0.6, invalid_titles=0.0, diversity=0.5, seconds_an_ad=1.0
+)
+BETTER = replace(CHAMPION, heldout_loss=2.9, pbs=0.65)
+SETTINGS = GateSettings()
+
+
+def test_better_at_what_was_clicked_and_no_worse_otherwise_passes() -> None:
+    assert objections(CHAMPION, BETTER, SETTINGS) == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"heldout_loss": 3.0}, "held-out loss 3.000, the champion's is 3.000"),
+        ({"heldout_loss": float("nan")}, "held-out loss nan"),
+        ({"pbs": 0.5}, "PBS 0.500"),
+        ({"invalid_titles": 0.25}, "25% of its titles are invalid"),
+        ({"diversity": 0.1}, "its scenes are alike"),
+        ({"seconds_an_ad": 5.0}, "5.00 s an ad"),
+    ],
+)
+def test_each_thing_that_falls_is_told(change: dict[str, float], told: str) -> None:
+    (against,) = objections(CHAMPION, replace(BETTER, **change), SETTINGS)
+    assert told in against
+
+
+@given(st.floats(0, 1))
+def test_as_many_invalid_titles_as_the_champions_are_no_fall(share: float) -> None:
+    champion = replace(CHAMPION, invalid_titles=share)
+    assert objections(champion, replace(BETTER, invalid_titles=share), SETTINGS) == ()
+
+
+def test_the_same_version_measures_the_same() -> None:
+    generator = tiny_generator()
+    first, second = (
+        measure(generator, None, examples(3), 2.5, sampling=Sampling(), ads=2) for _ in range(2)
+    )
+    assert replace(first, seconds_an_ad=0.0) == replace(second, seconds_an_ad=0.0)
+    assert first.heldout_loss == 2.5
+    assert -1 <= first.pbs <= 1
+    assert 0 <= first.invalid_titles <= 1
+    assert first.diversity >= -1e-6
+    assert as_metrics(first, second)["challenger_pbs"] == first.pbs
+
+
+def test_without_heldout_clicks_nothing_passes() -> None:
+    unknown = measure(tiny_generator(), None, [], float("nan"), sampling=Sampling(), ads=4)
+    assert objections(unknown, unknown, SETTINGS)
