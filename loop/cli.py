@@ -216,7 +216,7 @@ def train_round_command(
     console.print(
         f"It is @challenger now; serve it with: adloom promote {outcome.version}"
         if outcome.passed
-        else "The gate failed, so the champion stays."
+        else f"The champion stays. The gate has against it: {'; '.join(outcome.objections)}"
     )
 
 

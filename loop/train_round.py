@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, computed_field
 
 from feature_store.store import FeatureStore
 from loop.ads import AdMaker, sampling
@@ -50,6 +50,7 @@ class RoundOutcome(BaseModel):
     until: datetime
     seconds: float
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def passed(self) -> bool:
         """Whether the gate had nothing against the new version."""
