@@ -78,12 +78,20 @@ class Evaluator:
         """Scores of every condition and arm, and rows of the contact sheet (clean histories)."""
         scores: Scores = {}
         rows: list[SheetRow] = []
+        unpersonalised: list[ScoredAd] = []
         for condition, noise in CONDITIONS.items():
             panel = draw_panel(
                 self._plan.shoppers, clicks=self._plan.clicks, noise=noise, seed=self._plan.seed
             )
             clicked = [shopper.wanted.picture(AD_SIZE) for shopper in panel]
-            ads = {arm: self._ads(arm, panel, clicked) for arm in ARMS}
+            # Without a history there is no noise in it: the same ads in every condition.
+            ads = {
+                arm: unpersonalised
+                if arm == "no_history" and unpersonalised
+                else self._ads(arm, panel, clicked)
+                for arm in ARMS
+            }
+            unpersonalised = ads["no_history"]
             scores[condition] = {
                 arm: self._judge.scores(drawn, seed=self._plan.seed) for arm, drawn in ads.items()
             }
@@ -202,7 +210,8 @@ def run_evaluation(
     judge = Judge(encoder, ScenePerception.fitted())
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console) as progress:
-        total = plan.shoppers * len(ARMS) * len(CONDITIONS)
+        drawn = len(ARMS) * len(CONDITIONS) - (len(CONDITIONS) - 1)  # no history: once
+        total = plan.shoppers * drawn
         task = progress.add_task("Drawing ads", total=total)
         evaluator = Evaluator(
             load_generator(settings),
