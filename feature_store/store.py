@@ -87,6 +87,10 @@ class FeatureStore:
     ) -> None:
         self.close()
 
+    def ping(self) -> None:
+        """Reads a row of the online store. Raises StoreUnavailable."""
+        self._users.read([("",)])
+
     def history(self, user_id: str) -> UserHistory:
         """The newest clicks of a user; empty for one who is not known."""
         return self.histories([user_id])[user_id]
