@@ -11,10 +11,10 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import pandas as pd
 import pyarrow as pa
@@ -26,7 +26,12 @@ from feature_store.locking import file_lock
 EventKind = Literal["impression", "click", "exposure"]
 
 _FILES_TO_MERGE = 32
+_ROWS_OF_ONE_READ = 10_000
 _LARGEST_MERGE_BYTES = 32 * 1024 * 1024  # a merge of more would hold up the consumer
+
+
+class NotAnEventLog(ValueError):
+    """A file whose rows are not events; the message says why."""
 
 
 class LoggedEvent(NamedTuple):
@@ -70,6 +75,8 @@ _COLUMNS: dict[str, pa.DataType] = {
     "context": pa.string(),
     "extra": pa.string(),
 }
+_NEEDED = ("kind", "event_id", "ts", "user_id", "item_id")
+_PLACE = {"topic", "partition", "offset"}
 _SCHEMA = pa.schema(list(_COLUMNS.items()))
 assert tuple(_COLUMNS) == LoggedEvent._fields
 
@@ -106,6 +113,17 @@ class EventLog:
         frame = table.to_pandas().drop_duplicates(["kind", "event_id"], ignore_index=True)
         return frame.sort_values(["ts", "event_id"], ignore_index=True)
 
+    def batches(self) -> Iterator[list[LoggedEvent]]:
+        """Every row, in the order it was appended, some thousand at a time.
+
+        Other than in `read`, an event that was logged twice comes twice. Nothing is merged until
+        the last batch was taken.
+        """
+        with file_lock(self._merging, shared=True):
+            # The larger a file, the earlier its rows.
+            for path in sorted(self._files(), key=lambda path: -int(path.name.split("-")[0])):
+                yield from read_events(path)
+
     def _files(self) -> list[Path]:
         return sorted(self._folder.glob("*.parquet"), key=lambda path: path.name)
 
@@ -140,6 +158,46 @@ class EventLog:
 
     def _of_size(self, size: int) -> list[Path]:
         return [path for path in self._files() if path.name.startswith(f"{size}-")]
+
+
+def read_events(file: Path) -> Iterator[list[LoggedEvent]]:
+    """Rows of a parquet file with columns as the log's, in their order.
+
+    Needed are kind, event_id, ts, user_id and item_id. Rows that do not say where in the stream
+    they were get a place of their own. Raises NotAnEventLog; FileNotFoundError.
+    """
+    try:
+        with pq.ParquetFile(file) as rows:
+            names = [name for name in _COLUMNS if name in rows.schema_arrow.names]
+            missing = [name for name in _NEEDED if name not in names]
+            if missing:
+                raise NotAnEventLog(f"{file}: no column {', '.join(missing)}")
+            first = 0
+            for batch in rows.iter_batches(_ROWS_OF_ONE_READ, columns=names):
+                yield _events(batch, first)
+                first += batch.num_rows
+    except pa.ArrowInvalid as error:
+        raise NotAnEventLog(f"{file} cannot be read as events: {error}") from error
+
+
+def _events(batch: pa.RecordBatch, first: int) -> list[LoggedEvent]:
+    columns: dict[str, list[Any]] = {
+        name: batch.column(name).cast(_COLUMNS[name]).to_pylist() for name in batch.schema.names
+    }
+    for name in _NEEDED:
+        if None in columns[name]:
+            row = first + columns[name].index(None)
+            raise NotAnEventLog(f"row {row} has no {name}")
+    unknown = set(columns["kind"]) - set(get_args(EventKind))
+    if unknown:
+        raise NotAnEventLog(f"kind {unknown.pop()!r} is none of {', '.join(get_args(EventKind))}")
+    rows = batch.num_rows
+    if not columns.keys() >= _PLACE:
+        places = range(first, first + rows)
+        columns |= {"topic": ["backfill"] * rows, "partition": [0] * rows, "offset": list(places)}
+    blank = LoggedEvent._field_defaults
+    complete = [columns.get(name) or [blank[name]] * rows for name in _COLUMNS]
+    return list(map(LoggedEvent._make, zip(*complete, strict=True)))
 
 
 def _worth_merging(files: Sequence[Path]) -> bool:

@@ -26,9 +26,7 @@ class Batch:
     dead_letters: list[DeadLetter] = field(default_factory=list)
 
 
-def read_batch(
-    records: Records, kinds: Mapping[str, Kind], topic_ids: Mapping[str, str]
-) -> Batch:
+def read_batch(records: Records, kinds: Mapping[str, Kind], topic_ids: Mapping[str, str]) -> Batch:
     """Parses every record; `kinds` and `topic_ids` are by name of the topic."""
     now = datetime.now(UTC)
     batch = Batch()

@@ -51,6 +51,7 @@ _FETCH_WAIT_MILLISECONDS = 100  # the local broker answers a fetch that waits af
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 10.0
 _CHECK_EVERY_SECONDS = 5.0
+_LAG_EVERY_SECONDS = 0.5  # under load: it takes a millisecond
 _PATIENCE_SECONDS = 5.0  # with a broker that does not answer
 _CLOSING_SECONDS = 2.0
 
@@ -101,7 +102,7 @@ class EventConsumer:
         )
         self._owed: set[TopicPartition] = set()  # partitions whose last batch failed
         self._counts = Counts()
-        self._lag = 0
+        self._lag, self._lag_due = 0, 0.0
         self._ready = threading.Event()
 
     @property
@@ -180,7 +181,8 @@ class EventConsumer:
             self._take(records)
             metrics.BATCH_SECONDS.observe(time.monotonic() - started)
         self._owed &= self._consumer.assignment()
-        self._measure_lag()
+        if not records or time.monotonic() >= self._lag_due:
+            self._measure_lag()
         return sum(map(len, records.values()))
 
     def _take(self, records: Records) -> None:
@@ -259,6 +261,7 @@ class EventConsumer:
             if end is not None:  # it was fetched from: its position is known
                 lag += max(0, end - (self._consumer.position(partition, timeout_ms=0) or 0))
         self._lag = lag
+        self._lag_due = time.monotonic() + _LAG_EVERY_SECONDS
         metrics.LAG.set(lag)
 
     def _account(self, batch: Batch, rows: int) -> None:

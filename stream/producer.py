@@ -56,8 +56,8 @@ class EventProducer:
             topic_of(self._settings, kind_of(event)), event.user_id.encode(), encode(event)
         )
 
-    def send_payload(self, topic: str, key: bytes | None, payload: bytes) -> None:
-        """Queues any bytes, as they are: what a foreign producer may send."""
+    def send_payload(self, topic: str, key: bytes | None, payload: bytes | None) -> None:
+        """Queues any bytes, or none, as they are: what a foreign producer may send."""
         sent = self._producer.send(topic, key=key, value=payload)
         sent.add_callback(self._acknowledged)
         sent.add_errback(self._failed)

@@ -139,7 +139,7 @@ def test_poison_is_set_aside_and_the_rest_goes_on(
 
 def test_a_record_without_a_value_is_poison_too(kafka: KafkaSettings, store: FeatureStore) -> None:
     with EventProducer(kafka) as producer:
-        producer.send_payload(topic_of(kafka, "click"), b"ann", None)  # type: ignore[arg-type]
+        producer.send_payload(topic_of(kafka, "click"), b"ann", None)
     with EventConsumer(kafka, store) as consumer:
         consume(consumer, 1)
         assert consumer.counts.dead_letters == {Reason.NOT_JSON: 1}

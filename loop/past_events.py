@@ -1,0 +1,34 @@
+"""Where events for a rebuild of the online features come from, besides the event log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from feature_store.event_log import LoggedEvent, read_events
+from stream.batch import read_batch
+from stream.reading import read_to_end
+from stream.settings import KafkaSettings
+from stream.topics import event_topics, topic_ids
+
+
+def from_files(path: Path) -> Iterator[list[LoggedEvent]]:
+    """Events of a parquet file, or of all in a folder in the order of their names.
+
+    Raises FileNotFoundError, NotAnEventLog.
+    """
+    files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+    if not files or not files[0].is_file():
+        raise FileNotFoundError(f"{path}: no parquet file is there")
+    for file in files:
+        yield from read_events(file)
+
+
+def from_kafka(kafka: KafkaSettings) -> Iterator[list[LoggedEvent]]:
+    """Every event that Kafka still holds; what is none was a dead letter before.
+
+    Raises BrokerUnavailable.
+    """
+    kinds, ids = event_topics(kafka), topic_ids(kafka)
+    for records in read_to_end(kafka, list(kinds)):
+        yield read_batch(records, kinds, ids).events
