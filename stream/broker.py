@@ -39,10 +39,11 @@ class LocalBroker:
     Raises BrokerUnavailable when the binary is not installed or does not start.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
+        """Port 0 takes a free one."""
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
-        self._port = 0
+        self._port = port
 
     @property
     def bootstrap_servers(self) -> str:
@@ -51,7 +52,7 @@ class LocalBroker:
 
     def __enter__(self) -> Self:
         binary = _find_binary()
-        self._port = _free_port()
+        self._port = self._port or _free_port()
         url = f"tcp://{self.bootstrap_servers}"
         command = [binary, "broker", "--listener-url", url, "--advertised-listener-url", url]
         self._log = tempfile.TemporaryFile()
