@@ -14,6 +14,7 @@ from stream.settings import KafkaSettings
 
 _BROKER_DEFAULT = -1
 _PATIENCE_SECONDS = 30.0
+_BOOTSTRAP_SECONDS = 15.0
 
 
 class BrokerUnavailable(RuntimeError):
@@ -44,7 +45,9 @@ def connect_admin(
     """
     try:
         return KafkaAdminClient(
-            **settings.client_options(), request_timeout_ms=int(patience_seconds * 1000)
+            **settings.client_options(),
+            request_timeout_ms=int(patience_seconds * 1000),
+            bootstrap_timeout_ms=int(_BOOTSTRAP_SECONDS * 1000),
         )
     except (KafkaError, OSError) as error:
         raise BrokerUnavailable(

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -53,7 +54,7 @@ def flowing(traffic: RoughTraffic, kafka: KafkaSettings) -> Iterator[list[int]]:
 class Group:
     """Members by name. After a change it waits until they share all partitions and go on.
 
-    The local broker never appoints a leader when two members leave during one rebalance.
+    The local broker may never appoint a leader when members leave during a rebalance.
     """
 
     def __init__(self, kafka: KafkaSettings, store: FeatureStore) -> None:
@@ -61,6 +62,7 @@ class Group:
         self._members: dict[str, tuple[ExitStack, EventConsumer]] = {}
 
     def join(self, name: str) -> None:
+        time.sleep(self._kafka.session_seconds / 2)
         parts = ExitStack()
         features = parts.enter_context(FeatureStore.open(self._store.settings, self._store.folder))
         consumer = EventConsumer(self._kafka, features)
@@ -68,6 +70,7 @@ class Group:
         self._settle()
 
     def leave(self, name: str) -> None:
+        time.sleep(self._kafka.session_seconds / 2)
         self._members.pop(name)[0].close()
         if self._members:
             self._settle()
