@@ -8,10 +8,12 @@ events it has seen.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
@@ -22,6 +24,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from feature_store.locking import file_lock
+
+_log = logging.getLogger(__name__)
 
 EventKind = Literal["impression", "click", "exposure"]
 
@@ -87,16 +91,23 @@ class EventLog:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._merging = folder / "merge.lock"
+        self._merger = ThreadPoolExecutor(max_workers=1, thread_name_prefix="merge")
+        self._merge: Future[None] | None = None
         folder.mkdir(parents=True, exist_ok=True)
 
     def append(self, events: Sequence[LoggedEvent]) -> None:
-        """Adds events; they are on the disk when this returns."""
+        """Adds events; they are on the disk when this returns. Merging goes on behind it."""
         if not events:
             return
         columns = zip(zip(*events, strict=True), _COLUMNS.values(), strict=True)
         arrays = [pa.array(values, kind) for values, kind in columns]
         self._write(pa.Table.from_arrays(arrays, schema=_SCHEMA), size=0)
-        self._merge_small_files()
+        if self._merge is None or self._merge.done():
+            self._merge = self._merger.submit(self._merge_small_files)
+
+    def close(self) -> None:
+        """Waits for the merge that is under way."""
+        self._merger.shutdown()
 
     def read(
         self,
@@ -147,14 +158,17 @@ class EventLog:
     def _merge_small_files(self) -> None:
         """A crash between write and unlink leaves events twice: reading them counts once."""
         size = 0
-        while _worth_merging(self._of_size(size)):
-            with file_lock(self._merging):
-                files = self._of_size(size)  # another process may have merged them by now
-                if _worth_merging(files):
-                    self._write(pq.read_table(files, schema=_SCHEMA), size + 1)
-                    for path in files:
-                        path.unlink()
-            size += 1
+        try:
+            while _worth_merging(self._of_size(size)):
+                with file_lock(self._merging):
+                    files = self._of_size(size)  # another process may have merged them by now
+                    if _worth_merging(files):
+                        self._write(pq.read_table(files, schema=_SCHEMA), size + 1)
+                        for path in files:
+                            path.unlink()
+                size += 1
+        except OSError:
+            _log.exception("small files of the event log were not merged; the next batch tries it")
 
     def _of_size(self, size: int) -> list[Path]:
         return [path for path in self._files() if path.name.startswith(f"{size}-")]

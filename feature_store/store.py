@@ -80,7 +80,8 @@ class FeatureStore:
         return cls(settings, home)
 
     def close(self) -> None:
-        """Lets go of the connections to the online store."""
+        """Lets go of the connections to the online store, and of the log."""
+        self.log.close()
         self._backend.close()
 
     def __enter__(self) -> Self:

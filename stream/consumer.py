@@ -111,6 +111,11 @@ class EventConsumer:
         return self._ready.is_set()
 
     @property
+    def has_partitions(self) -> bool:
+        """Whether the group has given this member something to read."""
+        return bool(self._consumer.assignment())
+
+    @property
     def counts(self) -> Counts:
         """A snapshot, taken between batches."""
         return self._counts

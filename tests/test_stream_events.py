@@ -99,7 +99,7 @@ def test_a_newer_minor_version_only_adds_fields_which_are_kept() -> None:
 
 
 def test_an_older_version_is_upgraded() -> None:
-    old = {name: value for name, value in GOOD.items() if name != "ts"}
+    old: dict[str, Any] = {name: value for name, value in GOOD.items() if name != "ts"}
     old |= {"version": 0, "timestamp": 1_772_366_400_250, "campaign": "spring"}
     event = parse("click", json.dumps(old).encode(), START)
     assert event.ts == START + timedelta(milliseconds=250)

@@ -94,8 +94,12 @@ class Group:
 
         wait_until(shared)
         before = [accounted(consumer) for consumer in consumers]
-        for consumer, count in zip(consumers, before, strict=True):
-            wait_until(lambda consumer=consumer, count=count: accounted(consumer) > count)
+
+        def all_went_on() -> bool:
+            counts = [accounted(consumer) for consumer in consumers]
+            return all(now > then for now, then in zip(counts, before, strict=True))
+
+        wait_until(all_went_on)
 
 
 def test_members_join_and_leave_under_load(kafka: KafkaSettings, store: FeatureStore) -> None:
