@@ -80,7 +80,6 @@ _COLUMNS: dict[str, pa.DataType] = {
     "extra": pa.string(),
 }
 _NEEDED = ("kind", "event_id", "ts", "user_id", "item_id")
-_PLACE = {"topic", "partition", "offset"}
 _SCHEMA = pa.schema(list(_COLUMNS.items()))
 assert tuple(_COLUMNS) == LoggedEvent._fields
 
@@ -131,9 +130,8 @@ class EventLog:
         the last batch was taken.
         """
         with file_lock(self._merging, shared=True):
-            # The larger a file, the earlier its rows.
-            for path in sorted(self._files(), key=lambda path: -int(path.name.split("-")[0])):
-                yield from read_events(path)
+            for path in sorted(self._files(), key=_largest_first):  # they are the oldest
+                yield from read_events(path, in_stream_order=True)
 
     def _files(self) -> list[Path]:
         return sorted(self._folder.glob("*.parquet"), key=lambda path: path.name)
@@ -174,11 +172,15 @@ class EventLog:
         return [path for path in self._files() if path.name.startswith(f"{size}-")]
 
 
-def read_events(file: Path) -> Iterator[list[LoggedEvent]]:
+def read_events(file: Path, *, in_stream_order: bool = False) -> Iterator[list[LoggedEvent]]:
     """Rows of a parquet file with columns as the log's, in their order.
 
-    Needed are kind, event_id, ts, user_id and item_id. Rows that do not say where in the stream
-    they were get a place of their own. Raises NotAnEventLog; FileNotFoundError.
+    Needed are kind, event_id, ts, user_id and item_id. Raises NotAnEventLog, FileNotFoundError.
+
+    Args:
+        in_stream_order: the rows say where in the stream they were, in the order of offsets. If
+            not, they get places of a stream of their own: what someone sorted anew would
+            otherwise look like old offsets that came again.
     """
     try:
         with pq.ParquetFile(file) as rows:
@@ -188,13 +190,13 @@ def read_events(file: Path) -> Iterator[list[LoggedEvent]]:
                 raise NotAnEventLog(f"{file}: no column {', '.join(missing)}")
             first = 0
             for batch in rows.iter_batches(_ROWS_OF_ONE_READ, columns=names):
-                yield _events(batch, first)
+                yield _events(batch, first, in_stream_order)
                 first += batch.num_rows
     except pa.ArrowInvalid as error:
         raise NotAnEventLog(f"{file} cannot be read as events: {error}") from error
 
 
-def _events(batch: pa.RecordBatch, first: int) -> list[LoggedEvent]:
+def _events(batch: pa.RecordBatch, first: int, in_stream_order: bool) -> list[LoggedEvent]:
     columns: dict[str, list[Any]] = {
         name: batch.column(name).cast(_COLUMNS[name]).to_pylist() for name in batch.schema.names
     }
@@ -206,12 +208,18 @@ def _events(batch: pa.RecordBatch, first: int) -> list[LoggedEvent]:
     if unknown:
         raise NotAnEventLog(f"kind {unknown.pop()!r} is none of {', '.join(get_args(EventKind))}")
     rows = batch.num_rows
-    if not columns.keys() >= _PLACE:
-        places = range(first, first + rows)
-        columns |= {"topic": ["backfill"] * rows, "partition": [0] * rows, "offset": list(places)}
+    if not in_stream_order:
+        offsets = list(range(first, first + rows))
+        places: dict[str, list[Any]] = {"topic": ["file"] * rows, "topic_id": [""] * rows}
+        columns |= places | {"partition": [0] * rows, "offset": offsets}
     blank = LoggedEvent._field_defaults
     complete = [columns.get(name) or [blank[name]] * rows for name in _COLUMNS]
     return list(map(LoggedEvent._make, zip(*complete, strict=True)))
+
+
+def _largest_first(path: Path) -> int:
+    size, dash, _ = path.name.partition("-")
+    return -int(size) if dash and size.isdecimal() else 0
 
 
 def _worth_merging(files: Sequence[Path]) -> bool:

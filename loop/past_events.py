@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from feature_store.event_log import LoggedEvent, read_events
+from feature_store.event_log import EventLog, LoggedEvent, read_events
 from stream.batch import read_batch
 from stream.reading import read_to_end
 from stream.settings import KafkaSettings
@@ -13,15 +13,18 @@ from stream.topics import event_topics, topic_ids
 
 
 def from_files(path: Path) -> Iterator[list[LoggedEvent]]:
-    """Events of a parquet file, or of all in a folder in the order of their names.
+    """Events of a parquet file, or of a folder that is an event log.
 
     Raises FileNotFoundError, NotAnEventLog.
     """
-    files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
-    if not files or not files[0].is_file():
+    if path.is_dir():
+        if not any(path.glob("*.parquet")):
+            raise FileNotFoundError(f"{path}: no parquet file is there")
+        yield from EventLog(path).batches()
+    elif path.is_file():
+        yield from read_events(path)
+    else:
         raise FileNotFoundError(f"{path}: no parquet file is there")
-    for file in files:
-        yield from read_events(file)
 
 
 def from_kafka(kafka: KafkaSettings) -> Iterator[list[LoggedEvent]]:

@@ -103,7 +103,7 @@ def backfill(
     context: typer.Context,
     file: Annotated[
         Path | None,
-        typer.Argument(help="Parquet file or folder of events (default: adloom's own log)."),
+        typer.Argument(help="Parquet file, or folder of another log (default: adloom's own log)."),
     ] = None,
     from_offsets: Annotated[
         bool, typer.Option("--from-offsets", help="Read what Kafka still holds instead.")
@@ -179,7 +179,8 @@ def replay_letters(context: typer.Context, reason: Reasons = None, as_json: AsJs
 def _counted(letters: list[Any]) -> str:
     reasons = Counter(str(letter.reason) for letter in letters)
     each = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
-    return f"{len(letters)} dead letters" + (f" ({each})" if each else "")
+    noun = "dead letter" if len(letters) == 1 else "dead letters"
+    return f"{len(letters)} {noun}" + (f" ({each})" if each else "")
 
 
 def _broker(settings: Settings, command: str) -> KafkaSettings:

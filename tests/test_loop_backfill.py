@@ -94,6 +94,21 @@ def test_events_of_a_warehouse_need_no_place_in_a_stream(
         assert (shoe.impressions, shoe.clicks) == (1, 1)
 
 
+def test_a_file_that_was_sorted_anew_loses_nothing(store: FeatureStore, tmp_path: Path) -> None:
+    store.log.append([logged(offset, seconds=-offset) for offset in range(20)])
+    store.log.read().to_parquet(tmp_path / "sorted.parquet")  # the newest offset comes first
+    assert sum(store.rebuild(from_files(tmp_path / "sorted.parquet"))) == 20
+    assert len(store.history("ann")) == 20
+
+
+def test_a_log_whose_files_were_merged_loses_nothing(store: FeatureStore) -> None:
+    for offset in range(40):
+        store.log.append([logged(offset)])
+    store.log.close()
+    assert sum(store.rebuild(from_files(store.folder / "log"))) == 40
+    assert len(store.history("ann")) == 40
+
+
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [

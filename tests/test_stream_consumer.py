@@ -202,6 +202,36 @@ def test_a_failed_batch_comes_again_in_the_same_process(
     assert len(store.history("ann")) == 1
 
 
+class Recorder(threading.Event):
+    """Takes the pauses down instead of waiting, and ends the run after ten."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pauses: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.pauses.append(timeout or 0.0)
+        if len(self.pauses) == 10:
+            self.set()
+        return self.is_set()
+
+
+def test_pauses_grow_up_to_a_limit_and_are_random(
+    kafka: KafkaSettings, store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away() -> None:
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(store, "ping", away)
+    stop = Recorder()
+    with EventConsumer(kafka, store) as consumer:
+        consumer.run(stop)
+        assert not consumer.ready
+    longest = [min(0.2 * 2.0**n, 10.0) for n in range(10)]
+    assert all(most / 2 <= p <= most for p, most in zip(stop.pauses, longest, strict=True))
+    assert len({p / most for p, most in zip(stop.pauses, longest, strict=True)}) == 10
+
+
 @contextmanager
 def running(consumer: EventConsumer) -> Iterator[EventConsumer]:
     stop = threading.Event()

@@ -85,10 +85,10 @@ def test_the_commands_list_and_replay(cli: CliRunner, kafka: KafkaSettings) -> N
     listed = json.loads(cli.invoke(app, ["deadletter", "list", "--json"]).stdout)
     assert {letter["reason"] for letter in listed} == {"future_timestamp", "not_json"}
     shown = cli.invoke(app, ["deadletter", "list", "--reason", "not_json"])
-    assert "1 dead letters (1 not_json) waiting." in shown.stdout
+    assert "1 dead letter (1 not_json) waiting." in shown.stdout
     replayed = cli.invoke(app, ["deadletter", "replay", "--json"])
     assert json.loads(replayed.stdout) == {"replayed": 1, "refused": {"not_json": 1}}
-    assert "1 dead letters (1 not_json) waiting." in cli.invoke(app, ["deadletter", "list"]).stdout
+    assert "1 dead letter (1 not_json) waiting." in cli.invoke(app, ["deadletter", "list"]).stdout
 
 
 def test_without_a_broker_the_command_says_what_to_set(
