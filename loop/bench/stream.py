@@ -113,7 +113,7 @@ class _Bench:
         kafka = self._new_topics()
         count = int(rate * seconds)
         processes = multiprocessing.get_context("spawn")
-        start = processes.Event()
+        start = processes.Barrier(2)
         with self._store("sqlite") as store, _Watched(kafka, store) as consumer:
             load = processes.Process(
                 target=produce_steadily, args=(kafka, Workload("zipf"), rate, count, start)
@@ -122,7 +122,7 @@ class _Bench:
             while not consumer.has_partitions:
                 consumer.poll()
             with _settled_memory():
-                start.set()
+                start.wait(_PATIENCE_SECONDS * 2)
                 _until(consumer.poll, lambda: len(consumer.waits) >= count)
             load.join()
         waits = np.array(consumer.waits[int(rate * _WARM_UP_SECONDS) :])

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from multiprocessing.synchronize import Event as Start
+from multiprocessing.synchronize import Barrier
 from typing import Literal
 
 import numpy as np
@@ -66,9 +66,9 @@ def produce(kafka: KafkaSettings, workload: Workload, count: int) -> None:
 
 
 def produce_steadily(
-    kafka: KafkaSettings, workload: Workload, rate: float, count: int, start: Start
+    kafka: KafkaSettings, workload: Workload, rate: float, count: int, start: Barrier
 ) -> None:
-    """Sends `rate` events a second from `start` on, each at its time, give or take a tick.
+    """Sends `rate` events a second, each at its time, give or take a tick, once all are at `start`.
 
     All but their moments is encoded before, to leave the machine to what is measured.
     """
