@@ -8,13 +8,15 @@ events it has seen.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import pandas as pd
 import pyarrow as pa
@@ -23,12 +25,19 @@ import pyarrow.parquet as pq
 
 from feature_store.locking import file_lock
 
+_log = logging.getLogger(__name__)
+
 EventKind = Literal["impression", "click", "exposure"]
 
 LOG_FOLDER = "log"
 """The log's folder under the home of the feature store."""
 _FILES_TO_MERGE = 32
+_ROWS_OF_ONE_READ = 10_000
 _LARGEST_MERGE_BYTES = 32 * 1024 * 1024  # a merge of more would hold up the consumer
+
+
+class NotAnEventLog(ValueError):
+    """A file whose rows are not events; the message says why."""
 
 
 class LoggedEvent(NamedTuple):
@@ -72,6 +81,7 @@ _COLUMNS: dict[str, pa.DataType] = {
     "context": pa.string(),
     "extra": pa.string(),
 }
+_NEEDED = ("kind", "event_id", "ts", "user_id", "item_id")
 _SCHEMA = pa.schema(list(_COLUMNS.items()))
 assert tuple(_COLUMNS) == LoggedEvent._fields
 
@@ -82,16 +92,23 @@ class EventLog:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._merging = folder / "merge.lock"
+        self._merger = ThreadPoolExecutor(max_workers=1, thread_name_prefix="merge")
+        self._merge: Future[None] | None = None
         folder.mkdir(parents=True, exist_ok=True)
 
     def append(self, events: Sequence[LoggedEvent]) -> None:
-        """Adds events; they are on the disk when this returns."""
+        """Adds events; they are on the disk when this returns. Merging goes on behind it."""
         if not events:
             return
         columns = zip(zip(*events, strict=True), _COLUMNS.values(), strict=True)
         arrays = [pa.array(values, kind) for values, kind in columns]
         self._write(pa.Table.from_arrays(arrays, schema=_SCHEMA), size=0)
-        self._merge_small_files()
+        if self._merge is None or self._merge.done():
+            self._merge = self._merger.submit(self._merge_small_files)
+
+    def close(self) -> None:
+        """Waits for the merge that is under way."""
+        self._merger.shutdown()
 
     def read(
         self,
@@ -107,6 +124,16 @@ class EventLog:
         table = self._table(_condition(kind, since, until))
         frame = table.to_pandas().drop_duplicates(["kind", "event_id"], ignore_index=True)
         return frame.sort_values(["ts", "event_id"], ignore_index=True)
+
+    def batches(self) -> Iterator[list[LoggedEvent]]:
+        """Every row, in the order it was appended, some thousand at a time.
+
+        Other than in `read`, an event that was logged twice comes twice. Nothing is merged until
+        the last batch was taken.
+        """
+        with file_lock(self._merging, shared=True):
+            for path in sorted(self._files(), key=_largest_first):  # they are the oldest
+                yield from read_events(path, in_stream_order=True)
 
     def _files(self) -> list[Path]:
         return sorted(self._folder.glob("*.parquet"), key=lambda path: path.name)
@@ -131,17 +158,70 @@ class EventLog:
     def _merge_small_files(self) -> None:
         """A crash between write and unlink leaves events twice: reading them counts once."""
         size = 0
-        while _worth_merging(self._of_size(size)):
-            with file_lock(self._merging):
-                files = self._of_size(size)  # another process may have merged them by now
-                if _worth_merging(files):
-                    self._write(pq.read_table(files, schema=_SCHEMA), size + 1)
-                    for path in files:
-                        path.unlink()
-            size += 1
+        try:
+            while _worth_merging(self._of_size(size)):
+                with file_lock(self._merging):
+                    files = self._of_size(size)  # another process may have merged them by now
+                    if _worth_merging(files):
+                        self._write(pq.read_table(files, schema=_SCHEMA), size + 1)
+                        for path in files:
+                            path.unlink()
+                size += 1
+        except OSError:
+            _log.exception("small files of the event log were not merged; the next batch tries it")
 
     def _of_size(self, size: int) -> list[Path]:
         return [path for path in self._files() if path.name.startswith(f"{size}-")]
+
+
+def read_events(file: Path, *, in_stream_order: bool = False) -> Iterator[list[LoggedEvent]]:
+    """Rows of a parquet file with columns as the log's, in their order.
+
+    Needed are kind, event_id, ts, user_id and item_id. Raises NotAnEventLog, FileNotFoundError.
+
+    Args:
+        in_stream_order: the rows say where in the stream they were, in the order of offsets. If
+            not, they get places of a stream of their own: what someone sorted anew would
+            otherwise look like old offsets that came again.
+    """
+    try:
+        with pq.ParquetFile(file) as rows:
+            names = [name for name in _COLUMNS if name in rows.schema_arrow.names]
+            missing = [name for name in _NEEDED if name not in names]
+            if missing:
+                raise NotAnEventLog(f"{file}: no column {', '.join(missing)}")
+            first = 0
+            for batch in rows.iter_batches(_ROWS_OF_ONE_READ, columns=names):
+                yield _events(batch, first, in_stream_order)
+                first += batch.num_rows
+    except pa.ArrowInvalid as error:
+        raise NotAnEventLog(f"{file} cannot be read as events: {error}") from error
+
+
+def _events(batch: pa.RecordBatch, first: int, in_stream_order: bool) -> list[LoggedEvent]:
+    columns: dict[str, list[Any]] = {
+        name: batch.column(name).cast(_COLUMNS[name]).to_pylist() for name in batch.schema.names
+    }
+    for name in _NEEDED:
+        if None in columns[name]:
+            row = first + columns[name].index(None)
+            raise NotAnEventLog(f"row {row} has no {name}")
+    unknown = set(columns["kind"]) - set(get_args(EventKind))
+    if unknown:
+        raise NotAnEventLog(f"kind {unknown.pop()!r} is none of {', '.join(get_args(EventKind))}")
+    rows = batch.num_rows
+    if not in_stream_order:
+        offsets = list(range(first, first + rows))
+        places: dict[str, list[Any]] = {"topic": ["file"] * rows, "topic_id": [""] * rows}
+        columns |= places | {"partition": [0] * rows, "offset": offsets}
+    blank = LoggedEvent._field_defaults
+    complete = [columns.get(name) or [blank[name]] * rows for name in _COLUMNS]
+    return list(map(LoggedEvent._make, zip(*complete, strict=True)))
+
+
+def _largest_first(path: Path) -> int:
+    size, dash, _ = path.name.partition("-")
+    return -int(size) if dash and size.isdecimal() else 0
 
 
 def _worth_merging(files: Sequence[Path]) -> bool:

@@ -14,10 +14,12 @@ from feast.infra.key_encoding_utils import serialize_entity_key_prefix
 from feast.infra.online_stores.redis import RedisOnlineStore
 from google.protobuf.timestamp_pb2 import Timestamp
 from redis import Redis, RedisError, WatchError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from feature_store.backend import Row, Rows, StoreUnavailable
 
-_PATIENCE_SECONDS = 5.0
+_PATIENCE_SECONDS = 2.5
 _KEYS_OF_ONE_READ = 5_000
 
 
@@ -30,6 +32,7 @@ class RedisBackend:
         patience = {
             "socket_connect_timeout": _PATIENCE_SECONDS,
             "socket_timeout": _PATIENCE_SECONDS,
+            "retry": Retry(NoBackoff(), 1),  # a server that came back; the callers know to wait
         }
         self._redis: Any = Redis(**(nodes[0] | patience | options))
         self._project = project.encode()

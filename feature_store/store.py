@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -31,9 +31,16 @@ from feature_store.rows import (
 )
 from feature_store.settings import FeatureStoreSettings
 from feature_store.sqlite_backend import SqliteBackend
-from feature_store.updates import Updates
+from feature_store.updates import ContendedPartition, Updates
 
-__all__ = ["FeatureStore", "ItemStats", "StoreUnavailable", "UserHistory", "UserStats"]
+__all__ = [
+    "ContendedPartition",
+    "FeatureStore",
+    "ItemStats",
+    "StoreUnavailable",
+    "UserHistory",
+    "UserStats",
+]
 
 _PROJECT = "adloom"
 _SQLITE_FILE = "online.db"
@@ -73,7 +80,8 @@ class FeatureStore:
         return cls(settings, home)
 
     def close(self) -> None:
-        """Lets go of the connections to the online store."""
+        """Lets go of the connections to the online store, and of the log."""
+        self.log.close()
         self._backend.close()
 
     def __enter__(self) -> Self:
@@ -86,6 +94,10 @@ class FeatureStore:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def ping(self) -> None:
+        """Reads a row of the online store. Raises StoreUnavailable."""
+        self._users.read([("",)])
 
     def history(self, user_id: str) -> UserHistory:
         """The newest clicks of a user; empty for one who is not known."""
@@ -132,17 +144,36 @@ class FeatureStore:
         Returns the number of rows written. Raises ValueError for a partition beyond
         `item_shards`, StoreUnavailable, ContendedPartition.
         """
+        self._check_shards(events)
+        return self._updates.apply(events)
+
+    def rebuild(self, batches: Iterable[Sequence[LoggedEvent]]) -> Iterator[int]:
+        """Makes the online features anew from events; gives the size of each batch once applied.
+
+        Afterwards a consumer leaves out what is in the features already. When it is cut off, begin
+        again: consumers go on from their own place and do not fill the gap. Raises ValueError for
+        a partition beyond `item_shards`; StoreUnavailable; ContendedPartition when consumers
+        write meanwhile.
+        """
+
+        def checked() -> Iterator[Sequence[LoggedEvent]]:
+            for events in batches:
+                self._check_shards(events)
+                yield events
+
+        return self._updates.rebuild(checked())
+
+    def clear(self) -> None:
+        """Forgets all online features and how much of the stream was in them; the log stays."""
+        self._backend.clear()
+
+    def _check_shards(self, events: Sequence[LoggedEvent]) -> None:
         highest = max((event.partition for event in events), default=0)
         if highest >= self.settings.item_shards:
             raise ValueError(
                 f"partition {highest} has no shard: set features.item_shards to the number of "
                 f"partitions of the event topics (it is {self.settings.item_shards})"
             )
-        return self._updates.apply(events)
-
-    def clear(self) -> None:
-        """Forgets all online features and how much of the stream was in them; the log stays."""
-        self._backend.clear()
 
     def _item_stats(self, shards: Sequence[CountsRow]) -> ItemStats:
         impressions = sum(shard.impressions for shard in shards)

@@ -10,7 +10,7 @@ so even a consumer that lost its partitions long ago does no harm.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from feature_store.backend import OnlineBackend, Row
 from feature_store.entity_key import Key
@@ -21,6 +21,7 @@ from feature_store.rows import CountsRow, HistoryRow, UserRow
 from feature_store.settings import FeatureStoreSettings
 
 _ATTEMPTS = 20
+_OTHERS_WRITE = "consumers write these features: stop them, and begin the rebuild again"
 
 
 class ContendedPartition(RuntimeError):
@@ -44,6 +45,7 @@ class Updates:
         self._users = OpenRows(users, settings.open_rows)
         self._items = OpenRows(items, settings.open_rows)
         self._partitions = OpenRows(partitions, settings.item_shards)
+        self._shards = settings.item_shards
         self._history_length = settings.history_length
         self._lock = threading.Lock()
 
@@ -65,6 +67,26 @@ class Updates:
                     return rows
                 self._forget()
         raise ContendedPartition("other consumers keep writing the partitions of this one")
+
+    def rebuild(self, batches: Iterable[Sequence[LoggedEvent]]) -> Iterator[int]:
+        """Deletes all rows of all views and applies the batches; gives the size of each.
+
+        Raises StoreUnavailable; ContendedPartition when anyone else writes meanwhile.
+        """
+        with self._lock:
+            self._backend.clear()
+            self._forget()
+            # From here on every partition must be as this writer left it.
+            partitions = self._partitions.open((number,) for number in range(self._shards))
+            if any(row.applied for row in partitions.values()):
+                raise ContendedPartition(_OTHERS_WRITE)
+            try:
+                for events in batches:
+                    if events and self._apply(events) is None:
+                        raise ContendedPartition(_OTHERS_WRITE)
+                    yield len(events)
+            finally:
+                self._forget()
 
     def _apply(self, events: Sequence[LoggedEvent]) -> int | None:
         """Returns None when the partitions are not as they are in memory."""

@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import os
-import signal
-import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -22,9 +19,13 @@ from rich.table import Table
 
 # Heavy parts are imported by the command that needs them, so that `--help` answers at once.
 from loop.bench.cli import app as bench_app
+from loop.cli_errors import errors_told as _errors_told
+from loop.cli_errors import fail as _fail
+from loop.cli_errors import problems as _problems
 from loop.experiments.cli import app as experiment_app
 from loop.open_bandit import Campaign, ClickLogUnavailable, Policy
 from loop.settings import CONFIG_VARIABLE, Settings, SettingsError, load_settings
+from loop.stream_cli import app as stream_app
 
 app = typer.Typer(
     name="adloom",
@@ -35,8 +36,8 @@ app = typer.Typer(
 )
 app.add_typer(bench_app, name="bench")
 app.add_typer(experiment_app, name="experiment")
+app.add_typer(stream_app)
 console = Console()
-_problems = Console(stderr=True)
 
 
 @app.callback()
@@ -129,30 +130,6 @@ def replay(
         )
     if not result.exact:
         raise typer.Exit(1)
-
-
-@app.command()
-def consume(context: typer.Context) -> None:
-    """Apply events from Kafka to the features, as one member of the consumer group."""
-    from loop import home
-    from stream.consumer import EventConsumer
-
-    settings: Settings = context.obj
-    if settings.kafka.bootstrap_servers is None:
-        _fail("consume needs a broker: set ADLOOM_KAFKA__BOOTSTRAP_SERVERS=host:port")
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    with _errors_told(), home.open_features(settings) as features:
-        consumer = EventConsumer(settings.kafka, features)
-        console.print(f"Consuming from {settings.kafka.bootstrap_servers}; Ctrl-C ends it.")
-        try:
-            consumer.run(stop)
-        finally:
-            consumer.close()
-            counts = consumer.counts
-            dead = sum(counts.dead_letters.values())
-            console.print(f"{counts.consumed:,} events applied, {dead:,} dead letters.")
 
 
 @app.command()
@@ -335,21 +312,3 @@ def evaluate(
         print(evaluation.as_json(scores))
         return
     console.print(*evaluation.score_tables(scores), f"The contact sheet is {sheet}", sep="\n\n")
-
-
-@contextmanager
-def _errors_told(*expected: type[Exception]) -> Iterator[None]:
-    """Errors that a user can act on end the command with one line instead of a traceback."""
-    from stream.topics import BrokerUnavailable
-
-    try:
-        yield
-    except Exception as error:
-        if isinstance(error, (FileNotFoundError, BrokerUnavailable, *expected)):
-            _fail(str(error))
-        raise
-
-
-def _fail(message: str) -> None:
-    _problems.print(f"[red]Error:[/] {message}", highlight=False)
-    raise typer.Exit(2)

@@ -49,6 +49,13 @@ class MlflowSettings(_Section):
     model_name: str = Field(default="adloom-ad-generator", pattern=r"^[^'/:]+$")
 
 
+class ConsumeSettings(_Section):
+    """Where `adloom consume` serves /metrics, /healthz and /readyz."""
+
+    host: str = "127.0.0.1"
+    port: int | None = Field(default=None, ge=0, le=65_535, description="none = nowhere")
+
+
 class ServeSettings(_Section):
     """The ad server."""
 
@@ -113,6 +120,7 @@ class Settings(BaseSettings):
     generator: GeneratorSettings = GeneratorSettings()
     fine_tune: FineTuneSettings = FineTuneSettings()
     mlflow: MlflowSettings = MlflowSettings()
+    consume: ConsumeSettings = ConsumeSettings()
     serve: ServeSettings = ServeSettings()
     rounds: RoundSettings = RoundSettings()
     gate: GateSettings = GateSettings()

@@ -39,10 +39,16 @@ class LocalBroker:
     Raises BrokerUnavailable when the binary is not installed or does not start.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0, advertised: str | None = None) -> None:
+        """Port 0 takes a free one.
+
+        Args:
+            advertised: `host:port` that clients are sent to, when something stands in front.
+        """
+        self._advertised = advertised
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
-        self._port = 0
+        self._port = port
 
     @property
     def bootstrap_servers(self) -> str:
@@ -51,9 +57,10 @@ class LocalBroker:
 
     def __enter__(self) -> Self:
         binary = _find_binary()
-        self._port = _free_port()
+        self._port = self._port or _free_port()
         url = f"tcp://{self.bootstrap_servers}"
-        command = [binary, "broker", "--listener-url", url, "--advertised-listener-url", url]
+        told = f"tcp://{self._advertised or self.bootstrap_servers}"
+        command = [binary, "broker", "--listener-url", url, "--advertised-listener-url", told]
         self._log = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
             ["/bin/sh", "-c", _END_WITH_PARENT, "sh", *command, "--storage-engine", "memory://m/"],

@@ -8,41 +8,52 @@ already. A member that lost its partitions and goes on writing is kept out by th
 
 from __future__ import annotations
 
-import json
 import logging
 import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from types import MappingProxyType, TracebackType
-from typing import Any, Self
+from typing import Self
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.coordinator.assignors.range import RangePartitionAssignor
-from kafka.errors import KafkaError
+from kafka.errors import (
+    CommitFailedError,
+    IllegalGenerationError,
+    KafkaError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+)
 
-from feature_store.event_log import LoggedEvent
 from feature_store.store import FeatureStore, StoreUnavailable
 from stream import metrics
-from stream.dead_letter import DeadLetter
-from stream.events import Event, InvalidEvent, Kind, parse
-from stream.lag import GroupLag
+from stream.batch import Batch, Records, read_batch
 from stream.producer import DeliveryFailed, EventProducer
 from stream.settings import KafkaSettings
-from stream.topics import BrokerUnavailable, dead_letter_topic, event_topics, topic_ids
+from stream.topics import BrokerUnavailable, EventTopics, dead_letter_topic, event_topics
 
 # What time may heal. Everything else is a mistake somewhere, and ends the consumer.
 _OUTAGES = (StoreUnavailable, BrokerUnavailable, DeliveryFailed, KafkaError, OSError)
+_REBALANCED = (
+    CommitFailedError,
+    IllegalGenerationError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+)
 
 _log = logging.getLogger(__name__)
 
 _HEARTBEATS_IN_A_SESSION = 5
+_FETCH_WAIT_MILLISECONDS = 100  # the local broker answers a fetch that waits after half of this
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 10.0
-_LAG_EVERY_SECONDS = 5.0
+_CHECK_EVERY_SECONDS = 5.0
+_LAG_EVERY_SECONDS = 0.5  # under load: it takes a millisecond
+_PATIENCE_SECONDS = 5.0  # with a broker that does not answer
+_CLOSING_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -60,16 +71,8 @@ class Counts:
     features_written: int = 0
 
 
-@dataclass
-class _Batch:
-    """One poll, read: every record is either an event or a dead letter."""
-
-    events: list[LoggedEvent] = field(default_factory=list)
-    dead_letters: list[DeadLetter] = field(default_factory=list)
-
-
 class EventConsumer:
-    """One member of the consumer group. Use it from one thread; `counts` and `lag` from any."""
+    """One member of the consumer group. Use it from one thread; the properties from any."""
 
     def __init__(self, kafka: KafkaSettings, store: FeatureStore) -> None:
         """Joins the group at the first `poll`.
@@ -79,9 +82,9 @@ class EventConsumer:
         self._kafka = kafka
         self._store = store
         self._kinds = event_topics(kafka)
-        self._topic_ids = topic_ids(kafka)
-        self._lag = GroupLag(kafka)
-        self._dead_letters = EventProducer(kafka)
+        self._topics = EventTopics(kafka, patience_seconds=_PATIENCE_SECONDS)
+        self._topic_ids = self._topics.ids()
+        self._dead_letters = EventProducer(kafka, patience_seconds=_PATIENCE_SECONDS)
         session = int(kafka.session_seconds * 1000)
         self._consumer = KafkaConsumer(
             *self._kinds,
@@ -89,28 +92,41 @@ class EventConsumer:
             group_id=kafka.group_id,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            allow_auto_create_topics=False,
+            fetch_max_wait_ms=_FETCH_WAIT_MILLISECONDS,
             max_poll_records=kafka.max_batch,
             session_timeout_ms=session,
             heartbeat_interval_ms=session // _HEARTBEATS_IN_A_SESSION,
             # Partition 3 of every topic goes to the same member: it owns those users and shards.
             partition_assignment_strategy=[RangePartitionAssignor],
         )
+        self._owed: set[TopicPartition] = set()  # partitions whose last batch failed
         self._counts = Counts()
+        self._lag, self._lag_due = 0, 0.0
         self._ready = threading.Event()
 
     @property
     def ready(self) -> bool:
-        """Whether the last poll reached broker and store."""
+        """Whether broker and store answered the last time and no batch waits to be repeated."""
         return self._ready.is_set()
+
+    @property
+    def has_partitions(self) -> bool:
+        """Whether the group has given this member something to read."""
+        return bool(self._consumer.assignment())
 
     @property
     def counts(self) -> Counts:
         """A snapshot, taken between batches."""
         return self._counts
 
+    @property
     def lag(self) -> int:
-        """Events in Kafka that the whole group has not committed yet."""
-        return self._lag.read()
+        """Events in the partitions of this member that are not in the features yet.
+
+        As the broker told with the last fetch; the sum over all members is the group's lag.
+        """
+        return self._lag
 
     def run(self, stop: threading.Event) -> None:
         """Consumes until `stop` is set; the batch in hand is finished and committed.
@@ -119,24 +135,38 @@ class EventConsumer:
         share of the longest allowed, so that many consumers do not come back all at once.
         """
         failures = 0
-        lag_due = time.monotonic()
+        check_due = time.monotonic()
         while not stop.is_set():
             try:
+                if failures or time.monotonic() >= check_due:
+                    self.check()
+                    check_due = time.monotonic() + _CHECK_EVERY_SECONDS
                 self.poll()
-                if time.monotonic() >= lag_due:
-                    metrics.LAG.set(self.lag())
-                    lag_due = time.monotonic() + _LAG_EVERY_SECONDS
             except _OUTAGES as error:
                 self._note_ready(False)
-                metrics.FAILED_BATCHES.labels(type(error).__name__).inc()
+                metrics.FAILURES.labels(type(error).__name__).inc()
                 longest = min(_FIRST_PAUSE_SECONDS * 2.0**failures, _LONGEST_PAUSE_SECONDS)
                 failures += 1
                 pause = longest * random.uniform(0.5, 1.0)
-                _log.warning("not ready, next try in %.1f s: %s", pause, error)
+                _log.warning(
+                    "not ready, next try in %.1f s: %s: %s", pause, type(error).__name__, error
+                )
                 stop.wait(pause)
             else:
-                self._note_ready(True)
                 failures = 0
+                self._note_ready(not self._owed)
+
+    def check(self) -> None:
+        """Asks broker and store, since a client whose broker is away only finds nothing to read.
+
+        Raises BrokerUnavailable, StoreUnavailable.
+        """
+        known, self._topic_ids = self._topic_ids, self._topics.ids()
+        for partition in self._consumer.assignment():
+            if self._topic_ids[partition.topic] != known[partition.topic]:
+                _log.warning("%s was made anew: reading it from its beginning", partition.topic)
+                self._consumer.seek_to_beginning(partition)
+        self._store.ping()
 
     def _note_ready(self, ready: bool) -> None:
         if ready and not self.ready:
@@ -152,26 +182,39 @@ class EventConsumer:
         """
         started = time.monotonic()
         records = self._consumer.poll(timeout_ms=int(self._kafka.poll_seconds * 1000))
-        if not records:
-            return 0
+        if records:
+            self._take(records)
+            metrics.BATCH_SECONDS.observe(time.monotonic() - started)
+        self._owed &= self._consumer.assignment()
+        if not records or time.monotonic() >= self._lag_due:
+            self._measure_lag()
+        return sum(map(len, records.values()))
+
+    def _take(self, records: Records) -> None:
         try:
             batch = self._read(records)
             rows = self._update_features(batch)
             self._log_events(batch)
             self._bury_dead_letters(batch)
+            committed = self._commit()
         except BaseException:
             self._rewind(records)
             raise
-        if self._commit():
+        if committed:
+            self._owed -= records.keys()
             self._account(batch, rows)
-            metrics.BATCH_SECONDS.observe(time.monotonic() - started)
-        return sum(map(len, records.values()))
+        else:
+            self._rewind(records)
 
     def close(self) -> None:
         """Leaves the group, so that others take the partitions over at once."""
-        self._consumer.close()
-        self._dead_letters.close()
-        self._lag.close()
+        self._consumer.close(timeout_ms=int(_CLOSING_SECONDS * 1000))
+        try:
+            self._dead_letters.close()
+        except (DeliveryFailed, KafkaError) as error:
+            # Their offsets are not committed either: who takes over produces them again.
+            _log.warning("dead letters were left: %s", error)
+        self._topics.close()
 
     def __enter__(self) -> Self:
         return self
@@ -184,33 +227,18 @@ class EventConsumer:
     ) -> None:
         self.close()
 
-    def _read(self, records: Mapping[TopicPartition, Sequence[Any]]) -> _Batch:
-        now = datetime.now(UTC)
-        batch = _Batch()
-        for source, part in records.items():
-            kind, topic_id = self._kinds[source.topic], self._topic_ids[source.topic]
-            for record in part:
-                payload = record.value or b""
-                try:
-                    event = parse(kind, payload, now)
-                except InvalidEvent as error:
-                    letter = DeadLetter.of(
-                        error, source.topic, source.partition, record.offset, payload
-                    )
-                    batch.dead_letters.append(letter)
-                else:
-                    batch.events.append(_logged(event, kind, topic_id, record))
-        return batch
+    def _read(self, records: Records) -> Batch:
+        return read_batch(records, self._kinds, self._topic_ids)
 
-    def _update_features(self, batch: _Batch) -> int:
+    def _update_features(self, batch: Batch) -> int:
         rows = self._store.apply(batch.events)
         metrics.FRESHNESS.observe(event.ts for event in batch.events)
         return rows
 
-    def _log_events(self, batch: _Batch) -> None:
+    def _log_events(self, batch: Batch) -> None:
         self._store.log.append(batch.events)
 
-    def _bury_dead_letters(self, batch: _Batch) -> None:
+    def _bury_dead_letters(self, batch: Batch) -> None:
         topic = dead_letter_topic(self._kafka)
         for letter in batch.dead_letters:
             self._dead_letters.send_payload(topic, letter.key, letter.encode())
@@ -219,19 +247,29 @@ class EventConsumer:
 
     def _commit(self) -> bool:
         try:
-            self._consumer.commit()
-        except KafkaError as error:
+            self._consumer.commit(timeout_ms=int(_PATIENCE_SECONDS * 1000))
+        except _REBALANCED as error:
             # The partitions went to another member: it plays the batch again, which is no harm.
             _log.warning("offsets were not committed, the batch will come again: %s", error)
             return False
         return True
 
-    def _rewind(self, records: Mapping[TopicPartition, Sequence[Any]]) -> None:
-        for partition, part in records.items():
-            if partition in self._consumer.assignment():
-                self._consumer.seek(partition, part[0].offset)
+    def _rewind(self, records: Records) -> None:
+        for partition in records.keys() & self._consumer.assignment():
+            self._consumer.seek(partition, records[partition][0].offset)
+            self._owed.add(partition)
 
-    def _account(self, batch: _Batch, rows: int) -> None:
+    def _measure_lag(self) -> None:
+        lag = 0
+        for partition in self._consumer.assignment():
+            end = self._consumer.highwater(partition)
+            if end is not None:  # it was fetched from: its position is known
+                lag += max(0, end - (self._consumer.position(partition, timeout_ms=0) or 0))
+        self._lag = lag
+        self._lag_due = time.monotonic() + _LAG_EVERY_SECONDS
+        metrics.LAG.set(lag)
+
+    def _account(self, batch: Batch, rows: int) -> None:
         reasons = Counter[str](letter.reason for letter in batch.dead_letters)
         self._counts = Counts(
             self._counts.consumed + len(batch.events),
@@ -244,24 +282,3 @@ class EventConsumer:
             metrics.DEAD_LETTERS.labels(reason).inc(number)
         metrics.FEATURES_WRITTEN.inc(rows)
         metrics.BATCH_EVENTS.observe(len(batch.events))
-
-
-def _logged(event: Event, kind: Kind, topic_id: str, record: Any) -> LoggedEvent:
-    # By position, in the order of the fields: by name takes twice as long.
-    return LoggedEvent(
-        kind,
-        event.event_id,
-        event.ts,
-        event.user_id,
-        event.item_id,
-        record.topic,
-        record.partition,
-        record.offset,
-        topic_id,
-        event.ad_id,
-        event.variant,
-        event.propensity,
-        event.position,
-        json.dumps(event.context) if event.context else "{}",
-        json.dumps(event.model_extra) if event.model_extra else "{}",
-    )

@@ -53,6 +53,13 @@ class DeadLetter(BaseModel):
         """The same for the same payload, however often it is written."""
         return f"{self.topic}/{self.partition}/{self.offset}".encode()
 
+    @property
+    def kept(self) -> bytes:
+        """The payload as it was, or its beginning: `payload_bytes` tells."""
+        if self.encoding == "base64":
+            return base64.b64decode(self.payload)
+        return self.payload.encode()
+
     def encode(self) -> bytes:
         """JSON, UTF-8."""
         return self.model_dump_json().encode()

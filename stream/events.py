@@ -21,6 +21,8 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from stream.versions import upgrade
+
 MAX_PAYLOAD_BYTES = 64 * 1024
 MAX_CLOCK_SKEW = timedelta(minutes=5)
 
@@ -124,15 +126,29 @@ def parse(kind: Kind, payload: bytes, now: datetime) -> Event:
         raise InvalidEvent(
             Reason.TOO_LARGE, f"{len(payload)} bytes; at most {MAX_PAYLOAD_BYTES} are taken"
         )
-    try:
-        event = EVENT_TYPES[kind].model_validate_json(payload)
-    except ValidationError as error:
-        raise _most_telling(error) from error
+    event = _of_any_version(kind, payload)
     if event.ts > now + MAX_CLOCK_SKEW:
         raise InvalidEvent(
             Reason.FUTURE_TIMESTAMP, f"ts: {event.ts.isoformat()} is later than {now.isoformat()}"
         )
     return event
+
+
+def _of_any_version(kind: Kind, payload: bytes) -> Event:
+    model = EVENT_TYPES[kind]
+    try:
+        return model.model_validate_json(payload)
+    except ValidationError as error:
+        refusal = _most_telling(error)
+        upgraded = None
+        if refusal.reason is Reason.UNSUPPORTED_VERSION:
+            upgraded = upgrade(payload)
+        if upgraded is None:
+            raise refusal from error
+    try:
+        return model.model_validate_json(upgraded)
+    except ValidationError as error:
+        raise _most_telling(error) from error
 
 
 _REASONS = {

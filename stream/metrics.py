@@ -9,11 +9,11 @@ CONSUMED = Counter(
 )
 DEAD_LETTERS = Counter("adloom_stream_dead_letters", "Payloads refused", ["reason"])
 FEATURES_WRITTEN = Counter("adloom_stream_features_written", "Rows written to the online store")
-FAILED_BATCHES = Counter(
-    "adloom_stream_failed_batches", "Batches that will be tried again", ["error"]
+FAILURES = Counter(
+    "adloom_stream_failures", "Failures of broker or store; what failed is tried again", ["error"]
 )
 READY = Gauge("adloom_stream_ready", "Whether broker and store answered the last time")
-LAG = Gauge("adloom_stream_lag_events", "Events in Kafka that the group has not committed")
+LAG = Gauge("adloom_stream_lag_events", "Events of this member's partitions not in features yet")
 BATCH_SECONDS = Histogram("adloom_stream_batch_seconds", "From the poll to the commit of a batch")
 BATCH_EVENTS = Histogram(
     "adloom_stream_batch_events",

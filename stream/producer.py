@@ -11,7 +11,10 @@ from stream.events import Event, encode, kind_of
 from stream.settings import KafkaSettings
 from stream.topics import topic_of
 
-_LINGER_MILLISECONDS = 5
+# Brokers pay by the batch: a few events each is what costs. A flush does not wait for it.
+_LINGER_MILLISECONDS = 20
+_PATIENCE_SECONDS = 120.0
+_REQUEST_MILLISECONDS = 30_000
 
 
 class DeliveryFailed(RuntimeError):
@@ -24,13 +27,20 @@ class EventProducer:
     Safe to use from several threads.
     """
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    def __init__(
+        self, settings: KafkaSettings, *, patience_seconds: float = _PATIENCE_SECONDS
+    ) -> None:
+        """An event that Kafka does not take within the patience has failed."""
         self._settings = settings
+        patience = int(patience_seconds * 1000)
         self._producer = KafkaProducer(
             **settings.client_options(),
             acks="all",
             enable_idempotence=True,
             linger_ms=_LINGER_MILLISECONDS,
+            max_block_ms=patience,
+            delivery_timeout_ms=patience,
+            request_timeout_ms=min(patience // 2, _REQUEST_MILLISECONDS),
         )
         self._failure: Exception | None = None
         self._produced = 0
@@ -46,8 +56,8 @@ class EventProducer:
             topic_of(self._settings, kind_of(event)), event.user_id.encode(), encode(event)
         )
 
-    def send_payload(self, topic: str, key: bytes | None, payload: bytes) -> None:
-        """Queues any bytes, as they are: what a foreign producer may send."""
+    def send_payload(self, topic: str, key: bytes | None, payload: bytes | None) -> None:
+        """Queues any bytes, or none, as they are: what a foreign producer may send."""
         sent = self._producer.send(topic, key=key, value=payload)
         sent.add_callback(self._acknowledged)
         sent.add_errback(self._failed)

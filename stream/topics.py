@@ -13,6 +13,8 @@ from stream.events import EVENT_TYPES, Kind
 from stream.settings import KafkaSettings
 
 _BROKER_DEFAULT = -1
+_PATIENCE_SECONDS = 30.0
+_BOOTSTRAP_SECONDS = 15.0
 
 
 class BrokerUnavailable(RuntimeError):
@@ -34,10 +36,19 @@ def dead_letter_topic(settings: KafkaSettings) -> str:
     return f"{settings.topic_prefix}.deadletter"
 
 
-def connect_admin(settings: KafkaSettings) -> KafkaAdminClient:
-    """A client for topics and groups. Raises BrokerUnavailable."""
+def connect_admin(
+    settings: KafkaSettings, *, patience_seconds: float = _PATIENCE_SECONDS
+) -> KafkaAdminClient:
+    """A client for topics and groups; a request fails after the patience.
+
+    Raises BrokerUnavailable.
+    """
     try:
-        return KafkaAdminClient(**settings.client_options())
+        return KafkaAdminClient(
+            **settings.client_options(),
+            request_timeout_ms=int(patience_seconds * 1000),
+            bootstrap_timeout_ms=int(_BOOTSTRAP_SECONDS * 1000),
+        )
     except (KafkaError, OSError) as error:
         raise BrokerUnavailable(
             f"no Kafka broker answers at {settings.bootstrap_servers}: {error}"
@@ -57,17 +68,45 @@ def create_topics(settings: KafkaSettings) -> None:
         admin.close()
 
 
-def topic_ids(settings: KafkaSettings) -> dict[str, str]:
-    """The id of each event topic: a topic that was deleted and made again has another.
+class EventTopics:
+    """The event topics as the broker has them, asked again at will over one connection."""
 
-    Raises BrokerUnavailable; ValueError when the event topics differ in partitions.
-    """
-    admin = connect_admin(settings)
+    def __init__(
+        self, settings: KafkaSettings, *, patience_seconds: float = _PATIENCE_SECONDS
+    ) -> None:
+        """Raises BrokerUnavailable."""
+        self._settings = settings
+        self._admin = connect_admin(settings, patience_seconds=patience_seconds)
+
+    def ids(self) -> dict[str, str]:
+        """The id of each event topic: a topic that was deleted and made again has another.
+
+        Raises BrokerUnavailable; ValueError when the event topics differ in partitions.
+        """
+        servers = self._settings.bootstrap_servers
+        try:
+            described = self._admin.describe_topics(list(event_topics(self._settings)))
+        except (KafkaError, OSError) as error:
+            raise BrokerUnavailable(f"no Kafka broker answers at {servers}: {error}") from error
+        missing = sorted(topic["name"] for topic in described if topic["error_code"])
+        if missing:
+            raise BrokerUnavailable(f"{servers} does not offer {', '.join(missing)}")
+        partitions = {topic["name"]: len(topic["partitions"]) for topic in described}
+        if len(set(partitions.values())) != 1:
+            raise ValueError(
+                f"the event topics must have the same number of partitions: {partitions}"
+            )
+        return {topic["name"]: str(topic["topic_id"]) for topic in described}
+
+    def close(self) -> None:
+        """Lets the connection go."""
+        self._admin.close()
+
+
+def topic_ids(settings: KafkaSettings) -> dict[str, str]:
+    """The ids of the event topics, asked once. Raises as `EventTopics.ids` does."""
+    topics = EventTopics(settings)
     try:
-        described = admin.describe_topics(list(event_topics(settings)))
+        return topics.ids()
     finally:
-        admin.close()
-    partitions = {topic["name"]: len(topic["partitions"]) for topic in described}
-    if len(set(partitions.values())) != 1:
-        raise ValueError(f"the event topics must have the same number of partitions: {partitions}")
-    return {topic["name"]: str(topic["topic_id"]) for topic in described}
+        topics.close()

@@ -97,6 +97,17 @@ def test_a_click_and_an_impression_may_share_an_event_id(store: FeatureStore) ->
     assert store.user_stats(["ann"])["ann"] == UserStats(impressions=1, clicks=1)
 
 
+def test_a_rebuild_replaces_what_was_there(store: FeatureStore) -> None:
+    store.apply([logged(0, item_id="bag"), logged(0, kind="impression", user_id="bob")])
+    events = [logged(n, n, partition=n % 3, event_id=f"e{n}") for n in range(9)]
+    assert list(store.rebuild([events[:5], [], events[5:]])) == [5, 0, 4]
+    assert len(store.history("ann")) == 9
+    assert store.item_stats(["bag"])["bag"].clicks == 0
+    assert store.user_stats(["bob"])["bob"] == UserStats(0, 0)
+    store.apply(events)  # they are known
+    assert len(store.history("ann")) == 9
+
+
 def test_features_outlive_the_process(tmp_path: Path) -> None:
     with FeatureStore.open(FeatureStoreSettings(), tmp_path) as first:
         first.apply([logged(0)])

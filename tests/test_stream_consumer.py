@@ -89,7 +89,7 @@ def test_events_become_features_and_log(kafka: KafkaSettings, store: FeatureStor
         consume(consumer, produced)
         assert consumer.counts.consumed == produced
         assert consumer.counts.features_written > 0
-        assert consumer.lag() == 0
+        assert consumer.lag == 0
     history = store.history("ann")
     assert (history.item_ids, history.clicked_at, history.ad_ids) == (
         ("shoe",),
@@ -139,7 +139,7 @@ def test_poison_is_set_aside_and_the_rest_goes_on(
 
 def test_a_record_without_a_value_is_poison_too(kafka: KafkaSettings, store: FeatureStore) -> None:
     with EventProducer(kafka) as producer:
-        producer.send_payload(topic_of(kafka, "click"), b"ann", None)  # type: ignore[arg-type]
+        producer.send_payload(topic_of(kafka, "click"), b"ann", None)
     with EventConsumer(kafka, store) as consumer:
         consume(consumer, 1)
         assert consumer.counts.dead_letters == {Reason.NOT_JSON: 1}
@@ -202,6 +202,36 @@ def test_a_failed_batch_comes_again_in_the_same_process(
     assert len(store.history("ann")) == 1
 
 
+class Recorder(threading.Event):
+    """Takes the pauses down instead of waiting, and ends the run after ten."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pauses: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.pauses.append(timeout or 0.0)
+        if len(self.pauses) == 10:
+            self.set()
+        return self.is_set()
+
+
+def test_pauses_grow_up_to_a_limit_and_are_random(
+    kafka: KafkaSettings, store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away() -> None:
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(store, "ping", away)
+    stop = Recorder()
+    with EventConsumer(kafka, store) as consumer:
+        consumer.run(stop)
+        assert not consumer.ready
+    longest = [min(0.2 * 2.0**n, 10.0) for n in range(10)]
+    assert all(most / 2 <= p <= most for p, most in zip(stop.pauses, longest, strict=True))
+    assert len({p / most for p, most in zip(stop.pauses, longest, strict=True)}) == 10
+
+
 @contextmanager
 def running(consumer: EventConsumer) -> Iterator[EventConsumer]:
     stop = threading.Event()
@@ -237,7 +267,7 @@ def test_two_members_share_the_work(kafka: KafkaSettings, store: FeatureStore) -
             produced += produce(kafka, *more)
             time.sleep(0.5)
         wait_until(lambda: len(store.log.read()) == produced)
-        wait_until(lambda: one.lag() == 0)
+        wait_until(lambda: one.lag + other.lag == 0)
     assert store.item_stats(["shoe"])["shoe"].clicks == produced
     rounds = produced // len(users)
     assert {stats.clicks for stats in store.user_stats(users).values()} == {rounds}

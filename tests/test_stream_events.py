@@ -80,11 +80,37 @@ def test_time_is_kept_in_utc() -> None:
         (payload(position=1.5), Reason.WRONG_TYPE),
         (payload(context=[]), Reason.WRONG_TYPE),
         (payload(version=2), Reason.UNSUPPORTED_VERSION),
+        (payload(version="2.0"), Reason.UNSUPPORTED_VERSION),
+        (payload(version="one"), Reason.UNSUPPORTED_VERSION),
+        (payload(version=-1), Reason.UNSUPPORTED_VERSION),
+        (payload(version=None), Reason.UNSUPPORTED_VERSION),
+        (payload(version="1.1", position=-1), Reason.OUT_OF_RANGE),
+        (b'{"version": 0, "event_id": "e", "user_id": "u", "item_id": "i"}', Reason.MISSING_FIELD),
         (b'{"version": 2}', Reason.UNSUPPORTED_VERSION),
     ],
 )
 def test_what_is_not_an_event_is_refused_with_a_reason(data: bytes, reason: Reason) -> None:
     assert refusal(data).reason is reason
+
+
+def test_a_newer_minor_version_only_adds_fields_which_are_kept() -> None:
+    event = parse("click", payload(version="1.7", basket=[1, 2]), START)
+    assert (event.version, event.model_extra) == (1, {"basket": [1, 2]})
+
+
+def test_an_older_version_is_upgraded() -> None:
+    old: dict[str, Any] = {name: value for name, value in GOOD.items() if name != "ts"}
+    old |= {"version": 0, "timestamp": 1_772_366_400_250, "campaign": "spring"}
+    event = parse("click", json.dumps(old).encode(), START)
+    assert event.ts == START + timedelta(milliseconds=250)
+    assert event.model_extra == {"campaign": "spring"}
+    assert parse("click", encode(event), START) == event
+
+
+@pytest.mark.parametrize("timestamp", ["noon", None, 1e300, float("nan"), -1e18, [1]])
+def test_an_older_version_without_a_moment_is_refused(timestamp: Any) -> None:
+    with pytest.raises(InvalidEvent, match="ts: Field required"):
+        parse("click", payload(version=0, timestamp=timestamp).replace(b'"ts"', b'"at"'), START)
 
 
 def test_a_clock_may_be_five_minutes_fast() -> None:
@@ -102,7 +128,8 @@ json_values = st.recursive(
 )
 event_like = st.fixed_dictionaries(
     {},
-    optional={name: json_values | st.just(GOOD.get(name)) for name in Click.model_fields},
+    optional={name: json_values | st.just(GOOD.get(name)) for name in Click.model_fields}
+    | {"version": st.sampled_from([0, 1, "0.5", "1.2"]) | json_values, "timestamp": json_values},
 ).map(lambda changes: payload(**changes))
 
 
@@ -116,7 +143,8 @@ def test_any_bytes_are_an_event_or_refused(data: bytes) -> None:
         letter = DeadLetter.of(error, "t", 0, 0, data)
         assert DeadLetter.model_validate_json(letter.encode()) == letter
     else:
-        assert parse("click", encode(event), datetime.now(UTC)) == event
+        again = parse("click", encode(event), datetime.now(UTC))
+        assert encode(again) == encode(event)  # fields that are null are left out
 
 
 def test_a_huge_payload_fits_into_a_kafka_record() -> None:

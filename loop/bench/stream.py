@@ -6,6 +6,7 @@ Both read the same events from the same broker as adloom's consumer does.
 
 from __future__ import annotations
 
+import gc
 import json
 import multiprocessing
 import statistics
@@ -111,12 +112,18 @@ class _Bench:
         """From the moment of an event to its place in the features, under a steady load."""
         kafka = self._new_topics()
         count = int(rate * seconds)
+        processes = multiprocessing.get_context("spawn")
+        start = processes.Barrier(2)
         with self._store("sqlite") as store, _Watched(kafka, store) as consumer:
-            load = multiprocessing.get_context("spawn").Process(
-                target=produce_steadily, args=(kafka, Workload("zipf"), rate, count)
+            load = processes.Process(
+                target=produce_steadily, args=(kafka, Workload("zipf"), rate, count, start)
             )
             load.start()
-            _until(consumer.poll, lambda: len(consumer.waits) >= count)
+            while not consumer.has_partitions:
+                consumer.poll()
+            with _settled_memory():
+                start.wait(_PATIENCE_SECONDS * 2)
+                _until(consumer.poll, lambda: len(consumer.waits) >= count)
             load.join()
         waits = np.array(consumer.waits[int(rate * _WARM_UP_SECONDS) :])
         return {
@@ -127,7 +134,11 @@ class _Bench:
 
     def _consuming_rate(self, kafka: KafkaSettings, store: str, events: int) -> float:
         again = kafka.model_copy(update={"group_id": uuid.uuid4().hex})
-        with self._store(store) as features, EventConsumer(again, features) as consumer:
+        with (
+            self._store(store) as features,
+            EventConsumer(again, features) as consumer,
+            _settled_memory(),
+        ):
             return _rate(consumer.poll, events)
 
     @contextmanager
@@ -152,6 +163,17 @@ class _Bench:
         )
         create_topics(settings)
         return settings
+
+
+@contextmanager
+def _settled_memory() -> Iterator[None]:
+    """As `adloom consume` does: what is loaded is not looked through for garbage."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 class _Watched(EventConsumer):
@@ -212,7 +234,8 @@ def _polling_rate(kafka: KafkaSettings, events: int) -> float:
             batches = consumer.poll(timeout_ms=200)
             return len([json.loads(record.value) for part in batches.values() for record in part])
 
-        return _rate(poll, events)
+        with _settled_memory():
+            return _rate(poll, events)
 
 
 def _push_rate(kafka: KafkaSettings, pushing: PushConsumer, pushes: int) -> float:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from multiprocessing.synchronize import Barrier
 from typing import Literal
 
 import numpy as np
 
-from stream.events import EVENT_TYPES, Event, Kind
+from stream.events import EVENT_TYPES, Event, Kind, encode, kind_of
 from stream.producer import EventProducer
 from stream.settings import KafkaSettings
+from stream.topics import topic_of
 
 Users = Literal["zipf", "uniform"]
 
@@ -20,6 +23,8 @@ _KINDS: tuple[Kind, ...] = ("impression", "exposure", "click")
 _SHARES = (0.8, 0.1, 0.1)
 _ZIPF_EXPONENT = 1.1
 _ITEMS = 2_000
+_TICK_SECONDS = 0.005
+_BLANK = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -60,15 +65,32 @@ def produce(kafka: KafkaSettings, workload: Workload, count: int) -> None:
             producer.send(event)
 
 
-def produce_steadily(kafka: KafkaSettings, workload: Workload, rate: float, count: int) -> None:
-    """Sends `rate` events a second, each at its time."""
+def produce_steadily(
+    kafka: KafkaSettings, workload: Workload, rate: float, count: int, start: Barrier
+) -> None:
+    """Sends `rate` events a second, each at its time, give or take a tick, once all are at `start`.
+
+    All but their moments is encoded before, to leave the machine to what is measured.
+    """
+    payloads = [
+        (topic_of(kafka, kind_of(event)), event.user_id.encode(), _without_moment(event))
+        for event in workload.events(count)
+    ]
+    gc.freeze()  # a look through so many objects would hold up the load
     with EventProducer(kafka) as producer:
+        start.wait()
         started = time.monotonic()
-        events = workload.events(count)
-        for number in range(count):
-            while (early := started + number / rate - time.monotonic()) > 0:
-                time.sleep(early)
-            producer.send(next(events))
+        for number, (topic, key, (before, after)) in enumerate(payloads):
+            if number / rate > time.monotonic() - started:
+                time.sleep(_TICK_SECONDS)
+            now = datetime.now(UTC).isoformat().encode()
+            producer.send_payload(topic, key, before + now + after)
+
+
+def _without_moment(event: Event) -> tuple[bytes, bytes]:
+    encoded = encode(event.model_copy(update={"ts": _BLANK}))
+    before, _, after = encoded.partition(b"1970-01-01T00:00:00Z")
+    return before, after
 
 
 def _zipf(rng: np.random.Generator, size: int, count: int) -> np.ndarray:
