@@ -3,7 +3,9 @@
 What a codebook leaves open, an absolute error answers with a blur. A critic that tells real
 pictures from decoded ones, patch by patch, asks for the detail back.
 
-Source: VQGAN (arXiv 2012.09841, section 3.1): hinge loss, adaptive weight of the critic.
+Sources: VQGAN (arXiv 2012.09841, section 3.1): hinge loss, adaptive weight of the critic. ESRGAN
+(arXiv 1809.00219, section 3.4): between the weights before and after lies a decoder that is sharp
+without the critic's artefacts.
 """
 
 from __future__ import annotations
@@ -54,6 +56,7 @@ class DecoderTrainer:
         }
         for parameter in self.parameters.values():
             parameter.requires_grad_(True)
+        self._before = {name: p.detach().clone() for name, p in self.parameters.items()}
         self.all_parameters = self.parameters | dict(self.critic.named_parameters(prefix="critic"))
         self.optimizers = (
             torch.optim.AdamW(self.parameters.values(), lr=learning_rate, betas=_BETAS),
@@ -83,6 +86,12 @@ class DecoderTrainer:
         told_apart.backward()
         critic.step()
         return fit.item(), told_apart.item()
+
+    @torch.no_grad()
+    def settle(self, share: float) -> None:
+        """Go only ``share`` of the way from the decoder as it was to the trained one."""
+        for name, parameter in self.parameters.items():
+            parameter.copy_(torch.lerp(self._before[name], parameter, share))
 
     def _share(self, fit: Tensor, unreal: Tensor) -> Tensor:
         """Weight that makes the critic's gradient as large as that of the reconstruction."""

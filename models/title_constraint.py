@@ -20,15 +20,17 @@ from transformers import LogitsProcessor, PreTrainedTokenizerFast
 
 _BETWEEN = r"(?:, |! |\. |: | )"
 _END = r"[.!]?"
+_UNITS_A_SIDE = 5
+"""Enough for every tone of the demo shop; without a bound a title may never come to its name."""
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
 
 
 class TitleConstraint(LogitsProcessor):
     """Lets each row of a batch go on only with what may become a title of its product.
 
-    A title is one or more units with a comma, colon, full stop, exclamation mark or nothing but
-    a space between. A unit is a style word or a phrase of the product, with a small or a capital
-    letter at its beginning; one of them is the product's name.
+    A title is the product's name, spelt as it is, with up to five units before and after it. A
+    unit is a style word or a phrase of the product, with a small or a capital letter at its
+    beginning; a comma, colon, full stop, exclamation mark or nothing but a space is between.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class TitleConstraint(LogitsProcessor):
             style_words: words any title may use.
             own_texts: for each row the product's name, then its selling words.
         """
+        self._eos: int = tokenizer.eos_token_id
         self._size = len(tokenizer)
         style = tuple(dict.fromkeys(word for text in style_words for word in words_of(text)))
         self._rows = [
@@ -72,11 +75,16 @@ class TitleConstraint(LogitsProcessor):
     def allowed(self, row: int, ids: Sequence[int]) -> Tensor:
         """What may follow ``ids`` in ``row``: bool ``(vocabulary,)`` on the CPU.
 
-        After a whole title nothing can be told any more: everything is allowed.
+        After its end a title has no say in what follows: everything is allowed.
+
+        Raises:
+            ValueError: no title of the row's product begins with ``ids``.
         """
-        matcher = self._rows[row].deep_copy()
-        if not matcher.consume_tokens(list(ids)) or matcher.is_stopped():
+        if self._eos in ids:
             return torch.ones(self._size, dtype=torch.bool)
+        matcher = self._rows[row].deep_copy()
+        if matcher.try_consume_tokens(list(ids)) < len(ids):
+            raise ValueError("no title of this product begins like that")
         bits = np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8)
         mask = np.unpackbits(bits, count=self._size, bitorder="little")
         return torch.from_numpy(mask).bool()
@@ -89,17 +97,22 @@ def words_of(text: str) -> list[str]:
 
 def title_pattern(style: Sequence[str], own: Sequence[str]) -> str:
     """Regular expression of the titles of a product; ``own`` is its name, then other phrases."""
-    name = _unit(own[0])
-    unit = "(?:" + "|".join(_unit(text) for text in (*own, *style)) + ")"
-    return f"(?:{unit}{_BETWEEN})*{name}(?:{_BETWEEN}{unit})*{_END}"
+    name = _escaped(own[0])
+    unit = "(?:" + "|".join((name, *(_either_case(text) for text in (*own[1:], *style)))) + ")"
+    most = f"{{0,{_UNITS_A_SIDE}}}"
+    return f"(?:{unit}{_BETWEEN}){most}{name}(?:{_BETWEEN}{unit}){most}{_END}"
 
 
-def _unit(text: str) -> str:
+def _either_case(text: str) -> str:
     """Pattern of a word or phrase, its first letter small or capital."""
-    first, rest = text[0], _PUNCTUATION.sub(r"\\\g<0>", text[1:])
-    if first.lower() == first.upper():
-        return _PUNCTUATION.sub(r"\\\g<0>", first) + rest
-    return f"[{first.lower()}{first.upper()}]{rest}"
+    small, capital = text[0].lower(), text[0].upper()
+    if small == capital:
+        return _escaped(text)
+    return f"[{small}{capital}]{_escaped(text[1:])}"
+
+
+def _escaped(text: str) -> str:
+    return _PUNCTUATION.sub(r"\\\g<0>", text)
 
 
 @lru_cache(maxsize=4)

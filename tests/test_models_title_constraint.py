@@ -51,11 +51,22 @@ def test_each_row_has_its_own_phrases(tokenizer: PreTrainedTokenizerFast) -> Non
 def test_a_title_ends_once_the_product_is_named_whole(tokenizer: PreTrainedTokenizerFast) -> None:
     constraint = TitleConstraint(tokenizer, ["best"], [["Desk Lamp", "warm light"]])
     texts = ("", "Best", "Desk", "Desk Lam", "Desk Lamp", "Desk Lamp, ", "Desk Lamp, warm")
-    texts += ("Desk Lamp, warm light", "Best desk Lamp!")
+    texts += ("Desk Lamp, warm light", "Best Desk Lamp!")
     ends = [
         text for text in texts if tokenizer.eos_token_id in may_follow(constraint, tokenizer, text)
     ]
-    assert ends == ["Desk Lamp", "Desk Lamp, warm light", "Best desk Lamp!"]
+    assert ends == ["Desk Lamp", "Desk Lamp, warm light", "Best Desk Lamp!"]
+
+
+@pytest.mark.parametrize(
+    "text", ["Best desk Lamp!", "Best, best, best, best, best, best, Desk Lamp", "Warm, best"]
+)
+def test_another_spelling_or_a_name_that_never_comes_is_no_title(
+    tokenizer: PreTrainedTokenizerFast, text: str
+) -> None:
+    constraint = TitleConstraint(tokenizer, ["best"], [["Desk Lamp", "warm light"]])
+    with pytest.raises(ValueError, match="no title of this product"):
+        may_follow(constraint, tokenizer, text)
 
 
 @settings(max_examples=40, deadline=None)

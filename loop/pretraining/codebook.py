@@ -116,4 +116,5 @@ def sharpen_decoder(
         if step % plan.checkpoint_every == 0 or step == plan.decoder_steps:
             save_state(state, trainer.all_parameters, trainer.optimizers, step)
         progress.update(task, completed=step, note=f"loss {fit:.3f}, critic {told_apart:.3f}")
+    trainer.settle(plan.decoder_share)
     vq.requires_grad_(False)

@@ -40,7 +40,8 @@ that learns from nothing takes long to look there at all.
 class PretrainPlan:
     """Size of a pretraining run; the defaults are those of the committed weights.
 
-    ``generator_batch`` examples are drawn a step in each process.
+    ``generator_batch`` examples are drawn a step in each process; the committed weights come from
+    two. ``decoder_share`` is how far the decoder goes towards what its critic wants.
     """
 
     variants: int = 48
@@ -54,6 +55,7 @@ class PretrainPlan:
     decoder_steps: int = 1500
     decoder_rate: float = 2e-4
     decoder_critic_alone: int = 150
+    decoder_share: float = 0.7
     checkpoint_every: int = 100
     seed: int = 0
     lessons: tuple[Lesson, ...] = LESSONS
