@@ -84,7 +84,9 @@ def choose_clicks(
     return RoundClicks(
         train=tuple(train),
         replay=tuple(known[: len(known) - len(train)]),
-        pairs=tuple(preference_pairs(train, unclicked)),
+        pairs=tuple(preference_pairs(train[-rounds.max_pairs :], unclicked))
+        if rounds.max_pairs
+        else (),
         heldout=tuple(later),
     )
 

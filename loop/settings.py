@@ -81,6 +81,9 @@ class RoundSettings(_Section):
         default=0.25, gt=0, lt=1, description="share of the newest clicked ads kept for the gate"
     )
     max_heldout: int = Field(default=96, ge=1, description="held-out ads beyond this are not used")
+    max_pairs: int = Field(
+        default=64, ge=0, description="the newest pairs of a clicked and an unclicked ad are used"
+    )
     attribution_hours: float = Field(
         default=24.0, gt=0, description="a click later than this after its exposure counts nothing"
     )

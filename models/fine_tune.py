@@ -157,7 +157,7 @@ class _Lessons:
         blank = torch.tensor([draw.random() < 0.1 for _ in batch], device=generator.model.device)
         loss = example_loss(generator, batch, blank)
         if self.pairs:
-            drawn = draw.sample(self.pairs, min(max(1, size // 2), len(self.pairs)))
+            drawn = draw.sample(self.pairs, min(max(1, size // 4), len(self.pairs)))
             pairs, reference = zip(*drawn, strict=True)
             preferred = preference_loss(
                 generator.model, pairs, reference, self.settings.preference_beta
