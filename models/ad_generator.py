@@ -21,7 +21,7 @@ from models.batching import batch_briefs
 from models.brief import AdBrief, AdDraft
 from models.generator import CONDITIONING_FILE, DEMO_MODEL, AdModel, Conditioning
 from models.sampling import Sampling, sample
-from models.title_constraint import TitleConstraint
+from models.title_constraint import TitleConstraint, spelt
 
 LORA_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj"]
 
@@ -93,8 +93,10 @@ class AdGenerator:
         pictures = codebook.to_pictures(codebook.decode(model.janus.model.vqmodel, codes))
         texts = model.tokenizer.batch_decode(titles, skip_special_tokens=True)
         return [
-            AdDraft(text.strip(), code.astype(np.int16), picture)
-            for text, code, picture in zip(texts, codes.cpu().numpy(), pictures, strict=True)
+            AdDraft(spelt(text.strip(), brief.product_name), code.astype(np.int16), picture)
+            for brief, text, code, picture in zip(
+                briefs, texts, codes.cpu().numpy(), pictures, strict=True
+            )
         ]
 
     def encode_pictures(self, pictures: Sequence[Image.Image]) -> NDArray[np.int16]:

@@ -28,9 +28,10 @@ _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
 class TitleConstraint(LogitsProcessor):
     """Lets each row of a batch go on only with what may become a title of its product.
 
-    A title is the product's name, spelt as it is, with up to five units before and after it. A
-    unit is a style word or a phrase of the product, with a small or a capital letter at its
-    beginning; a comma, colon, full stop, exclamation mark or nothing but a space is between.
+    A title is the product's name with up to five units before and after it. A unit is a style
+    word or a phrase of the product; a comma, colon, full stop, exclamation mark or nothing but a
+    space is between. Each may begin with a small or a capital letter: :func:`spelt` gives the
+    name its own back.
     """
 
     def __init__(
@@ -97,10 +98,15 @@ def words_of(text: str) -> list[str]:
 
 def title_pattern(style: Sequence[str], own: Sequence[str]) -> str:
     """Regular expression of the titles of a product; ``own`` is its name, then other phrases."""
-    name = _escaped(own[0])
-    unit = "(?:" + "|".join((name, *(_either_case(text) for text in (*own[1:], *style)))) + ")"
+    name = _either_case(own[0])
+    unit = "(?:" + "|".join(_either_case(text) for text in (*own, *style)) + ")"
     most = f"{{0,{_UNITS_A_SIDE}}}"
     return f"(?:{unit}{_BETWEEN}){most}{name}(?:{_BETWEEN}{unit}){most}{_END}"
+
+
+def spelt(title: str, name: str) -> str:
+    """``title`` with every mention of ``name`` in that spelling, whatever its case was."""
+    return re.sub(re.escape(name), lambda _: name, title, flags=re.IGNORECASE)
 
 
 def _either_case(text: str) -> str:

@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerFast
 from loop.shop.catalog import load_catalog
 from loop.shop.copywriting import STYLE_WORDS, TONES, write_title
 from models.sampling import Sampling
-from models.title_constraint import TitleConstraint, title_pattern, words_of
+from models.title_constraint import TitleConstraint, spelt, title_pattern, words_of
 from tests.tiny_model import brief, products, tiny_generator, tiny_model
 
 
@@ -51,15 +51,15 @@ def test_each_row_has_its_own_phrases(tokenizer: PreTrainedTokenizerFast) -> Non
 def test_a_title_ends_once_the_product_is_named_whole(tokenizer: PreTrainedTokenizerFast) -> None:
     constraint = TitleConstraint(tokenizer, ["best"], [["Desk Lamp", "warm light"]])
     texts = ("", "Best", "Desk", "Desk Lam", "Desk Lamp", "Desk Lamp, ", "Desk Lamp, warm")
-    texts += ("Desk Lamp, warm light", "Best Desk Lamp!")
+    texts += ("Desk Lamp, warm light", "Best desk Lamp!")
     ends = [
         text for text in texts if tokenizer.eos_token_id in may_follow(constraint, tokenizer, text)
     ]
-    assert ends == ["Desk Lamp", "Desk Lamp, warm light", "Best Desk Lamp!"]
+    assert ends == ["Desk Lamp", "Desk Lamp, warm light", "Best desk Lamp!"]
 
 
 @pytest.mark.parametrize(
-    "text", ["Best desk Lamp!", "Best, best, best, best, best, best, Desk Lamp", "Warm, best"]
+    "text", ["Best DESK Lamp!", "Best, best, best, best, best, best, Desk Lamp", "Warm, best"]
 )
 def test_another_spelling_or_a_name_that_never_comes_is_no_title(
     tokenizer: PreTrainedTokenizerFast, text: str
@@ -67,6 +67,13 @@ def test_another_spelling_or_a_name_that_never_comes_is_no_title(
     constraint = TitleConstraint(tokenizer, ["best"], [["Desk Lamp", "warm light"]])
     with pytest.raises(ValueError, match="no title of this product"):
         may_follow(constraint, tokenizer, text)
+
+
+def test_a_name_gets_its_own_spelling_back() -> None:
+    assert (
+        spelt("Best desk Lamp, desk LAMP (new)", "Desk Lamp") == "Best Desk Lamp, Desk Lamp (new)"
+    )
+    assert spelt("Say lamp", "Desk Lamp") == "Say lamp"
 
 
 @settings(max_examples=40, deadline=None)
