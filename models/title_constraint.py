@@ -8,6 +8,7 @@ worked out token by token, so it holds however the tokenizer cuts words.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -44,11 +45,7 @@ class TitleConstraint(LogitsProcessor):
         """
         self._eos: int = tokenizer.eos_token_id
         self._size = len(tokenizer)
-        self._tokens = _token_bytes(tokenizer)
-        self._by_head: dict[bytes, list[tuple[int, list[bytes]]]] = {}
-        for token, text in self._tokens.items():
-            head, *rest = _split(text)
-            self._by_head.setdefault(head, []).append((token, rest[1::2]))
+        self._tokens, self._by_head = _vocabulary(tokenizer)
         style = {word for text in style_words for word in words_of(text)}
         self._rows = [
             frozenset(style | {word for text in texts for word in words_of(text)})
@@ -69,11 +66,11 @@ class TitleConstraint(LogitsProcessor):
         """
         allowed = torch.zeros(scores.shape, dtype=torch.bool)
         for row, ids in enumerate(input_ids.tolist()):
-            allowed[row, : self._size] = self._mask(row, ids)
+            allowed[row, : self._size] = self.allowed(row, ids)
         return scores.masked_fill(~allowed.to(scores.device), -torch.inf)
 
-    def _mask(self, row: int, ids: Sequence[int]) -> Tensor:
-        """Bool ``(vocabulary,)``: what may follow ``ids``."""
+    def allowed(self, row: int, ids: Sequence[int]) -> Tensor:
+        """What may follow ``ids`` in ``row``: bool ``(vocabulary,)`` on the CPU."""
         written = _split(b"".join(self._tokens.get(token, b"") for token in ids))
         key = self._rows[row], written[-1], any(written[0::2])
         if key not in self._masks:
@@ -114,6 +111,19 @@ def _split(text: bytes) -> list[bytes]:
     if not in_word:
         parts.append(bytearray())
     return [bytes(part) for part in parts]
+
+
+@lru_cache(maxsize=4)
+def _vocabulary(
+    tokenizer: PreTrainedTokenizerFast,
+) -> tuple[dict[int, bytes], dict[bytes, list[tuple[int, list[bytes]]]]]:
+    """What each token writes; and tokens by what they write first, with the words that follow."""
+    tokens = _token_bytes(tokenizer)
+    by_head: dict[bytes, list[tuple[int, list[bytes]]]] = {}
+    for token, text in tokens.items():
+        head, *rest = _split(text)
+        by_head.setdefault(head, []).append((token, rest[1::2]))
+    return tokens, by_head
 
 
 def _token_bytes(tokenizer: PreTrainedTokenizerFast) -> dict[int, bytes]:
