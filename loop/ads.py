@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -16,6 +17,7 @@ from loop.shop.copywriting import STYLE_WORDS
 from models.ad_generator import AdGenerator
 from models.brief import AdBrief, HistoryAd
 from models.compose import compose_ad
+from models.engine import Drawn
 from models.retrieval import ItemIndex
 from models.sampling import Sampling
 from models.settings import Coarse, GeneratorSettings
@@ -55,6 +57,17 @@ class Serving:
     adapter: str | None
 
 
+@dataclass(frozen=True)
+class _UnderWay:
+    """A request that is being drawn."""
+
+    request: AdRequest
+    serving: Serving
+    history: tuple[Creative, ...]
+    drawn: Future[list[Drawn]]
+    future: Future[Ad]
+
+
 class AdMaker:
     """Reads histories, chooses their representatives, generates, composes and keeps ads."""
 
@@ -70,63 +83,79 @@ class AdMaker:
         self.settings = settings
         self._features = features
         self.index = catalog_index()
+        self._under_way: list[_UnderWay] = []
 
     def make(self, requests: Sequence[AdRequest], serving: Serving) -> list[Ad]:
         """One ad a request, in their order; each is in the creative store when this returns."""
-        ads: list[Ad] = []
-        for start in range(0, len(requests), self.settings.batch_size):
-            ads += self._make_batch(requests[start : start + self.settings.batch_size], serving)
-        return ads
+        started = self.start(requests, serving)
+        while not all(future.done() for future in started):
+            self.step()
+        return [future.result() for future in started]
 
-    def _make_batch(self, requests: Sequence[AdRequest], serving: Serving) -> list[Ad]:
+    def start(self, requests: Sequence[AdRequest], serving: Serving) -> list[Future[Ad]]:
+        """Let requests join the ads that are being drawn; :meth:`step` draws on.
+
+        ``serving`` counts as it is now: its adapter may be dropped before the ads are done. A
+        future is done when its ad is in the creative store.
+        """
         known = self._features.histories([request.user_id for request in requests])
-        histories = [
-            representative_ads(
-                known[request.user_id],
-                request.product,
-                self.index,
-                self.creatives,
-                self.settings.history_items,
-                coarse=self.settings.coarse,
-            )
-            for request in requests
-        ]
-        drafts = self.generator.generate(
-            [brief(r.product, h) for r, h in zip(requests, histories, strict=True)],
-            seeds=[request.seed for request in requests],
+        return [self._start(request, known[request.user_id], serving) for request in requests]
+
+    def step(self) -> None:
+        """Draw the next token of every ad, and finish those that are complete."""
+        self.generator.step()
+        complete = [one for one in self._under_way if one.drawn.done()]
+        if complete:
+            self._under_way = [one for one in self._under_way if not one.drawn.done()]
+            self._finish(complete)
+
+    def _start(self, request: AdRequest, known: UserHistory, serving: Serving) -> Future[Ad]:
+        history = representative_ads(
+            known,
+            request.product,
+            self.index,
+            self.creatives,
+            self.settings.history_items,
+            coarse=self.settings.coarse,
+        )
+        drawn = self.generator.start(
+            brief(request.product, history),
+            seeds=[request.seed],
             sampling=sampling(self.settings),
             adapter=serving.adapter,
         )
-        pictures = [
-            compose_ad(draft.background, request.product.cutout())
-            for draft, request in zip(drafts, requests, strict=True)
-        ]
-        codes = self.generator.encode_pictures(pictures)
-        now = datetime.now(UTC)
-        ads = [
-            Ad(
-                request,
-                Creative(
-                    ad_id=str(uuid.uuid4()),
-                    product_id=request.product.product_id,
-                    title=draft.title,
-                    picture=self.creatives.put_picture(picture),
-                    codes=seen,
-                    background_codes=draft.codes,
-                    variant=serving.variant,
-                    version=str(serving.version),
-                    seed=request.seed,
-                    served_at=now,
-                ),
-                picture,
-                history,
-            )
-            for request, draft, picture, seen, history in zip(
-                requests, drafts, pictures, codes, histories, strict=True
-            )
-        ]
-        self.creatives.add(ad.creative for ad in ads)
-        return ads
+        future: Future[Ad] = Future()
+        self._under_way.append(_UnderWay(request, serving, history, drawn, future))
+        return future
+
+    def _finish(self, complete: Sequence[_UnderWay]) -> None:
+        ads: list[tuple[Future[Ad], Ad]] = []
+        for one in complete:
+            try:
+                ads.append((one.future, self._composed(one)))
+            except Exception as error:  # its own: the others go on
+                one.future.set_exception(error)
+        self.creatives.add(ad.creative for _, ad in ads)
+        for future, ad in ads:
+            future.set_result(ad)
+
+    def _composed(self, one: _UnderWay) -> Ad:
+        request, serving = one.request, one.serving
+        draft = self.generator.draft(one.drawn.result()[0])
+        picture = compose_ad(draft.background, request.product.cutout())
+        creative = Creative(
+            ad_id=str(uuid.uuid4()),
+            product_id=request.product.product_id,
+            title=draft.title,
+            picture=self.creatives.put_picture(picture),
+            codes=self.generator.encode_pictures([picture])[0],
+            background_codes=draft.codes,
+            variant=serving.variant,
+            version=str(serving.version),
+            seed=request.seed,
+            served_at=datetime.now(UTC),
+        )
+        return Ad(request, creative, picture, one.history)
 
 
 def catalog_index() -> ItemIndex:

@@ -27,8 +27,8 @@ def adapter_name(number: int) -> str:
 class Champion:
     """What ``@champion`` names, loaded.
 
-    Hold ``lock`` while drawing: a swap waits for the batch in hand, so no ad is drawn half by
-    one version and half by the next.
+    Hold ``lock`` while an ad is started: it then is drawn by this version to its end, also when
+    a swap drops the adapter on the way.
     """
 
     def __init__(self, generator: AdGenerator, registry: AdRegistry) -> None:

@@ -32,4 +32,5 @@ def open_registry(settings: Settings) -> AdRegistry:
 def load_generator(settings: Settings) -> AdGenerator:
     """The base model, without adapters."""
     disable_progress_bar()  # the files are small or cached: a bar would only flicker
-    return AdGenerator.from_pretrained(settings.generator.path, settings.generator.device)
+    given = settings.generator
+    return AdGenerator.from_pretrained(given.path, given.device, rows=given.batch_size)

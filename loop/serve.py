@@ -8,6 +8,7 @@ import logging
 import secrets
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack, asynccontextmanager
 from typing import Annotated, Any
 
@@ -67,7 +68,8 @@ class AdServer:
         self._in_thread(parts, "follower", lambda: self._follow(settings.serve.follow_seconds))
         self.queue = parts.enter_context(
             DrawingQueue(
-                self._draw,
+                self._start,
+                self._maker.step,
                 max_batch=settings.serve.max_batch,
                 max_waiting=settings.serve.max_waiting,
             )
@@ -78,9 +80,9 @@ class AdServer:
         """Tell the stream that an ad was shown."""
         self.producer.send(exposure(ad))
 
-    def _draw(self, requests: Sequence[AdRequest]) -> list[Ad]:
+    def _start(self, requests: Sequence[AdRequest]) -> list[Future[Ad]]:
         with self.champion.lock:
-            return self._maker.make(requests, self.champion.serving)
+            return self._maker.start(requests, self.champion.serving)
 
     def _follow(self, seconds: float) -> None:
         while not self.stop.wait(seconds):
