@@ -124,7 +124,7 @@ class AdGenerator:
             UnknownAdapter: ``adapter`` was never loaded.
         """
         wanted = Wanted(brief, tuple(seeds), sampling or Sampling(), self._snapshot(adapter))
-        return self._current_engine().submit(wanted)
+        return self.engine.submit(wanted)
 
     def step(self) -> None:
         """Draw the next token of every ad that is under way."""
@@ -146,8 +146,9 @@ class AdGenerator:
         codes = drawn.codes.numpy().astype(np.int16)
         return AdDraft(text.strip(), codes, codebook.to_pictures(pixels)[0])
 
-    def _current_engine(self) -> Engine:
-        """An engine on the base's weights as they are now."""
+    @property
+    def engine(self) -> Engine:
+        """What draws, on the base's weights as they are when it runs nothing."""
         if self._engine is None or not (self._engine.running or self._engine.up_to_date):
             dtype = self.model.janus.dtype
             self._engine = Engine(self.model, rows=self._rows, dtype=dtype)

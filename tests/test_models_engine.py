@@ -130,9 +130,7 @@ def test_an_ad_is_the_same_to_a_bit_in_any_batch(generator: AdGenerator) -> None
 
 @settings(max_examples=5, deadline=None)
 @given(joins=st.lists(st.integers(0, 9), min_size=2, max_size=8), rows=st.integers(1, 4))
-def test_requests_may_join_at_any_step(
-    generator: AdGenerator, joins: list[int], rows: int
-) -> None:
+def test_requests_may_join_at_any_step(generator: AdGenerator, joins: list[int], rows: int) -> None:
     asks = [(ASKS[i % 5], i, ADAPTERS[i % 4]) for i in range(len(joins))]
     expected = draw(generator, asks)
     narrow = AdGenerator(generator.model, rows=rows)
@@ -259,5 +257,3 @@ def test_bfloat16_draws_ads(generator: AdGenerator) -> None:
     assert all(len(d.codes) == TINY.image_tokens for d in together)
     for ask, one in zip(asks, together, strict=True):
         assert same(draw(half, [ask])[0], one)
-
-

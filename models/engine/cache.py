@@ -18,7 +18,8 @@ _LENGTH_STEP = 32
 class RowCache:
     """Static cache of up to ``rows`` rows of up to ``length`` tokens each, float32 on a CPU.
 
-    ``lengths`` int64 ``(rows,)`` says how many tokens each row has so far.
+    ``lengths`` int64 ``(rows,)`` says how many tokens each row has so far; ``known`` says the
+    same without asking the device.
     """
 
     def __init__(
@@ -35,7 +36,7 @@ class RowCache:
         self._places = places.view(2, rows, -1).transpose(0, 1).reshape(rows, -1)
         self._counter = torch.arange(length, device=device)
         self.lengths = torch.zeros(rows, dtype=torch.long, device=device)
-        self._known = [0] * rows
+        self.known = [0] * rows
         self._rows = 0
 
     @property
@@ -47,11 +48,11 @@ class RowCache:
         """Start ``row`` with keys and values ``(layers, 2, heads, tokens, depth)``."""
         tokens = prefix.shape[3]
         self._storage[:, :, row, :, :tokens] = prefix
-        self.lengths[row] = self._known[row] = tokens
+        self.lengths[row] = self.known[row] = tokens
 
     def take(self, row: int) -> Tensor:
         """Keys and values of ``row`` so far, as :meth:`put` takes them; a view."""
-        return self._storage[:, :, row, :, : self._known[row]]
+        return self._storage[:, :, row, :, : self.known[row]]
 
     def move(self, source: int, target: int) -> None:
         """Copy ``source`` over ``target``."""
@@ -60,7 +61,7 @@ class RowCache:
     def open_step(self, rows: int) -> Tensor:
         """Make ready for the next token of the first ``rows`` rows; returns their positions."""
         self._rows = rows
-        longest = max(self._known[:rows]) + 1
+        longest = max(self.known[:rows]) + 1
         self._length = -(-longest // _LENGTH_STEP) * _LENGTH_STEP
         positions = self.lengths[:rows]
         self._at = self._places[:rows] + positions[:, None]
@@ -96,4 +97,4 @@ class RowCache:
         """Count the token that every row got."""
         self.lengths[: self._rows] += 1
         for row in range(self._rows):
-            self._known[row] += 1
+            self.known[row] += 1

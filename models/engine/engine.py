@@ -34,14 +34,14 @@ class Engine:
     def __init__(self, model: AdModel, *, rows: int, dtype: torch.dtype) -> None:
         """Copy the weights and allocate the caches; ``dtype`` is what the products compute in."""
         self._model = model
-        self._weights = Weights(model, dtype)
+        self.weights = Weights(model, dtype)
         prompt = _prompt_tokens(model)
         self._capacity = rows
-        self._titles = Titles(model, self._weights, rows, prompt)
-        self._pictures = Pictures(model, self._weights, rows, prompt)
+        self._titles = Titles(model, self.weights, rows, prompt)
+        self._pictures = Pictures(model, self.weights, rows, prompt)
         longest = prompt + model.config.title_tokens + 1 + model.config.image_tokens
-        self._decoder = Decoder(model, self._weights, longest)
-        self._bank = LoraBank(self._weights)
+        self._decoder = Decoder(model, self.weights, longest)
+        self._bank = LoraBank(self.weights)
         self._blanks: WeakKeyDictionary[Adapter, Tensor] = WeakKeyDictionary()
         self._waiting: deque[Job] = deque()
         # What a constraint has worked out for a product serves the next request for it.
@@ -55,12 +55,22 @@ class Engine:
     @property
     def up_to_date(self) -> bool:
         """False when the model's base weights were changed since this was made."""
-        return self._weights.fingerprint == fingerprint(self._model)
+        return self.weights.fingerprint == fingerprint(self._model)
 
     @property
     def running(self) -> int:
         """Ads that are under way."""
         return len(self._titles.rows) + len(self._pictures.rows)
+
+    @property
+    def drawing(self) -> int:
+        """Ads that draw their pictures."""
+        return len(self._pictures.rows)
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest row that draws."""
+        return max(self._pictures.cache.known[: self.drawing], default=0)
 
     @property
     def cache_bytes(self) -> int:
@@ -139,7 +149,7 @@ class Engine:
         prefix = self._decoder.prefill(prompt[:-1], self._one_adapter(place, len(prompt) - 1))
         if wanted.adapter not in self._blanks:
             bos = torch.tensor([self._model.tokenizer.bos_token_id], device=prompt.device)
-            embedded = self._weights.embeddings.index_select(0, bos)
+            embedded = self.weights.embeddings.index_select(0, bos)
             self._blanks[wanted.adapter] = self._decoder.prefill(
                 embedded, self._one_adapter(place, 1)
             )

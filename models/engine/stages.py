@@ -95,9 +95,7 @@ class Pictures:
         self._first: int = model.boi_id
         self._image_tokens = config.image_tokens
         dtype, length = cache_dtype(weights), prompt_tokens + config.title_tokens
-        self.cache = RowCache(
-            weights.shape, rows, length + 1 + config.image_tokens, device, dtype
-        )
+        self.cache = RowCache(weights.shape, rows, length + 1 + config.image_tokens, device, dtype)
         self.blank = RowCache(weights.shape, rows, 2 + config.image_tokens, device, dtype)
         self._noise = GumbelNoise(rows, config.image_tokens, weights.codes, device)
         self._tokens = torch.zeros(rows, dtype=torch.long, device=device)

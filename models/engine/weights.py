@@ -39,10 +39,16 @@ class Shape:
     def of(cls, model: AdModel) -> Shape:
         """Sizes of a model's Llama."""
         config = model.janus.config.get_text_config()
-        depth = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        depth = (
+            getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        )
         kv_heads = config.num_key_value_heads or config.num_attention_heads
         return cls(
-            config.hidden_size, config.num_hidden_layers, config.num_attention_heads, kv_heads, depth
+            config.hidden_size,
+            config.num_hidden_layers,
+            config.num_attention_heads,
+            kv_heads,
+            depth,
         )
 
     def paired(self, rows: Tensor) -> Tensor:
