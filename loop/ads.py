@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -18,6 +19,7 @@ from loop.shop.copywriting import STYLE_WORDS, describes
 from models.ad_generator import AdGenerator
 from models.brief import AdBrief, HistoryAd
 from models.compose import compose_ad
+from models.engine import Drawn
 from models.retrieval import ItemIndex
 from models.sampling import Sampling
 from models.settings import Coarse, GeneratorSettings
@@ -41,7 +43,8 @@ class AdRequest:
 class Ad:
     """A finished ad, and the clicked ads of its shopper that it was made after.
 
-    ``seconds`` is how long its batch took, and ``drawn_together`` how many ads were in it.
+    ``seconds`` is how long it took, and ``drawn_together`` how many ads were drawn beside it,
+    itself counted, when it was done.
     """
 
     request: AdRequest
@@ -70,6 +73,18 @@ class Serving:
     settings: GeneratorSettings | None = None
 
 
+@dataclass(frozen=True)
+class _UnderWay:
+    """A request that is being drawn."""
+
+    request: AdRequest
+    serving: Serving
+    history: tuple[Creative, ...]
+    drawn: Future[list[Drawn]]
+    future: Future[Ad]
+    since: float
+
+
 class AdMaker:
     """Reads histories, chooses their representatives, generates, composes and keeps ads."""
 
@@ -85,67 +100,84 @@ class AdMaker:
         self.settings = settings
         self._features = features
         self.index = catalog_index()
+        self._under_way: list[_UnderWay] = []
 
     def make(self, requests: Sequence[AdRequest], serving: Serving) -> list[Ad]:
         """One ad a request, in their order; each is in the creative store when this returns."""
-        ads: list[Ad] = []
-        for start in range(0, len(requests), self.settings.batch_size):
-            ads += self._make_batch(requests[start : start + self.settings.batch_size], serving)
-        return ads
+        started = self.start([(request, serving) for request in requests])
+        while not all(future.done() for future in started):
+            self.step()
+        return [future.result() for future in started]
 
-    def _make_batch(self, requests: Sequence[AdRequest], serving: Serving) -> list[Ad]:
-        started = time.monotonic()
-        settings = serving.settings or self.settings
-        known = self._features.histories([request.user_id for request in requests])
-        histories = [
-            representative_ads(
-                known[request.user_id],
-                request.product,
-                self.index,
-                self.creatives,
-                settings.history_items,
-                coarse=settings.coarse,
-            )
-            for request in requests
+    def start(self, wanted: Sequence[tuple[AdRequest, Serving]]) -> list[Future[Ad]]:
+        """Let requests join the ads that are being drawn; :meth:`step` draws on.
+
+        What serves each counts as it is now: its adapter may be dropped before the ad is done. A
+        future is done when its ad is in the creative store.
+        """
+        known = self._features.histories([request.user_id for request, _ in wanted])
+        return [
+            self._start(request, known[request.user_id], serving) for request, serving in wanted
         ]
-        drafts = self.generator.generate(
-            [brief(r.product, h) for r, h in zip(requests, histories, strict=True)],
-            seeds=[request.seed for request in requests],
+
+    def step(self) -> None:
+        """Draw the next token of every ad, and finish those that are complete."""
+        self.generator.step()
+        complete = [one for one in self._under_way if one.drawn.done()]
+        if complete:
+            self._under_way = [one for one in self._under_way if not one.drawn.done()]
+            self._finish(complete)
+
+    def _start(self, request: AdRequest, known: UserHistory, serving: Serving) -> Future[Ad]:
+        since, settings = time.monotonic(), serving.settings or self.settings
+        history = representative_ads(
+            known,
+            request.product,
+            self.index,
+            self.creatives,
+            settings.history_items,
+            coarse=settings.coarse,
+        )
+        drawn = self.generator.start(
+            brief(request.product, history),
+            seeds=[request.seed],
             sampling=sampling(settings),
             adapter=serving.adapter,
         )
-        pictures = [
-            compose_ad(draft.background, request.product.cutout())
-            for draft, request in zip(drafts, requests, strict=True)
-        ]
-        codes = self.generator.encode_pictures(pictures)
-        now, seconds = datetime.now(UTC), time.monotonic() - started
-        ads = [
-            Ad(
-                request,
-                Creative(
-                    ad_id=str(uuid.uuid4()),
-                    product_id=request.product.product_id,
-                    title=draft.title,
-                    picture=self.creatives.put_picture(picture),
-                    codes=seen,
-                    background_codes=draft.codes,
-                    variant=serving.variant,
-                    version=str(serving.version),
-                    seed=request.seed,
-                    served_at=now,
-                ),
-                picture,
-                history,
-                seconds,
-                len(requests),
-            )
-            for request, draft, picture, seen, history in zip(
-                requests, drafts, pictures, codes, histories, strict=True
-            )
-        ]
-        self.creatives.add(ad.creative for ad in ads)
-        return ads
+        future: Future[Ad] = Future()
+        self._under_way.append(_UnderWay(request, serving, history, drawn, future, since))
+        return future
+
+    def _finish(self, complete: Sequence[_UnderWay]) -> None:
+        ads: list[tuple[Future[Ad], Ad]] = []
+        together = len(complete) + len(self._under_way)
+        for one in complete:
+            try:
+                ads.append((one.future, self._composed(one, together)))
+            except Exception as error:  # its own: the others go on
+                one.future.set_exception(error)
+        self.creatives.add(ad.creative for _, ad in ads)
+        for future, ad in ads:
+            future.set_result(ad)
+
+    def _composed(self, one: _UnderWay, together: int) -> Ad:
+        request, serving = one.request, one.serving
+        draft = self.generator.draft(one.drawn.result()[0], request.product.name)
+        picture = compose_ad(draft.background, request.product.cutout())
+        creative = Creative(
+            ad_id=str(uuid.uuid4()),
+            product_id=request.product.product_id,
+            title=draft.title,
+            picture=self.creatives.put_picture(picture),
+            codes=self.generator.encode_pictures([picture])[0],
+            background_codes=draft.codes,
+            variant=serving.variant,
+            version=str(serving.version),
+            seed=request.seed,
+            served_at=datetime.now(UTC),
+        )
+        seconds = time.monotonic() - one.since
+        return Ad(request, creative, picture, one.history, seconds, together)
 
 
 def catalog_index() -> ItemIndex:

@@ -28,8 +28,8 @@ def adapter_name(number: int) -> str:
 class Champion:
     """What ``@champion`` names, loaded, and the versions that arms serve beside it.
 
-    Hold ``lock`` while drawing: a swap waits for the batch in hand, so no ad is drawn half by
-    one version and half by the next.
+    Hold ``lock`` while an ad is started: it then is drawn by this version to its end, also when
+    a swap drops the adapter on the way.
 
     Raises:
         UnknownVersion: the registry does not have one of ``beside`` (numbers and aliases).

@@ -1,4 +1,4 @@
-"""Requests that arrive one by one, drawn together: what waits makes the next batch."""
+"""Requests that arrive one by one join a running batch as soon as it has room."""
 
 from __future__ import annotations
 
@@ -15,21 +15,25 @@ class QueueFull(RuntimeError):
 
 
 class DrawingQueue:
-    """One thread that draws batches of up to ``max_batch`` requests.
+    """One thread that draws up to ``max_batch`` requests at a time.
 
-    While a batch is drawn the next one gathers, so nobody waits for a timer. Close it, or use
+    A request that arrives while others are drawn joins them between two steps. Close it, or use
     it as a context manager: requests that still wait then fail with ``CancelledError``.
     """
 
     def __init__(
         self,
-        draw: Callable[[Sequence[AdRequest]], list[Ad]],
+        start: Callable[[Sequence[AdRequest]], Sequence[Future[Ad]]],
+        step: Callable[[], None],
         *,
         max_batch: int,
         max_waiting: int,
     ) -> None:
-        self._draw = draw
+        """``start`` lets requests join, ``step`` draws on: see :class:`loop.ads.AdMaker`."""
+        self._start = start
+        self._step = step
         self._max_batch = max_batch
+        self._running: list[tuple[Future[Ad], Future[Ad]]] = []
         self._waiting: queue.Queue[tuple[AdRequest, Future[Ad]] | None] = queue.Queue(max_waiting)
         self._thread = threading.Thread(target=self._run, name="drawing", daemon=True)
         self._thread.start()
@@ -53,7 +57,7 @@ class DrawingQueue:
         return self._thread.is_alive()
 
     def close(self) -> None:
-        """Finish the batch in hand, cancel what waits, end the thread."""
+        """Finish the ads in hand, cancel what waits, end the thread."""
         while self._thread.is_alive():
             try:
                 _, future = self._waiting.get_nowait() or (None, None)
@@ -70,27 +74,47 @@ class DrawingQueue:
         self.close()
 
     def _run(self) -> None:
-        while (first := self._waiting.get()) is not None:
-            batch = [first]
-            stop = False
-            while len(batch) < self._max_batch and not self._waiting.empty():
+        open_ = True
+        while open_ or self._running:
+            arrived: list[tuple[AdRequest, Future[Ad]]] = []
+            while open_ and len(self._running) + len(arrived) < self._max_batch:
+                idle = not (self._running or arrived)
+                if not idle and self._waiting.empty():
+                    break
                 following = self._waiting.get()
                 if following is None:
-                    stop = True
-                    break
-                batch.append(following)
-            self._answer([(r, f) for r, f in batch if f.set_running_or_notify_cancel()])
-            if stop:
-                return
+                    open_ = False
+                else:
+                    arrived.append(following)
+            self._join([(r, f) for r, f in arrived if f.set_running_or_notify_cancel()])
+            if self._running:
+                self._draw_on()
 
-    def _answer(self, batch: list[tuple[AdRequest, Future[Ad]]]) -> None:
-        if not batch:
+    def _join(self, arrived: list[tuple[AdRequest, Future[Ad]]]) -> None:
+        if not arrived:
             return
         try:
-            ads = self._draw([request for request, _ in batch])
-        except Exception as error:  # the thread must outlive a failed batch
-            for _, future in batch:
+            started = self._start([request for request, _ in arrived])
+        except Exception as error:  # the thread must outlive what fails
+            for _, future in arrived:
                 future.set_exception(error)
         else:
-            for (_, future), ad in zip(batch, ads, strict=True):
-                future.set_result(ad)
+            promised = [future for _, future in arrived]
+            self._running += zip(promised, started, strict=True)
+
+    def _draw_on(self) -> None:
+        try:
+            self._step()
+        except Exception as error:
+            for promised, _ in self._running:
+                promised.set_exception(error)
+            self._running.clear()
+        still: list[tuple[Future[Ad], Future[Ad]]] = []
+        for promised, started in self._running:
+            if not started.done():
+                still.append((promised, started))
+            elif (failure := started.exception()) is not None:
+                promised.set_exception(failure)
+            else:
+                promised.set_result(started.result())
+        self._running = still

@@ -53,4 +53,5 @@ def load_generator(settings: Settings) -> AdGenerator:
     from models.ad_generator import AdGenerator
 
     disable_progress_bar()  # the files are small or cached: a bar would only flicker
-    return AdGenerator.from_pretrained(settings.generator.path, settings.generator.device)
+    given = settings.generator
+    return AdGenerator.from_pretrained(given.path, given.device, rows=given.batch_size)

@@ -78,7 +78,8 @@ class AdServer:
         self._in_thread(parts, "follower", lambda: self._follow(settings.serve.follow_seconds))
         self.queue = parts.enter_context(
             DrawingQueue(
-                self._draw,
+                self._start,
+                self._maker.step,
                 max_batch=settings.serve.max_batch,
                 max_waiting=settings.serve.max_waiting,
             )
@@ -90,20 +91,9 @@ class AdServer:
         assignment = self._experiments.assign(user_id, datetime.now(UTC))
         return self.queue.submit(AdRequest(user_id, product, seed, assignment))
 
-    def _draw(self, requests: Sequence[AdRequest]) -> list[Ad]:
-        """Arm by arm: a batch of the generator has one adapter and one guidance."""
-        by_arm: dict[tuple[str, str] | None, list[int]] = {}
-        for number, request in enumerate(requests):
-            dealt = request.assignment
-            arm = None if dealt is None else (dealt.experiment, dealt.variant)
-            by_arm.setdefault(arm, []).append(number)
-        ads: dict[int, Ad] = {}
+    def _start(self, requests: Sequence[AdRequest]) -> list[Future[Ad]]:
         with self.champion.lock:
-            for numbers in by_arm.values():
-                some = [requests[number] for number in numbers]
-                made = self._maker.make(some, self._serving(some[0]))
-                ads.update(zip(numbers, made, strict=True))
-        return [ads[number] for number in range(len(requests))]
+            return self._maker.start([(request, self._serving(request)) for request in requests])
 
     def _serving(self, request: AdRequest) -> Serving:
         if request.assignment is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
@@ -17,11 +18,13 @@ from safetensors.torch import load_model, save_model
 from torch.nn import Parameter
 
 from models import codebook
-from models.batching import batch_briefs
 from models.brief import AdBrief, AdDraft
+from models.engine import Adapter, Drawn, Engine, Wanted
+from models.engine.lora import lora_of
+from models.engine.matmul import fast_dtype
 from models.generator import CONDITIONING_FILE, DEMO_MODEL, AdModel, Conditioning
-from models.sampling import Sampling, sample
-from models.title_constraint import TitleConstraint, spelt
+from models.sampling import Sampling
+from models.title_constraint import spelt
 
 LORA_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj"]
 
@@ -40,18 +43,27 @@ class AdGenerator:
     beside it (``conditioning.safetensors``).
     """
 
-    def __init__(self, model: AdModel) -> None:
+    def __init__(self, model: AdModel, *, rows: int = 16, dtype: torch.dtype | None = None) -> None:
+        """Wrap a model; at most ``rows`` ads are drawn at a time, what is above waits.
+
+        ``dtype`` is what the matrix products of drawing compute in; ``None`` is bfloat16 where
+        the processor has instructions for it, else that of the model.
+        """
         self.model = model.eval()
+        self._rows = rows
+        self._dtype = dtype
+        self._engine: Engine | None = None
         self._peft: PeftModel | None = None
         self._base_conditioning = model.conditioning
         self._conditioning: dict[str, Conditioning] = {}
+        self._snapshots: dict[str | None, tuple[tuple[tuple[int, int], ...], Adapter]] = {}
         self.active: str | None = None
 
     @classmethod
     def from_pretrained(
-        cls, path: Path | str | None = None, device: str | None = None
+        cls, path: Path | str | None = None, device: str | None = None, *, rows: int = 16
     ) -> AdGenerator:
-        """Load a saved generator; ``None`` loads the bundled demo model.
+        """Load a saved generator; ``None`` loads the bundled demo model. ``rows`` as above.
 
         The base computes in bfloat16 on a GPU and in float32 on a CPU.
 
@@ -61,7 +73,7 @@ class AdGenerator:
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
         model = AdModel.from_pretrained(Path(path) if path else DEMO_MODEL, dtype=dtype)
-        return cls(model.to(device))
+        return cls(model.to(device), rows=rows)
 
     def generate(
         self,
@@ -79,25 +91,98 @@ class AdGenerator:
         """
         if len(seeds) != len(briefs):
             raise ValueError(f"{len(briefs)} briefs need as many seeds, got {len(seeds)}")
-        self.activate(adapter)
-        if not briefs:
-            return []
-        model = self.model
-        batch = batch_briefs(briefs, model.tokenizer, model.config).to(model.device)
-        how = sampling or Sampling()
-        constraint = None
-        if how.style_words is not None:
-            own = [(brief.product_name, *brief.selling_words) for brief in briefs]
-            constraint = TitleConstraint(model.tokenizer, how.style_words, own)
-        titles, codes = sample(model, batch, seeds, how, constraint)
-        pictures = codebook.to_pictures(codebook.decode(model.janus.model.vqmodel, codes))
-        texts = model.tokenizer.batch_decode(titles, skip_special_tokens=True)
-        return [
-            AdDraft(spelt(text.strip(), brief.product_name), code.astype(np.int16), picture)
-            for brief, text, code, picture in zip(
-                briefs, texts, codes.cpu().numpy(), pictures, strict=True
-            )
+        started = [
+            self.start(brief, seeds=[seed], sampling=sampling, adapter=adapter)
+            for brief, seed in zip(briefs, seeds, strict=True)
         ]
+        self.finish(started)
+        return [
+            self.draft(future.result()[0], brief.product_name)
+            for future, brief in zip(started, briefs, strict=True)
+        ]
+
+    def candidates(
+        self,
+        brief: AdBrief,
+        *,
+        seeds: Sequence[int],
+        sampling: Sampling | None = None,
+        adapter: str | None = None,
+    ) -> list[AdDraft]:
+        """One ad a seed for one brief, which is encoded once for all of them.
+
+        Raises:
+            UnknownAdapter: ``adapter`` was never loaded.
+        """
+        started = self.start(brief, seeds=seeds, sampling=sampling, adapter=adapter)
+        self.finish([started])
+        return [self.draft(drawn, brief.product_name) for drawn in started.result()]
+
+    def start(
+        self,
+        brief: AdBrief,
+        *,
+        seeds: Sequence[int],
+        sampling: Sampling | None = None,
+        adapter: str | None = None,
+    ) -> Future[list[Drawn]]:
+        """Let a brief join the running batch; it is drawn while :meth:`step` is called.
+
+        The adapter counts as it is now: it may change or be dropped before the ad is done.
+
+        Raises:
+            UnknownAdapter: ``adapter`` was never loaded.
+        """
+        wanted = Wanted(brief, tuple(seeds), sampling or Sampling(), self._snapshot(adapter))
+        return self.engine.submit(wanted)
+
+    def step(self) -> None:
+        """Draw the next token of every ad that is under way."""
+        if self._engine is not None:
+            self._engine.step()
+
+    def finish(self, started: Sequence[Future[list[Drawn]]]) -> None:
+        """Step until all of these are done or have failed."""
+        for future in started:
+            while not future.done():
+                self.step()
+
+    def draft(self, drawn: Drawn, product_name: str) -> AdDraft:
+        """Text and picture of what was drawn for a product, its name spelt as it is.
+
+        A picture is decoded by itself, so it is the same to a bit whatever was drawn with it.
+        """
+        model = self.model
+        pixels = codebook.decode(model.janus.model.vqmodel, drawn.codes[None])
+        text = str(model.tokenizer.decode(list(drawn.title), skip_special_tokens=True))
+        codes = drawn.codes.numpy().astype(np.int16)
+        return AdDraft(spelt(text.strip(), product_name), codes, codebook.to_pictures(pixels)[0])
+
+    @property
+    def engine(self) -> Engine:
+        """What draws, on the base's weights as they are when it runs nothing."""
+        if self._engine is None or not (self._engine.running or self._engine.up_to_date):
+            dtype = self._dtype or fast_dtype(self.model.janus.dtype, self.model.device)
+            self._engine = Engine(self.model, rows=self._rows, dtype=dtype)
+        return self._engine
+
+    def _snapshot(self, name: str | None) -> Adapter:
+        """An adapter as it is now, the same object as long as it is the same adapter."""
+        if name is None:
+            key, parameters = None, {}
+            conditioning = self._base_conditioning
+        else:
+            key, parameters = name, self.lora_parameters(name)
+            conditioning = self._conditioning[name]
+        state = tuple((p.data_ptr(), p._version) for p in parameters.values())
+        known = self._snapshots.get(key)
+        if known is not None and known[0] == state and known[1].conditioning is conditioning:
+            return known[1]
+        adapter = Adapter({}, conditioning)
+        if name is not None:
+            adapter = Adapter(lora_of(self._wrapped(name), name, parameters), conditioning)
+        self._snapshots[key] = state, adapter
+        return adapter
 
     def encode_pictures(self, pictures: Sequence[Image.Image]) -> NDArray[np.int16]:
         """VQ codes of pictures of any size: int16 ``(n, image tokens)``."""
@@ -201,6 +286,7 @@ class AdGenerator:
             _tuner(peft).unload()
             self._peft = None
         del self._conditioning[name]
+        self._snapshots.pop(name, None)
         self.activate(active)
 
     def activate(self, adapter: str | None) -> None:

@@ -21,7 +21,6 @@ from transformers import Dinov2Model, JanusForConditionalGeneration, PreTrainedT
 from models.batching import BriefBatch, TargetBatch
 from models.config import AdGeneratorConfig
 from models.foreground import Dinov2Features, ForegroundEncoder, ForegroundProjection
-from models.kv_cache import KeyValueCache
 from models.preference import Preference, PreferenceEncoder
 from models.tokenizer import BOI, EOI
 
@@ -103,11 +102,18 @@ class AdModel(nn.Module):
         embedded: Tensor = self.janus.prepare_embeddings_for_image_generation(codes)
         return embedded
 
-    def prefer(self, batch: BriefBatch, keep: float | None = None) -> Preference:
+    def prefer(
+        self,
+        batch: BriefBatch,
+        keep: float | None = None,
+        conditioning: Conditioning | None = None,
+    ) -> Preference:
         """Run the fine stage over a batch's histories, in float32.
 
         ``keep`` is the share of history tokens that passes; ``None`` is the configured one.
+        ``conditioning`` are the modules to run; ``None`` is the model's own.
         """
+        modules = conditioning or self.conditioning
         config = self.config
         rows, items, _ = batch.history_codes.shape
         picture = self.embed_codes(batch.history_codes)
@@ -117,21 +123,26 @@ class AdModel(nn.Module):
         picture_valid = batch.history_valid.repeat_interleave(config.history_picture_tokens, dim=1)
         titles = self.embed_text(batch.history_titles).view(rows, -1, self.width)
         title_valid = (batch.history_titles != self.tokenizer.pad_token_id).flatten(1)
-        preference: Preference = self.conditioning.preference(
+        preference: Preference = modules.preference(
             pictures.float(), picture_valid, titles.float(), title_valid, keep
         )
         return preference
 
-    def prompt(self, batch: BriefBatch, keep: float | None = None) -> tuple[Tensor, Tensor]:
+    def prompt(
+        self,
+        batch: BriefBatch,
+        keep: float | None = None,
+        conditioning: Conditioning | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Embeddings ``(n, p, width)`` of all that comes before the title, and validity.
 
-        ``keep`` as for :meth:`prefer`.
+        ``keep`` and ``conditioning`` as for :meth:`prefer`.
         """
         rows = len(batch.prompt)
         bos = torch.full((rows, 1), self.tokenizer.bos_token_id, device=batch.prompt.device)
         text = torch.cat([bos, batch.prompt], dim=1)
         text_valid = text != self.tokenizer.pad_token_id
-        taste = self.prefer(batch, keep)
+        taste = self.prefer(batch, keep, conditioning)
         # The prompt ends in a token that is never padding: the title is predicted from there.
         end = torch.full((rows, 1), self.eoi_id, device=batch.prompt.device)
         words = self.embed_text(text)
@@ -141,10 +152,13 @@ class AdModel(nn.Module):
         valid = torch.cat([text_valid, *kept, torch.ones_like(end, dtype=torch.bool)], dim=1)
         return embeds, valid
 
-    def perceive(self, cutouts: Tensor) -> Tensor:
-        """Foreground features ``(n, image tokens, width)`` in the dtype of the base."""
+    def perceive(self, cutouts: Tensor, conditioning: Conditioning | None = None) -> Tensor:
+        """Foreground features ``(n, image tokens, width)`` in the dtype of the base.
+
+        ``conditioning`` as for :meth:`prefer`.
+        """
         seen = cutouts if self.dinov2 is None else self.dinov2(cutouts)
-        features: Tensor = self.conditioning.foreground(seen)
+        features: Tensor = (conditioning or self.conditioning).foreground(seen)
         return features.to(self.janus.dtype)
 
     def backbone(
@@ -154,7 +168,6 @@ class AdModel(nn.Module):
         positions: Tensor,
         *,
         foreground: Tensor | None = None,
-        cache: KeyValueCache | None = None,
     ) -> Tensor:
         """Hidden states of the language model.
 
@@ -164,7 +177,6 @@ class AdModel(nn.Module):
             positions: int64 ``(n, length)``.
             foreground: ``(n, length, width)``, added before every n-th layer; zero where the
                 next token is no image token.
-            cache: keys and values of earlier tokens, appended to.
         """
         llama = self.janus.model.language_model
         rotary = llama.rotary_emb(embeds, position_ids=positions)
@@ -177,7 +189,6 @@ class AdModel(nn.Module):
                 attention_mask=mask,
                 position_ids=positions,
                 position_embeddings=rotary,
-                past_key_values=cache,
             )
         normed: Tensor = llama.norm(hidden)
         return normed

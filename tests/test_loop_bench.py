@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from loop.bench.generate import bench_generate
 from loop.cli import app
+from tests.tiny_model import tiny_model
 
 
 def report(command: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Any:
@@ -33,3 +35,13 @@ def test_features(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     costs = report("features", monkeypatch, tmp_path)["microseconds_per_event"]
     assert set(costs["users"]) == {"1000", "10000"}
     assert set(costs["history"]) == {"16", "256"}
+
+
+@pytest.mark.slow
+def test_generate() -> None:
+    found = bench_generate(tiny_model(), quick=True)
+    assert set(found["speedup"]) == set(found["ads_per_second"]) == {"1", "8", "32"}
+    assert set(found["speedup_vs_naive_batch"]) == {"8", "32"}
+    assert found["mixed_adapter_cost"] < 1
+    assert found["bound_ratio"] > 0
+    assert all(found["p50_latency_seconds"][n] > 0 for n in ("1", "8", "32"))

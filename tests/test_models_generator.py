@@ -12,8 +12,7 @@ from models.ad_generator import AdGenerator
 from models.batching import batch_briefs, batch_targets
 from models.brief import AdBrief, AdDraft, Example
 from models.generator import AdModel, causal_mask, count_positions
-from models.kv_cache import KeyValueCache
-from models.sampling import Sampling, draw
+from models.sampling import Sampling
 from tests.tiny_model import TINY, brief, examples, products, tiny_generator, tiny_model
 
 
@@ -91,48 +90,6 @@ def test_a_seed_a_brief_is_asked_for(generator: AdGenerator, briefs: list[AdBrie
     with pytest.raises(ValueError, match="as many seeds"):
         generator.generate(briefs, seeds=[1])
     assert generator.generate([], seeds=[]) == []
-
-
-def test_a_row_draws_by_its_own_generator_alone() -> None:
-    logits = torch.randn(3, 50, generator=torch.Generator().manual_seed(0))
-    both = draw(logits, [torch.Generator().manual_seed(s) for s in (1, 2, 3)])
-    for row, seed in enumerate((1, 2, 3)):
-        alone = draw(logits[row : row + 1], [torch.Generator().manual_seed(seed)])
-        assert alone.item() == both[row].item()
-
-
-def test_draws_follow_the_probabilities() -> None:
-    logits = torch.tensor([[0.7, 0.2, 0.1]]).log().repeat(4000, 1)
-    generators = [torch.Generator().manual_seed(s) for s in range(4000)]
-    shares = draw(logits, generators).bincount(minlength=3) / 4000
-    assert torch.allclose(shares, torch.tensor([0.7, 0.2, 0.1]), atol=0.03)
-
-
-@torch.inference_mode()
-def test_decoding_with_a_cache_equals_one_full_pass(briefs: list[AdBrief]) -> None:
-    model = tiny_model()
-    prompt, valid = model.prompt(batch_briefs(briefs, model.tokenizer, model.config))
-    rows, start = len(prompt), prompt.shape[1]
-    codes = torch.from_numpy(np.random.default_rng(0).integers(0, 1024, (rows, 10)))
-    embeds = torch.cat([prompt, model.embed_codes(codes)], dim=1)
-    valid = torch.cat([valid, torch.ones(rows, 10, dtype=torch.bool)], dim=1)
-    valid[1, start + 2] = False  # as where a title has ended
-    mask, positions = causal_mask(valid), count_positions(valid)
-    whole = model.backbone(embeds, mask, positions)[:, start - 1 :]
-    llama = model.janus.model.language_model
-    cache = KeyValueCache(llama.config, rows, embeds.shape[1], embeds)
-    pieces = []
-    for begin, end in [(0, start), *((i, i + 1) for i in range(start, embeds.shape[1]))]:
-        cache.reserve(end - begin)
-        states = model.backbone(
-            embeds[:, begin:end],
-            mask[:, :, begin:end, :end],
-            positions[:, begin:end],
-            cache=cache,
-        )
-        pieces.append(states[:, -1:])
-    head = model.janus.model.generation_head
-    assert torch.allclose(head(torch.cat(pieces, dim=1)), head(whole), atol=1e-4, rtol=1e-4)
 
 
 @torch.inference_mode()

@@ -34,6 +34,26 @@ def features(quick: Quick = False, as_json: AsJson = False) -> None:
     _show(bench_features(quick=quick), as_json)
 
 
+@app.command()
+def generate(
+    quick: Quick = False,
+    as_json: AsJson = False,
+    untrained: Annotated[
+        bool, typer.Option("--untrained", help="A model of the bundled sizes without its weights.")
+    ] = False,
+) -> None:
+    """Ads a second against decoding as the paper's code does; cost of mixed adapters."""
+    from transformers.utils.logging import disable_progress_bar
+
+    from loop.bench.generate import bench_generate
+    from loop.pretraining.generator import new_model
+    from models.ad_generator import AdGenerator
+
+    disable_progress_bar()
+    model = new_model(0).eval() if untrained else AdGenerator.from_pretrained().model
+    _show(bench_generate(model, quick=quick), as_json)
+
+
 def _show(result: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print(json.dumps(result, indent=2))

@@ -1,0 +1,183 @@
+"""Ads a second of the engine, beside decoding as the paper's code does it."""
+
+from __future__ import annotations
+
+import copy
+import random
+import resource
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+import numpy as np
+import torch
+
+from loop.bench.paper_decoding import PaperDecoder
+from loop.shop.catalog import load_catalog
+from loop.shop.copywriting import TONES, write_title
+from models import codebook
+from models.ad_generator import AdGenerator
+from models.brief import AdBrief, HistoryAd
+from models.engine import Drawn
+from models.engine.bound import matrix_products_seconds
+from models.generator import AdModel
+from models.sampling import Sampling
+
+BATCHES = (1, 8, 32)
+_ADAPTERS = tuple(f"bench-{number}" for number in range(4))
+
+
+def bench_generate(model: AdModel, *, quick: bool = False) -> dict[str, Any]:
+    """Full histories, one adapter; from the brief to the decoded picture.
+
+    `speedup` is over one request at a time, `speedup_vs_naive_batch` over padded batches of the
+    same size; the engine's adapter is unmerged, the baseline's is merged and costs it nothing.
+    `mixed_adapter_cost` is the share of throughput lost when 32 ads have four adapters instead
+    of one. `bound_ratio` is the time of the bare matrix products of a step of 32 ads over that
+    of the step. Each figure is the median of runs that take turns.
+    """
+    how = Sampling()
+    paper = PaperDecoder(copy.deepcopy(model), how)
+    generator = _with_adapters(model)
+    briefs = full_briefs(model, max(BATCHES))
+    rounds = 1 if quick else 5
+    one = [(brief, _ADAPTERS[0]) for brief in briefs]
+    mixed = [(brief, _ADAPTERS[n % len(_ADAPTERS)]) for n, brief in enumerate(briefs)]
+    _draw(generator, mixed)  # kernels are made for each shape that is met for the first time
+    _draw_padded(paper, briefs[:2])
+
+    latencies: dict[int, list[float]] = {n: [] for n in BATCHES}
+    spent: dict[str, list[float]] = {}
+    for turn in range(rounds):
+        for n in BATCHES:
+            repeats = max(1, (2 if quick else 8) // n)
+            for repeat in range(repeats):
+                # Other ads each time, and the same ones for engine and baseline.
+                first = (turn * repeats + repeat) % (max(BATCHES) - n + 1)
+                part = slice(first, first + n)
+                seconds = _timed(_draw, generator, one[part], latencies)
+                spent.setdefault(f"engine {n}", []).append(seconds)
+                seconds = _timed(_draw_padded, paper, briefs[part])
+                spent.setdefault(f"padded {n}", []).append(seconds)
+        spent.setdefault("mixed", []).append(_timed(_draw, generator, mixed))
+    rates = {
+        name: (max(BATCHES) if name == "mixed" else int(name.split()[1])) / statistics.median(times)
+        for name, times in spent.items()
+    }
+    one_at_a_time = rates["padded 1"]
+    step, products = _step_and_products(generator, one, repeats=5 if quick else 40)
+    return {
+        "speedup": {str(n): rates[f"engine {n}"] / one_at_a_time for n in BATCHES},
+        "speedup_vs_naive_batch": {
+            str(n): rates[f"engine {n}"] / rates[f"padded {n}"] for n in BATCHES[1:]
+        },
+        "mixed_adapter_cost": 1 - rates["mixed"] / rates[f"engine {max(BATCHES)}"],
+        "ads_per_second": {str(n): rates[f"engine {n}"] for n in BATCHES},
+        "baseline_ads_per_second": {str(n): rates[f"padded {n}"] for n in BATCHES},
+        "p50_latency_seconds": {str(n): statistics.median(latencies[n]) for n in BATCHES},
+        "baseline_p50_latency_seconds": {
+            str(n): statistics.median(spent[f"padded {n}"]) for n in BATCHES
+        },
+        "bound_ratio": products / step,
+        "step_milliseconds": step * 1e3,
+        "memory_megabytes": _memory(generator),
+        "device": str(model.device),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def full_briefs(model: AdModel, count: int) -> list[AdBrief]:
+    """Briefs of different products, each with as long a history as fits."""
+    rng = np.random.default_rng(0)
+    products = list(load_catalog().values())
+    config, codes = model.config, model.janus.model.vqmodel.quantize.num_embeddings
+    briefs = []
+    for number in range(count):
+        clicked = [products[int(n)] for n in rng.integers(len(products), size=config.history_items)]
+        history = tuple(
+            HistoryAd(
+                write_title(product, TONES[n % len(TONES)], rng=random.Random(number * 100 + n)),
+                rng.integers(codes, size=config.image_tokens).astype(np.int16),
+            )
+            for n, product in enumerate(clicked)
+        )
+        product = products[number % len(products)]
+        brief = AdBrief(product.name, product.selling_points, product.cutout(), history)
+        briefs.append(brief)
+    return briefs
+
+
+def _with_adapters(model: AdModel) -> AdGenerator:
+    generator = AdGenerator(model, rows=max(BATCHES))
+    for name in _ADAPTERS:
+        generator.new_adapter(name, rank=16, alpha=32)
+        with torch.no_grad():
+            for weight in generator.lora_parameters(name).values():
+                weight.normal_(std=0.01)
+    return generator
+
+
+def _draw(
+    generator: AdGenerator,
+    asks: Sequence[tuple[AdBrief, str]],
+    latencies: dict[int, list[float]] | None = None,
+) -> None:
+    """All of `asks` at once; an ad's latency ends with its picture."""
+    began = time.perf_counter()
+    waiting: dict[Future[list[Drawn]], AdBrief] = {
+        generator.start(brief, seeds=[seed], adapter=adapter): brief
+        for seed, (brief, adapter) in enumerate(asks)
+    }
+    while waiting:
+        generator.step()
+        for future in [f for f in waiting if f.done()]:
+            generator.draft(future.result()[0], waiting.pop(future).product_name)
+            if latencies is not None:
+                latencies[len(asks)].append(time.perf_counter() - began)
+
+
+def _draw_padded(paper: PaperDecoder, briefs: Sequence[AdBrief]) -> None:
+    titles, codes = paper.draw(briefs)
+    model = paper.model
+    model.tokenizer.batch_decode(titles, skip_special_tokens=True)
+    codebook.to_pictures(codebook.decode(model.janus.model.vqmodel, codes))
+
+
+def _timed(work: Callable[..., None], *given: Any) -> float:
+    began = time.perf_counter()
+    work(*given)
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - began
+
+
+def _step_and_products(
+    generator: AdGenerator, asks: Sequence[tuple[AdBrief, str]], repeats: int
+) -> tuple[float, float]:
+    """Median seconds of a step in which every ad draws, and of its bare matrix products."""
+    started = [
+        generator.start(brief, seeds=[seed], adapter=adapter)
+        for seed, (brief, adapter) in enumerate(asks)
+    ]
+    engine = generator.engine
+    while engine.drawing != len(asks) and not all(f.done() for f in started):
+        generator.step()
+    steps, products = [], []
+    for _ in range(repeats):
+        length = engine.longest
+        steps.append(_timed(generator.step))
+        products.append(matrix_products_seconds(engine.weights, len(asks), length))
+    generator.finish(started)
+    return statistics.median(steps), statistics.median(products)
+
+
+def _memory(generator: AdGenerator) -> dict[str, float]:
+    """Most that the process ever used, both decoders in it; what the engine's caches may use."""
+    used = {"engine_caches": generator.engine.cache_bytes / 1e6}
+    # Linux counts in kilobytes.
+    used["process_peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    if torch.cuda.is_available():
+        used["gpu_peak"] = torch.cuda.max_memory_allocated() / 1e6
+    return used

@@ -1,0 +1,132 @@
+"""The baseline of `adloom bench generate`: decoding as the paper's code does it.
+
+As in Janus' published generation loop: one Hugging Face forward a token with a cache that grows,
+the conditional and the unconditional row of an ad interleaved, `softmax` and `multinomial`; the
+title first, with conditional rows alone. A batch is padded, and waits for its longest title.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from models.batching import batch_briefs
+from models.brief import AdBrief
+from models.generator import AdModel, causal_mask, count_positions
+from models.sampling import Sampling
+
+
+class PaperDecoder:
+    """Draws ads of a padded batch with a model whose adapter, if any, is merged."""
+
+    def __init__(self, model: AdModel, how: Sampling) -> None:
+        self.model = model
+        self._how = how
+
+    @torch.inference_mode()
+    def draw(self, briefs: Sequence[AdBrief]) -> tuple[Tensor, Tensor]:
+        """Title ids `(n, title tokens so far)` and image codes int64 `(n, image tokens)`."""
+        model = self.model
+        batch = batch_briefs(briefs, model.tokenizer, model.config).to(model.device)
+        prompt, valid = model.prompt(batch)
+        titles = self._titles(prompt, valid)
+        foreground = self._how.foreground_strength * model.perceive(batch.cutouts)
+        return titles, self._pictures(prompt, valid, titles, foreground)
+
+    def _titles(self, prompt: Tensor, valid: Tensor) -> Tensor:
+        model, cache = self.model, DynamicCache()
+        pad, eos = model.tokenizer.pad_token_id, model.tokenizer.eos_token_id
+        running = torch.ones(len(prompt), dtype=torch.bool, device=prompt.device)
+        states = self._forward(prompt, causal_mask(valid), count_positions(valid), cache)
+        written: list[Tensor] = []
+        while True:
+            logits = model.janus.lm_head(states[:, -1]) / self._how.title_temperature
+            logits[:, [pad, model.boi_id, model.eoi_id]] = -torch.inf
+            drawn = torch.multinomial(logits.softmax(-1), 1)[:, 0]
+            if len(written) == model.config.title_tokens - 1:
+                drawn = torch.full_like(drawn, eos)
+            written.append(drawn.where(running, pad))
+            valid = torch.cat([valid, running[:, None]], dim=1)
+            running = running & (drawn != eos)
+            if not running.any():
+                return torch.stack(written, dim=1)
+            states = self._next(model.embed_text(written[-1]), valid, cache)
+
+    def _pictures(
+        self, prompt: Tensor, valid: Tensor, titles: Tensor, foreground: Tensor
+    ) -> Tensor:
+        model, cache = self.model, DynamicCache()
+        rows = len(prompt)
+        boi = torch.full((rows, 1), model.boi_id, device=prompt.device)
+        embeds = torch.cat([prompt, model.embed_text(torch.cat([titles, boi], dim=1))], dim=1)
+        written = titles != model.tokenizer.pad_token_id
+        valid = torch.cat([valid, written, torch.ones_like(boi, dtype=torch.bool)], dim=1)
+        blank = torch.zeros_like(valid)
+        blank[:, 0] = blank[:, -1] = True
+        # Conditional rows at even places, their unconditional twins at odd ones.
+        valid = torch.stack([valid, blank], dim=1).flatten(0, 1)
+        seen = torch.zeros_like(embeds).repeat_interleave(2, dim=0)
+        foreground = foreground.repeat_interleave(2, dim=0)
+        seen[:, -1] = foreground[:, 0]
+        states = self._forward(
+            embeds.repeat_interleave(2, dim=0),
+            causal_mask(valid),
+            count_positions(valid),
+            cache,
+            seen,
+        )
+        codes: list[Tensor] = []
+        for index in range(model.config.image_tokens):
+            logits = model.janus.model.generation_head(states[:, -1])
+            wanted, plain = logits[0::2], logits[1::2]
+            guided = plain + self._how.guidance * (wanted - plain)
+            probabilities = (guided / self._how.temperature).softmax(-1)
+            codes.append(torch.multinomial(probabilities, 1)[:, 0])
+            if index + 1 < model.config.image_tokens:
+                valid = torch.cat([valid, torch.ones_like(valid[:, :1])], dim=1)
+                fed = model.embed_codes(codes[-1]).repeat_interleave(2, dim=0)
+                states = self._next(fed, valid, cache, foreground[:, index + 1])
+        return torch.stack(codes, dim=1)
+
+    def _next(
+        self, embeds: Tensor, valid: Tensor, cache: DynamicCache, foreground: Tensor | None = None
+    ) -> Tensor:
+        """Feed one token a row, `(rows, width)`."""
+        mask = valid.clone()
+        mask[:, -1] = True  # a row that has ended looks at something all the same
+        return self._forward(
+            embeds[:, None],
+            mask[:, None, None],
+            count_positions(valid)[:, -1:],
+            cache,
+            None if foreground is None else foreground[:, None],
+        )
+
+    def _forward(
+        self,
+        embeds: Tensor,
+        mask: Tensor,
+        positions: Tensor,
+        cache: DynamicCache,
+        foreground: Tensor | None = None,
+    ) -> Tensor:
+        """Llama's forward with foreground features before every n-th layer."""
+        llama = self.model.janus.model.language_model
+        rotary = llama.rotary_emb(embeds, position_ids=positions)
+        hidden = embeds
+        for index, layer in enumerate(llama.layers):
+            if foreground is not None and index % self.model.config.foreground_every == 0:
+                hidden = hidden + foreground
+            hidden = layer(
+                hidden,
+                attention_mask=mask,
+                position_ids=positions,
+                position_embeddings=rotary,
+                past_key_values=cache,
+                use_cache=True,
+            )
+        normed: Tensor = llama.norm(hidden)
+        return normed

@@ -1,0 +1,225 @@
+"""Continuous batching: requests join and leave a running batch between steps."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import deque
+from concurrent.futures import Future
+from functools import lru_cache
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from models.engine.decoder import Decoder
+from models.engine.job import Encoded, Job, Row, encode_brief
+from models.engine.lora import Adapter, LoraBank, LoraRows
+from models.engine.request import Drawn, Wanted
+from models.engine.stages import Pictures, Titles
+from models.engine.weights import Weights, fingerprint
+from models.generator import AdModel
+from models.title_constraint import TitleConstraint
+
+
+class Engine:
+    """Decodes up to ``rows`` ads at once on a copy of a model's weights.
+
+    The same request and seed give the same ad, whatever runs beside it. Rows in their title are
+    one row of a step, rows in their picture two. What goes wrong in one row fails its request
+    alone. Whoever waits for a request calls :meth:`step` until it is answered; several threads
+    may do so, and then share the batch.
+    """
+
+    def __init__(self, model: AdModel, *, rows: int, dtype: torch.dtype) -> None:
+        """Copy the weights and allocate the caches; ``dtype`` is what the products compute in."""
+        self._model = model
+        self.weights = Weights(model, dtype)
+        prompt = _prompt_tokens(model)
+        self._capacity = rows
+        self._titles = Titles(model, self.weights, rows, prompt)
+        self._pictures = Pictures(model, self.weights, rows, prompt)
+        longest = prompt + model.config.title_tokens + 1 + model.config.image_tokens
+        self._decoder = Decoder(model, self.weights, longest)
+        self._bank = LoraBank(self.weights)
+        self._blanks: WeakKeyDictionary[Adapter, Tensor] = WeakKeyDictionary()
+        self._waiting: deque[Job] = deque()
+        # What a constraint has worked out for a product serves the next request for it.
+        self._constraint = lru_cache(256)(
+            lambda style, own: TitleConstraint(model.tokenizer, style, [own])
+        )
+        self._lora: LoraRows | None = None
+        self._changed = False
+        self._lock = threading.RLock()
+
+    @property
+    def up_to_date(self) -> bool:
+        """False when the model's base weights were changed since this was made."""
+        return self.weights.fingerprint == fingerprint(self._model)
+
+    @property
+    def running(self) -> int:
+        """Ads that are under way."""
+        return len(self._titles.rows) + len(self._pictures.rows)
+
+    @property
+    def drawing(self) -> int:
+        """Ads that draw their pictures."""
+        return len(self._pictures.rows)
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest row that draws."""
+        return max(self._pictures.cache.known[: self.drawing], default=0)
+
+    @property
+    def cache_bytes(self) -> int:
+        """Memory set aside for keys and values; a CPU commits it when it is first used."""
+        caches = (self._titles.cache, self._pictures.cache, self._pictures.blank)
+        return sum(cache.bytes for cache in caches)
+
+    def submit(self, wanted: Wanted) -> Future[list[Drawn]]:
+        """Let a request join the batch at the next step that has room.
+
+        Its future has one drawn ad a seed, in their order.
+        """
+        job = Job(wanted)
+        if not wanted.seeds:
+            job.future.set_result([])
+            return job.future
+        with self._lock:
+            self._waiting.append(job)
+        return job.future
+
+    @torch.inference_mode()
+    def step(self) -> None:
+        """Let waiting requests join, then draw the next token of every row."""
+        with self._lock:
+            self._drop_answered()
+            self._admit()
+            if not self.running:
+                return
+            try:
+                self._advance()
+            except Exception as error:  # the engine must outlive what it cannot pin on a row
+                for row in (*self._titles.rows, *self._pictures.rows):
+                    row.job.fail(error)
+                self._drop_answered()
+
+    def _admit(self) -> None:
+        """Into an empty batch come all that fit; into a running one, one request a step.
+
+        A prompt takes the time of several steps, for which the running rows stand still.
+        """
+        alone = not self.running
+        while self._waiting and self.running < self._capacity:
+            job = self._waiting[0]
+            if job.encoded is None:
+                if not job.future.set_running_or_notify_cancel():
+                    self._waiting.popleft()
+                    continue
+                try:
+                    job.encoded = self._encode(job.wanted)
+                except Exception as error:
+                    self._waiting.popleft()
+                    job.fail(error)
+                    continue
+            while job.started < len(job.wanted.seeds) and self.running < self._capacity:
+                self._titles.add(Row(job, job.started))
+                job.started += 1
+                self._changed = True
+            if job.started == len(job.wanted.seeds):
+                self._waiting.popleft()
+            if not alone:
+                return
+
+    def _encode(self, wanted: Wanted) -> Encoded:
+        place = -1
+        if wanted.adapter.lora:
+            rows = (*self._titles.rows, *self._pictures.rows)
+            in_use = {row.shared.place for row in rows}
+            in_use |= {job.encoded.place for job in self._waiting if job.encoded is not None}
+            place = self._bank.place(wanted.adapter, in_use)
+            self._changed = True
+        brief, words = wanted.brief, wanted.sampling.style_words
+        constraint = None
+        if words is not None:
+            constraint = self._constraint(words, (brief.product_name, *brief.selling_words))
+        prompt, foreground = encode_brief(self._model, wanted)
+        prefix = self._decoder.prefill(prompt[:-1], self._one_adapter(place, len(prompt) - 1))
+        if wanted.adapter not in self._blanks:
+            bos = torch.tensor([self._model.tokenizer.bos_token_id], device=prompt.device)
+            embedded = self.weights.embeddings.index_select(0, bos)
+            self._blanks[wanted.adapter] = self._decoder.prefill(
+                embedded, self._one_adapter(place, 1)
+            )
+        return Encoded(prefix, self._blanks[wanted.adapter], foreground, place, constraint)
+
+    def _one_adapter(self, place: int, tokens: int) -> LoraRows | None:
+        if place < 0:
+            return None
+        return self._bank.rows(torch.full((tokens,), place, device=self._model.device))
+
+    def _advance(self) -> None:
+        titles, pictures = self._titles, self._pictures
+        writing, drawing = len(titles.rows), len(pictures.rows)
+        if self._changed:
+            self._lora = self._adapters()
+            self._changed = False
+        caches = [(titles.cache, writing)] if writing else []
+        if drawing:
+            caches += [(pictures.cache, drawing), (pictures.blank, drawing)]
+        states = self._decoder.step(
+            torch.cat([titles.tokens, pictures.tokens, pictures.tokens]),
+            caches,
+            pictures.foreground() if drawing else None,
+            self._lora,
+        )
+        if drawing:
+            # From the end, so that what moves into a gap has been looked at.
+            for at in reversed(pictures.draw(states[writing:])):
+                self._complete(at)
+        if writing:
+            for at in reversed(titles.draw(states[:writing])):
+                self._begin_picture(at)
+
+    def _adapters(self) -> LoraRows | None:
+        """Adapters of the next step's rows; None where every row is of the bare base."""
+        writing = [row.shared.place for row in self._titles.rows]
+        drawing = [row.shared.place for row in self._pictures.rows]
+        places = [*writing, *drawing, *drawing]
+        if max(places) < 0:
+            return None
+        return self._bank.rows(torch.tensor(places, device=self._model.device))
+
+    def _begin_picture(self, at: int) -> None:
+        row = self._titles.rows[at]
+        # What was drawn after eos is of no use.
+        row.title.pop()
+        self._pictures.add(row, self._titles.cache.take(at))
+        self._titles.remove(at)
+        self._changed = True
+
+    def _complete(self, at: int) -> None:
+        row = self._pictures.rows[at]
+        codes = self._pictures.remove(at)
+        self._changed = True
+        row.job.finish(row.number, Drawn(tuple(row.title[:-1]), codes))
+
+    def _drop_answered(self) -> None:
+        """Take out the rows of requests that have failed."""
+        for stage in (self._titles, self._pictures):
+            for at in reversed(range(len(stage.rows))):
+                if stage.rows[at].job.future.done():
+                    stage.remove(at)
+                    self._changed = True
+        while self._waiting and self._waiting[0].future.done():
+            self._waiting.popleft()
+
+
+def _prompt_tokens(model: AdModel) -> int:
+    """Tokens of the longest prompt: a full history of which every token is kept."""
+    config = model.config
+    picture_and_title = config.history_picture_tokens + config.history_title_tokens
+    kept = config.history_items * picture_and_title
+    return 2 + config.prompt_tokens + math.ceil(kept)

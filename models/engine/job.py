@@ -1,0 +1,102 @@
+"""A request under way, and its rows."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from models.batching import batch_briefs
+from models.engine.request import Drawn, Wanted
+from models.generator import AdModel
+from models.title_constraint import TitleConstraint
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What the rows of a request share, encoded once.
+
+    ``prefix`` keys and values of the prompt but for its last token, ``blank`` those of ``<bos>``;
+    ``foreground`` ``(image tokens, width)``, scaled; ``place`` of its adapter, -1 for none.
+    """
+
+    prefix: Tensor
+    blank: Tensor
+    foreground: Tensor
+    place: int
+    constraint: TitleConstraint | None
+
+
+@dataclass(eq=False)
+class Job:
+    """A request; ``started`` of its rows have run or run, ``drawn`` has those that are done."""
+
+    wanted: Wanted
+    future: Future[list[Drawn]] = field(default_factory=Future)
+    encoded: Encoded | None = None
+    started: int = 0
+    drawn: dict[int, Drawn] = field(default_factory=dict)
+
+    def finish(self, number: int, drawn: Drawn) -> None:
+        """Note one ad; the last one answers the request."""
+        self.drawn[number] = drawn
+        if len(self.drawn) == len(self.wanted.seeds):
+            self.future.set_result([self.drawn[n] for n in range(len(self.drawn))])
+
+    def fail(self, error: Exception) -> None:
+        """Answer with ``error``, once."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+@dataclass(eq=False)
+class Row:
+    """One ad under way: its number in its request and the title so far, eos included."""
+
+    job: Job
+    number: int
+    title: list[int] = field(default_factory=list)
+
+    @property
+    def seed(self) -> int:
+        """What its draws hang on."""
+        return self.job.wanted.seeds[self.number]
+
+    @property
+    def shared(self) -> Encoded:
+        """What it shares with the other rows of its request."""
+        assert self.job.encoded is not None
+        return self.job.encoded
+
+
+def encode_brief(model: AdModel, wanted: Wanted) -> tuple[Tensor, Tensor]:
+    """Embeddings ``(tokens, width)`` of the prompt without padding, and the scaled foreground.
+
+    A request is encoded by itself: what is around it cannot change a bit of it.
+
+    Raises:
+        FloatingPointError: they are not finite.
+    """
+    how, conditioning = wanted.sampling, wanted.adapter.conditioning
+    batch = batch_briefs([wanted.brief], model.tokenizer, model.config).to(model.device)
+    embeds, valid = model.prompt(batch, how.keep, conditioning)
+    foreground = how.foreground_strength * model.perceive(batch.cutouts, conditioning)[0].float()
+    prompt = embeds[0, valid[0]].float()
+    if not (prompt.isfinite().all() and foreground.isfinite().all()):
+        raise FloatingPointError("the encoded brief is not finite")
+    return prompt, foreground
+
+
+def forbidden_in_titles(model: AdModel) -> Tensor:
+    """Float ``(vocabulary,)``: minus infinity for what no title may have, else 0."""
+    tokenizer, vocabulary = model.tokenizer, model.janus.lm_head.out_features
+    eos = tokenizer.eos_token_id
+    forbidden = [i for i in tokenizer.all_special_ids if i != eos]
+    forbidden += [model.boi_id, model.eoi_id, model.janus.config.image_token_id]
+    # A checkpoint may have more rows than its tokenizer has tokens.
+    forbidden += range(len(tokenizer), vocabulary)
+    mask = torch.zeros(vocabulary, device=model.device)
+    mask[forbidden] = -torch.inf
+    return mask

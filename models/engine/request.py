@@ -1,0 +1,39 @@
+"""What the engine is asked for and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from models.brief import AdBrief
+from models.engine.lora import Adapter
+from models.sampling import Sampling
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Ads for one brief, one a seed; brief and history are encoded once for all of them.
+
+    The bare base is an adapter without LoRA.
+
+    Raises:
+        ValueError: a seed is negative.
+    """
+
+    brief: AdBrief
+    seeds: tuple[int, ...]
+    sampling: Sampling
+    adapter: Adapter
+
+    def __post_init__(self) -> None:
+        if any(seed < 0 for seed in self.seeds):
+            raise ValueError(f"seeds are not negative, got {min(self.seeds)}")
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One drawn ad: ``title`` ids without eos, ``codes`` int64 ``(image tokens,)`` on the CPU."""
+
+    title: tuple[int, ...]
+    codes: Tensor
