@@ -46,6 +46,9 @@ class TitleConstraint(LogitsProcessor):
             tokenizer: byte-level BPE, as that of the bundled model and of Janus-Pro.
             style_words: words any title may use.
             own_texts: for each row the product's name, then its selling words.
+
+        Raises:
+            ValueError: a product has no name.
         """
         self._eos: int = tokenizer.eos_token_id
         self._size = len(tokenizer)
@@ -98,8 +101,10 @@ def words_of(text: str) -> list[str]:
 
 def title_pattern(style: Sequence[str], own: Sequence[str]) -> str:
     """Regular expression of the titles of a product; ``own`` is its name, then other phrases."""
+    if not own or not own[0].strip():
+        raise ValueError("a title needs the name of its product")
     name = _either_case(own[0])
-    unit = "(?:" + "|".join(_either_case(text) for text in (*own, *style)) + ")"
+    unit = "(?:" + "|".join(_either_case(text) for text in (*own, *style) if text) + ")"
     most = f"{{0,{_UNITS_A_SIDE}}}"
     return f"(?:{unit}{_BETWEEN}){most}{name}(?:{_BETWEEN}{unit}){most}{_END}"
 

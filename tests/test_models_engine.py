@@ -177,7 +177,7 @@ def test_what_goes_wrong_in_one_row_fails_its_request_alone(generator: AdGenerat
         generator.start(ASKS[0], seeds=[3], adapter="broken"),
         generator.start(replace(ASKS[1], history=(wrong_codes,)), seeds=[4]),
         generator.start(
-            AdBrief("!", ("?",), ASKS[0].cutout), seeds=[5], sampling=Sampling(style_words=())
+            AdBrief("", ("?",), ASKS[0].cutout), seeds=[5], sampling=Sampling(style_words=())
         ),
     ]
     generator.finish([*started, *bad])

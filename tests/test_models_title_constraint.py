@@ -69,6 +69,11 @@ def test_another_spelling_or_a_name_that_never_comes_is_no_title(
         may_follow(constraint, tokenizer, text)
 
 
+def test_a_product_without_a_name_has_no_title(tokenizer: PreTrainedTokenizerFast) -> None:
+    with pytest.raises(ValueError, match="needs the name"):
+        TitleConstraint(tokenizer, ["best"], [["", "warm light"]])
+
+
 def test_a_name_gets_its_own_spelling_back() -> None:
     assert (
         spelt("Best desk Lamp, desk LAMP (new)", "Desk Lamp") == "Best Desk Lamp, Desk Lamp (new)"
