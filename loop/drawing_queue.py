@@ -76,7 +76,7 @@ class DrawingQueue:
     def _run(self) -> None:
         open_ = True
         while open_ or self._running:
-            arrived = []
+            arrived: list[tuple[AdRequest, Future[Ad]]] = []
             while open_ and len(self._running) + len(arrived) < self._max_batch:
                 idle = not (self._running or arrived)
                 if not idle and self._waiting.empty():

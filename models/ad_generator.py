@@ -21,6 +21,7 @@ from models import codebook
 from models.brief import AdBrief, AdDraft
 from models.engine import Adapter, Drawn, Engine, Wanted
 from models.engine.lora import lora_of
+from models.engine.matmul import fast_dtype
 from models.generator import CONDITIONING_FILE, DEMO_MODEL, AdModel, Conditioning
 from models.sampling import Sampling
 
@@ -41,10 +42,15 @@ class AdGenerator:
     beside it (``conditioning.safetensors``).
     """
 
-    def __init__(self, model: AdModel, *, rows: int = 16) -> None:
-        """Wrap a model; at most ``rows`` ads are drawn at a time, what is above waits."""
+    def __init__(self, model: AdModel, *, rows: int = 16, dtype: torch.dtype | None = None) -> None:
+        """Wrap a model; at most ``rows`` ads are drawn at a time, what is above waits.
+
+        ``dtype`` is what the matrix products of drawing compute in; ``None`` is bfloat16 where
+        the processor has instructions for it, else that of the model.
+        """
         self.model = model.eval()
         self._rows = rows
+        self._dtype = dtype
         self._engine: Engine | None = None
         self._peft: PeftModel | None = None
         self._base_conditioning = model.conditioning
@@ -142,7 +148,7 @@ class AdGenerator:
         to a bit whatever was drawn with it."""
         model = self.model
         pixels = codebook.decode(model.janus.model.vqmodel, drawn.codes[None])
-        text: str = model.tokenizer.decode(drawn.title, skip_special_tokens=True)
+        text = str(model.tokenizer.decode(list(drawn.title), skip_special_tokens=True))
         codes = drawn.codes.numpy().astype(np.int16)
         return AdDraft(text.strip(), codes, codebook.to_pictures(pixels)[0])
 
@@ -150,7 +156,7 @@ class AdGenerator:
     def engine(self) -> Engine:
         """What draws, on the base's weights as they are when it runs nothing."""
         if self._engine is None or not (self._engine.running or self._engine.up_to_date):
-            dtype = self.model.janus.dtype
+            dtype = self._dtype or fast_dtype(self.model.janus.dtype, self.model.device)
             self._engine = Engine(self.model, rows=self._rows, dtype=dtype)
         return self._engine
 

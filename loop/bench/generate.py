@@ -57,11 +57,11 @@ def bench_generate(model: AdModel, *, quick: bool = False) -> dict[str, Any]:
                 # Other ads each time, and the same ones for engine and baseline.
                 first = (turn * repeats + repeat) % (max(BATCHES) - n + 1)
                 part = slice(first, first + n)
-                seconds = _timed(lambda part=part: _draw(generator, one[part], latencies))
+                seconds = _timed(_draw, generator, one[part], latencies)
                 spent.setdefault(f"engine {n}", []).append(seconds)
-                seconds = _timed(lambda part=part: _draw_padded(paper, briefs[part]))
+                seconds = _timed(_draw_padded, paper, briefs[part])
                 spent.setdefault(f"padded {n}", []).append(seconds)
-        spent.setdefault("mixed", []).append(_timed(lambda: _draw(generator, mixed)))
+        spent.setdefault("mixed", []).append(_timed(_draw, generator, mixed))
     rates = {
         name: (max(BATCHES) if name == "mixed" else int(name.split()[1])) / statistics.median(times)
         for name, times in spent.items()
@@ -146,9 +146,9 @@ def _draw_padded(paper: PaperDecoder, briefs: Sequence[AdBrief]) -> None:
     codebook.to_pictures(codebook.decode(model.janus.model.vqmodel, codes))
 
 
-def _timed(work: Callable[[], None]) -> float:
+def _timed(work: Callable[..., None], *given: Any) -> float:
     began = time.perf_counter()
-    work()
+    work(*given)
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.perf_counter() - began

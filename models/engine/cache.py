@@ -37,7 +37,9 @@ class RowCache:
         self._counter = torch.arange(length, device=device)
         self.lengths = torch.zeros(rows, dtype=torch.long, device=device)
         self.known = [0] * rows
-        self._rows = 0
+        self._rows = self._length = 0
+        # By layer: all tokens, keys turned for the scores, values; views made when shapes change.
+        self._views: list[tuple[Tensor, Tensor, Tensor]] = []
 
     @property
     def bytes(self) -> int:
@@ -60,9 +62,11 @@ class RowCache:
 
     def open_step(self, rows: int) -> Tensor:
         """Make ready for the next token of the first ``rows`` rows; returns their positions."""
-        self._rows = rows
         longest = max(self.known[:rows]) + 1
-        self._length = -(-longest // _LENGTH_STEP) * _LENGTH_STEP
+        length = -(-longest // _LENGTH_STEP) * _LENGTH_STEP
+        if (rows, length) != (self._rows, self._length):
+            self._rows, self._length = rows, length
+            self._views = [self._view(layer) for layer in range(self.shape.layers)]
         positions = self.lengths[:rows]
         self._at = self._places[:rows] + positions[:, None]
         seen = self._counter[: self._length] <= positions[:, None]
@@ -83,15 +87,16 @@ class RowCache:
         Returns:
             ``(rows, heads * depth)``.
         """
-        shape, rows = self.shape, self._rows
-        self._flat[layer][self._at] = keys_values.view(rows, -1, shape.depth)
-        keys, values = (
-            part[:rows, :, : self._length].view(rows * shape.kv_heads, self._length, shape.depth)
-            for part in self._storage[layer]
-        )
-        grouped = queries.reshape(rows * shape.kv_heads, -1, shape.depth)
-        scores = torch.baddbmm(self._mask, grouped, keys.transpose(1, 2))
+        rows, depth = self._rows, self.shape.depth
+        tokens, keys, values = self._views[layer]
+        tokens[self._at] = keys_values.view(rows, -1, depth)
+        grouped = queries.reshape(len(keys), -1, depth)
+        scores = torch.baddbmm(self._mask, grouped, keys)
         return torch.bmm(scores.softmax(-1), values).view(rows, -1)
+
+    def _view(self, layer: int) -> tuple[Tensor, Tensor, Tensor]:
+        parts = self._storage[layer, :, : self._rows, :, : self._length].flatten(1, 2)
+        return self._flat[layer], parts[0].transpose(1, 2), parts[1]
 
     def close_step(self) -> None:
         """Count the token that every row got."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from peft import PeftModel
@@ -66,7 +67,8 @@ def lora_of(peft: PeftModel, name: str, parameters: Mapping[str, Tensor]) -> Lor
         number, projection = place.split(".")[-3], place.rpartition(".")[2]
         if projection not in PROJECTIONS:
             raise ValueError(f"adapter {name!r} changes {projection}: only attention is served")
-        scaling: float = peft.get_submodule(place).scaling[name]
+        layer: Any = peft.get_submodule(place)
+        scaling: float = layer.scaling[name]
         up = parameters[f"{place}.lora_B"]
         found[int(number), projection] = (
             weight.detach().float().clone(),

@@ -22,6 +22,13 @@ def _packs(weight: Tensor) -> bool:
     return weight.dtype == torch.float32
 
 
+def fast_dtype(model_dtype: torch.dtype, device: torch.device) -> torch.dtype:
+    """What products of a step compute in: bfloat16 where a CPU has instructions for it."""
+    if device.type == "cpu" and torch.cpu._is_avx512_bf16_supported():
+        return torch.bfloat16
+    return model_dtype
+
+
 class Product:
     """``x @ weight.T + bias`` for ``x`` ``(rows, inputs)`` in the dtype of ``weight``."""
 

@@ -7,9 +7,10 @@ are gate and up, and the halves of a head that RoPE turns lie side by side, as c
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from models.engine.matmul import Product
 from models.generator import AdModel
@@ -77,7 +78,8 @@ class Weights:
         Raises:
             ValueError: the model has biases in its attention or feed-forward layers.
         """
-        llama, janus = model.janus.model.language_model, model.janus
+        janus: Any = model.janus  # what nn.Module gives by name has no type
+        llama = janus.model.language_model
         self.dtype = dtype
         self.shape = Shape.of(model)
         self.eps = float(llama.norm.variance_epsilon)
@@ -105,7 +107,7 @@ class Weights:
         first, activation, last = self.picture_head
         return last(activation(first(states))).float()
 
-    def _layer(self, layer: nn.Module) -> LayerWeights:
+    def _layer(self, layer: Any) -> LayerWeights:
         attention, mlp = layer.self_attn, layer.mlp
         before = layer.input_layernorm.weight.float()
         after = layer.post_attention_layernorm.weight.float()
@@ -131,8 +133,14 @@ class Weights:
 def fingerprint(model: AdModel) -> tuple[tuple[int, int], ...]:
     """Changes when a weight of the base was changed, exchanged or moved to another device."""
     janus = model.janus
-    parts = (janus.model.language_model, janus.lm_head, janus.model.generation_head)
-    parts += (janus.model.generation_embeddings, janus.model.generation_aligner)
+    inner = janus.model
+    parts = (
+        inner.language_model,
+        inner.generation_embeddings,
+        inner.generation_aligner,
+        inner.generation_head,
+        janus.lm_head,
+    )
     return tuple(
         (parameter.data_ptr(), parameter._version)
         for part in parts
@@ -141,7 +149,7 @@ def fingerprint(model: AdModel) -> tuple[tuple[int, int], ...]:
     )
 
 
-def _base_weight(projection: nn.Module) -> Tensor:
+def _base_weight(projection: Any) -> Tensor:
     """Weight of a linear layer, whether or not PEFT has wrapped it."""
     linear = getattr(projection, "base_layer", projection)
     if linear.bias is not None:
