@@ -94,8 +94,8 @@ class GateSettings(_Section):
 
     ads: int = Field(default=16, ge=2, le=256, description="ads each of the two draws")
     min_loss_gain: float = Field(default=0.0, description="held-out loss, nats a token")
-    min_pbs_gain: float = Field(
-        default=-0.01, ge=-2, le=2, description="cosine; a few ads leave some noise"
+    pbs_confidence: float = Field(
+        default=0.95, gt=0.5, lt=1, description="how sure it must be that PBS fell"
     )
     max_invalid_titles: float = Field(
         default=0.1, ge=0, le=1, description="share that may lack product or selling point"
@@ -103,7 +103,7 @@ class GateSettings(_Section):
     min_diversity: float = Field(
         default=0.7, ge=0, description="spread of the scenes as a share of the champion's"
     )
-    max_slowdown: float = Field(default=2.0, ge=1, description="time an ad over the champion's")
+    max_slowdown: float = Field(default=3.0, ge=1, description="time an ad over the champion's")
 
 
 class Settings(BaseSettings):

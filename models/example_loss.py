@@ -13,6 +13,7 @@ from models.ad_generator import AdGenerator
 from models.batching import TargetBatch, batch_briefs, batch_targets
 from models.brief import Example
 from models.generator import AdModel
+from models.precision import fast_precision
 
 TITLE_WEIGHT = 1.0
 """Weight of the title's loss beside the picture's."""
@@ -64,5 +65,6 @@ def heldout_loss(generator: AdGenerator, examples: Sequence[Example], batch_size
     total = 0.0
     for start in range(0, len(examples), batch_size):
         part = examples[start : start + batch_size]
-        total += float(example_loss(generator, part)) * len(part)
+        with fast_precision(generator.model):
+            total += float(example_loss(generator, part)) * len(part)
     return total / len(examples)

@@ -21,6 +21,7 @@ from models.brief import Example
 from models.checkpoint import load_state, save_state
 from models.example_loss import example_loss, heldout_loss
 from models.learning_curve import LearningCurve
+from models.precision import fast_precision
 from models.preference_loss import PreferencePair, preference_loss, reference_margins
 from models.settings import FineTuneSettings
 
@@ -187,7 +188,7 @@ def _train(
         generator.model.train()
         seed = settings.seed * 1_000_003 + step
         # The noise of a step hangs on the step, so a resumed run meets the same.
-        with _seeded(seed, generator.model.device):
+        with _seeded(seed, generator.model.device), fast_precision(generator.model):
             loss = lessons.loss(generator, random.Random(seed))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -16,6 +16,7 @@ from torch import Tensor
 from models.batching import batch_briefs, batch_targets
 from models.brief import Example
 from models.generator import AdModel
+from models.precision import fast_precision
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ def reference_margins(
     """:func:`margins` under the weights as they are, in evaluation mode, without gradient."""
     found: list[float] = []
     for start in range(0, len(pairs), batch_size):
-        found += margins(model, pairs[start : start + batch_size]).tolist()
+        with fast_precision(model):
+            found += margins(model, pairs[start : start + batch_size]).tolist()
     return found
 
 

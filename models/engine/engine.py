@@ -144,7 +144,7 @@ class Engine:
         brief, words = wanted.brief, wanted.sampling.style_words
         constraint = None
         if words is not None:
-            constraint = self._constraint(words, (brief.product_name, *brief.selling_words))
+            constraint = self._constraint(tuple(words), (brief.product_name, *brief.selling_words))
         prompt, foreground = encode_brief(self._model, wanted)
         prefix = self._decoder.prefill(prompt[:-1], self._one_adapter(place, len(prompt) - 1))
         if wanted.adapter not in self._blanks:
