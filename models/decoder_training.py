@@ -11,6 +11,7 @@ without the critic's artefacts.
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -71,7 +72,7 @@ class DecoderTrainer:
         """
         decoder, critic = self.optimizers
         with torch.autocast(pixels.device.type, torch.bfloat16):
-            drawn = self.vq.decode(codes).float()
+            drawn = self.vq.decode(cast(torch.LongTensor, codes)).float()
             loss = fit = reconstruction_loss(drawn, pixels)
             if step > self.critic_alone:
                 unreal = -self.critic(drawn).float().mean()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -40,7 +41,7 @@ def test_better_at_what_was_clicked_and_no_worse_otherwise_passes() -> None:
         ({"seconds_an_ad": 5.0}, "5.00 s an ad"),
     ],
 )
-def test_each_thing_that_falls_is_told(change: dict[str, float], told: str) -> None:
+def test_each_thing_that_falls_is_told(change: dict[str, Any], told: str) -> None:
     (against,) = objections(CHAMPION, replace(BETTER, **change), SETTINGS)
     assert told in against
 

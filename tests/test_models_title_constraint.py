@@ -50,8 +50,8 @@ def test_each_row_has_its_own_phrases(tokenizer: PreTrainedTokenizerFast) -> Non
 
 def test_a_title_ends_once_the_product_is_named_whole(tokenizer: PreTrainedTokenizerFast) -> None:
     constraint = TitleConstraint(tokenizer, ["best"], [["Desk Lamp", "warm light"]])
-    texts = ("", "Best", "Desk", "Desk Lam", "Desk Lamp", "Desk Lamp, ", "Desk Lamp, warm")
-    texts += ("Desk Lamp, warm light", "Best desk Lamp!")
+    texts = ["", "Best", "Desk", "Desk Lam", "Desk Lamp", "Desk Lamp, ", "Desk Lamp, warm"]
+    texts += ["Desk Lamp, warm light", "Best desk Lamp!"]
     ends = [
         text for text in texts if tokenizer.eos_token_id in may_follow(constraint, tokenizer, text)
     ]
