@@ -50,7 +50,7 @@ def test_a_backfill_equals_the_live_result(
     # Consumers go on from their place, and one that begins again knows what is there already.
     traffic.send(kafka, 500)
     consume_all(kafka, store, traffic)
-    consume_all(kafka.model_copy(update={"group_id": "again"}), store, traffic)
+    consume_all(kafka.model_copy(update={"group_id": f"{kafka.group_id}-again"}), store, traffic)
     assert traffic.found(store) == traffic.expected()
 
 

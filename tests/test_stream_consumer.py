@@ -280,7 +280,9 @@ def test_a_new_topic_of_the_same_name_starts_anew(
     produce(kafka, click("c1", 1))
     with EventConsumer(kafka, store) as consumer:
         consume(consumer, 1)
-    with EventConsumer(kafka.model_copy(update={"group_id": "again"}), store) as consumer:
+    with EventConsumer(
+        kafka.model_copy(update={"group_id": f"{kafka.group_id}-again"}), store
+    ) as consumer:
         consumer._topic_ids = dict.fromkeys(consumer._topic_ids, "made later")
         produce(kafka, click("c2", 2))
         consume(consumer, 2)
