@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.stats import bootstrap
 
-from loop.shop.copywriting import selling_words_in, tone_of
+from loop.shop.copywriting import describes, tone_of
 from loop.shop.creatives import SeedCreative
 from loop.shop.perception import ScenePerception
 from models.quality.background import PictureEncoder, background_similarity
@@ -65,18 +65,12 @@ class Judge:
             "scene_match": [s.scene == k.scene for s, k in zip(sights, looks, strict=True)],
             "palette_match": [s.palette == k.palette for s, k in zip(sights, looks, strict=True)],
             "tone_match": [tone_of(ad.title) == ad.clicked.look.tone for ad in ads],
-            "true_title": [_is_true(ad) for ad in ads],
+            "true_title": [describes(ad.title, ad.clicked.product) for ad in ads],
             "bleu": [bleu(ad.title, ad.clicked.title) for ad in ads],
             "rouge_l": [rouge_l(ad.title, ad.clicked.title) for ad in ads],
         }
         figures = {name: interval(values, seed=seed) for name, values in by_shopper.items()}
         return figures | {"distance": distance_interval(drawn, clicked, seed=seed)}
-
-
-def _is_true(ad: ScoredAd) -> bool:
-    product = ad.clicked.product
-    named = product.name.lower() in ad.title.lower()
-    return named and bool(selling_words_in(ad.title, product))
 
 
 def interval(values: Sequence[float], *, seed: int = 0) -> Figure:

@@ -213,13 +213,14 @@ def _training_clicks(ground: TrainingGround, clicks: RoundClicks) -> TrainingCli
             coarse=ground.settings.generator.coarse,
         )
 
-    clicked, unclicked = (made([pair[side] for pair in clicks.pairs]) for side in (0, 1))
+    trained_on = dict(zip(clicks.train, made(clicks.train), strict=True))
+    unclicked = made([left for _, left in clicks.pairs])
     return TrainingClicks(
-        clicked=[e for e in made(clicks.train) if e],
+        clicked=[e for e in trained_on.values() if e],
         pairs=[
-            PreferencePair(one, other)
-            for one, other in zip(clicked, unclicked, strict=True)
-            if one and other
+            PreferencePair(clicked, left)
+            for (click, _), left in zip(clicks.pairs, unclicked, strict=True)
+            if (clicked := trained_on[click]) and left
         ],
         replay=[e for e in made(clicks.replay) if e],
         heldout=[e for e in made(clicks.heldout) if e],
