@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
+import threading
 import warnings
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -137,6 +139,9 @@ def serve(
     context: typer.Context,
     host: Annotated[str | None, typer.Option(help="Address to bind.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65_535)] = None,
+    ray: Annotated[
+        bool, typer.Option("--ray", help="As many replicas as the load asks for; set in [ray].")
+    ] = False,
 ) -> None:
     """Serve ads over HTTP; the page /docs shows how to ask for one."""
     import uvicorn
@@ -149,12 +154,23 @@ def serve(
     with _errors_told(UnservableArm):
         # Told here in one line; once the server starts it would be a traceback.
         versions_of_arms(settings.experiments, home.open_registry(settings), datetime.now(UTC))
-        uvicorn.run(
-            create_app(settings),
-            host=host or settings.serve.host,
-            port=settings.serve.port if port is None else port,
-            log_level="info",
-        )
+        host, port = host or settings.serve.host, settings.serve.port if port is None else port
+        if ray:
+            _serve_replicas(settings, host, port)
+        else:
+            uvicorn.run(create_app(settings), host=host, port=port, log_level="info")
+
+
+def _serve_replicas(settings: Settings, host: str, port: int) -> None:
+    from loop.scale_out import CannotScaleOut, running_replicas
+
+    stop = threading.Event()
+    with _errors_told(CannotScaleOut), running_replicas(settings, host, port):
+        # Set only now: Ray has its own until all is started.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        console.print(f"Replicas answer at http://{host}:{port}; Ctrl-C ends them.")
+        stop.wait()
 
 
 @app.command("train-round")

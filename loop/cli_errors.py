@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 problems = Console(stderr=True)
 
@@ -27,5 +28,5 @@ def errors_told(*expected: type[Exception]) -> Iterator[None]:
 
 def fail(message: str) -> NoReturn:
     """Ends the command with exit status 2."""
-    problems.print(f"[red]Error:[/] {message}", highlight=False)
+    problems.print(f"[red]Error:[/] {escape(message)}", highlight=False)
     raise typer.Exit(2)

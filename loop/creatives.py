@@ -12,6 +12,7 @@ import hashlib
 import io
 import sqlite3
 import threading
+import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -90,7 +91,7 @@ def png_bytes(picture: Image.Image) -> bytes:
 
 
 class CreativeStore:
-    """Creatives by ad id, pictures by content hash. Safe to use from several threads."""
+    """Creatives by ad id, pictures by content hash. For several threads and processes at once."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -114,7 +115,7 @@ class CreativeStore:
         if not path.exists():
             path.parent.mkdir(exist_ok=True)
             # A reader never sees half a file: write beside it, then move into place.
-            partial = path.with_suffix(f".{threading.get_ident()}.partial")
+            partial = path.with_suffix(f".{uuid.uuid4().hex}.partial")
             partial.write_bytes(data)
             partial.replace(path)
         return digest

@@ -10,9 +10,16 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -70,6 +77,31 @@ class ServeSettings(_Section):
     )
 
 
+class RaySettings(_Section):
+    """`adloom serve --ray`: as many replicas of the ad server as the load asks for."""
+
+    address: str | None = Field(
+        default=None, description="of a Ray cluster, or auto; none = Ray is started here"
+    )
+    min_replicas: int = Field(default=1, ge=1)
+    max_replicas: int | None = Field(
+        default=None, ge=1, description="none = as many as Ray has room for at the start"
+    )
+    target_ongoing_requests: float = Field(
+        default=8.0, gt=0, description="of one replica on average; beyond it there are more of them"
+    )
+    cpus: float = Field(default=1.0, gt=0, description="of one replica, and its threads")
+    gpus: float = Field(
+        default=0.0, ge=0, description="of one replica, 0.5 is half of one; with 0 it sees none"
+    )
+
+    @model_validator(mode="after")
+    def _bounds_are_in_order(self) -> Self:
+        if self.max_replicas is not None and self.max_replicas < self.min_replicas:
+            raise ValueError("max_replicas is less than min_replicas")
+        return self
+
+
 class RoundSettings(_Section):
     """What a fine-tune round learns from."""
 
@@ -125,6 +157,7 @@ class Settings(BaseSettings):
     mlflow: MlflowSettings = MlflowSettings()
     consume: ConsumeSettings = ConsumeSettings()
     serve: ServeSettings = ServeSettings()
+    ray: RaySettings = RaySettings()
     rounds: RoundSettings = RoundSettings()
     gate: GateSettings = GateSettings()
     experiments: Annotated[dict[ArmName, Experiment], AfterValidator(refuse_overlaps)] = {}
