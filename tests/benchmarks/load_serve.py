@@ -1,0 +1,150 @@
+"""What does the ad server sustain? `python -m tests.benchmarks.load_serve`
+
+Starts `adloom serve` with the bundled model and a local broker, gives shoppers a history, and lets
+Locust's visitors ask without a pause: so many at once, one level after another. Prints a table
+and JSON. Needs the extra `bench`. Exits with 1 if a request failed otherwise than by 429.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+from rich.console import Console
+from rich.table import Table
+
+from loop import home
+from loop.settings import Settings
+from tests.benchmarks.load_shoppers import RESULT_VARIABLE, give_histories
+
+_START_SECONDS = 180.0
+_ROOT = Path(__file__).parents[2]
+
+
+@contextmanager
+def running_server(folder: Path, replicas: int | None) -> Iterator[str]:
+    """`adloom serve` as a process with all it keeps under ``folder``; the URL of it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-c", "from loop.cli import app; app()", "serve"]
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("ADLOOM_")
+    } | {"ADLOOM_HOME": str(folder / "home"), "PYTHONPATH": str(_ROOT)}
+    if replicas is not None:
+        command.append("--ray")
+        environment |= {f"ADLOOM_RAY__{end}_REPLICAS": str(replicas) for end in ("MIN", "MAX")}
+    with (folder / "server.log").open("wb") as log:
+        server = subprocess.Popen(
+            [*command, "--port", str(port)], cwd=folder, env=environment, stdout=log, stderr=log
+        )
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _wait_until_ready(url, server, folder / "server.log")
+            yield url
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait()
+
+
+def _wait_until_ready(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            if httpx.get(f"{url}/readyz").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.2)
+    raise RuntimeError(f"the server did not start: {log.read_text()[-2_000:]}")
+
+
+def loaded(url: str, users: int, seconds: int, folder: Path) -> dict[str, Any]:
+    """What ``users`` at once were given in ``seconds``; see `tests.benchmarks.visitors`."""
+    result = folder / f"{users}.json"
+    command = ["locust", "-f", str(_ROOT / "tests/benchmarks/visitors.py"), "--host", url]
+    command += ["--headless", "-u", str(users), "-r", str(users), "-t", f"{seconds}s"]
+    # Who has asked still gets an answer: nothing is drawn for nobody in the next level.
+    command += ["--stop-timeout", "60", "--loglevel", "ERROR", "--exit-code-on-error", "0"]
+    environment = os.environ | {RESULT_VARIABLE: str(result), "PYTHONPATH": str(_ROOT)}
+    began = datetime.now(UTC)
+    run = subprocess.run(
+        [sys.executable, "-m", *command], env=environment, capture_output=True, text=True
+    )
+    if run.returncode != 0:
+        raise RuntimeError(f"Locust ended with {run.returncode}: {run.stderr[-2_000:]}")
+    window = {"since": began.isoformat(), "until": datetime.now(UTC).isoformat()}
+    return {"users": users, **json.loads(result.read_text()), **window}
+
+
+def add_occupancy(levels: list[dict[str, Any]], folder: Path) -> None:
+    """Adds how many ads were drawn together, on average, from the log of the exposures."""
+    log = home.open_log(Settings(home=folder / "home"))
+    for level in levels:
+        window = {end: datetime.fromisoformat(level.pop(end)) for end in ("since", "until")}
+        contexts = log.read("exposure", **window)["context"]
+        together = [json.loads(context)["drawn_together"] for context in contexts]
+        level["mean_batch"] = sum(together) / len(together) if together else None
+    log.close()
+
+
+def table(levels: list[dict[str, Any]]) -> Table:
+    """The levels, one a row."""
+    shown = Table("Users", "Ads/s", "p50 s", "p95 s", "p99 s", "Ads", "429", "Errors", "Batch")
+    for level in levels:
+        latencies = (f"{level[f'p{p}_seconds']:.2f}" for p in (50, 95, 99))
+        counts = (str(level[name]) for name in ("ads", "turned_away_429", "errors"))
+        batch = level.get("mean_batch")
+        shown.add_row(
+            str(level["users"]),
+            f"{level['ads_per_second']:.2f}",
+            *latencies,
+            *counts,
+            "" if batch is None else f"{batch:.1f}",
+        )
+    return shown
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--users", type=int, nargs="+", default=[1, 8, 32], help="at once")
+    parser.add_argument("--seconds", type=int, default=30, help="of each level")
+    parser.add_argument("--replicas", type=int, help="on Ray; none: one server without Ray")
+    parser.add_argument("--url", help="of a running server instead; it gets events of load-NN")
+    parser.add_argument("--quick", action="store_true", help="two short levels: a first look")
+    given = parser.parse_args()
+    users, seconds = ([1, 8], 8) if given.quick else (given.users, given.seconds)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if given.url:
+            levels = _levels(given.url, users, seconds, folder)
+        else:
+            with running_server(folder, given.replicas) as url:
+                levels = _levels(url, users, seconds, folder)
+            add_occupancy(levels, folder)
+    Console(stderr=True).print(table(levels))
+    print(json.dumps({"seconds": seconds, "replicas": given.replicas, "levels": levels}, indent=2))
+    return 1 if any(level["errors"] for level in levels) else 0
+
+
+def _levels(url: str, users: list[int], seconds: int, folder: Path) -> list[dict[str, Any]]:
+    with httpx.Client(base_url=url, timeout=120) as client:
+        give_histories(client)
+    return [loaded(url, n, seconds, folder) for n in users]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""The shoppers that the load test asks ads for, and their clicks, by the public API alone."""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+
+from loop.shop.catalog import load_catalog
+
+RESULT_VARIABLE = "LOAD_RESULT"
+"""Names the file that the visitors write what was measured to."""
+_SHOPPERS = 32
+_ADS = 24
+_CLICKS = 10
+_AT_ONCE = 8
+_PATIENCE_SECONDS = 60.0
+
+
+def shoppers() -> list[str]:
+    """Their ids."""
+    return [f"load-{number:02d}" for number in range(_SHOPPERS)]
+
+
+def give_histories(client: httpx.Client) -> None:
+    """Draws some ads and lets every shopper click ten of them.
+
+    Raises TimeoutError when the server does not know of the clicks after a minute.
+    """
+    rng = random.Random(0)
+    products = rng.sample(list(load_catalog()), _ADS)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        ads = list(pool.map(lambda product: _ad(client, "load-painter", product), products))
+    for user in shoppers():
+        clicks = [
+            {
+                "event_id": str(uuid.uuid4()),
+                "ts": datetime.now(UTC).isoformat(),
+                "user_id": user,
+                "item_id": ad["product_id"],
+                "ad_id": ad["ad_id"],
+            }
+            for ad in rng.sample(ads, _CLICKS)
+        ]
+        client.post("/v1/events", json={"clicks": clicks}).raise_for_status()
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    for user in shoppers()[-2:]:
+        while len(_ad(client, user, products[0])["history"]) < _CLICKS:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the clicks of {user} did not reach the server")
+
+
+def _ad(client: httpx.Client, user: str, product: str) -> Any:
+    body = {"user_id": user, "product_id": product}
+    return client.post("/v1/ads", json=body).raise_for_status().json()
