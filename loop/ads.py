@@ -27,16 +27,35 @@ from stream.events import Exposure
 
 
 @dataclass(frozen=True)
+class Variant:
+    """Something that may draw: its name, number or alias of its version, its settings."""
+
+    name: str
+    version: int | str
+    settings: GeneratorSettings
+
+
+@dataclass(frozen=True)
+class Preview:
+    """An ad to look at: drawn by this variant after these clicked ads, shown to no shopper."""
+
+    variant: Variant
+    history: tuple[Creative, ...]
+
+
+@dataclass(frozen=True)
 class AdRequest:
     """An ad wanted for a shopper and a product; the same ``seed`` draws the same ad.
 
-    ``assignment`` is the arm that the shopper is in while an experiment runs.
+    ``assignment`` is the arm that the shopper is in while an experiment runs; ``preview`` says
+    who draws and after what, whatever arm the shopper is in.
     """
 
     user_id: str
     product: Product
     seed: int
     assignment: Assignment | None = None
+    preview: Preview | None = None
 
 
 @dataclass(frozen=True)
@@ -130,14 +149,17 @@ class AdMaker:
 
     def _start(self, request: AdRequest, known: UserHistory, serving: Serving) -> Future[Ad]:
         since, settings = time.monotonic(), serving.settings or self.settings
-        history = representative_ads(
-            known,
-            request.product,
-            self.index,
-            self.creatives,
-            settings.history_items,
-            coarse=settings.coarse,
-        )
+        if request.preview is not None:
+            history = request.preview.history
+        else:
+            history = representative_ads(
+                known,
+                request.product,
+                self.index,
+                self.creatives,
+                settings.history_items,
+                coarse=settings.coarse,
+            )
         drawn = self.generator.start(
             brief(request.product, history),
             seeds=[request.seed],

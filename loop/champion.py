@@ -52,6 +52,15 @@ class Champion:
         """The champion or one of the versions beside it."""
         return self._live[name]
 
+    def load(self, name: int | str) -> None:
+        """Let a version be served from now on. Raises UnknownVersion."""
+        if name in self._live:
+            return
+        version = self._registry.find(name)
+        self._registry.adapter(version)  # fetched before the lock is taken
+        with self.lock:
+            self._live = {name: self._load(version), **self._live}
+
     def follow(self) -> bool:
         """Look at the aliases; load what they name now. True when the champion changed.
 

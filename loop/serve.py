@@ -30,6 +30,7 @@ from loop.experiments.running import RunningExperiments, versions_of_arms
 from loop.http_limits import BodyLimit
 from loop.settings import Settings
 from loop.shop.catalog import Product, UnknownProduct, load_catalog
+from loop.studio.router import mount_studio
 from stream.broker import running_broker
 from stream.consumer import EventConsumer
 from stream.events import Event
@@ -55,31 +56,32 @@ class AdServer:
     def __init__(self, settings: Settings, parts: ExitStack) -> None:
         own_broker = settings.kafka.bootstrap_servers is None
         kafka = parts.enter_context(running_broker(settings.kafka))
-        features = parts.enter_context(home.open_features(settings))
+        self.features = features = parts.enter_context(home.open_features(settings))
         self.creatives: CreativeStore = home.open_creatives(settings)
         parts.callback(self.creatives.close)
         generator = home.load_generator(settings)
-        registry = home.open_registry(settings)
+        self.registry = registry = home.open_registry(settings)
         beside = versions_of_arms(settings.experiments, registry, datetime.now(UTC))
         self.champion = Champion(generator, registry, beside)
-        self._settings = settings
+        self.settings = settings
         self._experiments = RunningExperiments(
             settings.experiments, features.log, timedelta(hours=settings.rounds.attribution_hours)
         )
         self._experiments.refresh(datetime.now(UTC))
-        self._maker = AdMaker(generator, features, self.creatives, settings.generator)
+        self.maker = AdMaker(generator, features, self.creatives, settings.generator)
         self.producer = parts.enter_context(EventProducer(kafka))
         self.stop = threading.Event()
+        self.consumer: EventConsumer | None = None
         if own_broker:
             consumer_features = parts.enter_context(home.open_features(settings))
-            consumer = EventConsumer(kafka, consumer_features)
+            self.consumer = consumer = EventConsumer(kafka, consumer_features)
             parts.callback(consumer.close)
             self._in_thread(parts, "consumer", lambda: consumer.run(self.stop))
         self._in_thread(parts, "follower", lambda: self._follow(settings.serve.follow_seconds))
         self.queue = parts.enter_context(
             DrawingQueue(
                 self._start,
-                self._maker.step,
+                self.maker.step,
                 max_batch=settings.serve.max_batch,
                 max_waiting=settings.serve.max_waiting,
             )
@@ -91,18 +93,25 @@ class AdServer:
         assignment = self._experiments.assign(user_id, datetime.now(UTC))
         return self.queue.submit(AdRequest(user_id, product, seed, assignment))
 
+    def preview(self, request: AdRequest) -> Future[Ad]:
+        """Queue an ad that no shopper is shown. Raises QueueFull."""
+        return self.queue.submit(request)
+
     def _start(self, requests: Sequence[AdRequest]) -> list[Future[Ad]]:
         with self.champion.lock:
-            return self._maker.start([(request, self._serving(request)) for request in requests])
+            return self.maker.start([(request, self._serving(request)) for request in requests])
 
     def _serving(self, request: AdRequest) -> Serving:
+        if request.preview is not None:
+            by = request.preview.variant
+            return replace(self.champion.version(by.version), variant=by.name, settings=by.settings)
         if request.assignment is None:
             return self.champion.serving
         arm = self._experiments.arm(request.assignment)
         return replace(
             self.champion.version(arm.version),
             variant=request.assignment.variant,
-            settings=arm.applied_to(self._settings.generator),
+            settings=arm.applied_to(self.settings.generator),
         )
 
     def _follow(self, seconds: float) -> None:
@@ -220,6 +229,7 @@ def create_app(settings: Settings) -> FastAPI:
         """Prometheus metrics."""
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
+    mount_studio(app)
     return app
 
 

@@ -17,6 +17,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    SecretStr,
     ValidationError,
     model_validator,
 )
@@ -36,6 +37,9 @@ from stream.settings import KafkaSettings
 PREFIX = "ADLOOM_"
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
 DEFAULT_FILE = Path("adloom.toml")
+
+
+ApiKey = Annotated[SecretStr, Field(min_length=16, max_length=256)]
 
 
 class SettingsError(ValueError):
@@ -74,6 +78,11 @@ class ServeSettings(_Section):
     max_batch: int = Field(default=16, ge=1, le=256, description="requests drawn together")
     max_waiting: int = Field(
         default=256, ge=1, description="requests in the queue before new ones are turned away"
+    )
+    api_keys: tuple[ApiKey, ...] = Field(
+        default=(),
+        description="one of them is asked for to draw and promote in the studio; none = nobody is "
+        "asked; keep them in the environment: ADLOOM_SERVE__API_KEYS as a JSON list",
     )
 
 

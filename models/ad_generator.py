@@ -166,6 +166,18 @@ class AdGenerator:
             self._engine = Engine(self.model, rows=self._rows, dtype=dtype)
         return self._engine
 
+    def conditioning(self, adapter: str | None) -> Conditioning:
+        """The modules that an adapter reads histories with; ``None``: those of the base.
+
+        Raises:
+            UnknownAdapter: ``adapter`` was never loaded.
+        """
+        if adapter is None:
+            return self._base_conditioning
+        if adapter not in self._conditioning:
+            raise UnknownAdapter(adapter)
+        return self._conditioning[adapter]
+
     def _snapshot(self, name: str | None) -> Adapter:
         """An adapter as it is now, the same object as long as it is the same adapter."""
         if name is None:

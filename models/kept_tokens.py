@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from models.batching import batch_briefs
 from models.brief import AdBrief
-from models.generator import AdModel
+from models.generator import AdModel, Conditioning
 from models.preference import Selection
 
 
@@ -36,13 +36,18 @@ class KeptAd:
 
 
 @torch.inference_mode()
-def kept_tokens(model: AdModel, briefs: Sequence[AdBrief]) -> list[tuple[KeptAd, ...]]:
-    """For each brief, one map an ad of its history, in that order; empty for a cold start."""
+def kept_tokens(
+    model: AdModel, briefs: Sequence[AdBrief], conditioning: Conditioning | None = None
+) -> list[tuple[KeptAd, ...]]:
+    """For each brief, one map an ad of its history, in that order; empty for a cold start.
+
+    ``conditioning`` are the modules that look; ``None`` is the model's own.
+    """
     if not briefs:
         return []
     config, tokenizer = model.config, model.tokenizer
     batch = batch_briefs(briefs, tokenizer, config).to(model.device)
-    taste = model.prefer(batch)
+    taste = model.prefer(batch, conditioning=conditioning)
     rows, items = batch.history_valid.shape
     grid = (rows, items, config.history_grid, config.history_grid)
     picture_scores, picture_kept = (part.reshape(grid) for part in _maps(taste.picture_selection))

@@ -8,6 +8,7 @@ searches among the shopper's own items only.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
@@ -59,6 +60,17 @@ class ItemIndex:
 
     def __contains__(self, item_id: object) -> bool:
         return item_id in self._rows
+
+    def including(self, item_id: str, text: str, category: str) -> ItemIndex:
+        """This index and one item more, for an index that was made with categories."""
+        shelf, half = embed_texts([category]), np.float32(0.5**0.5)
+        vector = np.concatenate([embed_texts([text]), shelf], axis=1) * half
+        larger = copy.copy(self)
+        larger._rows = {**self._rows, item_id: len(self._vectors)}
+        larger._vectors = np.concatenate([self._vectors, vector])
+        larger._index = faiss.IndexFlatIP(larger._vectors.shape[1])
+        larger._index.add(larger._vectors)
+        return larger
 
     def relevance(self, product_id: str, item_ids: Sequence[str]) -> dict[str, float]:
         """Cosine similarity to the product of each of a shopper's items.

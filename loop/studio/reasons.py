@@ -1,0 +1,127 @@
+"""Why an ad looks as it does: the history, its representatives, and the tokens that were kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel
+
+from feature_store.store import UserHistory
+from loop.ads import brief, representative_ads
+from loop.api_models import picture_url
+from loop.creatives import Creative, CreativeStore
+from loop.shop.catalog import Product
+from models.ad_generator import AdGenerator
+from models.kept_tokens import KeptAd, kept_tokens
+from models.retrieval import ItemIndex
+from models.settings import GeneratorSettings
+
+_MOST_CLICKS = 60
+
+
+class Word(BaseModel):
+    """A piece of a title, and whether it passed the fine stage."""
+
+    text: str
+    kept: bool
+
+
+class Seen(BaseModel):
+    """What the fine stage saw of a picture and its title.
+
+    ``heat`` has a row of scores from 0 to 1 for each row of picture tokens, 1 the best of the
+    history; ``kept`` tells in the same shape which passed.
+    """
+
+    heat: list[list[float]]
+    kept: list[list[bool]]
+    words: list[Word]
+
+
+class PastClick(BaseModel):
+    """An ad that the shopper clicked; ``rank`` counts from 1 among the representatives."""
+
+    ad_id: str
+    title: str
+    picture_url: str
+    clicked_at: str
+    rank: int | None
+    seen: Seen | None
+
+
+class Reasons(BaseModel):
+    """The shopper's clicked ads, oldest first, and how many clicks there are in all."""
+
+    clicks: list[PastClick]
+    all_clicks: int
+    version: int
+
+
+def chosen_ads(
+    history: UserHistory,
+    product: Product,
+    index: ItemIndex,
+    creatives: CreativeStore,
+    settings: GeneratorSettings,
+) -> tuple[Creative, ...]:
+    """The representatives for a product, which the catalogue need not have."""
+    if product.product_id not in index:
+        text = f"{product.name}: {', '.join(product.selling_points)}"
+        index = index.including(product.product_id, text, product.category)
+    return representative_ads(
+        history, product, index, creatives, settings.history_items, coarse=settings.coarse
+    )
+
+
+def reasons(
+    history: UserHistory,
+    product: Product,
+    chosen: Sequence[Creative],
+    creatives: CreativeStore,
+    generator: AdGenerator,
+    adapter: str | None,
+    version: int,
+) -> Reasons:
+    """The newest clicked ads with rank and maps; what was chosen is always among them."""
+    known = creatives.get_many([ad_id for ad_id in history.ad_ids if ad_id])
+    times = dict(zip(history.ad_ids, history.clicked_at, strict=True))  # the latest click counts
+    ranks = {ad.ad_id: rank for rank, ad in reversed(list(enumerate(chosen, start=1)))}
+    maps = kept_tokens(generator.model, [brief(product, chosen)], generator.conditioning(adapter))[
+        0
+    ]
+    seen = dict(zip((ad.ad_id for ad in chosen[: len(maps)]), _scaled(maps), strict=True))
+    ads = sorted((known[ad_id] for ad_id in times if ad_id in known), key=lambda a: times[a.ad_id])
+    shown = [ad for n, ad in enumerate(ads) if len(ads) - n <= _MOST_CLICKS or ad.ad_id in ranks]
+    return Reasons(
+        clicks=[
+            PastClick(
+                ad_id=ad.ad_id,
+                title=ad.title,
+                picture_url=picture_url(ad),
+                clicked_at=times[ad.ad_id].isoformat(),
+                rank=ranks.get(ad.ad_id),
+                seen=seen.get(ad.ad_id),
+            )
+            for ad in shown
+        ],
+        all_clicks=len(history),
+        version=version,
+    )
+
+
+def _scaled(maps: Sequence[KeptAd]) -> list[Seen]:
+    """Scores spread over the whole history from 0 to 1: cosines lie close together."""
+    scores = [float(score) for ad in maps for score in ad.picture_scores.ravel()]
+    low = min(scores, default=0.0)
+    span = max(scores, default=1.0) - low or 1.0
+    return [
+        Seen(
+            heat=((ad.picture_scores - low) / span).round(3).tolist(),
+            kept=ad.picture_kept.tolist(),
+            words=[
+                Word(text=text, kept=bool(kept))
+                for text, kept in zip(ad.words, ad.words_kept, strict=True)
+            ],
+        )
+        for ad in maps
+    ]

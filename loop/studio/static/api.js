@@ -1,0 +1,33 @@
+// Talks to the server; what goes wrong becomes an Error that says so in words.
+
+const KEY = "adloom-key";
+const keyField = document.getElementById("key");
+keyField.value = sessionStorage.getItem(KEY) ?? "";
+keyField.addEventListener("input", () => sessionStorage.setItem(KEY, keyField.value));
+
+export const get = (path) => ask(path, {});
+
+export const post = (path, body = {}) =>
+  ask(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+
+export const send = (path, file) =>
+  ask(path, { method: "POST", headers: { "content-type": file.type || "application/octet-stream" }, body: file });
+
+async function ask(path, options) {
+  const key = sessionStorage.getItem(KEY);
+  const headers = { ...options.headers, ...(key ? { "x-api-key": key } : {}) };
+  let answer;
+  try {
+    answer = await fetch(`/studio/api/${path}`, { ...options, headers });
+  } catch {
+    throw new Error("The server does not answer. Is adloom serve still running?");
+  }
+  const content = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Error(inWords(content.detail) ?? `The server answered ${answer.status}.`);
+  return content;
+}
+
+function inWords(detail) {
+  if (!Array.isArray(detail)) return detail;
+  return detail.map((problem) => `${problem.loc.at(-1)}: ${problem.msg}`).join("; ");
+}
