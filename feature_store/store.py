@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -30,7 +28,7 @@ from feature_store.rows import (
     UserStats,
 )
 from feature_store.settings import FeatureStoreSettings
-from feature_store.sqlite_backend import SqliteBackend
+from feature_store.sqlite_backend import SqliteBackend, create_tables
 from feature_store.updates import ContendedPartition, Updates
 
 __all__ = [
@@ -60,8 +58,8 @@ class FeatureStore:
         self.folder = folder
         self.settings = settings
         self.log = EventLog(folder / LOG_FOLDER)
-        config = _config(settings, folder)
         with file_lock(folder / "apply.lock"):  # Feast's registry is one file, written in place
+            config = _config(settings, folder)
             self.feast = feast.FeatureStore(config=config)
             self.feast.apply(_definitions(folder))
         self._histories_then = PastHistories(self.feast, self.log, folder)
@@ -209,9 +207,7 @@ def _online_store(settings: FeatureStoreSettings, folder: Path) -> dict[str, Any
     if settings.redis_url is not None and settings.online == "redis":
         return {"type": "redis", "connection_string": settings.redis_url.get_secret_value()}
     file = folder / _SQLITE_FILE
-    with closing(sqlite3.connect(file)) as database:
-        # Kept in the file: whoever opens it reads while the consumer writes.
-        database.execute("PRAGMA journal_mode=WAL")
+    create_tables(file, _PROJECT, definitions.online_views)
     return {"type": "sqlite", "path": str(file)}
 
 
