@@ -19,11 +19,30 @@ class RatePoint:
     high: float
 
 
-def rate_chart(points: Sequence[RatePoint], *, width: int = 640, height: int = 300) -> str:
+@dataclass(frozen=True)
+class RateLine:
+    """Rates to compare with, one a point; None where there is none.
+
+    ``style`` is the CSS class of the line.
+    """
+
+    name: str
+    style: str
+    rates: Sequence[float | None]
+
+
+def rate_chart(
+    points: Sequence[RatePoint],
+    beside: Sequence[RateLine] = (),
+    *,
+    width: int = 640,
+    height: int = 300,
+) -> str:
     """A line through the points with a band for their intervals; the axis starts at 0."""
     if not points:
         return ""
-    top = _nice_ceiling(max(point.high for point in points))
+    compared = [rate for line in beside for rate in line.rates if rate is not None]
+    top = _nice_ceiling(max([point.high for point in points] + compared))
     inner = width - _LEFT - _RIGHT
     step = inner / max(1, len(points) - 1)
     # A single point stands in the middle of the plot.
@@ -44,6 +63,12 @@ def rate_chart(points: Sequence[RatePoint], *, width: int = 640, height: int = 3
     upper = [(x, y(p.high)) for x, p in zip(xs, points, strict=True)]
     lower = [(x, y(p.low)) for x, p in zip(xs, points, strict=True)]
     parts.append(f'<polygon class="band" points="{_points([*upper, *lower[::-1]])}"/>')
+    for other in beside:
+        at = [(x, y(r)) for x, r in zip(xs, other.rates, strict=True) if r is not None]
+        parts.append(
+            f'<polyline class="line {other.style}" points="{_points(at)}">'
+            f"<title>{other.name}</title></polyline>"
+        )
     middle = [(x, y(p.rate)) for x, p in zip(xs, points, strict=True)]
     parts.append(f'<polyline class="line" points="{_points(middle)}"/>')
     for n, (x, point) in enumerate(zip(xs, points, strict=True)):

@@ -8,7 +8,6 @@ import os
 import signal
 import threading
 import warnings
-from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +15,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 # Heavy parts are imported by the command that needs them, so that `--help` answers at once.
@@ -25,6 +23,7 @@ from loop.cli_errors import errors_told as _errors_told
 from loop.cli_errors import fail as _fail
 from loop.cli_errors import problems as _problems
 from loop.experiments.cli import app as experiment_app
+from loop.learning_cli import app as learning_app
 from loop.open_bandit import Campaign, ClickLogUnavailable, Policy
 from loop.settings import CONFIG_VARIABLE, Settings, SettingsError, load_settings
 from loop.stream_cli import app as stream_app
@@ -39,6 +38,7 @@ app = typer.Typer(
 app.add_typer(bench_app, name="bench")
 app.add_typer(experiment_app, name="experiment")
 app.add_typer(stream_app)
+app.add_typer(learning_app)
 console = Console()
 
 
@@ -74,7 +74,8 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another crowd.")] = 0,
 ) -> None:
     """Run the whole loop on the demo shop: clicks, features, ads, learning, promotion."""
-    from loop.demo import DemoPlan, EventsLost, run_demo
+    from loop.demo import run_demo
+    from loop.demo_loop import DemoPlan, EventsLost
 
     if (out / "home").exists():
         _fail(f"{out} holds an earlier demo: choose another --out, or remove it")
@@ -87,8 +88,10 @@ def demo(
     table.add_row("Applied to features", f"{run.consumed:,}")
     table.add_row("Dead letters", f"{sum(run.dead_letters.values())}")
     table.add_row("Ads served", f"{len(run.shown)}")
-    for version, rate in run.summary()["ctr_by_variant"].items():  # type: ignore[attr-defined]
-        table.add_row(f"Click-through rate, {version}", f"{rate:.1%}")
+    for arm, rate in summary["ctr_by_variant"].items():  # type: ignore[attr-defined]
+        table.add_row(f"Click-through rate, {arm} arm", f"{rate:.1%}")
+    if run.recovered is not None:
+        table.add_row("Of what the drift cost, recovered", f"{run.recovered:.0%}")
     table.add_row("Time", f"{summary['seconds']} s")
     console.print(table)
     console.print(f"\nOpen [bold]{out / 'report.html'}[/]; the ads are in {out / 'ads'}.")
@@ -171,99 +174,6 @@ def _serve_replicas(settings: Settings, host: str, port: int) -> None:
             signal.signal(number, lambda *_: stop.set())
         console.print(f"Replicas answer at http://{host}:{port}; Ctrl-C ends them.")
         stop.wait()
-
-
-@app.command("train-round")
-def train_round_command(
-    context: typer.Context,
-    force: Annotated[bool, typer.Option("--force", help="Train on however few clicks.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
-) -> None:
-    """Fine-tune on the clicks so far and register the version; goes on with a cut-off round."""
-    from loop import home
-    from loop.ads import AdMaker
-    from loop.round_plan import NotEnoughClicks
-    from loop.train_round import TrainingGround, train_round
-
-    settings: Settings = context.obj
-    with _errors_told(NotEnoughClicks), ExitStack() as parts:
-        features = parts.enter_context(home.open_features(settings))
-        creatives = home.open_creatives(settings)
-        parts.callback(creatives.close)
-        registry = home.open_registry(settings)
-        maker = AdMaker(home.load_generator(settings), features, creatives, settings.generator)
-        ground = TrainingGround(settings, maker, features, registry)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        with Progress(*columns, console=_problems) as progress:
-            task = progress.add_task("Training", total=settings.fine_tune.max_steps)
-            outcome = train_round(
-                ground, force=force, on_step=lambda step, _: progress.update(task, completed=step)
-            )
-    if as_json:
-        print(outcome.model_dump_json(indent=2))
-        return
-    console.print(
-        f"Round {outcome.number}: version {outcome.version} from {outcome.train_clicks} clicks, "
-        f"held-out loss {outcome.heldout_before:.4f} → {outcome.heldout_after:.4f}"
-    )
-    console.print(
-        f"It is @challenger now; serve it with: adloom promote {outcome.version}"
-        if outcome.passed
-        else f"The champion stays. The gate has against it: {'; '.join(outcome.objections)}"
-    )
-
-
-@app.command()
-def promote(context: typer.Context, version: int) -> None:
-    """Make VERSION the champion; servers follow within seconds."""
-    from loop import home
-    from loop.registry import UnknownVersion
-
-    with _errors_told(UnknownVersion):
-        promoted = home.open_registry(context.obj).promote(version)
-    console.print(f"Version {promoted.number} is @champion.")
-
-
-@app.command()
-def rollback(context: typer.Context) -> None:
-    """Make the champion before this one champion again."""
-    from loop import home
-    from loop.registry import UnknownVersion
-
-    with _errors_told(UnknownVersion):
-        back = home.open_registry(context.obj).rollback()
-    console.print(f"Version {back.number} is @champion again.")
-
-
-@app.command()
-def versions(
-    context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
-) -> None:
-    """List the registered versions with their aliases and gate figures."""
-    from loop import home
-
-    with _errors_told():
-        found = home.open_registry(context.obj).versions()
-    if as_json:
-        rows = [
-            {"version": v.number, "aliases": v.aliases, "created": v.created.isoformat(), **v.tags}
-            for v in found
-        ]
-        print(json.dumps(rows, indent=2))
-        return
-    table = Table("Version", "Aliases", "From", "Gate", "Held-out loss", "Registered", box=None)
-    for v in found:
-        before, after = (v.tags.get(f"heldout_loss_{when}") for when in ("before", "after"))
-        table.add_row(
-            str(v.number),
-            " ".join(f"@{alias}" for alias in v.aliases),
-            v.tags.get("parent", ""),
-            v.tags.get("gate", ""),
-            f"{before} → {after}" if before else "",
-            f"{v.created:%Y-%m-%d %H:%M}",
-        )
-    console.print(table)
 
 
 @app.command()

@@ -156,6 +156,18 @@ class CreativeStore:
             found.update((row[0], _from_row(row)) for row in rows)
         return found
 
+    def known(self, ad_ids: Sequence[str]) -> set[str]:
+        """Those of `ad_ids` that were stored."""
+        wanted = list(dict.fromkeys(ad_ids))
+        found: set[str] = set()
+        for start in range(0, len(wanted), _SQLITE_MAX_VARIABLES):
+            part = wanted[start : start + _SQLITE_MAX_VARIABLES]
+            marks = ",".join("?" * len(part))
+            query = f"SELECT ad_id FROM creative WHERE ad_id IN ({marks})"
+            with self._lock:
+                found.update(row[0] for row in self._db.execute(query, part))
+        return found
+
     def picture_path(self, digest: str) -> Path:
         """The PNG file of a content hash. Raises UnknownAd for anything that is not stored.
 

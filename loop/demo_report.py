@@ -9,10 +9,13 @@ from pathlib import Path
 
 from loop.ad_card import finish_ad
 from loop.creatives import CreativeStore
-from loop.demo_run import DemoRun, Shown
+from loop.demo_loop import FROZEN, LEARNING
+from loop.demo_run import DemoRun, Shown, click_rate, oracle_rate
 from loop.registry import AdRegistry, Version
 from loop.report import (
     AdStory,
+    ArmShown,
+    Comparison,
     HistoryPicture,
     RoundClicks,
     RoundTraining,
@@ -26,6 +29,7 @@ _STORIES = 32
 def report_of(run: DemoRun, registry: AdRegistry, creatives: CreativeStore, out: Path) -> RunReport:
     """Collect what the page tells of a run."""
     home = shlex.quote(str(out / "home"))
+    config = shlex.quote(str(out / "adloom.toml"))
     return RunReport(
         made_at=datetime.now(UTC),
         seconds=run.seconds,
@@ -35,6 +39,14 @@ def report_of(run: DemoRun, registry: AdRegistry, creatives: CreativeStore, out:
         ads_served=len(run.shown),
         stories=[_story(shown, creatives) for shown in _chosen(run.shown)],
         clicks=_clicks(run),
+        beside=Comparison(
+            frozen=[None, *run.by_round(FROZEN, click_rate)],
+            oracle=[None, *run.by_round(None, oracle_rate)],
+            drift_from=run.drift_from,
+            recovered=run.recovered,
+            arms=_arms(run),
+            verdict="" if run.experiment is None else run.experiment.judgement.reason,
+        ),
         trainings=[
             RoundTraining(
                 number=o.number,
@@ -44,6 +56,7 @@ def report_of(run: DemoRun, registry: AdRegistry, creatives: CreativeStore, out:
                 heldout_before=o.heldout_before,
                 heldout_after=o.heldout_after,
                 promoted=o.passed,
+                objections=o.objections,
                 losses=o.losses,
                 seconds=o.seconds,
             )
@@ -52,6 +65,7 @@ def report_of(run: DemoRun, registry: AdRegistry, creatives: CreativeStore, out:
         versions=[_row(version) for version in registry.versions()],
         next_commands=[
             ("Serve ads for these shoppers", f"ADLOOM_HOME={home} adloom serve"),
+            ("What the experiment proved", f"adloom --config {config} experiment report"),
             ("Train one more round", f"ADLOOM_HOME={home} adloom train-round --force"),
             (
                 "See runs and versions in MLflow",
@@ -89,13 +103,30 @@ def _story(shown: Shown, creatives: CreativeStore) -> AdStory:
 def _clicks(run: DemoRun) -> list[RoundClicks]:
     impressions, clicks = run.warm_up
     rows = [RoundClicks("Shop's own ads", "not personalised", impressions, clicks)]
-    for number in sorted({s.round_number for s in run.shown}):
-        shown = [s for s in run.shown if s.round_number == number]
-        made_by = f"version {shown[0].ad.creative.version}"
+    for number in run.round_numbers:
+        shown = run.of(LEARNING, number)
+        made_by = f"version {shown[0].ad.creative.version}" if shown else ""
         rows.append(
             RoundClicks(f"Round {number}", made_by, len(shown), sum(s.clicked for s in shown))
         )
     return rows
+
+
+def _arms(run: DemoRun) -> list[ArmShown]:
+    if run.experiment is None:
+        return []
+    return [
+        ArmShown(
+            name=name,
+            shown=arm.impressions,
+            clicks=arm.clicks,
+            rate=arm.rate,
+            low=arm.interval.low,
+            high=arm.interval.high,
+            lift="" if arm.lift is None else f"{arm.lift.value:+.0%}",
+        )
+        for name, arm in run.experiment.judgement.arms.items()
+    ]
 
 
 def _row(version: Version) -> VersionRow:

@@ -33,6 +33,7 @@ from mlflow.exceptions import MlflowException
 from loop import pyfunc_model
 
 if TYPE_CHECKING:
+    import pandas as pd
     from PIL import Image
 
     from loop.settings import MlflowSettings
@@ -241,10 +242,10 @@ class AdRegistry:
             self._client.log_param(run.info.run_id, key, value)
         return str(run.info.run_id)
 
-    def log_series(self, run_id: str, name: str, values: Sequence[float]) -> None:
-        """A metric by step; step 0 is `values[0]`."""
+    def log_series(self, run_id: str, name: str, by_step: Mapping[int, float]) -> None:
+        """A metric by step."""
         now = int(datetime.now(UTC).timestamp() * 1000)
-        points = [Metric(name, float(v), now, step) for step, v in enumerate(values)]
+        points = [Metric(name, float(value), now, step) for step, value in by_step.items()]
         for start in range(0, len(points), _METRICS_A_CALL):
             self._client.log_batch(run_id, metrics=points[start : start + _METRICS_A_CALL])
 
@@ -254,6 +255,11 @@ class AdRegistry:
 
     def log_dict(self, run_id: str, content: Mapping[str, object], path: str) -> None:
         self._client.log_dict(run_id, dict(content), path)
+
+    def log_table(self, run_id: str, table: pd.DataFrame, path: str) -> None:
+        """A table that MLflow's UI shows and compares between runs; logged once, however often."""
+        if path not in [artifact.path for artifact in self._client.list_artifacts(run_id)]:
+            self._client.log_table(run_id, table, path)
 
     def log_picture(self, run_id: str, picture: Image.Image, path: str) -> None:
         self._client.log_image(run_id, picture, path)

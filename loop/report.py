@@ -14,7 +14,7 @@ from markupsafe import Markup
 from PIL import Image
 from scipy.stats import binomtest
 
-from loop.charts import RatePoint, loss_chart, rate_chart
+from loop.charts import RateLine, RatePoint, loss_chart, rate_chart
 
 _HISTORY_PIXELS = 112
 _AD_PIXELS = 420
@@ -65,6 +65,40 @@ class RoundClicks:
 
 
 @dataclass(frozen=True)
+class ArmShown:
+    """How an arm of the run's experiment did."""
+
+    name: str
+    shown: int
+    clicks: int
+    rate: float
+    low: float
+    high: float
+    lift: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What learning is worth.
+
+    Attributes:
+        frozen: click-through rate of the base that never learns, one a row of the report's clicks.
+        oracle: expected one of who knows every taste, same order.
+        drift_from: the round in which fashion moves.
+        recovered: share of the gap between the two that learning closed.
+        arms: of the run's experiment.
+        verdict: what it proved.
+    """
+
+    frozen: Sequence[float | None]
+    oracle: Sequence[float | None]
+    drift_from: int
+    recovered: float | None
+    arms: Sequence[ArmShown]
+    verdict: str
+
+
+@dataclass(frozen=True)
 class RoundTraining:
     """What one fine-tune round did."""
 
@@ -75,6 +109,7 @@ class RoundTraining:
     heldout_before: float
     heldout_after: float
     promoted: bool
+    objections: tuple[str, ...]
     losses: tuple[float, ...]
     seconds: float
 
@@ -103,6 +138,7 @@ class RunReport:
     ads_served: int
     stories: Sequence[AdStory]
     clicks: Sequence[RoundClicks]
+    beside: Comparison
     trainings: Sequence[RoundTraining]
     versions: Sequence[VersionRow]
     next_commands: Sequence[tuple[str, str]]
@@ -120,11 +156,13 @@ def write_report(report: RunReport, path: Path) -> None:
     environment.filters["thumbnail"] = lambda p: inline_picture(p, _HISTORY_PIXELS)
     environment.filters["ad"] = lambda p: inline_picture(p, _AD_PIXELS)
     environment.filters["losses"] = lambda losses: Markup(loss_chart(losses))
-    points = [
-        RatePoint(c.label, c.made_by, c.rate, *c.interval()) for c in report.clicks if c.shown
+    points = [RatePoint(c.label, c.made_by, c.rate, *c.interval()) for c in report.clicks]
+    beside = [
+        RateLine("The base, frozen", "frozen", report.beside.frozen),
+        RateLine("An oracle that knows every taste", "oracle", report.beside.oracle),
     ]
     page = environment.get_template("report.html.j2").render(
-        report=report, ctr_chart=Markup(rate_chart(points)), minutes=report.seconds / 60
+        report=report, ctr_chart=Markup(rate_chart(points, beside)), minutes=report.seconds / 60
     )
     path.write_text(page, encoding="utf-8")
 

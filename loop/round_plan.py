@@ -35,8 +35,15 @@ class RoundClicks(BaseModel):
     heldout: tuple[ClickedAd, ...]
 
 
+Offsets = dict[str, dict[int, tuple[int, int]]]
+"""First and last offset by topic and partition."""
+
+
 class RoundPlan(BaseModel):
-    """A round: its number, MLflow run, the version it starts from, and its clicks."""
+    """A round: its number, MLflow run, the version it starts from, and its clicks.
+
+    ``offsets`` are those of the events that were known.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -44,7 +51,18 @@ class RoundPlan(BaseModel):
     run_id: str
     parent: int
     until: datetime
+    offsets: Offsets
     clicks: RoundClicks
+
+
+def offsets_of(events: pd.DataFrame) -> Offsets:
+    """Where in the stream the events came from; those that came from none are left out."""
+    placed = events[events["topic"] != ""]
+    ends = placed.groupby(["topic", "partition"])["offset"].agg(["min", "max"])
+    found: Offsets = {}
+    for (topic, partition), first, last in ends.itertuples(name=None):
+        found.setdefault(str(topic), {})[int(partition)] = int(first), int(last)
+    return found
 
 
 def choose_clicks(
@@ -69,7 +87,7 @@ def choose_clicks(
     """
     attribution = timedelta(hours=rounds.attribution_hours)
     clicked = clicked_ads(events, attribution=attribution, until=until)
-    new = sum(since is None or click.clicked_at >= since for click in clicked)
+    new = len(_since(clicked, since))
     if len(clicked) < 2 or (new < rounds.min_clicks and not force):
         raise NotEnoughClicks(
             f"{new} clicked ads since the last round, rounds.min_clicks is "
@@ -78,17 +96,30 @@ def choose_clicks(
     newest = clicked[-rounds.max_examples :]
     heldout = max(1, min(rounds.max_heldout, round(len(newest) * rounds.heldout_share)))
     known, later = newest[:-heldout], newest[-heldout:]
-    fresh = [click for click in known if since is None or click.clicked_at >= since]
+    fresh = _since(known, since)
     train = fresh if len(fresh) >= rounds.min_clicks else known
+    before = known[: len(known) - len(train)]
     unclicked = unclicked_ads(events, attribution=attribution, until=until)
     return RoundClicks(
         train=tuple(train),
-        replay=tuple(known[: len(known) - len(train)]),
+        replay=tuple(before[max(0, len(before) - rounds.max_replay) :]),
         pairs=tuple(preference_pairs(train[-rounds.max_pairs :], unclicked))
         if rounds.max_pairs
         else (),
         heldout=tuple(later),
     )
+
+
+def new_clicks(
+    events: pd.DataFrame, rounds: RoundSettings, *, since: datetime | None, until: datetime
+) -> int:
+    """How many ads were clicked since the last round; arguments as for `choose_clicks`."""
+    attribution = timedelta(hours=rounds.attribution_hours)
+    return len(_since(clicked_ads(events, attribution=attribution, until=until), since))
+
+
+def _since(clicked: Sequence[ClickedAd], since: datetime | None) -> list[ClickedAd]:
+    return [click for click in clicked if since is None or click.clicked_at >= since]
 
 
 def preference_pairs(

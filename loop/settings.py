@@ -122,8 +122,19 @@ class RoundSettings(_Section):
         default=0.25, gt=0, lt=1, description="share of the newest clicked ads kept for the gate"
     )
     max_heldout: int = Field(default=96, ge=1, description="held-out ads beyond this are not used")
+    max_replay: int = Field(
+        default=256, ge=0, description="the newest clicked ads from before are mixed in"
+    )
     max_pairs: int = Field(
         default=64, ge=0, description="the newest pairs of a clicked and an unclicked ad are used"
+    )
+    max_wait_hours: float | None = Field(
+        default=24.0,
+        gt=0,
+        description="`train-round --watch` learns from what there is after this time; none = never",
+    )
+    watch_seconds: float = Field(
+        default=30.0, gt=0, description="how often `train-round --watch` looks at the clicks"
     )
     attribution_hours: float = Field(
         default=24.0, gt=0, description="a click later than this after its exposure counts nothing"
@@ -133,11 +144,9 @@ class RoundSettings(_Section):
 class GateSettings(_Section):
     """What the challenger may cost at most, beside the champion on the same held-out clicks."""
 
-    ads: int = Field(default=16, ge=2, le=256, description="ads each of the two draws")
+    ads: int = Field(default=32, ge=2, le=256, description="ads each of the two draws")
     min_loss_gain: float = Field(default=0.0, description="held-out loss, nats a token")
-    pbs_confidence: float = Field(
-        default=0.95, gt=0.5, lt=1, description="how sure it must be that PBS fell"
-    )
+    min_pbs_gain: float = Field(default=0.0, description="PBS of the ads drawn, a cosine")
     max_invalid_titles: float = Field(
         default=0.1, ge=0, le=1, description="share that may lack product or selling point"
     )

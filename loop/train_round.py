@@ -7,19 +7,21 @@ same command run again after a kill goes on where the round stood and registers 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas as pd
 from pydantic import BaseModel, ConfigDict, computed_field
 
 from feature_store.store import FeatureStore
 from loop.ads import AdMaker, sampling
 from loop.champion import load_version
-from loop.gate import GateFigures, as_metrics, measure, objections
-from loop.registry import AdRegistry, Version
-from loop.round_plan import RoundClicks, RoundPlan, choose_clicks
+from loop.gate import Trial, objections, try_out
+from loop.registry import AdRegistry
+from loop.round_plan import RoundClicks, RoundPlan, choose_clicks, offsets_of
+from loop.round_record import record_round
 from loop.settings import Settings
 from loop.training_set import ShownAd, examples
 from models.brief import Example
@@ -71,6 +73,12 @@ class TrainingGround:
         """The folder that holds a folder a round."""
         return self.settings.home / "rounds"
 
+    def usable_events(self, until: datetime) -> pd.DataFrame:
+        """The log before a moment; of ads that adloom does not know there is nothing to learn."""
+        events = self.features.log.read(None, until=until)
+        known = self.maker.creatives.known(events["ad_id"].dropna().unique().tolist())
+        return events[events["ad_id"].isin(known)]
+
 
 def train_round(
     ground: TrainingGround,
@@ -97,9 +105,13 @@ def train_round(
     plan = RoundPlan.model_validate_json((folder / _PLAN).read_text())
     clicks = _training_clicks(ground, plan.clicks)
     result = _learn(ground, plan, clicks, folder, on_step)
-    champion, challenger = _figures(ground, plan, clicks, folder.name, result)
-    against = objections(champion, challenger, ground.settings.gate)
-    version = _register(ground, plan, result, as_metrics(champion, challenger), against)
+    champion, challenger = _trials(ground, plan, clicks, folder.name, result)
+    against = objections(champion.figures, challenger.figures, ground.settings.gate)
+    version = record_round(
+        ground.registry, plan, result, champion, challenger, against, model_config(ground.settings)
+    )
+    if not against:
+        ground.registry.set_challenger(version.number)
     outcome = RoundOutcome(
         number=plan.number,
         version=version.number,
@@ -137,8 +149,9 @@ def outcomes(folder: Path) -> list[RoundOutcome]:
 def _start(ground: TrainingGround, *, force: bool) -> Path:
     rounds, earlier = ground.settings.rounds, outcomes(ground.folder)
     until = datetime.now(UTC)
+    events = ground.usable_events(until)
     clicks = choose_clicks(
-        ground.features.log.read(None, until=until),
+        events,
         rounds,
         since=earlier[-1].until if earlier else None,
         until=until,
@@ -153,7 +166,14 @@ def _start(ground: TrainingGround, *, force: bool) -> Path:
     )
     folder = ground.folder / f"round-{number:04d}"
     folder.mkdir(parents=True, exist_ok=True)
-    plan = RoundPlan(number=number, run_id=run_id, parent=parent.number, until=until, clicks=clicks)
+    plan = RoundPlan(
+        number=number,
+        run_id=run_id,
+        parent=parent.number,
+        until=until,
+        offsets=offsets_of(events),
+        clicks=clicks,
+    )
     _write(folder / _PLAN, plan)
     return folder
 
@@ -177,19 +197,19 @@ def _learn(
     )
 
 
-def _figures(
+def _trials(
     ground: TrainingGround,
     plan: RoundPlan,
     clicks: TrainingClicks,
     adapter: str,
     result: FineTuneResult,
-) -> tuple[GateFigures, GateFigures]:
+) -> tuple[Trial, Trial]:
     """Champion and challenger on the held-out clicks."""
     generator = ground.maker.generator
     parent = load_version(generator, ground.registry, ground.registry.version(plan.parent))
     sides = ((parent, result.heldout_before), (adapter, result.heldout_after))
     champion, challenger = (
-        measure(
+        try_out(
             generator,
             name,
             clicks.heldout,
@@ -225,46 +245,6 @@ def _training_clicks(ground: TrainingGround, clicks: RoundClicks) -> TrainingCli
         replay=[e for e in made(clicks.replay) if e],
         heldout=[e for e in made(clicks.heldout) if e],
     )
-
-
-def _register(
-    ground: TrainingGround,
-    plan: RoundPlan,
-    result: FineTuneResult,
-    gate: Mapping[str, float],
-    against: Sequence[str],
-) -> Version:
-    registry = ground.registry
-    registry.log_series(plan.run_id, "train_loss", result.losses)
-    figures = {
-        "heldout_loss_before": result.heldout_before,
-        "heldout_loss_after": result.heldout_after,
-        "train_clicks": float(len(plan.clicks.train)),
-        "replayed_clicks": float(len(plan.clicks.replay)),
-        "preference_pairs": float(len(plan.clicks.pairs)),
-        "heldout_clicks": float(len(plan.clicks.heldout)),
-        "best_step": float(result.best_step),
-        **gate,
-    }
-    registry.log_metrics(plan.run_id, figures)
-    version = registry.register(
-        plan.run_id,
-        adapter=result.adapter,
-        model_config=model_config(ground.settings),
-        tags={
-            "parent": str(plan.parent),
-            "round": str(plan.number),
-            "gate": "failed" if against else "passed",
-            "gate_objections": "; ".join(against),
-            "clicks_from": plan.clicks.train[0].clicked_at.isoformat(),
-            "clicks_until": plan.until.isoformat(),
-            **{name: f"{value:.6g}" for name, value in figures.items()},
-        },
-    )
-    registry.end_run(plan.run_id)
-    if not against:
-        registry.set_challenger(version.number)
-    return version
 
 
 def model_config(settings: Settings) -> dict[str, object]:

@@ -49,7 +49,8 @@ class TrainingClicks:
 class FineTuneResult:
     """Folder of the trained adapter, loss by step, and held-out losses around the training.
 
-    ``best_step`` is the step whose weights the adapter holds.
+    ``best_step`` is the step whose weights the adapter holds; ``heldout`` are pairs of a step and
+    the held-out loss after it.
     """
 
     adapter: Path
@@ -57,6 +58,7 @@ class FineTuneResult:
     heldout_before: float
     heldout_after: float
     best_step: int
+    heldout: Sequence[tuple[int, float]] = ()
 
     @property
     def steps(self) -> int:
@@ -124,7 +126,7 @@ def fine_tune(
         raise
     after = dict(curve.heldout).get(curve.best_step, before)
     best = curve.best_step or len(curve.losses)
-    return FineTuneResult(out / "adapter", curve.losses, before, after, best)
+    return FineTuneResult(out / "adapter", curve.losses, before, after, best, curve.heldout)
 
 
 def _start_from(
@@ -155,8 +157,12 @@ class _Lessons:
         clicked, replay = list(self.clicks.clicked), list(self.clicks.replay)
         old = draw.sample(replay, min(round(self.settings.replay_share * size), len(replay)))
         batch = draw.sample(clicked, min(size - len(old), len(clicked))) + old
-        blank = torch.tensor([draw.random() < 0.1 for _ in batch], device=generator.model.device)
-        loss = example_loss(generator, batch, blank)
+        device = generator.model.device
+        blank = torch.tensor([draw.random() < 0.1 for _ in batch], device=device)
+        hidden = [
+            draw.random() if draw.random() < self.settings.hidden_context else 0.0 for _ in batch
+        ]
+        loss = example_loss(generator, batch, blank, torch.tensor(hidden, device=device))
         if self.pairs:
             drawn = draw.sample(self.pairs, min(max(1, size // 4), len(self.pairs)))
             pairs, reference = zip(*drawn, strict=True)

@@ -125,7 +125,7 @@ def test_an_unknown_version_is_named_with_those_there_are(registry: AdRegistry) 
 
 def test_a_run_keeps_losses_by_step_and_pictures(registry: AdRegistry) -> None:
     run = registry.start_run("round-1", params={"steps": 3}, tags={"round": "1"})
-    registry.log_series(run, "loss", [3.0, 2.0, 1.5])
+    registry.log_series(run, "loss", dict(enumerate([3.0, 2.0, 1.5])))
     registry.log_metrics(run, {"heldout_before": 3.0})
     registry.log_picture(run, Image.new("RGB", (8, 8)), "samples/ad.png")
     registry.end_run(run)

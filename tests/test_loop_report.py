@@ -16,6 +16,8 @@ from loop.ad_card import finish_ad
 from loop.charts import RatePoint, loss_chart, rate_chart
 from loop.report import (
     AdStory,
+    ArmShown,
+    Comparison,
     HistoryPicture,
     RoundClicks,
     RoundTraining,
@@ -27,6 +29,18 @@ from loop.shop.creatives import SeedCreative, seed_creatives
 from loop.showcase import save_showcase
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+ALONE = Comparison([], [], 2, None, [], "")
+LEARNT = Comparison(
+    frozen=[None, 0.31, 0.12],
+    oracle=[None, 0.5, 0.4],
+    drift_from=2,
+    recovered=0.74,
+    arms=[
+        ArmShown("frozen", 160, 30, 0.1875, 0.13, 0.26, ""),
+        ArmShown("learning", 160, 61, 0.381, 0.31, 0.46, "+103%"),
+    ],
+    verdict="learning has the higher rate",
+)
 
 
 def story(made: SeedCreative, history: list[SeedCreative], title: str | None = None) -> AdStory:
@@ -57,9 +71,12 @@ def report(stories: list[AdStory]) -> RunReport:
             RoundClicks("Round 1", "version 1", 160, 52),
             RoundClicks("Round 2", "version 2", 160, 61),
         ],
+        beside=LEARNT,
         trainings=[
-            RoundTraining(1, 2, 40, 12, 4.21, 4.02, True, (5.1, 4.8, 4.4, 4.5, 4.1), 64.0),
-            RoundTraining(2, 3, 81, 27, 4.05, 4.07, False, (4.4, 4.2, 4.1), 61.0),
+            RoundTraining(1, 2, 40, 12, 4.21, 4.02, True, (), (5.1, 4.8, 4.4, 4.5, 4.1), 64.0),
+            RoundTraining(
+                2, 3, 81, 27, 4.05, 4.07, False, ("held-out loss 4.07",), (4.4, 4.2, 4.1), 61.0
+            ),
         ],
         versions=[
             VersionRow(1, "", "base", (), WHEN, ""),
@@ -104,6 +121,16 @@ def test_the_page_shows_ads_rates_versions_and_lost_events(tmp_path: Path) -> No
     assert "not json" in page
 
 
+def test_the_page_holds_learning_against_the_frozen_base_and_an_oracle(tmp_path: Path) -> None:
+    write_report(report([]), tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Learning closed 74 %" in page
+    assert "+103%" in page
+    assert page.count("<title>The base, frozen</title>") == 1
+    assert page.count("<title>An oracle that knows every taste</title>") == 1
+    assert 'title="held-out loss 4.07"' in page
+
+
 def test_a_title_cannot_bring_its_own_markup(tmp_path: Path) -> None:
     made, *history = seed_creatives(2, seed=3)
     bad = '"><script>alert(1)</script>'
@@ -112,7 +139,7 @@ def test_a_title_cannot_bring_its_own_markup(tmp_path: Path) -> None:
 
 
 def test_a_run_without_rounds_still_has_a_page(tmp_path: Path) -> None:
-    empty = RunReport(WHEN, 1.0, 0, 0, {}, 0, [], [], [], [], [])
+    empty = RunReport(WHEN, 1.0, 0, 0, {}, 0, [], [], ALONE, [], [], [])
     write_report(empty, tmp_path / "report.html")
     assert "No round was trained" in (tmp_path / "report.html").read_text(encoding="utf-8")
 

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import math
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
+from PIL import Image
 
 from feature_store.store import FeatureStore
 from loop import home
 from loop.champion import Champion
 from loop.registry import CHALLENGER
 from loop.round_plan import NotEnoughClicks, RoundPlan
+from loop.round_trigger import Trigger, rounds_when_due, trigger
+from loop.settings import RoundSettings
 from loop.train_round import TrainingGround, outcomes, train_round
+from stream.consumer import EventConsumer
+from stream.events import Impression
+from stream.producer import EventProducer
 from stream.settings import KafkaSettings
 from tests.loop_parts import click_through, keep_shop_ads, tiny_settings, training_ground
 
@@ -89,6 +105,140 @@ def test_a_cut_off_round_goes_on_and_registers_once(ground: TrainingGround) -> N
     assert 1 not in steps  # what was trained is not trained again
     assert len(outcome.losses) == 3
     assert [v.number for v in ground.registry.versions()] == [1, 2]
+
+
+@pytest.mark.slow
+def test_a_round_killed_at_any_moment_ends_as_one_version(
+    ground: TrainingGround, tmp_path: Path
+) -> None:
+    settings = tmp_path / "adloom.toml"
+    settings.write_text(
+        f'home = "{ground.settings.home}"\n'
+        f'[generator]\npath = "{ground.settings.generator.path}"\n'
+        "[fine_tune]\nmax_steps = 40\nbatch_size = 4\nrank = 2\ncheckpoint_every = 1\n"
+        "evaluate_every = 20\n[rounds]\nmin_clicks = 4\n[gate]\nads = 2\n"
+    )
+    command = [sys.executable, "-c", "from loop.cli import app; app()"]
+    command += ["--config", str(settings), "train-round", "--force", "--json"]
+    round_folder = ground.folder / "round-0001"
+
+    killed = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    while not (round_folder / "state.safetensors").exists():
+        assert killed.poll() is None, "it ended before it was killed"
+        time.sleep(0.01)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    done_before = len(json.loads((round_folder / "losses.json").read_text())["losses"])
+
+    resumed = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    assert (resumed["number"], resumed["version"]) == (1, 2)
+    assert len(resumed["losses"]) == 40
+    assert done_before >= 1
+    assert [v.number for v in ground.registry.versions()] == [1, 2]
+    # It learned from the same clicks as if nothing had happened: all of them are in one plan.
+    assert len(list(ground.folder.iterdir())) == 1
+
+
+def test_the_stream_is_consumed_while_a_round_trains(
+    ground: TrainingGround, kafka: KafkaSettings
+) -> None:
+    stop = threading.Event()
+    with (
+        home.open_features(ground.settings) as features,
+        EventProducer(kafka) as producer,
+        EventConsumer(kafka, features) as consumer,
+    ):
+        thread = threading.Thread(target=consumer.run, args=(stop,))
+        thread.start()
+
+        def shop_on(step: int, loss: float) -> None:
+            """Between two steps somebody looks at an ad, and that is in the features at once."""
+            producer.send(impression("carol", "running-shoes"))
+            producer.flush()
+            deadline = time.monotonic() + 60
+            while features.user_stats(["carol"])["carol"].impressions < step:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+
+        try:
+            train_round(ground, on_step=shop_on)
+            assert features.user_stats(["carol"])["carol"].impressions == 3
+        finally:
+            stop.set()
+            thread.join()
+
+
+def impression(user_id: str, item_id: str) -> Impression:
+    now = datetime.now(UTC)
+    return Impression(event_id=str(uuid.uuid4()), ts=now, user_id=user_id, item_id=item_id)
+
+
+def test_a_rounds_run_tells_what_it_learned_from_and_what_it_draws(ground: TrainingGround) -> None:
+    train_round(ground)
+    version = ground.registry.version(2)
+    client = MlflowClient(ground.registry.tracking_uri)
+    losses = client.get_metric_history(version.run_id, "train_loss")
+    assert [point.step for point in losses] == [1, 2, 3]
+    assert [p.step for p in client.get_metric_history(version.run_id, "heldout_loss")] == [0, 3]
+    folder = Path(client.download_artifacts(version.run_id, ""))
+    data = json.loads((folder / "data.json").read_text())
+    logged = ground.features.log.read()
+    assert {
+        (topic, int(partition), *ends)
+        for topic, partitions in data["kafka_offsets"].items()
+        for partition, ends in partitions.items()
+    } == {
+        (topic, partition, own.min(), own.max())
+        for (topic, partition), own in logged.groupby(["topic", "partition"])["offset"]
+    }
+    assert data["clicks_until"] == version.tags["clicks_until"]
+    table = json.loads((folder / "evaluation.json").read_text())
+    assert len(table["data"]) == 2
+    assert {"product", "champion_pbs", "challenger_title"} <= set(table["columns"])
+    with Image.open(folder / "samples.png") as sheet:
+        assert sheet.height > 500
+
+
+def test_clicks_on_ads_that_adloom_does_not_know_are_no_lesson(
+    ground: TrainingGround, kafka: KafkaSettings
+) -> None:
+    stranger = replace(keep_shop_ads(ground.maker.creatives, 1)[0], ad_id="of-somebody-else")
+    click_through(kafka, ground.features, [stranger], ["dan", "eve"])
+    outcome = train_round(ground)
+    assert outcome.train_clicks + outcome.heldout_clicks == 12
+
+
+def test_rounds_begin_by_new_clicks_and_by_time(ground: TrainingGround) -> None:
+    waits: list[Trigger] = []
+
+    class Enough(Exception):
+        pass
+
+    def wait(seconds: float) -> None:
+        if len(waits) == 2:
+            raise Enough
+
+    made = rounds_when_due(ground, on_wait=waits.append, sleep=wait)
+    assert next(made).number == 1
+    with pytest.raises(Enough):
+        next(made)
+    assert [found.new_clicks for found in waits] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("clicks", "hours", "begins"),
+    [(16, 0.0, True), (15, 23.0, False), (15, 24.0, True), (2, 24.0, True), (1, 99.0, False)],
+)
+def test_a_round_is_due_with_enough_clicks_or_after_enough_time(
+    clicks: int, hours: float, begins: bool
+) -> None:
+    now = datetime.now(UTC)
+    last = now - timedelta(hours=hours)
+    found = trigger(clicks, RoundSettings(min_clicks=16, max_wait_hours=24), last=last, now=now)
+    assert (found.reason is not None) == begins
+    never = RoundSettings(min_clicks=16, max_wait_hours=None)
+    assert trigger(15, never, last=last, now=now).reason is None
+    assert trigger(15, RoundSettings(min_clicks=16), last=None, now=now).reason is None
 
 
 def test_the_champion_follows_its_alias(ground: TrainingGround) -> None:

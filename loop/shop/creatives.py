@@ -48,7 +48,7 @@ class SeedCreative:
         return compose_ad(self.background(), self.product.cutout(), size=size)
 
 
-def seed_creatives(n: int, seed: int) -> list[SeedCreative]:
+def seed_creatives(n: int, seed: int | str) -> list[SeedCreative]:
     """Draw `n` of the shop's ads: every product, scene, palette and tone about equally often.
 
     The trend scene and the trend tone (the last of each) come up in about 1 ad in 200. The

@@ -89,28 +89,44 @@ class Crowd(Mapping[str, Shopper]):
         pictures: Sequence[Image.Image],
         *,
         until: datetime,
-        days: float = 14.0,
+        since: datetime,
         visits: int = 16,
+        share: float = 1.0,
+        round_number: int = 0,
+        thought: timedelta = _LONGEST_THOUGHT,
     ) -> list[Impression | Click]:
-        """Warm-up: about `visits` visits of each shopper to the shop, before `until`.
+        """About `visits` visits to the shop of a `share` of the shoppers, before `until`.
 
         On each visit a page of the shop's ads is laid out; a shopper looks at the few that
-        catch the eye (an impression each, in page order) and clicks some of them.
-        `pictures[i]` is what `creatives[i]` looks like. Events come in order of time.
+        catch the eye (an impression each, in page order), at most for `thought`, and clicks some
+        of them. Visits begin after `since`. `pictures[i]` is what `creatives[i]` looks like.
+        Events come in order of time. Round 0 is the time before adloom.
+
+        Raises:
+            ValueError: `since` and `until` leave no time for a visit.
         """
+        latest = until - thought * _ADS_LOOKED_AT
+        if latest < since:
+            raise ValueError(
+                f"a visit takes up to {thought * _ADS_LOOKED_AT}: choose a longer time"
+            )
         sights = self._perception.see(pictures)
         events: list[Impression | Click] = []
         for shopper in self.values():
-            rng = random.Random(f"browse/{self._seed}/{shopper.user_id}")
+            rng = random.Random(f"browse/{self._seed}/{round_number}/{shopper.user_id}")
+            if rng.random() >= share:
+                continue
             chances = [
-                shopper.click_probability(sight, creative.title, creative.product)
+                shopper.click_probability(
+                    sight, creative.title, creative.product, round_number=round_number
+                )
                 for sight, creative in zip(sights, creatives, strict=True)
             ]
             for _ in range(rng.randint(max(1, visits // 2), visits + visits // 2)):
-                age = timedelta(days=rng.uniform(0, days)) + _LONGEST_THOUGHT * _ADS_LOOKED_AT
+                start = since + (latest - since) * rng.random()
                 page = rng.sample(range(len(creatives)), min(_ADS_ON_A_PAGE, len(creatives)))
                 looked_at = _eye_catching(page, chances, rng)
-                events += _visit(shopper, creatives, chances, looked_at, until - age, rng)
+                events += _visit(shopper, creatives, chances, looked_at, start, thought, rng)
         return sorted(events, key=lambda event: event.ts)
 
     def visits(self, n: int, *, round_number: int) -> list[Visit]:
@@ -125,6 +141,18 @@ class Crowd(Mapping[str, Shopper]):
             visits.append(Visit(shopper.user_id, product.product_id))
         return visits
 
+    def chances(self, ads: Sequence[ShownAd], *, round_number: int) -> list[float]:
+        """How likely each ad is clicked: for measuring, the loop only ever sees the clicks.
+
+        Raises `KeyError` for a user who is not in the crowd.
+        """
+        return [
+            self[ad.user_id].click_probability(
+                sight, ad.title, ad.product, ad.position, round_number
+            )
+            for ad, sight in zip(ads, self._perception.see([ad.picture for ad in ads]), strict=True)
+        ]
+
     def react(self, ads: Sequence[ShownAd], *, round_number: int) -> list[Click]:
         """Clicks on served ads, in order of time, a moment after each ad was shown.
 
@@ -132,11 +160,8 @@ class Crowd(Mapping[str, Shopper]):
         what else is in the call. Raises `KeyError` for a user who is not in the crowd.
         """
         clicks = []
-        for ad, sight in zip(ads, self._perception.see([ad.picture for ad in ads]), strict=True):
+        for ad, chance in zip(ads, self.chances(ads, round_number=round_number), strict=True):
             mood = random.Random(f"react/{self._seed}/{ad.ad_id}")
-            chance = self[ad.user_id].click_probability(
-                sight, ad.title, ad.product, ad.position, round_number
-            )
             if mood.random() < chance:
                 clicks.append(
                     Click(
@@ -167,6 +192,7 @@ def _visit(
     chances: Sequence[float],
     looked_at: Sequence[int],
     start: datetime,
+    thought: timedelta,
     rng: random.Random,
 ) -> Iterator[Impression | Click]:
     """The events of one visit; `chances` are those at the top of the page."""
@@ -182,7 +208,7 @@ def _visit(
             variant="shop",
             position=position,
         )
-        ts += rng.uniform(0.1, 1.0) * _LONGEST_THOUGHT
+        ts += rng.uniform(0.1, 1.0) * thought
         if rng.random() < chances[index] * shopper.attention**position:
             yield Click(
                 event_id=_event_id(rng),
