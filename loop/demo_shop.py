@@ -36,7 +36,7 @@ def warm_up(loop: DemoLoop, run: DemoRun, steps: Steps) -> None:
         loop.drain()
     shown = sum(isinstance(e, Impression) for e in events)
     run.warm_up = shown, sum(isinstance(e, Click) for e in events)
-    loop.browsed_until = datetime.now(UTC)
+    loop.browsed_until = until
 
 
 def browse(loop: DemoLoop, number: int, steps: Steps) -> None:

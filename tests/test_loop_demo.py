@@ -15,11 +15,14 @@ from typer.testing import CliRunner
 
 from loop import home
 from loop.cli import app
-from loop.demo import DemoPlan, run_demo
+from loop.demo import run_demo
+from loop.demo_loop import DemoPlan
 from loop.settings import Settings
 from tests.loop_parts import tiny_settings
 
-SMALL = DemoPlan(rounds=1, shoppers=6, shop_ads=24, ads_per_round=4)
+SMALL = DemoPlan(
+    rounds=1, shoppers=6, shop_ads=24, new_shop_ads=4, browsing=1.0, ads_per_round=4, drift_from=1
+)
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +59,28 @@ def test_a_round_makes_a_version(summary: dict[str, Any]) -> None:
     if made["promoted"]:
         assert made["heldout_loss_after"] < made["heldout_loss_before"]
     assert len(summary["ctr_by_round"]) == 2
+
+
+def test_learning_is_held_against_a_frozen_arm_and_an_oracle(summary: dict[str, Any]) -> None:
+    drift = summary["drift"]
+    assert set(drift["expected_ctr_by_round"]) == {"frozen", "learning", "oracle"}
+    oracle = drift["expected_ctr_by_round"]["oracle"]
+    assert len(oracle) == 2
+    assert all(0 < rate < 1 for rate in oracle)
+    arms = summary["experiment"]["arms"]
+    assert sum(arm["impressions"] for arm in arms.values()) == summary["ads_served"]
+    assert sum(arm["clicks"] for arm in arms.values()) == summary["clicks"]
+
+
+def test_the_experiment_of_the_demo_is_reported_from_its_settings(
+    summary: dict[str, Any], out: Path
+) -> None:
+    command = ["--config", str(out / "adloom.toml"), "experiment", "report", "--json"]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.output)
+    assert told["arms"].keys() == {"frozen", "learning"}
+    assert told["arms"]["frozen"]["clicks"] == summary["experiment"]["arms"]["frozen"]["clicks"]
 
 
 def test_ads_and_report_are_written(summary: dict[str, Any], out: Path) -> None:
