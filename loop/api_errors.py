@@ -43,6 +43,7 @@ class Refusal(BaseModel):
 
 
 _MEANINGS = {
+    400: "the body cannot be read",
     401: "an API key is needed (X-API-Key)",
     403: "sent by the page of another site",
     404: "not known here",

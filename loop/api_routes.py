@@ -32,7 +32,7 @@ _EVENTS_BODY: dict[str, Any] = {
     }
 }
 _PICTURE: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}}}
-_GUARDED = (401, 403, 413, 422, 429)
+_GUARDED = (400, 401, 403, 413, 422, 429)
 
 router = APIRouter(tags=["ads"])
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import schemathesis
 from fastapi.testclient import TestClient
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -20,6 +22,7 @@ from loop.serve import create_app
 from loop.settings import load_settings
 from tests.loop_parts import tiny_settings
 
+EXAMPLES = 8  # of each operation
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -28,27 +31,31 @@ CHECKS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    app = create_app(tiny_settings(tmp_path_factory.mktemp("schema")))
-    with TestClient(app):  # its lifespan: the parts run as long as it is open
-        yield schemathesis.openapi.from_asgi("/openapi.json", app)
-
-
-schema = schemathesis.pytest.from_fixture("api")
-
-
 @pytest.mark.slow
-@schema.parametrize()
-@settings(
-    max_examples=12,
-    deadline=None,
-    derandomize=True,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
-def test_no_request_makes_the_server_fail(case: Any) -> None:
-    case.call_and_validate(checks=CHECKS)
+@pytest.mark.parametrize("mode", GenerationMode)
+def test_no_request_makes_the_server_fail(tmp_path: Path, mode: GenerationMode) -> None:
+    app = create_app(tiny_settings(tmp_path))
+    with TestClient(app):  # its lifespan: the parts run as long as it is open
+        api = schemathesis.openapi.from_asgi("/openapi.json", app)
+        operations = [found.ok() for found in api.get_all_operations()]
+        assert len(operations) >= 13
+        for operation in operations:
+
+            @settings(
+                max_examples=EXAMPLES,
+                deadline=None,
+                derandomize=True,
+                phases=[Phase.explicit, Phase.generate],
+                suppress_health_check=list(HealthCheck),
+            )
+            @given(case=operation.as_strategy(generation_mode=mode))
+            def answered(case: Any) -> None:
+                case.call_and_validate(checks=CHECKS)
+
+            try:
+                answered()
+            except Unsatisfiable:  # nothing can be wrong where nothing is asked for
+                assert mode is GenerationMode.NEGATIVE
 
 
 def test_requests_have_examples_and_refusals_are_described() -> None:

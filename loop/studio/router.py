@@ -43,7 +43,7 @@ _PAGE_HEADERS = {
 }
 _MAX_SEED = 2**31 - 1
 _PICTURE: dict[int | str, dict[str, Any]] = {200: {"content": {"image/webp": {}}}}
-_GUARDED = (401, 403, 429)
+_GUARDED = (400, 401, 403, 413, 429)
 _CUTOUT_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -169,7 +169,7 @@ def shoppers(
 @router.post(
     "/api/uploads",
     status_code=201,
-    responses=refusals(*_GUARDED, 413, 415, 422),
+    responses=refusals(*_GUARDED, 415, 422),
     dependencies=Admitted,
     openapi_extra=_CUTOUT_BODY,
 )

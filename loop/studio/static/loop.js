@@ -1,14 +1,19 @@
 // The loop's state, asked for every few seconds, and the buttons that move the champion.
 
-import { get, post } from "./api.js";
+import { get, onKey, post } from "./api.js";
 import { curveChart } from "./chart.js";
 import { $, el, tell } from "./dom.js";
 
 const EVERY = 5000;
 
-export async function watchLoop() {
+export function watchLoop() {
+  onKey(refresh);
+  look();
+}
+
+async function look() {
   if (!document.hidden) await refresh();
-  setTimeout(watchLoop, EVERY);
+  setTimeout(look, EVERY);
 }
 
 async function refresh() {
