@@ -16,7 +16,7 @@ from PIL import Image
 from loop import home
 from loop.serve import create_app
 from loop.settings import Settings
-from tests.loop_parts import keep_shop_ads, tiny_settings
+from tests.loop_parts import keep_shop_ads, register_adapter, tiny_settings
 
 
 @pytest.fixture(scope="module")
@@ -127,16 +127,7 @@ def test_the_server_tells_how_it_is(client: TestClient) -> None:
 
 def test_a_promoted_version_serves_soon(client: TestClient, settings: Settings) -> None:
     registry = home.open_registry(settings)
-    generator = home.load_generator(settings)
-    generator.new_adapter("fresh", rank=2, alpha=4)
-    folder = settings.home / "fresh"
-    generator.save_adapter("fresh", folder)
-    run = registry.start_run("by hand", params={}, tags={})
-    from loop.train_round import model_config
-
-    version = registry.register(
-        run, adapter=folder, model_config=model_config(settings), tags={}
-    ).number
+    version = register_adapter(settings, registry, "fresh")
     registry.promote(version)
     deadline = time.monotonic() + 30
     while client.get("/readyz").json()["version"] != str(version):

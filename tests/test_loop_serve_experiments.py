@@ -15,25 +15,12 @@ from starlette.types import Message, Scope
 
 from loop import home
 from loop.experiments.report import report_experiment
-from loop.registry import AdRegistry
 from loop.serve import create_app
 from loop.settings import Settings
 from loop.shop.catalog import load_catalog
-from loop.train_round import model_config
-from tests.loop_parts import tiny_settings
+from tests.loop_parts import register_adapter, tiny_settings
 
 USERS = [f"shopper-{n}" for n in range(12)]
-
-
-def register_adapter(settings: Settings, registry: AdRegistry, name: str) -> int:
-    """A version with an untrained adapter."""
-    generator = home.load_generator(settings)
-    generator.new_adapter(name, rank=2, alpha=4)
-    folder = settings.home / name
-    generator.save_adapter(name, folder)
-    run = registry.start_run(name, params={}, tags={})
-    config = model_config(settings)
-    return registry.register(run, adapter=folder, model_config=config, tags={}).number
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,8 @@ from loop.bench.redis_server import RedisUnavailable, running_redis
 from loop.serve import AdServer, create_app
 from loop.settings import Settings
 from loop.shop.catalog import load_catalog
-from tests.loop_parts import keep_shop_ads, tiny_settings
-from tests.test_loop_serve_experiments import logged, register_adapter
+from tests.loop_parts import keep_shop_ads, register_adapter, tiny_settings
+from tests.test_loop_serve_experiments import logged
 
 AD = {"user_id": "ann", "product_id": "running-shoes", "seed": 7}
 

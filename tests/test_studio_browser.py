@@ -21,8 +21,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from loop import home
 from loop.serve import create_app
 from loop.settings import Settings
-from tests.loop_parts import tiny_settings
-from tests.test_loop_serve_experiments import register_adapter
+from tests.loop_parts import register_adapter, tiny_settings
 
 pytestmark = pytest.mark.slow
 KEY = "a-key-of-sixteen-or-more"

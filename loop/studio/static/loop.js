@@ -50,8 +50,10 @@ function versionRow(version) {
   const button = champion
     ? el("button", { class: "plain", type: "button", id: "rollback", onclick: () => move("rollback", {}, "Make the champion before this one champion again?") }, "Roll back")
     : el("button", { class: "plain", type: "button", "data-promote": version.number, onclick: () => move("promote", { version: version.number }, `Let version ${version.number} draw the ads from now on?`) }, "Promote");
-  return el("div", { class: "version" }, el("strong", {}, `Version ${version.number}`),
-    ...version.aliases.map((alias) => el("span", { class: "badge" }, alias)), el("span", {}, [gate, gain].filter(Boolean).join(" · ")), button);
+  const badges = version.aliases.map((alias) => el("span", { class: "badge" }, alias));
+  return el("div", { class: "version" },
+    el("div", {}, el("strong", {}, `Version ${version.number}`), ...badges),
+    el("div", { class: "gate" }, [gate, gain].filter(Boolean).join(" · ")), button);
 }
 
 async function move(path, body, question) {

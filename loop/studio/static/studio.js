@@ -94,7 +94,7 @@ function past(click) {
 
 function heatMap({ heat, kept }) {
   const cells = heat.flatMap((row, y) => row.map((score, x) =>
-    svg("rect", { x, y, width: 1, height: 1, "fill-opacity": kept[y][x] ? 0 : (0.8 - 0.3 * score).toFixed(2) })));
+    svg("rect", { x, y, width: 1, height: 1, "fill-opacity": kept[y][x] ? 0 : (0.84 - 0.5 * score).toFixed(2) })));
   return svg("svg", { viewBox: `0 0 ${heat.length} ${heat.length}`, "shape-rendering": "crispEdges", "aria-hidden": "true" }, ...cells);
 }
 
