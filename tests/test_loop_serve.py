@@ -7,7 +7,6 @@ import io
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
@@ -134,8 +133,3 @@ def test_a_promoted_version_serves_soon(client: TestClient, settings: Settings) 
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert client.post("/v1/ads", json=wanted()).json()["model_version"] == str(version)
-
-
-def test_a_new_home_is_made_from_nothing(tmp_path: Path) -> None:
-    with TestClient(create_app(tiny_settings(tmp_path))) as client:
-        assert client.get("/readyz").status_code == 200

@@ -84,6 +84,22 @@ def test_a_full_queue_says_when_to_come_back(client: TestClient) -> None:
         assert [one.result().status_code for one in (first, second)] == [200, 200]
 
 
+def test_an_ad_that_takes_too_long_is_given_up(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server: AdServer = client.app.state.server  # type: ignore[attr-defined]
+    hasty = server.settings.serve.model_copy(update={"timeout_seconds": 0.2})
+    made = len(server.creatives)
+    with monkeypatch.context() as patch, standing_still(client):
+        patch.setattr(server, "settings", server.settings.model_copy(update={"serve": hasty}))
+        late = client.post("/v1/ads", json=AD)
+    assert late.status_code == 504
+    assert "serve.timeout_seconds" in late.json()["detail"]
+    assert server.request("ann", load_catalog()["running-shoes"], 8).result(60)
+    assert len(server.creatives) == made + 1
+    assert server.maker.generator.engine.running == 0
+
+
 def test_too_many_requests_of_one_key_are_turned_away_and_others_are_not(
     client: TestClient,
 ) -> None:
@@ -94,19 +110,6 @@ def test_too_many_requests_of_one_key_are_turned_away_and_others_are_not(
     assert "serve.rate_limit" in refused.json()["detail"]
     other = client.post("/v1/events", json={}, headers={"X-API-Key": OTHER_KEY})
     assert other.status_code == 202
-
-
-def test_an_ad_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
-    settings = tiny_settings(tmp_path, serve={"timeout_seconds": 0.2})
-    with TestClient(create_app(settings)) as client:
-        server: AdServer = client.app.state.server  # type: ignore[attr-defined]
-        with standing_still(client):
-            late = client.post("/v1/ads", json=AD)
-        assert late.status_code == 504
-        assert "serve.timeout_seconds" in late.json()["detail"]
-        assert server.request("ann", load_catalog()["running-shoes"], 8).result(60)
-        assert len(server.creatives) == 1
-        assert server.maker.generator.engine.running == 0
 
 
 @pytest.mark.parametrize(

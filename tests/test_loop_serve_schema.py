@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -31,31 +31,35 @@ CHECKS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    app = create_app(tiny_settings(tmp_path_factory.mktemp("schema")))
+    with TestClient(app):  # its lifespan: the parts run as long as it is open
+        yield schemathesis.openapi.from_asgi("/openapi.json", app)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", GenerationMode)
-def test_no_request_makes_the_server_fail(tmp_path: Path, mode: GenerationMode) -> None:
-    app = create_app(tiny_settings(tmp_path))
-    with TestClient(app):  # its lifespan: the parts run as long as it is open
-        api = schemathesis.openapi.from_asgi("/openapi.json", app)
-        operations = [found.ok() for found in api.get_all_operations()]
-        assert len(operations) >= 13
-        for operation in operations:
+def test_no_request_makes_the_server_fail(api: Any, mode: GenerationMode) -> None:
+    operations = [found.ok() for found in api.get_all_operations()]
+    assert len(operations) >= 13
+    for operation in operations:
 
-            @settings(
-                max_examples=EXAMPLES,
-                deadline=None,
-                derandomize=True,
-                phases=[Phase.explicit, Phase.generate],
-                suppress_health_check=list(HealthCheck),
-            )
-            @given(case=operation.as_strategy(generation_mode=mode))
-            def answered(case: Any) -> None:
-                case.call_and_validate(checks=CHECKS)
+        @settings(
+            max_examples=EXAMPLES,
+            deadline=None,
+            derandomize=True,
+            phases=[Phase.explicit, Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=operation.as_strategy(generation_mode=mode))
+        def answered(case: Any) -> None:
+            case.call_and_validate(checks=CHECKS)
 
-            try:
-                answered()
-            except Unsatisfiable:  # nothing can be wrong where nothing is asked for
-                assert mode is GenerationMode.NEGATIVE
+        try:
+            answered()
+        except Unsatisfiable:  # nothing can be wrong where nothing is asked for
+            assert mode is GenerationMode.NEGATIVE
 
 
 def test_requests_have_examples_and_refusals_are_described() -> None:
