@@ -47,6 +47,7 @@ _MEANINGS = {
     401: "an API key is needed (X-API-Key)",
     403: "sent by the page of another site",
     404: "not known here",
+    408: "the body did not arrive in time",
     409: "not possible as things are",
     413: "the body is too large",
     415: "not a media type that is taken",

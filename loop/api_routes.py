@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import secrets
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, BackgroundTasks, Depends, HTTPException, Request, Response
@@ -32,7 +33,7 @@ _EVENTS_BODY: dict[str, Any] = {
     }
 }
 _PICTURE: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}}}
-_GUARDED = (400, 401, 403, 413, 422, 429)
+_GUARDED = (400, 401, 403, 408, 413, 422, 429)
 
 router = APIRouter(tags=["ads"])
 
@@ -108,13 +109,14 @@ def picture(digest: str, request: Request) -> FileResponse:
 )
 def take_events(events: Annotated[Events, Depends(_events)], request: Request) -> Accepted:
     """Put a page's impressions and clicks on the stream; when this answers, the broker has them."""
-    named = {"impressions": events.impressions, "clicks": events.clicks}
+    named: dict[str, Sequence[Event]] = {"impressions": events.impressions, "clicks": events.clicks}
     taken: list[Event] = []
     for name, some in named.items():
         for number, event in enumerate(some):
             if len(encode(event)) > MAX_PAYLOAD_BYTES:
                 told = f"an event has at most {MAX_PAYLOAD_BYTES} bytes"
-                raise HTTPException(422, problem(f"{name}.{number}", told, "too_large"))
+                where = {"loc": ["body", name, number], "msg": told, "type": "too_large"}
+                raise HTTPException(422, [where])
             taken.append(event)
     producer = running(request).producer
     for event in taken:

@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future
+from typing import Any
 
 from fastapi import HTTPException, Request
 
@@ -32,8 +33,9 @@ async def drawn_in_time(
     """
     ads = asyncio.gather(*map(asyncio.wrap_future, futures))
     hung_up = asyncio.ensure_future(_hung_up(request))
+    either: set[asyncio.Future[Any]] = {ads, hung_up}
     try:
-        await asyncio.wait({ads, hung_up}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if ads.done():
             return ads.result()
         if hung_up.done():

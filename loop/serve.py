@@ -32,6 +32,7 @@ from stream.producer import EventProducer
 
 _log = logging.getLogger("adloom.serve")
 _MAX_BODY_BYTES = 1 << 20
+_MAX_BODY_SECONDS = 20.0
 
 
 class AdServer:
@@ -152,6 +153,6 @@ def create_app(settings: Settings) -> FastAPI:
     mount_studio(app)
     answer_errors(app)
     # The last one added is the first to see a request.
-    app.add_middleware(BodyLimit, max_bytes=_MAX_BODY_BYTES)
+    app.add_middleware(BodyLimit, max_bytes=_MAX_BODY_BYTES, max_seconds=_MAX_BODY_SECONDS)
     app.add_middleware(RequestLog)
     return app

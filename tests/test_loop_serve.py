@@ -111,6 +111,9 @@ def test_an_event_without_a_user_is_refused_by_field(client: TestClient) -> None
 def test_a_huge_body_is_refused(client: TestClient) -> None:
     answer = client.post("/v1/ads", content=b"x" * (2 << 20))
     assert answer.status_code == 413
+    pieces = (b"x" * (1 << 19) for _ in range(4))  # of which no header tells the length
+    headers = {"content-type": "application/json"}
+    assert client.post("/v1/ads", content=pieces, headers=headers).status_code == 413
 
 
 @pytest.mark.parametrize("name", ["0" * 64, "..%2f..%2fsecret", "creatives.db"])
@@ -133,3 +136,28 @@ def test_a_promoted_version_serves_soon(client: TestClient, settings: Settings) 
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert client.post("/v1/ads", json=wanted()).json()["model_version"] == str(version)
+
+
+def test_what_is_nested_or_too_large_for_the_stream_is_refused(client: TestClient) -> None:
+    nested = "[" * 100_000
+    assert client.post("/v1/events", content=nested).status_code == 422
+    headers = {"content-type": "application/json"}
+    assert client.post("/v1/ads", content=nested, headers=headers).status_code in {400, 422}
+    click = {
+        "event_id": "large",
+        "ts": "2026-01-02T12:00:00Z",
+        "user_id": "ann",
+        "item_id": "running-shoes",
+        "context": {"page": "x" * 70_000},
+    }
+    refused = client.post("/v1/events", json={"clicks": [click]})
+    assert refused.status_code == 422
+    assert refused.json()["detail"][0]["loc"] == ["body", "clicks", 0]
+
+
+def test_a_refusal_does_not_repeat_what_was_sent(client: TestClient) -> None:
+    body = '{"user_id": "\\ud800", "product_id": ["secret"]}'
+    headers = {"content-type": "application/json"}
+    refused = client.post("/v1/ads", content=body, headers=headers)
+    assert refused.status_code == 422
+    assert "secret" not in refused.text

@@ -79,7 +79,7 @@ def test_versions_change_under_load_without_a_failed_request(
     with ThreadPoolExecutor(4) as pool:
 
         def ask_on(user: int) -> list[tuple[int, str]]:
-            seen = []
+            seen: list[tuple[int, str]] = []
             while not seen or seen[-1][1] != str(first) or len(seen) < 4:
                 answer = client.post("/v1/ads", json=AD | {"user_id": f"user-{user}"})
                 seen.append((answer.status_code, answer.json().get("model_version", answer.text)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import time
@@ -11,11 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
+from starlette.types import Message, Scope
 
 from loop.api_access import Access, Admitted, OpenToAnyone, refuse_open_address
 from loop.api_logs import log_as_json
+from loop.http_limits import BodyLimit
 from loop.serve import AdServer, create_app
 from loop.settings import Settings, SettingsError
 from loop.shop.catalog import load_catalog
@@ -151,3 +154,31 @@ def test_every_line_of_the_log_is_json_with_the_request_id(
     told = [line for line in lines if line["request_id"] == "order-66"]
     assert [(one["path"], one["status"]) for one in told] == [("/healthz", 200)]
     assert {line["request_id"] for line in lines} == {"order-66", made.headers["x-request-id"]}
+
+
+def test_a_body_that_does_not_arrive_is_waited_for_a_while_only() -> None:
+    app = FastAPI()
+
+    @app.post("/")
+    async def take(request: Request) -> str:
+        return (await request.body()).decode()
+
+    async def receive() -> Message:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    answers: list[Message] = []
+
+    async def send(message: Message) -> None:
+        answers.append(message)
+
+    scope: Scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/",
+        "raw_path": b"/",
+        "query_string": b"",
+        "headers": [],
+    }
+    asyncio.run(BodyLimit(app, max_bytes=9, max_seconds=0.01)(scope, receive, send))
+    assert answers[0]["status"] == 408

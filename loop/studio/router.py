@@ -43,7 +43,7 @@ _PAGE_HEADERS = {
 }
 _MAX_SEED = 2**31 - 1
 _PICTURE: dict[int | str, dict[str, Any]] = {200: {"content": {"image/webp": {}}}}
-_GUARDED = (400, 401, 403, 413, 429)
+_GUARDED = (400, 401, 403, 408, 413, 429)
 _CUTOUT_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
