@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -14,6 +14,7 @@ from PIL import Image
 from feature_store.store import FeatureStore, UserHistory
 from loop.creatives import Creative, CreativeStore
 from loop.experiments.assignment import Assignment
+from loop.histories import Histories
 from loop.shop.catalog import Product, load_catalog
 from loop.shop.copywriting import STYLE_WORDS, describes
 from models.ad_generator import AdGenerator
@@ -63,7 +64,8 @@ class Ad:
     """A finished ad, and the clicked ads of its shopper that it was made after.
 
     ``seconds`` is how long it took, and ``drawn_together`` how many ads were drawn beside it,
-    itself counted, when it was done.
+    itself counted, when it was done. ``degraded`` tells that the feature store was away: the
+    shopper may have a history that nobody could read.
     """
 
     request: AdRequest
@@ -72,6 +74,7 @@ class Ad:
     history: tuple[Creative, ...]
     seconds: float
     drawn_together: int
+    degraded: bool = False
 
     @property
     def personalised(self) -> bool:
@@ -102,6 +105,7 @@ class _UnderWay:
     drawn: Future[list[Drawn]]
     future: Future[Ad]
     since: float
+    degraded: bool
 
 
 class AdMaker:
@@ -117,7 +121,7 @@ class AdMaker:
         self.generator = generator
         self.creatives = creatives
         self.settings = settings
-        self._features = features
+        self.histories = Histories(features)
         self.index = catalog_index()
         self._under_way: list[_UnderWay] = []
 
@@ -132,25 +136,49 @@ class AdMaker:
         """Let requests join the ads that are being drawn; :meth:`step` draws on.
 
         What serves each counts as it is now: its adapter may be dropped before the ad is done. A
-        future is done when its ad is in the creative store.
+        future is done when its ad is in the creative store; cancel it, and the ad is drawn no
+        further. An ad that cannot even be begun fails alone.
         """
-        known = self._features.histories([request.user_id for request, _ in wanted])
-        return [
-            self._start(request, known[request.user_id], serving) for request, serving in wanted
-        ]
+        known = self.histories.read([request.user_id for request, _ in wanted])
+        started: list[Future[Ad]] = []
+        for request, serving in wanted:
+            future: Future[Ad] = Future()
+            history = None if known is None else known[request.user_id]
+            try:
+                self._under_way.append(self._begun(request, history, serving, future))
+            except Exception as error:
+                future.set_exception(error)
+            started.append(future)
+        return started
 
     def step(self) -> None:
         """Draw the next token of every ad, and finish those that are complete."""
+        self._drop_unwanted()
         self.generator.step()
         complete = [one for one in self._under_way if one.drawn.done()]
         if complete:
             self._under_way = [one for one in self._under_way if not one.drawn.done()]
             self._finish(complete)
 
-    def _start(self, request: AdRequest, known: UserHistory, serving: Serving) -> Future[Ad]:
+    def _drop_unwanted(self) -> None:
+        """Take out of the batch what nobody waits for any more."""
+        for one in self._under_way:
+            if one.future.cancelled() and not one.drawn.done() and not one.drawn.cancel():
+                one.drawn.set_exception(CancelledError())  # it runs: the engine drops its rows
+        self._under_way = [one for one in self._under_way if not one.future.cancelled()]
+
+    def _begun(
+        self,
+        request: AdRequest,
+        known: UserHistory | None,
+        serving: Serving,
+        future: Future[Ad],
+    ) -> _UnderWay:
         since, settings = time.monotonic(), serving.settings or self.settings
         if request.preview is not None:
             history = request.preview.history
+        elif known is None:
+            history = ()
         else:
             history = representative_ads(
                 known,
@@ -166,19 +194,26 @@ class AdMaker:
             sampling=sampling(settings),
             adapter=serving.adapter,
         )
-        future: Future[Ad] = Future()
-        self._under_way.append(_UnderWay(request, serving, history, drawn, future, since))
-        return future
+        degraded = known is None and request.preview is None
+        return _UnderWay(request, serving, history, drawn, future, since, degraded)
 
     def _finish(self, complete: Sequence[_UnderWay]) -> None:
         ads: list[tuple[Future[Ad], Ad]] = []
         together = len(complete) + len(self._under_way)
         for one in complete:
+            # From here on it cannot be cancelled any more.
+            if not one.future.set_running_or_notify_cancel():
+                continue
             try:
                 ads.append((one.future, self._composed(one, together)))
             except Exception as error:  # its own: the others go on
                 one.future.set_exception(error)
-        self.creatives.add(ad.creative for _, ad in ads)
+        try:
+            self.creatives.add(ad.creative for _, ad in ads)
+        except Exception as error:
+            for future, _ in ads:
+                future.set_exception(error)
+            return
         for future, ad in ads:
             future.set_result(ad)
 
@@ -199,7 +234,7 @@ class AdMaker:
             served_at=datetime.now(UTC),
         )
         seconds = time.monotonic() - one.since
-        return Ad(request, creative, picture, one.history, seconds, together)
+        return Ad(request, creative, picture, one.history, seconds, together, degraded=one.degraded)
 
 
 def catalog_index() -> ItemIndex:
@@ -282,6 +317,7 @@ def exposure(ad: Ad) -> Exposure:
             "seconds": round(ad.seconds, 4),
             "drawn_together": ad.drawn_together,
             "valid_title": describes(ad.creative.title, product),
+            **({"degraded": True} if ad.degraded else {}),
             **({} if assignment is None else assignment.context()),
         },
     )

@@ -43,7 +43,34 @@ class ClickedBefore(BaseModel):
 class AdMade(BaseModel):
     """A finished ad."""
 
-    model_config = ConfigDict(protected_namespaces=())
+    model_config = ConfigDict(
+        protected_namespaces=(),
+        json_schema_extra={
+            "examples": [
+                {
+                    "ad_id": "5f1c2a52-7f0e-4c6e-9d2e-0a8f9e1f7c11",
+                    "user_id": "shopper-0001",
+                    "product_id": "running-shoes",
+                    "title": "Running Shoes, light as air",
+                    "picture_url": f"/v1/pictures/{'0f' * 32}.png",
+                    "picture_png": None,
+                    "variant": "champion",
+                    "experiment": None,
+                    "model_version": "3",
+                    "seed": 7,
+                    "personalised": True,
+                    "degraded": False,
+                    "history": [
+                        {
+                            "ad_id": "shop-0-00001",
+                            "title": "Trail Boots for wet days",
+                            "picture_url": f"/v1/pictures/{'1e' * 32}.png",
+                        }
+                    ],
+                }
+            ]
+        },
+    )
 
     ad_id: str
     user_id: str
@@ -56,13 +83,31 @@ class AdMade(BaseModel):
     model_version: str
     seed: int
     personalised: bool
+    degraded: bool = Field(description="the feature store was away: drawn without a history")
     history: list[ClickedBefore]
 
 
 class Events(BaseModel):
     """Events from the shop's pages."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "clicks": [
+                        {
+                            "event_id": "click-1",
+                            "ts": "2026-01-02T12:00:00Z",
+                            "user_id": "shopper-0001",
+                            "item_id": "running-shoes",
+                            "ad_id": "5f1c2a52-7f0e-4c6e-9d2e-0a8f9e1f7c11",
+                        }
+                    ]
+                }
+            ]
+        },
+    )
 
     impressions: list[Impression] = Field(default=[], max_length=_MAX_EVENTS)
     clicks: list[Click] = Field(default=[], max_length=_MAX_EVENTS)
@@ -93,6 +138,7 @@ def ad_made(ad: Ad, picture_png: str | None) -> AdMade:
         model_version=ad.creative.version,
         seed=ad.creative.seed,
         personalised=ad.personalised,
+        degraded=ad.degraded,
         history=[
             ClickedBefore(ad_id=h.ad_id, title=h.title, picture_url=picture_url(h))
             for h in ad.history

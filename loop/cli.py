@@ -150,18 +150,24 @@ def serve(
     import uvicorn
 
     from loop import home
+    from loop.api_access import OpenToAnyone, refuse_open_address
+    from loop.api_logs import log_as_json
     from loop.experiments.running import UnservableArm, versions_of_arms
     from loop.serve import create_app
 
     settings: Settings = context.obj
-    with _errors_told(UnservableArm):
+    with _errors_told(UnservableArm, OpenToAnyone):
+        refuse_open_address(settings.serve, host or settings.serve.host)
         # Told here in one line; once the server starts it would be a traceback.
         versions_of_arms(settings.experiments, home.open_registry(settings), datetime.now(UTC))
         host, port = host or settings.serve.host, settings.serve.port if port is None else port
         if ray:
             _serve_replicas(settings, host, port)
         else:
-            uvicorn.run(create_app(settings), host=host, port=port, log_level="info")
+            log_as_json()
+            uvicorn.run(
+                create_app(settings), host=host, port=port, log_config=None, access_log=False
+            )
 
 
 def _serve_replicas(settings: Settings, host: str, port: int) -> None:

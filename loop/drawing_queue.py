@@ -18,7 +18,8 @@ class DrawingQueue:
     """One thread that draws up to ``max_batch`` requests at a time.
 
     A request that arrives while others are drawn joins them between two steps. Close it, or use
-    it as a context manager: requests that still wait then fail with ``CancelledError``.
+    it as a context manager: requests that still wait then fail with ``CancelledError``. Who
+    cancels a future that is not done gets no ad, and it is drawn no further.
     """
 
     def __init__(
@@ -56,6 +57,11 @@ class DrawingQueue:
         """True while requests are being drawn."""
         return self._thread.is_alive()
 
+    @property
+    def waiting(self) -> int:
+        """Requests that no drawing has begun for."""
+        return self._waiting.qsize()
+
     def close(self) -> None:
         """Finish the ads in hand, cancel what waits, end the thread."""
         while self._thread.is_alive():
@@ -86,7 +92,7 @@ class DrawingQueue:
                     open_ = False
                 else:
                     arrived.append(following)
-            self._join([(r, f) for r, f in arrived if f.set_running_or_notify_cancel()])
+            self._join([(r, f) for r, f in arrived if not f.cancelled()])
             if self._running:
                 self._draw_on()
 
@@ -97,24 +103,36 @@ class DrawingQueue:
             started = self._start([request for request, _ in arrived])
         except Exception as error:  # the thread must outlive what fails
             for _, future in arrived:
-                future.set_exception(error)
+                _fail(future, error)
         else:
             promised = [future for _, future in arrived]
             self._running += zip(promised, started, strict=True)
 
     def _draw_on(self) -> None:
+        for promised, started in self._running:
+            if promised.cancelled():
+                started.cancel()
         try:
             self._step()
         except Exception as error:
-            for promised, _ in self._running:
-                promised.set_exception(error)
+            for promised, started in self._running:
+                started.cancel()
+                _fail(promised, error)
             self._running.clear()
         still: list[tuple[Future[Ad], Future[Ad]]] = []
         for promised, started in self._running:
             if not started.done():
                 still.append((promised, started))
+            elif started.cancelled() or promised.cancelled():
+                continue
             elif (failure := started.exception()) is not None:
-                promised.set_exception(failure)
-            else:
+                _fail(promised, failure)
+            elif promised.set_running_or_notify_cancel():
                 promised.set_result(started.result())
         self._running = still
+
+
+def _fail(promised: Future[Ad], error: BaseException) -> None:
+    """Unless nobody waits for it any more."""
+    if promised.set_running_or_notify_cancel():
+        promised.set_exception(error)

@@ -1,51 +1,52 @@
-"""A bound on what a request may send, counted as it arrives."""
+"""A bound on what a request may send and how long it may take, looked at as it arrives."""
 
 from __future__ import annotations
 
+import asyncio
+
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
-class _TooLarge(Exception):
-    pass
-
-
 class BodyLimit:
-    """ASGI middleware: answers 413 once a body is larger than ``max_bytes``."""
+    """ASGI middleware: 413 for a body of more than ``max_bytes``, 408 after ``max_seconds``.
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    Around an application that answers Starlette's HTTPException.
+    """
+
+    def __init__(self, app: ASGIApp, max_bytes: int, max_seconds: float) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._max_seconds = max_seconds
+        self._too_large = f"the body is larger than {max_bytes} bytes"
+        self._too_slow = f"the body took more than {max_seconds:g} seconds"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        received = 0
-        answering = False
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        if declared.isdigit() and int(declared) > self._max_bytes:
+            refusal = JSONResponse({"detail": self._too_large}, status_code=413)
+            await refusal(scope, receive, send)
+            return
+        until = asyncio.get_running_loop().time() + self._max_seconds
+        received, complete = 0, False
 
         async def counted() -> Message:
-            nonlocal received
-            message = await receive()
+            nonlocal received, complete
+            if complete:  # what comes now is that the client hangs up
+                return await receive()
+            try:
+                async with asyncio.timeout_at(until):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, self._too_slow) from None
             received += len(message.get("body", b""))
+            complete = not message.get("more_body", False)
             if received > self._max_bytes:
-                raise _TooLarge
+                raise HTTPException(413, self._too_large)
             return message
 
-        async def noted(message: Message) -> None:
-            nonlocal answering
-            answering = True
-            await send(message)
-
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        try:
-            if declared.isdigit() and int(declared) > self._max_bytes:
-                raise _TooLarge
-            await self._app(scope, counted, noted)
-        except _TooLarge:
-            if answering:
-                raise
-            refusal = JSONResponse(
-                {"detail": f"the body is larger than {self._max_bytes} bytes"}, status_code=413
-            )
-            await refusal(scope, receive, send)
+        await self._app(scope, counted, send)

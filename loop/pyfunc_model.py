@@ -6,8 +6,8 @@ serve` run it where adloom is installed.
 
 Input columns: `user_id`, `product_id` (text), `seed` (integer), `history_titles` (list of text)
 and `history_codes` (list of lists of VQ codes): the ads this shopper clicked, nearest to the
-product first, at most ten; both lists empty ask for an unpersonalised ad. Output columns: `title`
-and `picture_png` (base64 of the finished PNG).
+product first, at most ten; both lists empty, or left out, ask for an unpersonalised ad. Output
+columns: `title` and `picture_png` (base64 of the finished PNG).
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ SIGNATURE = ModelSignature(
             ColSpec(DataType.string, "user_id"),
             ColSpec(DataType.string, "product_id"),
             ColSpec(DataType.long, "seed"),
-            ColSpec(Array(DataType.string), "history_titles"),
-            ColSpec(Array(Array(DataType.long)), "history_codes"),
+            ColSpec(Array(DataType.string), "history_titles", required=False),
+            ColSpec(Array(Array(DataType.long)), "history_codes", required=False),
         ]
     ),
     outputs=Schema([ColSpec(DataType.string, "title"), ColSpec(DataType.string, "picture_png")]),
@@ -123,7 +123,9 @@ class RegisteredAdGenerator(PythonModel):
                 for title, code in zip(titles, codes, strict=True)
             )
             for titles, codes in zip(
-                model_input["history_titles"], model_input["history_codes"], strict=True
+                _lists(model_input, "history_titles"),
+                _lists(model_input, "history_codes"),
+                strict=True,
             )
         ]
         drafts = self._generator.generate(
@@ -145,6 +147,13 @@ class RegisteredAdGenerator(PythonModel):
                 "picture_png": [base64.b64encode(png_bytes(p)).decode() for p in pictures],
             }
         )
+
+
+def _lists(model_input: pd.DataFrame, column: str) -> list[Any]:
+    """A column that may be left out, as a whole or in a row."""
+    if column not in model_input:
+        return [()] * len(model_input)
+    return [() if value is None else value for value in model_input[column]]
 
 
 set_model(RegisteredAdGenerator())

@@ -10,6 +10,7 @@ from ray import serve
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from loop.api_logs import log_as_json
 from loop.serve import create_app
 from loop.settings import Settings
 
@@ -41,6 +42,7 @@ def ad_replicas(settings: Settings, most: int) -> serve.Application:
     def build() -> FastAPI:
         # Called in the replica. Ray runs the lifespan before the replica gets a request, and when
         # it is taken away.
+        log_as_json()
         app = create_app(settings)
         name = serve.get_replica_context().replica_id.unique_id
         app.add_middleware(NamedReplica, name=name)

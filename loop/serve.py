@@ -1,49 +1,38 @@
-"""The ad server: `POST /v1/ads` draws, `POST /v1/events` listens, the champion is followed."""
+"""The ad server: its running parts, and the application around them."""
 
 from __future__ import annotations
 
-import asyncio
-import base64
 import logging
-import secrets
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
 
-from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import ValidationError
+from fastapi import FastAPI
 
 from loop import home
-from loop.ads import Ad, AdMaker, AdRequest, Serving, exposure
-from loop.api_models import Accepted, AdMade, AdWanted, Events, ad_made
+from loop.ads import Ad, AdMaker, AdRequest, Serving, brief, sampling
+from loop.api_access import Access
+from loop.api_errors import answer_errors
+from loop.api_logs import RequestLog
+from loop.api_routes import router
 from loop.champion import Champion
-from loop.creatives import CreativeStore, UnknownAd
-from loop.drawing_queue import DrawingQueue, QueueFull
+from loop.creatives import CreativeStore
+from loop.drawing_queue import DrawingQueue
 from loop.experiments.running import RunningExperiments, versions_of_arms
 from loop.http_limits import BodyLimit
 from loop.settings import Settings
-from loop.shop.catalog import Product, UnknownProduct, load_catalog
+from loop.shop.catalog import Product, load_catalog
 from loop.studio.router import mount_studio
 from stream.broker import running_broker
 from stream.consumer import EventConsumer
-from stream.events import Event
 from stream.producer import EventProducer
 
 _log = logging.getLogger("adloom.serve")
 _MAX_BODY_BYTES = 1 << 20
-_EVENTS_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": Events.model_json_schema()}},
-    }
-}
+_MAX_BODY_SECONDS = 20.0
 
 
 class AdServer:
@@ -69,7 +58,10 @@ class AdServer:
         )
         self._experiments.refresh(datetime.now(UTC))
         self.maker = AdMaker(generator, features, self.creatives, settings.generator)
-        self.producer = parts.enter_context(EventProducer(kafka))
+        self._warm_up()
+        self.producer = parts.enter_context(
+            EventProducer(kafka, patience_seconds=settings.serve.timeout_seconds)
+        )
         self.stop = threading.Event()
         self.consumer: EventConsumer | None = None
         if own_broker:
@@ -114,9 +106,20 @@ class AdServer:
             settings=arm.applied_to(self.settings.generator),
         )
 
+    def _warm_up(self) -> None:
+        """Draw an ad for nobody: what is compiled or allocated first is not a shopper's wait."""
+        product = next(iter(load_catalog().values()))
+        self.maker.generator.generate(
+            [brief(product, ())],
+            seeds=[0],
+            sampling=sampling(self.settings.generator),
+            adapter=self.champion.serving.adapter,
+        )
+
     def _follow(self, seconds: float) -> None:
         while not self.stop.wait(seconds):
             try:
+                self.maker.histories.look()
                 if self.champion.follow():
                     _log.info("champion is now version %d", self.champion.serving.version)
                 self._experiments.refresh(datetime.now(UTC))
@@ -129,26 +132,6 @@ class AdServer:
         thread.start()
         parts.callback(thread.join)
         parts.callback(self.stop.set)
-
-
-def _running(request: Request) -> AdServer:
-    server: AdServer = request.app.state.server
-    return server
-
-
-async def _events(request: Request) -> Events:
-    """The body as strict JSON: FastAPI would decode it first, and then a moment is just text."""
-    try:
-        return Events.model_validate_json(await request.body())
-    except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False)
-        raise RequestValidationError(
-            [{**problem, "loc": ("body", *problem["loc"])} for problem in problems]
-        ) from error
-
-
-# At module level: FastAPI resolves the annotations of its routes there.
-Server = Annotated[AdServer, Depends(_running)]
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -165,74 +148,11 @@ def create_app(settings: Settings) -> FastAPI:
         summary="Personalised ads, drawn for a shopper and a product.",
         lifespan=lifespan,
     )
-    app.add_middleware(BodyLimit, max_bytes=_MAX_BODY_BYTES)
-
-    @app.post("/v1/ads", responses={404: {}, 429: {}})
-    async def make_ad(
-        wanted: AdWanted, server: Server, request: Request, after: BackgroundTasks
-    ) -> AdMade:
-        """Draw an ad for a shopper and a product; it counts as shown once it is sent."""
-        try:
-            product = load_catalog()[wanted.product_id]
-        except UnknownProduct as error:
-            raise HTTPException(404, _problem("product_id", str(error))) from error
-        seed = secrets.randbelow(2**31) if wanted.seed is None else wanted.seed
-        try:
-            future = server.request(wanted.user_id, product, seed)
-        except QueueFull as error:
-            raise HTTPException(429, str(error), headers={"Retry-After": "1"}) from error
-        ad = await asyncio.wrap_future(future)
-        png = None
-        if wanted.inline_picture:
-            path = server.creatives.picture_path(ad.creative.picture)
-            png = base64.b64encode(await asyncio.to_thread(path.read_bytes)).decode()
-        if not await request.is_disconnected():  # nobody waits for it any more: not shown
-            after.add_task(server.producer.send, exposure(ad))
-        return ad_made(ad, png)
-
-    @app.get("/v1/pictures/{digest}.png", responses={404: {}}, response_class=FileResponse)
-    def picture(digest: str, server: Server) -> FileResponse:
-        """The picture of an ad by the SHA-256 of its bytes."""
-        try:
-            path = server.creatives.picture_path(digest)
-        except UnknownAd as error:
-            raise HTTPException(404, f"no picture {digest!r}") from error
-        return FileResponse(
-            path,
-            media_type="image/png",
-            headers={"Cache-Control": "public, max-age=31536000, immutable"},
-        )
-
-    @app.post("/v1/events", status_code=202, openapi_extra=_EVENTS_BODY)
-    def take_events(events: Annotated[Events, Depends(_events)], server: Server) -> Accepted:
-        """Put a page's impressions and clicks on the stream."""
-        taken: list[Event] = [*events.impressions, *events.clicks]
-        for event in taken:
-            server.producer.send(event)
-        server.producer.flush()
-        return Accepted(accepted=len(taken))
-
-    @app.get("/healthz")
-    def healthz() -> dict[str, str]:
-        """The process lives."""
-        return {"status": "alive"}
-
-    @app.get("/readyz", responses={503: {}})
-    def readyz(server: Server) -> dict[str, str]:
-        """Ads can be drawn."""
-        if not server.queue.alive:
-            raise HTTPException(503, "the drawing thread has ended")
-        return {"status": "ready", "version": str(server.champion.serving.version)}
-
-    @app.get("/metrics", response_class=Response)
-    def metrics() -> Response:
-        """Prometheus metrics."""
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
-
+    app.state.access = Access(settings.serve)
+    app.include_router(router)
     mount_studio(app)
+    answer_errors(app)
+    # The last one added is the first to see a request.
+    app.add_middleware(BodyLimit, max_bytes=_MAX_BODY_BYTES, max_seconds=_MAX_BODY_SECONDS)
+    app.add_middleware(RequestLog)
     return app
-
-
-def _problem(field: str, message: str) -> list[dict[str, object]]:
-    """The form FastAPI gives its own validation errors."""
-    return [{"loc": ["body", field], "msg": message, "type": "not_found"}]

@@ -12,6 +12,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Self
 
+from limits import parse as parse_rate
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -40,6 +41,11 @@ DEFAULT_FILE = Path("adloom.toml")
 
 
 ApiKey = Annotated[SecretStr, Field(min_length=16, max_length=256)]
+
+
+def _rate(text: str) -> str:
+    parse_rate(text)
+    return text
 
 
 class SettingsError(ValueError):
@@ -79,10 +85,16 @@ class ServeSettings(_Section):
     max_waiting: int = Field(
         default=256, ge=1, description="requests in the queue before new ones are turned away"
     )
+    timeout_seconds: float = Field(
+        default=60.0, gt=0, description="an ad that is not drawn by then is given up"
+    )
     api_keys: tuple[ApiKey, ...] = Field(
         default=(),
-        description="one of them is asked for to draw and promote in the studio; none = nobody is "
-        "asked; keep them in the environment: ADLOOM_SERVE__API_KEYS as a JSON list",
+        description="one of them is asked for in X-API-Key; none = nobody is asked, on loopback "
+        "only; keep them in the environment: ADLOOM_SERVE__API_KEYS as a JSON list",
+    )
+    rate_limit: Annotated[str, AfterValidator(_rate)] = Field(
+        default="6000/minute", description="of one key, or one address where no key is needed"
     )
 
 

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from feature_store.store import FeatureStore
 from loop import home
 from loop.ads import AdMaker
 from loop.creatives import Creative, CreativeStore
+from loop.registry import AdRegistry
 from loop.settings import Settings, load_settings
 from loop.shop.creatives import seed_creatives
-from loop.train_round import TrainingGround
+from loop.train_round import TrainingGround, model_config
 from stream.consumer import EventConsumer
 from stream.events import Click, Exposure
 from stream.producer import EventProducer
@@ -91,3 +93,18 @@ def training_ground(settings: Settings, features: FeatureStore) -> TrainingGroun
     creatives = home.open_creatives(settings)
     maker = AdMaker(home.load_generator(settings), features, creatives, settings.generator)
     return TrainingGround(settings, maker, features, home.open_registry(settings))
+
+
+def register_adapter(settings: Settings, registry: AdRegistry, name: str) -> int:
+    """A version with an adapter that nobody trained: its weights are drawn at random."""
+    generator = home.load_generator(settings)
+    generator.new_adapter(name, rank=2, alpha=4)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for weight in generator.lora_parameters(name).values():
+            weight.normal_(std=0.02)
+    folder = settings.home / name
+    generator.save_adapter(name, folder)
+    run = registry.start_run(name, params={}, tags={})
+    config = model_config(settings)
+    return registry.register(run, adapter=folder, model_config=config, tags={}).number

@@ -62,7 +62,9 @@ class Gate:
         assert self.open.wait(10)
         self.batches.append(list(self._running))
         for seed, (wanted, future, steps) in list(self._running.items()):
-            if seed == 13:
+            if future.cancelled():
+                pass
+            elif seed == 13:
                 future.set_exception(ValueError("unlucky"))
             elif steps == 2:
                 future.set_result(drawn(wanted))
@@ -140,3 +142,16 @@ def test_closing_finishes_what_runs_and_cancels_what_waits() -> None:
     closing.join(10)
     assert first.result(10).request.seed == 0
     assert not queue.alive
+
+
+def test_what_nobody_waits_for_is_drawn_no_further() -> None:
+    gate = Gate()
+    with queue_of(gate, max_batch=2, max_waiting=9) as queue:
+        running, beside = queue.submit(request(0)), queue.submit(request(1))
+        assert gate.busy.wait(10)
+        waiting = queue.submit(request(2))
+        assert running.cancel()
+        assert waiting.cancel()
+        gate.open.set()
+        assert beside.result(10).request.seed == 1
+    assert not any(2 in batch for batch in gate.batches)

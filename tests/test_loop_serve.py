@@ -7,7 +7,6 @@ import io
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
@@ -16,7 +15,7 @@ from PIL import Image
 from loop import home
 from loop.serve import create_app
 from loop.settings import Settings
-from tests.loop_parts import keep_shop_ads, tiny_settings
+from tests.loop_parts import keep_shop_ads, register_adapter, tiny_settings
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +111,9 @@ def test_an_event_without_a_user_is_refused_by_field(client: TestClient) -> None
 def test_a_huge_body_is_refused(client: TestClient) -> None:
     answer = client.post("/v1/ads", content=b"x" * (2 << 20))
     assert answer.status_code == 413
+    pieces = (b"x" * (1 << 19) for _ in range(4))  # of which no header tells the length
+    headers = {"content-type": "application/json"}
+    assert client.post("/v1/ads", content=pieces, headers=headers).status_code == 413
 
 
 @pytest.mark.parametrize("name", ["0" * 64, "..%2f..%2fsecret", "creatives.db"])
@@ -127,16 +129,7 @@ def test_the_server_tells_how_it_is(client: TestClient) -> None:
 
 def test_a_promoted_version_serves_soon(client: TestClient, settings: Settings) -> None:
     registry = home.open_registry(settings)
-    generator = home.load_generator(settings)
-    generator.new_adapter("fresh", rank=2, alpha=4)
-    folder = settings.home / "fresh"
-    generator.save_adapter("fresh", folder)
-    run = registry.start_run("by hand", params={}, tags={})
-    from loop.train_round import model_config
-
-    version = registry.register(
-        run, adapter=folder, model_config=model_config(settings), tags={}
-    ).number
+    version = register_adapter(settings, registry, "fresh")
     registry.promote(version)
     deadline = time.monotonic() + 30
     while client.get("/readyz").json()["version"] != str(version):
@@ -145,6 +138,26 @@ def test_a_promoted_version_serves_soon(client: TestClient, settings: Settings) 
     assert client.post("/v1/ads", json=wanted()).json()["model_version"] == str(version)
 
 
-def test_a_new_home_is_made_from_nothing(tmp_path: Path) -> None:
-    with TestClient(create_app(tiny_settings(tmp_path))) as client:
-        assert client.get("/readyz").status_code == 200
+def test_what_is_nested_or_too_large_for_the_stream_is_refused(client: TestClient) -> None:
+    nested = "[" * 100_000
+    assert client.post("/v1/events", content=nested).status_code == 422
+    headers = {"content-type": "application/json"}
+    assert client.post("/v1/ads", content=nested, headers=headers).status_code in {400, 422}
+    click = {
+        "event_id": "large",
+        "ts": "2026-01-02T12:00:00Z",
+        "user_id": "ann",
+        "item_id": "running-shoes",
+        "context": {"page": "x" * 70_000},
+    }
+    refused = client.post("/v1/events", json={"clicks": [click]})
+    assert refused.status_code == 422
+    assert refused.json()["detail"][0]["loc"] == ["body", "clicks", 0]
+
+
+def test_a_refusal_does_not_repeat_what_was_sent(client: TestClient) -> None:
+    body = '{"user_id": "\\ud800", "product_id": ["secret"]}'
+    headers = {"content-type": "application/json"}
+    refused = client.post("/v1/ads", content=body, headers=headers)
+    assert refused.status_code == 422
+    assert "secret" not in refused.text

@@ -15,8 +15,7 @@ from PIL import Image
 from loop import home
 from loop.serve import create_app
 from loop.settings import Settings
-from tests.loop_parts import keep_shop_ads, tiny_settings
-from tests.test_loop_serve_experiments import register_adapter
+from tests.loop_parts import keep_shop_ads, register_adapter, tiny_settings
 
 KEY = "a-key-of-sixteen-or-more"
 KEYED = {"X-API-Key": KEY}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import io
 import secrets
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
@@ -15,11 +16,14 @@ from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from loop.ads import Ad, AdRequest, Preview
+from loop.api_access import Admitted
+from loop.api_errors import problem, refusals
 from loop.api_models import Identifier, picture_url
+from loop.api_routes import running
+from loop.api_waiting import drawn_in_time
 from loop.drawing_queue import QueueFull
 from loop.registry import UnknownVersion
 from loop.shop.catalog import Product, UnknownProduct, load_catalog
-from loop.studio.access import from_this_page, with_key
 from loop.studio.reasons import Reasons, chosen_ads, reasons
 from loop.studio.status import LoopStatus, RecentEvents, Shopper, loop_status
 from loop.studio.uploads import FORMATS, BadCutout, Uploads, decode_cutout
@@ -38,6 +42,14 @@ _PAGE_HEADERS = {
     "Cache-Control": "no-cache",
 }
 _MAX_SEED = 2**31 - 1
+_PICTURE: dict[int | str, dict[str, Any]] = {200: {"content": {"image/webp": {}}}}
+_GUARDED = (400, 401, 403, 408, 413, 429)
+_CUTOUT_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in FORMATS},
+    }
+}
 
 Phrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=60)]
 
@@ -93,11 +105,6 @@ class Moved(BaseModel):
     champion: int
 
 
-def _running(request: Request) -> AdServer:
-    server: AdServer = request.app.state.server
-    return server
-
-
 def _uploads(request: Request) -> Uploads:
     uploads: Uploads = request.app.state.uploads
     return uploads
@@ -111,7 +118,6 @@ def _recent(request: Request) -> RecentEvents:
     return recent
 
 
-Keyed = [Depends(from_this_page), Depends(with_key)]
 router = APIRouter(prefix="/studio", tags=["studio"])
 
 
@@ -131,7 +137,9 @@ def page() -> FileResponse:
     return FileResponse(_STATIC / "index.html", headers=_PAGE_HEADERS)
 
 
-@router.get("/cutouts/{product_id}.webp", responses={404: {}}, response_class=Response)
+@router.get(
+    "/cutouts/{product_id}.webp", responses=_PICTURE | refusals(404), response_class=Response
+)
 def cutout(product_id: str, request: Request) -> Response:
     """A product alone, on a transparent ground."""
     buffer = io.BytesIO()
@@ -149,7 +157,7 @@ def products() -> list[ShopProduct]:
     return [_shown(product) for product in load_catalog().values()]
 
 
-@router.get("/api/shoppers")
+@router.get("/api/shoppers", responses=refusals(*_GUARDED), dependencies=Admitted)
 def shoppers(
     recent: Annotated[RecentEvents, Depends(_recent)],
     search: Annotated[str, Query(max_length=128)] = "",
@@ -158,7 +166,13 @@ def shoppers(
     return recent.shoppers(search)
 
 
-@router.post("/api/uploads", status_code=201, responses={413: {}, 415: {}}, dependencies=Keyed)
+@router.post(
+    "/api/uploads",
+    status_code=201,
+    responses=refusals(*_GUARDED, 415, 422),
+    dependencies=Admitted,
+    openapi_extra=_CUTOUT_BODY,
+)
 async def upload(
     request: Request,
     name: Annotated[Phrase, Query()],
@@ -169,19 +183,19 @@ async def upload(
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in FORMATS:
         told = f"{media_type or 'no content type'}: send a PNG or WebP picture"
-        raise HTTPException(415, _problem("cutout", told, "media_type"))
+        raise HTTPException(415, problem("cutout", told, "media_type"))
     try:
         picture = await asyncio.to_thread(decode_cutout, await request.body(), media_type)
     except BadCutout as error:
-        raise HTTPException(422, _problem("cutout", f"the picture {error}", "picture")) from error
+        raise HTTPException(422, problem("cutout", f"the picture {error}", "picture")) from error
     points = tuple(point.lower() for point in selling_points)
     return _shown(_uploads(request).add(name, category, points, picture))
 
 
-@router.post("/api/reasons", responses={404: {}}, dependencies=Keyed)
+@router.post("/api/reasons", responses=refusals(*_GUARDED, 404, 503), dependencies=Admitted)
 def why(subject: Subject, request: Request) -> Reasons:
     """The shopper's clicked ads and what the champion makes of them for the product."""
-    server, product = _running(request), _product(request, subject.product_id)
+    server, product = running(request), _product(request, subject.product_id)
     history, maker = server.features.history(subject.user_id), server.maker
     chosen = chosen_ads(history, product, maker.index, maker.creatives, maker.settings)
     with server.champion.lock:  # a swap must not drop the adapter while its modules are looked at
@@ -197,40 +211,45 @@ def why(subject: Subject, request: Request) -> Reasons:
         )
 
 
-@router.post("/api/ads", responses={404: {}, 429: {}}, dependencies=Keyed)
+@router.post("/api/ads", responses=refusals(*_GUARDED, 404, 500, 503, 504), dependencies=Admitted)
 async def draw(wanted: Draw, request: Request) -> list[Drawn]:
     """An ad of each live variant, all from one seed. No shopper is shown them: no exposures."""
-    server, product = _running(request), _product(request, wanted.product_id)
+    server, product = running(request), _product(request, wanted.product_id)
     seed = secrets.randbelow(_MAX_SEED) if wanted.seed is None else wanted.seed
     requests = await asyncio.to_thread(_previews, server, wanted.user_id, product, seed)
+    futures: list[Future[Ad]] = []
     try:
-        futures = [server.preview(one) for one in requests]
-    except QueueFull as error:
-        raise HTTPException(429, str(error), headers={"Retry-After": "1"}) from error
-    return [_drawn(ad) for ad in await asyncio.gather(*map(asyncio.wrap_future, futures))]
+        for one in requests:
+            futures.append(server.preview(one))
+    except QueueFull:
+        for future in futures:
+            future.cancel()
+        raise
+    ads = await drawn_in_time(futures, request, server.settings.serve.timeout_seconds)
+    return [_drawn(ad) for ad in ads]
 
 
-@router.get("/api/loop")
+@router.get("/api/loop", responses=refusals(*_GUARDED), dependencies=Admitted)
 def status(request: Request, recent: Annotated[RecentEvents, Depends(_recent)]) -> LoopStatus:
     """Stream, rounds, versions and click-through curves."""
-    return loop_status(_running(request), recent)
+    return loop_status(running(request), recent)
 
 
-@router.post("/api/promote", responses={401: {}, 404: {}}, dependencies=Keyed)
+@router.post("/api/promote", responses=refusals(*_GUARDED, 404), dependencies=Admitted)
 def promote(promotion: Promotion, request: Request) -> Moved:
     """Make a version ``@champion``; the servers follow within seconds."""
     try:
-        version = _running(request).registry.promote(promotion.version)
+        version = running(request).registry.promote(promotion.version)
     except UnknownVersion as error:
-        raise HTTPException(404, _problem("version", str(error), "not_found")) from error
+        raise HTTPException(404, problem("version", str(error), "not_found")) from error
     return Moved(champion=version.number)
 
 
-@router.post("/api/rollback", responses={401: {}, 409: {}}, dependencies=Keyed)
+@router.post("/api/rollback", responses=refusals(*_GUARDED, 409), dependencies=Admitted)
 def rollback(request: Request) -> Moved:
     """Make the champion before this one champion again."""
     try:
-        version = _running(request).registry.rollback()
+        version = running(request).registry.rollback()
     except UnknownVersion as error:
         raise HTTPException(409, str(error)) from error
     return Moved(champion=version.number)
@@ -271,7 +290,7 @@ def _product(request: Request, product_id: str, place: str = "body") -> Product:
         told = str(error)
         if product_id.startswith("upload-"):
             told = "this upload is no longer kept: send the cutout again"
-        raise HTTPException(404, _problem("product_id", told, "not_found", place)) from error
+        raise HTTPException(404, problem("product_id", told, "not_found", place)) from error
 
 
 def _shown(product: Product) -> ShopProduct:
@@ -294,8 +313,3 @@ def _drawn(ad: Ad) -> Drawn:
         seed=ad.creative.seed,
         personalised=ad.personalised,
     )
-
-
-def _problem(field: str, told: str, kind: str, place: str = "body") -> list[dict[str, object]]:
-    """The form FastAPI gives its own validation errors."""
-    return [{"loc": [place, field], "msg": told, "type": kind}]

@@ -3,6 +3,9 @@
 Starts `adloom serve` with the bundled model and a local broker, gives shoppers a history, and lets
 Locust's visitors ask without a pause: so many at once, one level after another. Prints a table
 and JSON. Needs the extra `bench`. Exits with 1 if a request failed otherwise than by 429.
+
+With `--swap` the champion changes to and fro while the visitors ask; then it also exits with 1 if
+the longest wait of a level was more than three times its median.
 """
 
 from __future__ import annotations
@@ -15,9 +18,10 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,8 +33,11 @@ from rich.table import Table
 from loop import home
 from loop.settings import Settings
 from tests.benchmarks.load_shoppers import RESULT_VARIABLE, give_histories
+from tests.loop_parts import register_adapter
 
 _START_SECONDS = 180.0
+_SWAP_EVERY_SECONDS = 6.0
+_MOST_TIMES_MEDIAN = 3.0
 _ROOT = Path(__file__).parents[2]
 
 
@@ -87,25 +94,49 @@ def loaded(url: str, users: int, seconds: int, folder: Path) -> dict[str, Any]:
     if run.returncode != 0:
         raise RuntimeError(f"Locust ended with {run.returncode}: {run.stderr[-2_000:]}")
     window = {"since": began.isoformat(), "until": datetime.now(UTC).isoformat()}
-    return {"users": users, **json.loads(result.read_text()), **window}
+    level = json.loads(result.read_text())
+    level["max_over_median"] = level["max_seconds"] / level["p50_seconds"]
+    return {"users": users, **level, **window}
 
 
-def add_occupancy(levels: list[dict[str, Any]], folder: Path) -> None:
-    """Adds how many ads were drawn together, on average, from the log of the exposures."""
+def add_what_drew(levels: list[dict[str, Any]], folder: Path) -> None:
+    """Adds how many ads were drawn together and by which versions, from the exposures' log."""
     log = home.open_log(Settings(home=folder / "home"))
     for level in levels:
         window = {end: datetime.fromisoformat(level.pop(end)) for end in ("since", "until")}
         contexts = log.read("exposure", **window)["context"]
-        together = [json.loads(context)["drawn_together"] for context in contexts]
+        told = [json.loads(context) for context in contexts]
+        together = [context["drawn_together"] for context in told]
+        level["versions"] = sorted({context["version"] for context in told})
         level["mean_batch"] = sum(together) / len(together) if together else None
     log.close()
 
 
+@contextmanager
+def swaps(folder: Path) -> Iterator[None]:
+    """Version 2, with an adapter of its own, and version 1 are champion in turn."""
+    settings = Settings(home=folder / "home")
+    registry = home.open_registry(settings)
+    register_adapter(settings, registry, "swapped")
+    stop = threading.Event()
+
+    def swap() -> None:
+        while not stop.wait(_SWAP_EVERY_SECONDS):
+            registry.promote(3 - registry.champion().number)
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    yield
+    stop.set()
+    thread.join()
+
+
 def table(levels: list[dict[str, Any]]) -> Table:
     """The levels, one a row."""
-    shown = Table("Users", "Ads/s", "p50 s", "p95 s", "p99 s", "Ads", "429", "Errors", "Batch")
+    heads = ("p50 s", "p95 s", "p99 s", "max s", "Ads", "429", "Errors", "Batch", "Versions")
+    shown = Table("Users", "Ads/s", *heads)
     for level in levels:
-        latencies = (f"{level[f'p{p}_seconds']:.2f}" for p in (50, 95, 99))
+        latencies = (f"{level[f'{at}_seconds']:.2f}" for at in ("p50", "p95", "p99", "max"))
         counts = (str(level[name]) for name in ("ads", "turned_away_429", "errors"))
         batch = level.get("mean_batch")
         shown.add_row(
@@ -114,6 +145,7 @@ def table(levels: list[dict[str, Any]]) -> Table:
             *latencies,
             *counts,
             "" if batch is None else f"{batch:.1f}",
+            " ".join(level.get("versions", ())),
         )
     return shown
 
@@ -124,20 +156,26 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=30, help="of each level")
     parser.add_argument("--replicas", type=int, help="on Ray; none: one server without Ray")
     parser.add_argument("--url", help="of a running server instead; it gets events of load-NN")
+    parser.add_argument("--swap", action="store_true", help="change the champion under the load")
     parser.add_argument("--quick", action="store_true", help="two short levels: a first look")
     given = parser.parse_args()
+    if given.swap and given.url:
+        parser.error("--swap needs the registry of a server of its own")
     users, seconds = ([1, 8], 8) if given.quick else (given.users, given.seconds)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if given.url:
             levels = _levels(given.url, users, seconds, folder)
         else:
-            with running_server(folder, given.replicas) as url:
+            with running_server(folder, given.replicas) as url, ExitStack() as parts:
+                if given.swap:
+                    parts.enter_context(swaps(folder))
                 levels = _levels(url, users, seconds, folder)
-            add_occupancy(levels, folder)
+            add_what_drew(levels, folder)
     Console(stderr=True).print(table(levels))
     print(json.dumps({"seconds": seconds, "replicas": given.replicas, "levels": levels}, indent=2))
-    return 1 if any(level["errors"] for level in levels) else 0
+    slow = [level for level in levels if level["max_over_median"] > _MOST_TIMES_MEDIAN]
+    return 1 if any(level["errors"] for level in levels) or (given.swap and slow) else 0
 
 
 def _levels(url: str, users: list[int], seconds: int, folder: Path) -> list[dict[str, Any]]:

@@ -48,6 +48,7 @@ def write_result(environment: Any, **_: Any) -> None:
             f"p{share * 100:.0f}_seconds": total.get_response_time_percentile(share) / 1e3
             for share in (0.5, 0.95, 0.99)
         },
+        "max_seconds": total.max_response_time / 1e3,
         "ads": total.num_requests - total.num_failures,
         "turned_away_429": turned_away,
         "errors": total.num_failures - turned_away,

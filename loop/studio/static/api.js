@@ -5,6 +5,8 @@ const keyField = document.getElementById("key");
 keyField.value = sessionStorage.getItem(KEY) ?? "";
 keyField.addEventListener("input", () => sessionStorage.setItem(KEY, keyField.value));
 
+export const onKey = (act) => keyField.addEventListener("change", act);
+
 export const get = (path) => ask(path, {});
 
 export const post = (path, body = {}) =>
@@ -23,6 +25,7 @@ async function ask(path, options) {
     throw new Error("The server does not answer. Is adloom serve still running?");
   }
   const content = await answer.json().catch(() => ({}));
+  if (answer.status === 401) document.getElementById("key-row").hidden = false;
   if (!answer.ok) throw new Error(inWords(content.detail) ?? `The server answered ${answer.status}.`);
   return content;
 }

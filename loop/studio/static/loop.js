@@ -1,14 +1,19 @@
 // The loop's state, asked for every few seconds, and the buttons that move the champion.
 
-import { get, post } from "./api.js";
+import { get, onKey, post } from "./api.js";
 import { curveChart } from "./chart.js";
 import { $, el, tell } from "./dom.js";
 
 const EVERY = 5000;
 
-export async function watchLoop() {
+export function watchLoop() {
+  onKey(refresh);
+  look();
+}
+
+async function look() {
   if (!document.hidden) await refresh();
-  setTimeout(watchLoop, EVERY);
+  setTimeout(look, EVERY);
 }
 
 async function refresh() {
@@ -45,8 +50,10 @@ function versionRow(version) {
   const button = champion
     ? el("button", { class: "plain", type: "button", id: "rollback", onclick: () => move("rollback", {}, "Make the champion before this one champion again?") }, "Roll back")
     : el("button", { class: "plain", type: "button", "data-promote": version.number, onclick: () => move("promote", { version: version.number }, `Let version ${version.number} draw the ads from now on?`) }, "Promote");
-  return el("div", { class: "version" }, el("strong", {}, `Version ${version.number}`),
-    ...version.aliases.map((alias) => el("span", { class: "badge" }, alias)), el("span", {}, [gate, gain].filter(Boolean).join(" · ")), button);
+  const badges = version.aliases.map((alias) => el("span", { class: "badge" }, alias));
+  return el("div", { class: "version" },
+    el("div", {}, el("strong", {}, `Version ${version.number}`), ...badges),
+    el("div", { class: "gate" }, [gate, gain].filter(Boolean).join(" · ")), button);
 }
 
 async function move(path, body, question) {

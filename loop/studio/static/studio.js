@@ -1,6 +1,6 @@
 // The page: choose, draw, see why. The loop's own part is in loop.js.
 
-import { get, post, send } from "./api.js";
+import { get, onKey, post, send } from "./api.js";
 import { $, el, svg, tell } from "./dom.js";
 import { watchLoop } from "./loop.js";
 
@@ -94,7 +94,7 @@ function past(click) {
 
 function heatMap({ heat, kept }) {
   const cells = heat.flatMap((row, y) => row.map((score, x) =>
-    svg("rect", { x, y, width: 1, height: 1, "fill-opacity": kept[y][x] ? 0 : (0.8 - 0.3 * score).toFixed(2) })));
+    svg("rect", { x, y, width: 1, height: 1, "fill-opacity": kept[y][x] ? 0 : (0.84 - 0.5 * score).toFixed(2) })));
   return svg("svg", { viewBox: `0 0 ${heat.length} ${heat.length}`, "shape-rendering": "crispEdges", "aria-hidden": "true" }, ...cells);
 }
 
@@ -122,8 +122,18 @@ async function begin() {
     products = await get("products");
     $("upload-category").replaceChildren(...[...new Set(products.map((p) => p.category))].map((name) => el("option", {}, name)));
     showProducts();
+  } catch (error) {
+    tell(error);
+  }
+  onKey(firstShopper);
+  await firstShopper();
+}
+
+async function firstShopper() {
+  try {
     const known = await showShoppers();
-    if (known.length) $("shopper").value = known[0].user_id;
+    if (known.length && !$("shopper").value) $("shopper").value = known[0].user_id;
+    tell(null);
   } catch (error) {
     tell(error);
   }
