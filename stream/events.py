@@ -6,6 +6,7 @@ bytes are, `parse` returns an event or raises `InvalidEvent`, never anything els
 
 from __future__ import annotations
 
+import operator
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -35,7 +36,7 @@ Name = Annotated[str, Field(min_length=1, max_length=128)]
 Moment = Annotated[
     AwareDatetime,
     Field(ge=_FIRST_MOMENT, lt=_LAST_MOMENT),
-    AfterValidator(lambda moment: moment.astimezone(UTC)),
+    AfterValidator(operator.methodcaller("astimezone", UTC)),
 ]
 
 
