@@ -69,6 +69,6 @@ def test_events_go_through_tls(secured: KafkaSettings, store: FeatureStore) -> N
 def test_who_does_not_fit_the_brokers_tls_gets_no_connection(
     changes: dict[str, Any], secured: KafkaSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stream.topics._BOOTSTRAP_SECONDS", 3.0)
+    monkeypatch.setattr("stream.topics._BOOTSTRAP_SECONDS", 1.5)
     with pytest.raises(BrokerUnavailable, match="no Kafka broker answers at "):
         create_topics(secured.model_copy(update=changes))
