@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 Row = Mapping[str, bytes]
-"""Serialised Feast values by name of the feature; empty for a row that is not there."""
+"""Serialised Feast values by name of the feature; read, it is empty for a row that is not there."""
 
 Rows = Mapping[str, Mapping[bytes, Row]]
 """Rows by name of the view and binary entity key."""
@@ -29,9 +29,10 @@ class OnlineBackend(Protocol):
         """The rows of a view, in the order of the keys."""
 
     def write(self, rows: Rows, expected: Rows) -> bool:
-        """Replaces rows in one step, on the disk when this returns.
+        """Writes the values given, of rows that keep their others, in one step.
 
-        Writes nothing and returns False unless the rows in `expected` are still so.
+        They are on the disk when this returns. Writes nothing and returns False unless the rows
+        in `expected` are still so.
         """
 
     def clear(self) -> None:

@@ -13,7 +13,7 @@ from feature_store.rows import Values
 
 
 class Row(Protocol):
-    """What a table holds: it starts empty and can be told as Feast values."""
+    """What a table holds: it starts empty and can be told as serialised Feast values."""
 
     def __init__(self) -> None: ...
 
@@ -21,6 +21,9 @@ class Row(Protocol):
     def from_values(cls, values: Values) -> Self: ...
 
     def to_values(self) -> dict[str, bytes]: ...
+
+    def changes(self) -> dict[str, bytes]:
+        """The values that the store does not have yet; from now on they count as stored."""
 
 
 R = TypeVar("R", bound=Row)

@@ -35,6 +35,10 @@ class ProgressRow:
             return {}
         return {"progress": string_value(json.dumps(self.applied, separators=(",", ":")))}
 
+    def changes(self) -> dict[str, bytes]:
+        """All of it: it changes with every batch."""
+        return self.to_values()
+
     def advance(self, event: LoggedEvent) -> bool:
         """Notes the event; False when the features have it already."""
         topic_id, offset = self.applied.get(event.topic, ("", -1))

@@ -24,6 +24,8 @@ _MICROSECOND = timedelta(microseconds=1)
 _REMEMBERED_EVENTS = 256
 _FINGERPRINT_BYTES = 8
 
+_NOT_STORED = -1
+
 
 @dataclass(frozen=True)
 class UserHistory:
@@ -99,6 +101,9 @@ class HistoryRow:
             "ad_ids": wire.string_list_value(self._ads),
         }
 
+    def changes(self) -> dict[str, bytes]:
+        return self.to_values()
+
     def add(self, click: LoggedEvent, length: int) -> None:
         """Puts a click at its place in time and keeps the newest `length`."""
         new = (microseconds(click.ts), click.item_id, click.ad_id or "")
@@ -153,16 +158,30 @@ class CountsRow:
 
     impressions: int = 0
     clicks: int = 0
+    _stored_impressions: int = field(default=_NOT_STORED, repr=False, compare=False)
+    _stored_clicks: int = field(default=_NOT_STORED, repr=False, compare=False)
 
     @classmethod
     def from_values(cls, values: Values) -> Self:
-        return cls(_number(values["impressions"]), _number(values["clicks"]))
+        impressions, clicks = _number(values["impressions"]), _number(values["clicks"])
+        return cls(impressions, clicks, impressions, clicks)
 
     def to_values(self) -> dict[str, bytes]:
         return {
             "impressions": wire.int64_value(self.impressions),
             "clicks": wire.int64_value(self.clicks),
         }
+
+    def changes(self) -> dict[str, bytes]:
+        """Most events are impressions, which leave the number of clicks as it is."""
+        changed = {}
+        if self.impressions != self._stored_impressions:
+            changed["impressions"] = wire.int64_value(self.impressions)
+            self._stored_impressions = self.impressions
+        if self.clicks != self._stored_clicks:
+            changed["clicks"] = wire.int64_value(self.clicks)
+            self._stored_clicks = self.clicks
+        return changed
 
     def count(self, event: LoggedEvent) -> None:
         if event.kind == "click":
@@ -185,6 +204,11 @@ class UserRow:
 
     def to_values(self) -> dict[str, bytes]:
         return self.counts.to_values() | {"recent_events": wire.bytes_value(self.recent)}
+
+    def changes(self) -> dict[str, bytes]:
+        changed = self.counts.changes()
+        changed["recent_events"] = wire.bytes_value(self.recent)
+        return changed
 
     def is_new(self, event: LoggedEvent) -> bool:
         """Whether this event id was not seen lately; it is remembered from now on."""

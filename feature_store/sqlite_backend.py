@@ -106,9 +106,7 @@ class SqliteBackend:
         now = int(time.time())
         # In the order of the table, so that what lies on one page is written together.
         values = [
-            (key, name, value, now)
-            for key in sorted(rows)
-            for name, value in sorted(rows[key].items())
+            (key, name, value, now) for key in sorted(rows) for name, value in rows[key].items()
         ]
         for start in range(0, len(values), _ROWS_OF_ONE_WRITE):
             part = values[start : start + _ROWS_OF_ONE_WRITE]

@@ -105,10 +105,10 @@ class Updates:
             histories[click.user_id,].add(click, self._history_length)
         rows = dict(
             [
-                _values(self._partitions, partitions),
-                _values(self._users, users),
-                _values(self._items, items),
-                _values(self._histories, histories),
+                _changes(self._partitions, partitions),
+                _changes(self._users, users),
+                _changes(self._items, items),
+                _changes(self._histories, histories),
             ]
         )
         if not self._backend.write(rows, dict([expected])):
@@ -124,3 +124,9 @@ def _values(rows: OpenRows[R], opened: Mapping[Key, R]) -> tuple[str, dict[bytes
     """The view's name, and what its rows are in the store."""
     table = rows.table
     return table.view, {table.entity_key(key): row.to_values() for key, row in opened.items()}
+
+
+def _changes(rows: OpenRows[R], opened: Mapping[Key, R]) -> tuple[str, dict[bytes, Row]]:
+    """The view's name, and what has to be written to make its rows so in the store."""
+    table = rows.table
+    return table.view, {table.entity_key(key): row.changes() for key, row in opened.items()}

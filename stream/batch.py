@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +17,10 @@ from stream.events import Event, InvalidEvent, Kind, parse
 
 Records = Mapping[TopicPartition, Sequence[Any]]
 """kafka-python's consumer records by partition, each partition's in the order of offsets."""
+
+
+_who_and_what = operator.attrgetter("event_id", "ts", "user_id", "item_id")
+_details = operator.attrgetter("ad_id", "variant", "propensity", "position")
 
 
 @dataclass
@@ -50,18 +55,12 @@ def _logged(event: Event, kind: Kind, topic_id: str, record: Any) -> LoggedEvent
     # By position, in the order of the fields: by name takes twice as long.
     return LoggedEvent(
         kind,
-        event.event_id,
-        event.ts,
-        event.user_id,
-        event.item_id,
+        *_who_and_what(event),
         record.topic,
         record.partition,
         record.offset,
         topic_id,
-        event.ad_id,
-        event.variant,
-        event.propensity,
-        event.position,
+        *_details(event),
         json.dumps(event.context) if event.context else "{}",
         json.dumps(event.model_extra) if event.model_extra else "{}",
     )

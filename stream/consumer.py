@@ -1,8 +1,8 @@
 """Events from Kafka into the feature store, each with effect exactly once.
 
-A batch goes through these steps, in this order: the online features are written, the events are
-logged, dead letters are produced and acknowledged, the offsets are committed. Whatever step is
-the last before a crash, the batch comes again from Kafka, and every step knows what it has done
+A batch goes through these steps: the online features are written while the events are logged, then
+dead letters are produced and acknowledged, then the offsets are committed. Whatever step is the
+last before a crash, the batch comes again from Kafka, and every step knows what it has done
 already. A member that lost its partitions and goes on writing is kept out by the feature store.
 """
 
@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from types import MappingProxyType, TracebackType
 from typing import Self
@@ -100,6 +101,7 @@ class EventConsumer:
             # Partition 3 of every topic goes to the same member: it owns those users and shards.
             partition_assignment_strategy=[RangePartitionAssignor],
         )
+        self._logger = ThreadPoolExecutor(max_workers=1, thread_name_prefix="log")
         self._owed: set[TopicPartition] = set()  # partitions whose last batch failed
         self._counts = Counts()
         self._lag, self._lag_due = 0, 0.0
@@ -193,8 +195,7 @@ class EventConsumer:
     def _take(self, records: Records) -> None:
         try:
             batch = self._read(records)
-            rows = self._update_features(batch)
-            self._log_events(batch)
+            rows = self._update_and_log(batch)
             self._bury_dead_letters(batch)
             committed = self._commit()
         except BaseException:
@@ -215,6 +216,7 @@ class EventConsumer:
             # Their offsets are not committed either: who takes over produces them again.
             _log.warning("dead letters were left: %s", error)
         self._topics.close()
+        self._logger.shutdown()
 
     def __enter__(self) -> Self:
         return self
@@ -229,6 +231,16 @@ class EventConsumer:
 
     def _read(self, records: Records) -> Batch:
         return read_batch(records, self._kinds, self._topic_ids)
+
+    def _update_and_log(self, batch: Batch) -> int:
+        """Both at once: each waits for the disk, and neither needs the other done."""
+        logged = self._logger.submit(self._log_events, batch)
+        try:
+            rows = self._update_features(batch)
+        finally:
+            wait([logged])  # whatever happened: the batch may come again at once
+        logged.result()
+        return rows
 
     def _update_features(self, batch: Batch) -> int:
         rows = self._store.apply(batch.events)

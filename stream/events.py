@@ -6,6 +6,7 @@ bytes are, `parse` returns an event or raises `InvalidEvent`, never anything els
 
 from __future__ import annotations
 
+import operator
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -35,7 +36,7 @@ Name = Annotated[str, Field(min_length=1, max_length=128)]
 Moment = Annotated[
     AwareDatetime,
     Field(ge=_FIRST_MOMENT, lt=_LAST_MOMENT),
-    AfterValidator(lambda moment: moment.astimezone(UTC)),
+    AfterValidator(operator.methodcaller("astimezone", UTC)),
 ]
 
 
@@ -101,6 +102,10 @@ EVENT_TYPES: dict[Kind, type[Impression] | type[Click] | type[Exposure]] = {
     "click": Click,
     "exposure": Exposure,
 }
+# What `model_validate_json` calls after looking at options: parsing is much of an event's cost.
+_VALIDATE = {
+    kind: model.__pydantic_validator__.validate_json for kind, model in EVENT_TYPES.items()
+}
 _KINDS: dict[type[Any], Kind] = {event_type: kind for kind, event_type in EVENT_TYPES.items()}
 
 
@@ -126,7 +131,10 @@ def parse(kind: Kind, payload: bytes, now: datetime) -> Event:
         raise InvalidEvent(
             Reason.TOO_LARGE, f"{len(payload)} bytes; at most {MAX_PAYLOAD_BYTES} are taken"
         )
-    event = _of_any_version(kind, payload)
+    try:
+        event: Event = _VALIDATE[kind](payload)
+    except ValidationError as error:
+        event = _of_another_version(kind, payload, error)
     if event.ts > now + MAX_CLOCK_SKEW:
         raise InvalidEvent(
             Reason.FUTURE_TIMESTAMP, f"ts: {event.ts.isoformat()} is later than {now.isoformat()}"
@@ -134,19 +142,15 @@ def parse(kind: Kind, payload: bytes, now: datetime) -> Event:
     return event
 
 
-def _of_any_version(kind: Kind, payload: bytes) -> Event:
-    model = EVENT_TYPES[kind]
+def _of_another_version(kind: Kind, payload: bytes, refused: ValidationError) -> Event:
+    refusal = _most_telling(refused)
+    upgraded = None
+    if refusal.reason is Reason.UNSUPPORTED_VERSION:
+        upgraded = upgrade(payload)
+    if upgraded is None:
+        raise refusal from refused
     try:
-        return model.model_validate_json(payload)
-    except ValidationError as error:
-        refusal = _most_telling(error)
-        upgraded = None
-        if refusal.reason is Reason.UNSUPPORTED_VERSION:
-            upgraded = upgrade(payload)
-        if upgraded is None:
-            raise refusal from error
-    try:
-        return model.model_validate_json(upgraded)
+        return EVENT_TYPES[kind].model_validate_json(upgraded)
     except ValidationError as error:
         raise _most_telling(error) from error
 

@@ -18,7 +18,7 @@ BATCH_SECONDS = Histogram("adloom_stream_batch_seconds", "From the poll to the c
 BATCH_EVENTS = Histogram(
     "adloom_stream_batch_events",
     "Valid events of a batch",
-    buckets=(1, 10, 100, 500, 1_000, 2_500, 5_000, 10_000, 50_000),
+    buckets=(1, 10, 100, 500, 1_000, 2_500, 5_000, 10_000, 20_000, 50_000),
 )
 FRESHNESS = FreshnessHistogram(
     "adloom_stream_freshness_seconds", "From the moment of an event to its place in the features"

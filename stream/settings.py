@@ -29,7 +29,7 @@ class KafkaSettings(BaseModel):
         default=8, ge=1, le=1024, description="of each topic; the most consumers that can share"
     )
     max_batch: int = Field(
-        default=10_000, ge=1, description="events of one micro-batch, while so many wait"
+        default=20_000, ge=1, description="events of one micro-batch, while so many wait"
     )
     poll_seconds: float = Field(default=0.2, gt=0, description="longest wait for a micro-batch")
     session_seconds: float = Field(

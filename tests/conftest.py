@@ -17,7 +17,7 @@ from stream.topics import create_topics
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--kills", type=int, default=3, help="consumers killed in the crash test")
+    parser.addoption("--kills", type=int, default=2, help="consumers killed in the crash test")
 
 
 @pytest.fixture(scope="session")

@@ -131,6 +131,22 @@ def test_feast_reads_the_same_values(store: FeatureStore) -> None:
     assert (counts["clicks"], counts["impressions"]) == ([1, 0], [0, 1])
 
 
+@pytest.mark.parametrize("again", ["from memory", "from the store"])
+def test_feast_reads_counts_of_which_only_one_changed(again: str, store: FeatureStore) -> None:
+    store.apply([logged(0), logged(0, kind="impression")])
+    if again == "from the store":
+        store._updates._forget()
+    store.apply([logged(1, kind="impression"), logged(2, kind="impression")])
+    columns = ["user_stats:clicks", "user_stats:impressions"]
+    user = store.feast.get_online_features(columns, [{"user_id": "ann"}]).to_dict()
+    columns = ["item_stats:clicks", "item_stats:impressions"]
+    rows = [{"item_id": "shoe", "shard": 0}]
+    item = store.feast.get_online_features(columns, rows).to_dict()
+    for counts in (user, item):
+        assert (counts["clicks"], counts["impressions"]) == ([1], [3])
+    assert store.user_stats(["ann"])["ann"] == UserStats(impressions=3, clicks=1)
+
+
 class Crash(Exception):
     """Stands for the end of the process."""
 

@@ -25,6 +25,15 @@ from tests.sample_events import click
 from tests.test_stream_consumer import accounted, produce, running, wait_until
 
 
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is away is noticed sooner than in earnest."""
+    monkeypatch.setattr("stream.consumer._CHECK_EVERY_SECONDS", 1.0)
+    monkeypatch.setattr("stream.consumer._PATIENCE_SECONDS", 2.0)
+    monkeypatch.setattr("stream.consumer._LONGEST_PAUSE_SECONDS", 2.0)
+    monkeypatch.setattr("feature_store.sqlite_backend._PATIENCE_SECONDS", 1.0)
+
+
 def clicks(first: int, count: int) -> list[Any]:
     return [click(f"c{n}", n, user_id=f"user-{n % 7}") for n in range(first, first + count)]
 

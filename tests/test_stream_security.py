@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+from kafka.errors import KafkaError
+from pydantic import SecretStr
 
 from feature_store.store import FeatureStore
 from stream.broker import LocalBroker
 from stream.burial import waiting_letters
 from stream.consumer import EventConsumer
 from stream.producer import EventProducer
+from stream.reading import read_to_end
 from stream.settings import KafkaSettings
 from stream.topics import BrokerUnavailable, create_topics, topic_of
 from tests.sample_events import click
@@ -69,6 +73,39 @@ def test_events_go_through_tls(secured: KafkaSettings, store: FeatureStore) -> N
 def test_who_does_not_fit_the_brokers_tls_gets_no_connection(
     changes: dict[str, Any], secured: KafkaSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stream.topics._BOOTSTRAP_SECONDS", 3.0)
+    monkeypatch.setattr("stream.topics._BOOTSTRAP_SECONDS", 1.5)
     with pytest.raises(BrokerUnavailable, match="no Kafka broker answers at "):
         create_topics(secured.model_copy(update=changes))
+
+
+_CLIENTS: dict[str, Callable[[KafkaSettings], Any]] = {
+    "stream.producer.KafkaProducer": EventProducer,
+    "stream.topics.KafkaAdminClient": create_topics,
+    "stream.reading.KafkaConsumer": lambda kafka: list(read_to_end(kafka, ["any"])),
+}
+
+
+@pytest.mark.parametrize("client", _CLIENTS)
+def test_sasl_settings_reach_every_client(client: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The local broker knows no SASL: this is as far as it can be followed."""
+    given: dict[str, Any] = {}
+    real = getattr(import_module(client.rpartition(".")[0]), client.rpartition(".")[2])
+
+    def refuse(**options: Any) -> None:
+        assert options.keys() <= real.DEFAULT_CONFIG.keys()
+        given.update(options)
+        raise KafkaError("as if the password were wrong")
+
+    monkeypatch.setattr(client, refuse)
+    kafka = KafkaSettings(
+        bootstrap_servers="kafka-1:9093",
+        security_protocol="SASL_SSL",
+        sasl_mechanism="SCRAM-SHA-512",
+        sasl_username="adloom",
+        sasl_password=SecretStr("secret"),
+    )
+    with pytest.raises((KafkaError, BrokerUnavailable), match="password were wrong"):
+        _CLIENTS[client](kafka)
+    assert given["security_protocol"] == "SASL_SSL"
+    assert given["sasl_mechanism"] == "SCRAM-SHA-512"
+    assert (given["sasl_plain_username"], given["sasl_plain_password"]) == ("adloom", "secret")
