@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
+# Two workers share the cores, and the models of the tests are too small for more threads.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
