@@ -60,6 +60,8 @@ def _prepare(
         handlers=[RichHandler(console=_problems, show_path=False)],
     )
     logging.getLogger("adloom").setLevel(logging.INFO if verbose else logging.WARNING)
+    # It warns of every batch that takes longer than 0.1 s to decode, and of nothing else.
+    logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)
     try:
         context.obj = load_settings(config)
     except SettingsError as error:

@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import shutil
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -307,3 +308,5 @@ def _quiet() -> None:
     """MLflow tells of every table it makes and every requirement; errors are enough here."""
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    # MLflow shows its own deprecated calls to everybody who imports it.
+    warnings.filterwarnings("ignore", category=DeprecationWarning, module="mlflow")

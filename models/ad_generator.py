@@ -23,6 +23,7 @@ from models.engine import Adapter, Drawn, Engine, Wanted
 from models.engine.lora import lora_of
 from models.engine.matmul import fast_dtype
 from models.generator import CONDITIONING_FILE, DEMO_MODEL, AdModel, Conditioning
+from models.precision import fast_precision
 from models.sampling import Sampling
 from models.title_constraint import spelt
 
@@ -46,7 +47,7 @@ class AdGenerator:
     def __init__(self, model: AdModel, *, rows: int = 16, dtype: torch.dtype | None = None) -> None:
         """Wrap a model; at most ``rows`` ads are drawn at a time, what is above waits.
 
-        ``dtype`` is what the matrix products of drawing compute in; ``None`` is bfloat16 where
+        ``dtype`` is what the products of drawing compute in; ``None`` is bfloat16 where
         the processor has instructions for it, else that of the model.
         """
         self.model = model.eval()
@@ -153,7 +154,8 @@ class AdGenerator:
         A picture is decoded by itself, so it is the same to a bit whatever was drawn with it.
         """
         model = self.model
-        pixels = codebook.decode(model.janus.model.vqmodel, drawn.codes[None])
+        with fast_precision(model, self._dtype):
+            pixels = codebook.decode(model.janus.model.vqmodel, drawn.codes[None])
         text = str(model.tokenizer.decode(list(drawn.title), skip_special_tokens=True))
         codes = drawn.codes.numpy().astype(np.int16)
         return AdDraft(spelt(text.strip(), product_name), codes, codebook.to_pictures(pixels)[0])

@@ -1,4 +1,4 @@
-"""What a fine-tune computes in."""
+"""What computes in bfloat16 where the device is fast in it: fine-tuning, and drawing pictures."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from models.engine.matmul import fast_dtype
 from models.generator import AdModel
 
 
-def fast_precision(model: AdModel) -> torch.autocast:
+def fast_precision(model: AdModel, dtype: torch.dtype | None = None) -> torch.autocast:
     """A context in which products are bfloat16 where the device is fast in it.
 
-    Weights, gradients and losses keep their own precision.
+    Weights, gradients and losses keep their own precision. ``dtype`` says what the products are
+    instead of leaving that to the device.
     """
-    fast = fast_dtype(model.janus.dtype, model.device) == torch.bfloat16
-    return torch.autocast(model.device.type, torch.bfloat16, enabled=fast)
+    chosen = dtype or fast_dtype(model.janus.dtype, model.device)
+    return torch.autocast(model.device.type, torch.bfloat16, enabled=chosen == torch.bfloat16)
