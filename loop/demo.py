@@ -52,7 +52,7 @@ def run_demo(settings: Settings, plan: DemoPlan, out: Path, console: Console) ->
     (out / "ads").mkdir(parents=True, exist_ok=True)
     settings = demo_settings(settings, datetime.now(UTC))
     write_settings(settings, out / "adloom.toml")
-    run = DemoRun(drift_from=plan.drift_from)
+    run = DemoRun(drift_from=plan.drift_from if plan.drifts else None)
     with ExitStack() as parts:
         steps = parts.enter_context(Steps(console))
         with steps.step("Starting broker, stores, registry and generator"):

@@ -31,6 +31,8 @@ EXPERIMENT = "learning"
 FROZEN, LEARNING = "frozen", "learning"
 """Arms: the base that never learns, and the champion."""
 _DRAIN_SECONDS = 120.0
+_ROUNDS_OF_A_DRIFT = 3
+_MOST_EXAMPLES = 400
 _ATTRIBUTION = timedelta(seconds=25)
 """A round of the demo is a day in a minute: its shoppers answer within seconds."""
 
@@ -48,20 +50,26 @@ class DemoPlan:
         browsing: share of the shoppers who look around the shop in a round.
         shop_visits: how often each of them does.
         ads_per_round: drawn and served, over both arms.
-        drift_from: the round from which on shoppers follow fashion.
+        drift_from: the round from which on shoppers follow fashion; fewer than three rounds would
+            only show what it costs, so there is none in them.
         seed: another seed, another crowd and another fashion.
     """
 
     rounds: int = 2
-    shoppers: int = 400
-    shop_ads: int = 360
-    new_shop_ads: int = 120
+    shoppers: int = 160
+    shop_ads: int = 240
+    new_shop_ads: int = 80
     designers_follow: float = 0.5
-    browsing: float = 0.4
+    browsing: float = 0.8
     shop_visits: int = 2
     ads_per_round: int = 64
     drift_from: int = 2
     seed: int = 0
+
+    @property
+    def drifts(self) -> bool:
+        """Whether fashion moves in this run."""
+        return self.rounds >= _ROUNDS_OF_A_DRIFT
 
 
 class EventsLost(RuntimeError):
@@ -75,7 +83,9 @@ def demo_settings(settings: Settings, start: datetime) -> Settings:
     return settings.model_copy(
         update={
             "experiments": {EXPERIMENT: Experiment(arms=arms, start=start)},
-            "rounds": settings.rounds.model_copy(update={"attribution_hours": hours}),
+            "rounds": settings.rounds.model_copy(
+                update={"attribution_hours": hours, "max_examples": _MOST_EXAMPLES}
+            ),
         }
     )
 
@@ -117,7 +127,8 @@ class DemoLoop:
         self.fashion = Fashion.drawn(
             load_catalog().categories, start_round=plan.drift_from, seed=plan.seed
         )
-        self.crowd = Crowd.gathered(plan.shoppers, seed=plan.seed, fashion=self.fashion)
+        followed = self.fashion if plan.drifts else None
+        self.crowd = Crowd.gathered(plan.shoppers, seed=plan.seed, fashion=followed)
         self.shop_ads: list[SeedCreative] = []
         self.browsed_until = datetime.now(UTC)
 

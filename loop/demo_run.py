@@ -36,7 +36,7 @@ class Shown:
 class DemoRun:
     """What a demo run has done so far."""
 
-    drift_from: int = 2
+    drift_from: int | None = None
     shown: list[Shown] = field(default_factory=list)
     warm_up: tuple[int, int] = (0, 0)
     outcomes: list[RoundOutcome] = field(default_factory=list)
@@ -110,11 +110,11 @@ class DemoRun:
     def recovered(self) -> float | None:
         """Share of the gap between frozen arm and oracle that learning closed, in the last round.
 
-        From click chances; None while nothing was learned after the drift. Each arm is held
+        From click chances; None where nothing was learned after a drift. Each arm is held
         against the oracle on its own visits, so that who came does not matter.
         """
         last = max(self.round_numbers, default=0)
-        if last <= self.drift_from:
+        if self.drift_from is None or last <= self.drift_from:
             return None
         frozen, learning = (_reach(self.of(arm, last)) for arm in (FROZEN, LEARNING))
         return (learning - frozen) / (1 - frozen)

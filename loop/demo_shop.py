@@ -45,7 +45,7 @@ def browse(loop: DemoLoop, number: int, steps: Steps) -> None:
     new = new_creatives(
         plan.new_shop_ads,
         fashion=loop.fashion,
-        follow=plan.designers_follow,
+        follow=plan.designers_follow if plan.drifts else 0.0,
         round_number=number,
         seed=plan.seed,
     )

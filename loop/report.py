@@ -84,7 +84,7 @@ class Comparison:
     Attributes:
         frozen: click-through rate of the base that never learns, one a row of the report's clicks.
         oracle: expected one of who knows every taste, same order.
-        drift_from: the round in which fashion moves.
+        drift_from: the round in which fashion moves, if it does.
         recovered: share of the gap between the two that learning closed.
         arms: of the run's experiment.
         verdict: what it proved.
@@ -92,7 +92,7 @@ class Comparison:
 
     frozen: Sequence[float | None]
     oracle: Sequence[float | None]
-    drift_from: int
+    drift_from: int | None
     recovered: float | None
     arms: Sequence[ArmShown]
     verdict: str

@@ -94,7 +94,9 @@ def choose_clicks(
             f"{rounds.min_clicks}: wait for more clicks, or use --force"
         )
     newest = clicked[-rounds.max_examples :]
-    heldout = max(1, min(rounds.max_heldout, round(len(newest) * rounds.heldout_share)))
+    # Of the new ones, or a round with few of them would hold them all out.
+    of = new if new >= rounds.min_clicks else len(newest)
+    heldout = max(1, min(rounds.max_heldout, round(min(of, len(newest)) * rounds.heldout_share)))
     known, later = newest[:-heldout], newest[-heldout:]
     fresh = _since(known, since)
     train = fresh if len(fresh) >= rounds.min_clicks else known

@@ -131,9 +131,9 @@ class RoundSettings(_Section):
     )
     max_examples: int = Field(default=2_000, ge=2, description="the newest clicked ads are used")
     heldout_share: float = Field(
-        default=0.25, gt=0, lt=1, description="share of the newest clicked ads kept for the gate"
+        default=0.25, gt=0, lt=1, description="share of the new clicked ads kept for the gate"
     )
-    max_heldout: int = Field(default=96, ge=1, description="held-out ads beyond this are not used")
+    max_heldout: int = Field(default=64, ge=1, description="held-out ads beyond this are not used")
     max_replay: int = Field(
         default=256, ge=0, description="the newest clicked ads from before are mixed in"
     )
@@ -156,9 +156,11 @@ class RoundSettings(_Section):
 class GateSettings(_Section):
     """What the challenger may cost at most, beside the champion on the same held-out clicks."""
 
-    ads: int = Field(default=32, ge=2, le=256, description="ads each of the two draws")
+    ads: int = Field(default=24, ge=2, le=256, description="ads each of the two draws")
     min_loss_gain: float = Field(default=0.0, description="held-out loss, nats a token")
-    min_pbs_gain: float = Field(default=0.0, description="PBS of the ads drawn, a cosine")
+    pbs_confidence: float = Field(
+        default=0.95, gt=0.5, lt=1, description="how sure it must be that PBS fell"
+    )
     max_invalid_titles: float = Field(
         default=0.1, ge=0, le=1, description="share that may lack product or selling point"
     )

@@ -37,8 +37,6 @@ class GeneratorSettings(BaseModel):
 class FineTuneSettings(BaseModel):
     """One LoRA round. ``max_seconds`` bounds wall-clock time, ``max_steps`` the work.
 
-    The rates suit the bundled demo model; a Janus-Pro of a billion parameters wants a tenth.
-
     ``replay_share`` is the part of a batch that earlier clicked ads take, where there are any.
     For a share ``hidden_context`` of the ads, what was written and drawn before a token is partly
     replaced at random: after a clean context only the first tokens tell what product and shopper
@@ -53,8 +51,8 @@ class FineTuneSettings(BaseModel):
 
     rank: int = Field(16, ge=1)
     alpha: int = Field(32, ge=1)
-    learning_rate: float = Field(2e-3, gt=0.0)
-    module_learning_rate: float = Field(5e-4, ge=0.0)
+    learning_rate: float = Field(5e-4, gt=0.0)
+    module_learning_rate: float = Field(1e-4, ge=0.0)
     batch_size: int = Field(8, ge=1)
     max_steps: int = Field(60, ge=1)
     max_seconds: float = Field(180.0, gt=0.0)

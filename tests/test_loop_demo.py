@@ -20,9 +20,7 @@ from loop.demo_loop import DemoPlan
 from loop.settings import Settings
 from tests.loop_parts import tiny_settings
 
-SMALL = DemoPlan(
-    rounds=1, shoppers=6, shop_ads=24, new_shop_ads=4, browsing=1.0, ads_per_round=4, drift_from=1
-)
+SMALL = DemoPlan(rounds=1, shoppers=6, shop_ads=24, new_shop_ads=4, browsing=1.0, ads_per_round=4)
 
 
 @pytest.fixture(scope="module")
