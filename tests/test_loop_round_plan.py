@@ -52,20 +52,23 @@ def test_later_rounds_learn_from_new_clicks_and_replay_the_old() -> None:
     since = NOON + timedelta(minutes=60)
     chosen = choose_clicks(clicks_of_a_day(16), ROUNDS, since=since, until=NOON + DAY)
     assert [c.ad_id for c in chosen.replay] == [f"clicked-{i}" for i in range(6)]
-    assert [c.ad_id for c in chosen.train] == [f"clicked-{i}" for i in range(6, 12)]
-    assert len(chosen.heldout) == 4
+    assert [c.ad_id for c in chosen.train] == [f"clicked-{i}" for i in range(6, 14)]
+    assert len(chosen.heldout) == 2  # a quarter of the ten new ones, not of all
+
+
+def test_of_the_old_clicks_only_the_newest_are_replayed() -> None:
+    few = ROUNDS.model_copy(update={"max_replay": 2})
+    since = NOON + timedelta(minutes=60)
+    chosen = choose_clicks(clicks_of_a_day(16), few, since=since, until=NOON + DAY)
+    assert [c.ad_id for c in chosen.replay] == ["clicked-4", "clicked-5"]
 
 
 def test_where_little_is_new_all_is_learnt_from_again() -> None:
     since = NOON + timedelta(minutes=110)
+    more = ROUNDS.model_copy(update={"min_clicks": 6})
     with pytest.raises(NotEnoughClicks, match="5 clicked ads"):
-        choose_clicks(
-            clicks_of_a_day(16),
-            ROUNDS.model_copy(update={"min_clicks": 6}),
-            since=since,
-            until=NOON + DAY,
-        )
-    chosen = choose_clicks(clicks_of_a_day(16), ROUNDS, since=since, until=NOON + DAY, force=True)
+        choose_clicks(clicks_of_a_day(16), more, since=since, until=NOON + DAY)
+    chosen = choose_clicks(clicks_of_a_day(16), more, since=since, until=NOON + DAY, force=True)
     assert len(chosen.train) == 12
     assert chosen.replay == ()
 
