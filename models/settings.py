@@ -40,7 +40,7 @@ class FineTuneSettings(BaseModel):
     ``replay_share`` is the part of a batch that earlier clicked ads take, where there are any.
     For a share ``hidden_context`` of the ads, what was written and drawn before a token is partly
     replaced at random: after a clean context only the first tokens tell what product and shopper
-    call for, and a round has too few steps to learn that from them alone.
+    call for. That teaches faster what all shoppers want now, and costs some of what each wants.
     ``preference_weight`` is that of the loss on pairs of a clicked and an unclicked ad beside the
     loss on clicked ads (0: none), ``preference_beta`` how far the model may move from the
     champion for them. Every ``evaluate_every`` steps the held-out loss is looked at; the best
@@ -56,7 +56,7 @@ class FineTuneSettings(BaseModel):
     batch_size: int = Field(8, ge=1)
     max_steps: int = Field(60, ge=1)
     max_seconds: float = Field(180.0, gt=0.0)
-    hidden_context: float = Field(0.5, ge=0.0, le=1.0)
+    hidden_context: float = Field(0.0, ge=0.0, le=1.0)
     replay_share: float = Field(0.25, ge=0.0, le=0.9)
     preference_weight: float = Field(0.5, ge=0.0)
     preference_beta: float = Field(2.0, gt=0.0)
