@@ -13,10 +13,11 @@ import io
 import sqlite3
 import threading
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -144,29 +145,23 @@ class CreativeStore:
 
     def get_many(self, ad_ids: Sequence[str]) -> dict[str, Creative]:
         """The creatives among `ad_ids` that exist, by ad id."""
+        return {row[0]: _from_row(row) for row in self._rows(_COLUMNS, ad_ids)}
+
+    def known(self, ad_ids: Sequence[str]) -> set[str]:
+        """Those of `ad_ids` that were stored."""
+        return {row[0] for row in self._rows("ad_id", ad_ids)}
+
+    def _rows(self, columns: str, ad_ids: Sequence[str]) -> Iterator[Any]:
+        """Columns of the ads among `ad_ids` that exist."""
         wanted = list(dict.fromkeys(ad_ids))
-        found: dict[str, Creative] = {}
         for start in range(0, len(wanted), _SQLITE_MAX_VARIABLES):
             part = wanted[start : start + _SQLITE_MAX_VARIABLES]
             marks = ",".join("?" * len(part))
             with self._lock:
                 rows = self._db.execute(
-                    f"SELECT {_COLUMNS} FROM creative WHERE ad_id IN ({marks})", part
+                    f"SELECT {columns} FROM creative WHERE ad_id IN ({marks})", part
                 ).fetchall()
-            found.update((row[0], _from_row(row)) for row in rows)
-        return found
-
-    def known(self, ad_ids: Sequence[str]) -> set[str]:
-        """Those of `ad_ids` that were stored."""
-        wanted = list(dict.fromkeys(ad_ids))
-        found: set[str] = set()
-        for start in range(0, len(wanted), _SQLITE_MAX_VARIABLES):
-            part = wanted[start : start + _SQLITE_MAX_VARIABLES]
-            marks = ",".join("?" * len(part))
-            query = f"SELECT ad_id FROM creative WHERE ad_id IN ({marks})"
-            with self._lock:
-                found.update(row[0] for row in self._db.execute(query, part))
-        return found
+            yield from rows
 
     def picture_path(self, digest: str) -> Path:
         """The PNG file of a content hash. Raises UnknownAd for anything that is not stored.
