@@ -283,6 +283,7 @@ def brief(product: Product, history: Iterable[Creative]) -> AdBrief:
         selling_words=product.selling_points,
         cutout=product.cutout(),
         history=tuple(HistoryAd(ad.title, ad.codes) for ad in history),
+        category=product.category,
     )
 
 

@@ -172,7 +172,9 @@ class Evaluator:
         codes = self._generator.encode_pictures([ad.picture(AD_SIZE) for ad in new])
         self._codes.update(zip(new, codes, strict=True))
         ads = tuple(HistoryAd(ad.title, self._codes[ad]) for ad in history)
-        return AdBrief(product.name, product.selling_points, product.cutout(), ads)
+        return AdBrief(
+            product.name, product.selling_points, product.cutout(), ads, product.category
+        )
 
     def _sheet_rows(
         self, panel: Sequence[PanelShopper], ads: Mapping[str, Sequence[ScoredAd]]

@@ -130,7 +130,13 @@ class RegisteredAdGenerator(PythonModel):
         ]
         drafts = self._generator.generate(
             [
-                AdBrief(product.name, product.selling_points, product.cutout(), history)
+                AdBrief(
+                    product.name,
+                    product.selling_points,
+                    product.cutout(),
+                    history,
+                    product.category,
+                )
                 for product, history in zip(products, histories, strict=True)
             ],
             seeds=[int(seed) for seed in model_input["seed"]],

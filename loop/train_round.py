@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, computed_field
 from feature_store.store import FeatureStore
 from loop.ads import AdMaker, sampling
 from loop.champion import load_version
+from loop.click_trends import ClickTrends
 from loop.gate import Trial, objections, try_out
 from loop.registry import AdRegistry
 from loop.round_plan import RoundClicks, RoundPlan, choose_clicks, offsets_of
@@ -223,8 +224,11 @@ def _trials(
 
 
 def _training_clicks(ground: TrainingGround, clicks: RoundClicks) -> TrainingClicks:
-    def made(shown: Sequence[ShownAd]) -> list[Example | None]:
-        return examples(
+    # Held-out clicks meet what an adapter knows of trends, as ads to come will.
+    trends = ClickTrends([*clicks.replay, *clicks.train], ground.maker.creatives)
+
+    def made(shown: Sequence[ShownAd], trends: ClickTrends | None = trends) -> list[Example | None]:
+        found = examples(
             shown,
             ground.features,
             ground.maker.creatives,
@@ -232,6 +236,10 @@ def _training_clicks(ground: TrainingGround, clicks: RoundClicks) -> TrainingCli
             history_items=ground.settings.generator.history_items,
             coarse=ground.settings.generator.coarse,
         )
+        return [
+            _on_trend(example, ad, trends) if example and trends else example
+            for example, ad in zip(found, shown, strict=True)
+        ]
 
     trained_on = dict(zip(clicks.train, made(clicks.train), strict=True))
     unclicked = made([left for _, left in clicks.pairs])
@@ -243,8 +251,15 @@ def _training_clicks(ground: TrainingGround, clicks: RoundClicks) -> TrainingCli
             if (clicked := trained_on[click]) and left
         ],
         replay=[e for e in made(clicks.replay) if e],
-        heldout=[e for e in made(clicks.heldout) if e],
+        heldout=[e for e in made(clicks.heldout, None) if e],
+        trends=trends.newest(),
     )
+
+
+def _on_trend(example: Example, ad: ShownAd, trends: ClickTrends) -> Example:
+    """The example with the trend of its category as it stood when the ad was shown."""
+    trend = trends.before(example.brief.category, ad.shown_at, besides=ad.ad_id)
+    return replace(example, brief=replace(example.brief, trend=trend))
 
 
 def model_config(settings: Settings) -> dict[str, object]:

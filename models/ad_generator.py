@@ -26,6 +26,7 @@ from models.generator import CONDITIONING_FILE, DEMO_MODEL, AdModel, Conditionin
 from models.precision import fast_precision
 from models.sampling import Sampling
 from models.title_constraint import spelt
+from models.trends import Trends
 
 LORA_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj"]
 
@@ -41,7 +42,8 @@ class AdGenerator:
     """Generates ads with one base model and any number of named adapters.
 
     An adapter is a PEFT LoRA folder on the language model with the conditioning modules
-    beside it (``conditioning.safetensors``).
+    beside it (``conditioning.safetensors``), and the trends that it knows
+    (``trends.safetensors``).
     """
 
     def __init__(self, model: AdModel, *, rows: int = 16, dtype: torch.dtype | None = None) -> None:
@@ -57,6 +59,7 @@ class AdGenerator:
         self._peft: PeftModel | None = None
         self._base_conditioning = model.conditioning
         self._conditioning: dict[str, Conditioning] = {}
+        self._trends: dict[str, Trends] = {}
         self._snapshots: dict[str | None, tuple[tuple[tuple[int, int], ...], Adapter]] = {}
         self.active: str | None = None
 
@@ -134,7 +137,8 @@ class AdGenerator:
         Raises:
             UnknownAdapter: ``adapter`` was never loaded.
         """
-        wanted = Wanted(brief, tuple(seeds), sampling or Sampling(), self._snapshot(adapter))
+        told = self.told(brief, adapter)
+        wanted = Wanted(told, tuple(seeds), sampling or Sampling(), self._snapshot(adapter))
         return self.engine.submit(wanted)
 
     def step(self) -> None:
@@ -179,6 +183,21 @@ class AdGenerator:
         if adapter not in self._conditioning:
             raise UnknownAdapter(adapter)
         return self._conditioning[adapter]
+
+    def told(self, brief: AdBrief, adapter: str | None) -> AdBrief:
+        """``brief`` with what ``adapter`` knows of its category's trend; the base knows none."""
+        trends = Trends() if adapter is None else self._trends.get(adapter, Trends())
+        return trends.told(brief)
+
+    def know_trends(self, adapter: str, trends: Trends) -> None:
+        """Let an adapter go by these trends from now on.
+
+        Raises:
+            UnknownAdapter: ``adapter`` was never loaded.
+        """
+        if adapter not in self._conditioning:
+            raise UnknownAdapter(adapter)
+        self._trends[adapter] = trends
 
     def _snapshot(self, name: str | None) -> Adapter:
         """An adapter as it is now, the same object as long as it is the same adapter."""
@@ -231,6 +250,7 @@ class AdGenerator:
         else:
             self._peft.load_adapter(str(path), adapter_name=name)
         self._conditioning[name] = conditioning
+        self._trends[name] = Trends.load(path)
         self.model.eval()
         self.activate(self.active)
 
@@ -240,7 +260,7 @@ class AdGenerator:
         self._add(name, config, self._base_conditioning)
 
     def copy_adapter(self, source: str, target: str) -> None:
-        """Add adapter ``target`` as a copy of ``source``: rank, weights and modules.
+        """Add adapter ``target`` as a copy of ``source``: rank, weights, modules and trends.
 
         Raises:
             UnknownAdapter: ``source`` was never loaded.
@@ -252,6 +272,7 @@ class AdGenerator:
         with torch.no_grad():
             for key, weight in weights.items():
                 copies[key].copy_(weight)
+        self._trends[target] = self._trends.get(source, Trends())
 
     def lora_parameters(self, name: str) -> dict[str, Parameter]:
         """LoRA weights of adapter ``name`` by their place in the language model.
@@ -282,6 +303,7 @@ class AdGenerator:
             for file in ("adapter_config.json", "adapter_model.safetensors"):
                 (written / file).replace(folder / file)
         save_model(self._conditioning[name], str(folder / CONDITIONING_FILE))
+        self._trends.get(name, Trends()).save(folder)
 
     def drop_adapter(self, name: str) -> None:
         """Free the memory of an adapter; where it was active the bare base is now.
@@ -300,6 +322,7 @@ class AdGenerator:
             _tuner(peft).unload()
             self._peft = None
         del self._conditioning[name]
+        self._trends.pop(name, None)
         self._snapshots.pop(name, None)
         self.activate(active)
 

@@ -26,13 +26,17 @@ class AdBrief:
 
     ``cutout`` is the product with transparency (RGBA), cropped to its content. ``history``
     holds the representative clicked ads, the one that says most about the product first; empty is
-    a cold start.
+    a cold start. ``category`` is the product's in the catalogue, if it has one, and ``trend`` what
+    everybody clicked there of late, the newest first; None leaves that to the adapter
+    (:mod:`models.trends`).
     """
 
     product_name: str
     selling_words: tuple[str, ...]
     cutout: Image.Image
     history: tuple[HistoryAd, ...] = ()
+    category: str = ""
+    trend: tuple[HistoryAd, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,8 @@ def example_loss(
     ``keep`` as for :meth:`models.generator.AdModel.prefer`.
     """
     model = generator.model
-    briefs = batch_briefs([e.brief for e in examples], model.tokenizer, model.config)
+    told = [generator.told(e.brief, generator.active) for e in examples]
+    briefs = batch_briefs(told, model.tokenizer, model.config)
     targets = batch_targets(examples, model.tokenizer, model.config).to(model.device)
     context = None if noise is None else _noisy(targets, noise, model)
     title, picture = model(briefs.to(model.device), targets, unconditional, context, keep)

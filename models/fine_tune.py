@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 from torch.nn import Parameter
 
 from models.ad_generator import AdGenerator
-from models.brief import Example
+from models.brief import Example, HistoryAd
 from models.checkpoint import load_state, save_state
 from models.example_loss import example_loss, heldout_loss
 from models.learning_curve import LearningCurve
 from models.precision import fast_precision
 from models.preference_loss import PreferencePair, preference_loss, reference_margins
 from models.settings import FineTuneSettings
+from models.trends import Trends
 
 _BEST = "best"
 
@@ -37,12 +38,15 @@ class TrainingClicks:
         pairs: clicked against unclicked ads of one shopper or product.
         replay: earlier clicked ads, mixed in against forgetting.
         heldout: later clicked ads, never trained on.
+        trends: clicked ads by category, the newest first, that the adapter may go by from now
+            on; those it learns with come with the examples, so that none sees its own future.
     """
 
     clicked: Sequence[Example]
     pairs: Sequence[PreferencePair] = ()
     replay: Sequence[Example] = ()
     heldout: Sequence[Example] = ()
+    trends: Mapping[str, tuple[HistoryAd, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class FineTuneResult:
     """Folder of the trained adapter, loss by step, and held-out losses around the training.
 
     ``best_step`` is the step whose weights the adapter holds; ``heldout`` are pairs of a step and
-    the held-out loss after it.
+    the held-out loss after it; ``trend_items`` is how many ads of a trend its prompts have.
     """
 
     adapter: Path
@@ -59,6 +63,7 @@ class FineTuneResult:
     heldout_after: float
     best_step: int
     heldout: Sequence[tuple[int, float]] = ()
+    trend_items: int = 0
 
     @property
     def steps(self) -> int:
@@ -85,8 +90,8 @@ def fine_tune(
     worse the caller decides what to do: both figures are returned.
 
     Args:
-        generator: the base; ``parent`` names the loaded adapter to start from, which is also
-            the reference of the preference loss.
+        generator: the base; ``parent`` names the loaded adapter to start from, whose weights are
+            also the reference of the preference loss.
         clicks: what to learn from.
         settings: rates, bounds on steps and seconds; rank and alpha where there is no parent
             (a child keeps its parent's).
@@ -107,11 +112,10 @@ def fine_tune(
     try:
         generator.activate(parent)
         before = heldout_loss(generator, clicks.heldout, settings.batch_size)
-        pairs = clicks.pairs if settings.preference_weight > 0 else ()
-        reference = reference_margins(generator.model, pairs, settings.batch_size)
-        lessons = _Lessons(clicks, list(zip(pairs, reference, strict=True)), settings)
         _start_from(generator, name, parent, settings)
         generator.activate(name)
+        items = _choose_trend_items(generator, clicks, settings)
+        lessons = _lessons(generator, clicks, settings)
         curve = _train(generator, lessons, settings, out, on_step)
         if curve.best_step not in (0, len(curve.losses)):
             generator.drop_adapter(name)
@@ -126,7 +130,7 @@ def fine_tune(
         raise
     after = dict(curve.heldout).get(curve.best_step, before)
     best = curve.best_step or len(curve.losses)
-    return FineTuneResult(out / "adapter", curve.losses, before, after, best, curve.heldout)
+    return FineTuneResult(out / "adapter", curve.losses, before, after, best, curve.heldout, items)
 
 
 def _start_from(
@@ -140,6 +144,38 @@ def _start_from(
         return
     with _seeded(settings.seed, generator.model.device):
         generator.new_adapter(name, rank=settings.rank, alpha=settings.alpha)
+
+
+def _choose_trend_items(
+    generator: AdGenerator, clicks: TrainingClicks, settings: FineTuneSettings
+) -> int:
+    """Give the untrained adapter the new trends, as many items of them as the held-out clicks
+    ask for: where shoppers go by their own taste alone, that is none."""
+    assert generator.active is not None
+    losses: dict[int, float] = {}
+    if clicks.trends and clicks.heldout:
+        for items in settings.trend_items:
+            generator.know_trends(generator.active, Trends(items, clicks.trends))
+            losses[items] = heldout_loss(generator, clicks.heldout, settings.batch_size)
+    chosen = min(losses, key=losses.__getitem__, default=0)
+    generator.know_trends(generator.active, Trends(chosen, clicks.trends))
+    return chosen
+
+
+def _lessons(
+    generator: AdGenerator, clicks: TrainingClicks, settings: FineTuneSettings
+) -> _Lessons:
+    """The lessons; the untrained adapter is the reference of the pairs."""
+    pairs = [
+        PreferencePair(_told(generator, pair.clicked), _told(generator, pair.unclicked))
+        for pair in (clicks.pairs if settings.preference_weight > 0 else ())
+    ]
+    reference = reference_margins(generator.model, pairs, settings.batch_size)
+    return _Lessons(clicks, list(zip(pairs, reference, strict=True)), settings)
+
+
+def _told(generator: AdGenerator, example: Example) -> Example:
+    return replace(example, brief=generator.told(example.brief, generator.active))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Settings of generation and fine-tuning."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -43,7 +43,9 @@ class FineTuneSettings(BaseModel):
     call for. That teaches faster what all shoppers want now, and costs some of what each wants.
     ``preference_weight`` is that of the loss on pairs of a clicked and an unclicked ad beside the
     loss on clicked ads (0: none), ``preference_beta`` how far the model may move from the
-    champion for them. Every ``evaluate_every`` steps the held-out loss is looked at; the best
+    champion for them. Of what everybody clicks in a category of late so many ads go into a prompt
+    as the held-out clicks ask for, out of ``trend_items`` (0 alone: no trends at all).
+    Every ``evaluate_every`` steps the held-out loss is looked at; the best
     adapter is kept, and training ends when ``patience`` looks in a row found none better.
     """
 
@@ -60,6 +62,7 @@ class FineTuneSettings(BaseModel):
     replay_share: float = Field(0.25, ge=0.0, le=0.9)
     preference_weight: float = Field(0.5, ge=0.0)
     preference_beta: float = Field(2.0, gt=0.0)
+    trend_items: tuple[Annotated[int, Field(ge=0, le=10)], ...] = Field((0, 4, 7), min_length=1)
     evaluate_every: int = Field(15, ge=1)
     patience: int = Field(3, ge=1)
     checkpoint_every: int = Field(10, ge=1)

@@ -130,15 +130,15 @@ def test_the_favourite_look_is_the_likeliest() -> None:
 def test_fashion_changes_what_is_wanted_from_its_round_on() -> None:
     fashion = Fashion.drawn(CATEGORIES, start_round=2, seed=3)
     assert fashion == Fashion.drawn(CATEGORIES, start_round=2, seed=3)
-    assert set(fashion.scene_of_category) == set(CATEGORIES)
-    assert fashion.tone == TONES[-1]
+    assert set(fashion.look_of_category) == set(CATEGORIES)
     plain, trendy = shopper(), shopper(fashion=fashion)
     for early in (0, 1):
         assert trendy.favourite(PRODUCT, early) == plain.favourite(PRODUCT, early)
-    wanted = fashion.scene_of_category[PRODUCT.category]
+    wanted = fashion.look_of_category[PRODUCT.category]
+    assert wanted.tone == TONES[-1]
     for late in (2, 5):
         look, _ = trendy.favourite(PRODUCT, late)
-        assert (look.scene, look.tone) == (wanted, TONES[-1])
+        assert look == wanted
         assert plain.favourite(PRODUCT, late)[0].scene == "beach"
         old = sight("beach", "warm")
         assert trendy.click_probability(

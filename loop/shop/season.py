@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 
 from loop.shop.copywriting import write_title
-from loop.shop.creatives import Look, SeedCreative, seed_creatives
+from loop.shop.creatives import SeedCreative, seed_creatives
 from loop.shop.taste import Fashion
 
 
@@ -25,6 +25,5 @@ def new_creatives(
 
 
 def _in_fashion(ad: SeedCreative, fashion: Fashion, rng: random.Random) -> SeedCreative:
-    scene = fashion.scene_of_category[ad.product.category]
-    look = Look(scene, ad.look.palette, fashion.tone)
+    look = fashion.look_of_category[ad.product.category]
     return replace(ad, look=look, title=write_title(ad.product, look.tone, rng=rng))

@@ -27,30 +27,34 @@ _RANDOM_CLICK = 0.05  # click-through rate of the share of looks that is mere no
 @dataclass(frozen=True)
 class Fashion:
     """A drift that meets every shopper alike: from `start_round` on (rounds count from 1), the
-    scene people want depends on the product's category, and the trend tone is in.
+    look people want depends on the product's category; the trend tone is in everywhere.
 
     A shopper's clicks from before do not tell of it, so only learning from new clicks helps.
     `strength` (0 to 1) is the share of the old taste that fashion takes over.
     """
 
     start_round: int
-    scene_of_category: Mapping[str, str]
-    tone: str
+    look_of_category: Mapping[str, Look]
     strength: float
 
     @classmethod
     def drawn(
         cls, categories: Sequence[str], *, start_round: int = 2, strength: float = 0.85, seed: int
     ) -> Fashion:
-        """Draw which scene each category goes with; the trend scene goes with every third."""
+        """Draw which look each category goes with; the trend scene goes with every third."""
         rng = random.Random(f"fashion/{seed}")
         shuffled = rng.sample(list(categories), len(categories))
         scenes = rng.sample(SCENES[:-1], len(SCENES) - 1)
+        palettes = rng.sample(PALETTES, len(PALETTES))
         wanted = {
-            category: SCENES[-1] if i % 3 == 0 else scenes[i % len(scenes)]
+            category: Look(
+                SCENES[-1] if i % 3 == 0 else scenes[i % len(scenes)],
+                palettes[i % len(palettes)],
+                TONES[-1],
+            )
             for i, category in enumerate(shuffled)
         }
-        return cls(start_round, wanted, TONES[-1], strength)
+        return cls(start_round, wanted, strength)
 
     def share(self, round_number: int) -> float:
         """How much of taste is fashion in that round; round 0 is the time before adloom."""
@@ -132,8 +136,7 @@ class Shopper:
         """The look that suits this shopper best for a product, and its click chance on top of
         the page: what an oracle that knows the taste would show. For measuring only.
         """
-        scenes, tones = self._wants(product.category, round_number)
-        palettes = self.taste.palettes
+        scenes, palettes, tones = self._wants(product.category, round_number)
         look = Look(
             max(scenes, key=scenes.__getitem__),
             max(palettes, key=palettes.__getitem__),
@@ -161,12 +164,12 @@ class Shopper:
         position: int,
         round_number: int,
     ) -> float:
-        wanted_scenes, wanted_tones = self._wants(category, round_number)
+        wanted_scenes, wanted_palettes, wanted_tones = self._wants(category, round_number)
         log_odds = (
             _COLD
             + _SCENE * _overlap(scenes, wanted_scenes)
             + _TONE * _overlap(tones, wanted_tones)
-            + _PALETTE * _overlap(palettes, self.taste.palettes)
+            + _PALETTE * _overlap(palettes, wanted_palettes)
             + _CATEGORY * self.taste.categories[category]
             + (0.0 if named else _NAMELESS)
         )
@@ -176,15 +179,16 @@ class Shopper:
 
     def _wants(
         self, category: str, round_number: int
-    ) -> tuple[Mapping[str, float], Mapping[str, float]]:
-        """Likings by scene and by tone for a product of `category` in that round."""
+    ) -> tuple[Mapping[str, float], Mapping[str, float], Mapping[str, float]]:
+        """Likings by scene, palette and tone for a product of `category` in that round."""
         share = self.fashion.share(round_number) if self.fashion else 0.0
         if self.fashion is None or share == 0.0:
-            return self.taste.scenes, self.taste.tones
-        in_fashion = self.fashion.scene_of_category[category]
+            return self.taste.scenes, self.taste.palettes, self.taste.tones
+        in_fashion = self.fashion.look_of_category[category]
         return (
-            _blend(self.taste.scenes, in_fashion, share),
-            _blend(self.taste.tones, self.fashion.tone, share),
+            _blend(self.taste.scenes, in_fashion.scene, share),
+            _blend(self.taste.palettes, in_fashion.palette, share),
+            _blend(self.taste.tones, in_fashion.tone, share),
         )
 
 

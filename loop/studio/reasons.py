@@ -86,9 +86,9 @@ def reasons(
     known = creatives.get_many([ad_id for ad_id in history.ad_ids if ad_id])
     times = dict(zip(history.ad_ids, history.clicked_at, strict=True))  # the latest click counts
     ranks = {ad.ad_id: rank for rank, ad in reversed(list(enumerate(chosen, start=1)))}
-    maps = kept_tokens(generator.model, [brief(product, chosen)], generator.conditioning(adapter))[
-        0
-    ]
+    told = generator.told(brief(product, chosen), adapter)
+    maps = kept_tokens(generator.model, [told], generator.conditioning(adapter))[0]
+    maps = maps[len(told.trend or ()) :]
     seen = dict(zip((ad.ad_id for ad in chosen[: len(maps)]), _scaled(maps), strict=True))
     ads = sorted((known[ad_id] for ad_id in times if ad_id in known), key=lambda a: times[a.ad_id])
     shown = [ad for n, ad in enumerate(ads) if len(ads) - n <= _MOST_CLICKS or ad.ad_id in ranks]

@@ -1,0 +1,46 @@
+"""What everybody clicked in a category of late, as it stood at any moment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from loop.creatives import CreativeStore
+from loop.shop.catalog import load_catalog
+from loop.training_set import ClickedAd
+from models.brief import HistoryAd
+
+_LONGEST = 10
+"""More ads than a prompt has room for."""
+
+
+class ClickTrends:
+    """Clicked ads by the category of their product."""
+
+    def __init__(self, clicked: Sequence[ClickedAd], creatives: CreativeStore) -> None:
+        """Look up the ads of ``clicked``; those that adloom does not know tell nothing."""
+        catalog = load_catalog()
+        kept = creatives.get_many([click.ad_id for click in clicked])
+        self._ads = {ad_id: HistoryAd(ad.title, ad.codes) for ad_id, ad in kept.items()}
+        self._clicks: dict[str, list[ClickedAd]] = {}
+        for click in sorted(clicked, key=lambda c: c.clicked_at, reverse=True):
+            if click.ad_id in kept and click.item_id in catalog:
+                self._clicks.setdefault(catalog[click.item_id].category, []).append(click)
+
+    def before(self, category: str, moment: datetime, besides: str) -> tuple[HistoryAd, ...]:
+        """The newest clicked ads of before ``moment``, newest first.
+
+        The ad ``besides`` is left out: to learn it from its own picture is to learn to copy.
+        """
+        clicks = self._clicks.get(category, [])
+        earlier = [click for click in clicks if click.clicked_at < moment]
+        return self._newest([click for click in earlier if click.ad_id != besides])
+
+    def newest(self) -> dict[str, tuple[HistoryAd, ...]]:
+        """The newest clicked ads of every category, newest first."""
+        return {category: self._newest(clicks) for category, clicks in self._clicks.items()}
+
+    def _newest(self, clicks: Sequence[ClickedAd]) -> tuple[HistoryAd, ...]:
+        """An ad that was clicked several times counts once."""
+        ad_ids = list(dict.fromkeys(click.ad_id for click in clicks))
+        return tuple(self._ads[ad_id] for ad_id in ad_ids[:_LONGEST])
