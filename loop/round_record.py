@@ -45,6 +45,7 @@ def record_round(
         "preference_pairs": float(len(plan.clicks.pairs)),
         "heldout_clicks": float(len(plan.clicks.heldout)),
         "best_step": float(result.best_step),
+        "trend_items": float(result.trend_items),
         **as_metrics(champion.figures, challenger.figures),
     }
     registry.log_metrics(run, figures)

@@ -27,6 +27,7 @@ from loop.round_plan import NotEnoughClicks, RoundPlan
 from loop.round_trigger import Trigger, rounds_when_due, trigger
 from loop.settings import RoundSettings
 from loop.train_round import TrainingGround, outcomes, train_round
+from models.trends import Trends
 from stream.consumer import EventConsumer
 from stream.events import Impression
 from stream.producer import EventProducer
@@ -59,6 +60,11 @@ def test_a_round_learns_from_clicks_and_registers_a_version(ground: TrainingGrou
     assert version.tags["parent"] == "1"
     assert float(version.tags["heldout_loss_after"]) == pytest.approx(outcome.heldout_after, 1e-4)
     assert (CHALLENGER in version.aliases) == outcome.passed
+    folder = ground.registry.adapter(version)
+    assert folder is not None
+    trends = Trends.load(folder)
+    assert trends.items == float(version.tags["trend_items"])
+    assert trends.ads  # what was trained on, by category
     assert outcomes(ground.folder) == [outcome]
 
 
