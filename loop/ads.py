@@ -9,6 +9,7 @@ from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import numpy as np
 from PIL import Image
 
 from feature_store.store import FeatureStore, UserHistory
@@ -21,6 +22,7 @@ from models.ad_generator import AdGenerator
 from models.brief import AdBrief, HistoryAd
 from models.compose import compose_ad
 from models.engine import Drawn
+from models.quality.rerank import Reranker
 from models.retrieval import ItemIndex
 from models.sampling import Sampling
 from models.settings import Coarse, GeneratorSettings
@@ -102,6 +104,7 @@ class _UnderWay:
     request: AdRequest
     serving: Serving
     history: tuple[Creative, ...]
+    told: AdBrief
     drawn: Future[list[Drawn]]
     future: Future[Ad]
     since: float
@@ -123,6 +126,7 @@ class AdMaker:
         self.settings = settings
         self.histories = Histories(features)
         self.index = catalog_index()
+        self.reranker = Reranker(generator)
         self._under_way: list[_UnderWay] = []
 
     def make(self, requests: Sequence[AdRequest], serving: Serving) -> list[Ad]:
@@ -188,14 +192,15 @@ class AdMaker:
                 settings.history_items,
                 coarse=settings.coarse,
             )
+        told = self.generator.told(brief(request.product, history), serving.adapter)
         drawn = self.generator.start(
-            brief(request.product, history),
-            seeds=[request.seed],
+            told,
+            seeds=candidate_seeds(request.seed, settings.candidates),
             sampling=sampling(settings),
             adapter=serving.adapter,
         )
         degraded = known is None and request.preview is None
-        return _UnderWay(request, serving, history, drawn, future, since, degraded)
+        return _UnderWay(request, serving, history, told, drawn, future, since, degraded)
 
     def _finish(self, complete: Sequence[_UnderWay]) -> None:
         ads: list[tuple[Future[Ad], Ad]] = []
@@ -219,8 +224,11 @@ class AdMaker:
 
     def _composed(self, one: _UnderWay, together: int) -> Ad:
         request, serving = one.request, one.serving
-        draft = self.generator.draft(one.drawn.result()[0], request.product.name)
-        picture = compose_ad(draft.background, request.product.cutout())
+        cutout, name = request.product.cutout(), request.product.name
+        drafts = [self.generator.draft(drawn, name) for drawn in one.drawn.result()]
+        pictures = [compose_ad(draft.background, cutout) for draft in drafts]
+        chosen = self.reranker.best(pictures, (*(one.told.trend or ()), *one.told.history))
+        draft, picture = drafts[chosen], pictures[chosen]
         creative = Creative(
             ad_id=str(uuid.uuid4()),
             product_id=request.product.product_id,
@@ -235,6 +243,12 @@ class AdMaker:
         )
         seconds = time.monotonic() - one.since
         return Ad(request, creative, picture, one.history, seconds, together, degraded=one.degraded)
+
+
+def candidate_seeds(seed: int, n: int) -> tuple[int, ...]:
+    """Seeds of the ``n`` ads that are drawn for a request; its own comes first."""
+    more = np.random.SeedSequence(seed).generate_state(n - 1)
+    return seed, *(int(number) for number in more)
 
 
 def catalog_index() -> ItemIndex:

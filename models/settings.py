@@ -17,7 +17,9 @@ class GeneratorSettings(BaseModel):
     text tokens; ``foreground_strength`` scales the foreground features (paper: 1.5).
     ``coarse`` chooses the clicks that stand for a history: ``representative`` covers it and is
     deterministic, ``similarity`` samples by likeness to the product as the paper does. With
-    ``constrain_titles`` a title uses its product's words and words of style alone.
+    ``constrain_titles`` a title uses its product's words and words of style alone. Of
+    ``candidates`` ads drawn for a request the one most like the shopper's clicked ads is served
+    (:mod:`models.quality.rerank`); the brief is encoded once for all of them.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -31,6 +33,7 @@ class GeneratorSettings(BaseModel):
     history_items: int = Field(10, ge=0, le=10)
     coarse: Coarse = "representative"
     constrain_titles: bool = True
+    candidates: int = Field(1, ge=1, le=16)
     batch_size: int = Field(16, ge=1, le=256)
 
 

@@ -1,0 +1,49 @@
+"""The best of several ads for one shopper: the one most like what they clicked, by PBS."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from models import codebook
+from models.ad_generator import AdGenerator
+from models.brief import Codes, HistoryAd
+from models.quality.background import BackgroundEncoder
+
+_KNOWN_ADS = 20_000
+"""Embeddings that are kept: 5 MB."""
+
+
+class Reranker:
+    """Chooses among finished ads by their mean PBS (Uni-AdGen, section 4.1) to clicked ones."""
+
+    def __init__(self, generator: AdGenerator) -> None:
+        self._vq = generator.model.janus.model.vqmodel
+        self._encoder = BackgroundEncoder.from_pretrained()
+        self._embedding = lru_cache(_KNOWN_ADS)(self._embed)
+
+    def best(self, pictures: Sequence[Image.Image], clicked: Sequence[HistoryAd]) -> int:
+        """Which of ``pictures`` is the best; the first where nothing was clicked.
+
+        The clicked ad that says most comes first and counts most: the n-th weighs 1/n.
+        """
+        if len(pictures) == 1 or not clicked:
+            return 0
+        weights = 1 / np.arange(1, len(clicked) + 1, dtype=np.float32)
+        liked = weights @ np.stack([self._embedding(_bytes(ad.codes)) for ad in clicked])
+        return int(np.argmax(self._encoder.embed(pictures) @ liked))
+
+    def _embed(self, codes: bytes) -> NDArray[np.float32]:
+        wanted = torch.from_numpy(np.frombuffer(codes, np.int16).astype(np.int64))
+        pixels = codebook.decode(self._vq, wanted[None])
+        embedded: NDArray[np.float32] = self._encoder.embed(codebook.to_pictures(pixels))[0]
+        return embedded
+
+
+def _bytes(codes: Codes) -> bytes:
+    return codes.astype(np.int16).tobytes()
