@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
+from feature_store.event_log import LoggedEvent
 from loop import home
 from loop.bench.redis_server import RedisUnavailable, running_redis
 from loop.serve import AdServer, create_app
@@ -140,6 +144,28 @@ def test_without_the_feature_store_ads_are_drawn_without_history_and_say_so(
                 assert json.loads(told[unknown["ad_id"]])["degraded"] is True
     except RedisUnavailable as error:
         pytest.skip(str(error))
+
+
+def test_a_locked_sqlite_store_holds_up_no_ad(tmp_path: Path) -> None:
+    """Whoever writes keeps other writers out; histories are read all the same."""
+    settings = tiny_settings(tmp_path)
+    creatives = home.open_creatives(settings)
+    [ad] = keep_shop_ads(creatives, 1)
+    creatives.close()
+    moment = datetime(2026, 1, 2, 12, tzinfo=UTC)
+    click = LoggedEvent("click", "c", moment, "ann", ad.product_id, "t", 0, 0, ad_id=ad.ad_id)
+    with home.open_features(settings) as features:
+        features.apply([click])
+        database = features.folder / "online.db"
+    with (
+        TestClient(create_app(settings)) as client,
+        closing(sqlite3.connect(database, isolation_level=None)) as other,
+    ):
+        other.execute("BEGIN EXCLUSIVE")
+        answer = client.post("/v1/ads", json=AD).json()
+        other.execute("ROLLBACK")
+    assert (answer["personalised"], answer["degraded"]) == (True, False)
+    assert [past["ad_id"] for past in answer["history"]] == [ad.ad_id]
 
 
 def _ad_when(client: TestClient, *, personalised: bool) -> dict[str, Any]:
