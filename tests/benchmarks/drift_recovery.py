@@ -1,7 +1,7 @@
 """Clicks come back after fashion has moved: `python -m tests.benchmarks.drift_recovery`.
 
 Runs `adloom demo` once a seed: another crowd and another fashion each time. From round 2 on which
-scene shoppers want depends on the product's category, and a trend scene and tone that the base
+look shoppers want depends on the product's category, and a trend scene and tone that the base
 rarely draws are in, so that no history from before can tell. Recovered is the share of the gap
 between the frozen arm and an oracle that knows every taste which learning closed by the last
 round, from the chances of a click. Exits with 1 when the mean is below the target.
