@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import numpy as np
 from PIL import Image
 
 from feature_store.store import FeatureStore, UserHistory
+from loop.briefs import brief, candidate_seeds, catalog_index, representative_ads, sampling
 from loop.creatives import Creative, CreativeStore
 from loop.experiments.assignment import Assignment
 from loop.histories import Histories
-from loop.shop.catalog import Product, load_catalog
-from loop.shop.copywriting import STYLE_WORDS, describes
+from loop.shop.catalog import Product
+from loop.shop.copywriting import describes
 from models.ad_generator import AdGenerator
-from models.brief import AdBrief, HistoryAd
+from models.brief import AdBrief
 from models.compose import compose_ad
 from models.engine import Drawn
 from models.quality.rerank import Reranker
-from models.retrieval import ItemIndex
-from models.sampling import Sampling
-from models.settings import Coarse, GeneratorSettings
+from models.settings import GeneratorSettings
 from stream.events import Exposure
 
 
@@ -243,73 +241,6 @@ class AdMaker:
         )
         seconds = time.monotonic() - one.since
         return Ad(request, creative, picture, one.history, seconds, together, degraded=one.degraded)
-
-
-def candidate_seeds(seed: int, n: int) -> tuple[int, ...]:
-    """Seeds of the ``n`` ads that are drawn for a request; its own comes first."""
-    more = np.random.SeedSequence(seed).generate_state(n - 1)
-    return seed, *(int(number) for number in more)
-
-
-def catalog_index() -> ItemIndex:
-    """The FAISS index over the shop's products by name and selling points, and by category."""
-    catalog = load_catalog()
-    texts = [f"{p.name}: {', '.join(p.selling_points)}" for p in catalog.values()]
-    return ItemIndex(list(catalog), texts, [p.category for p in catalog.values()])
-
-
-def representative_ads(
-    history: UserHistory,
-    product: Product,
-    index: ItemIndex,
-    creatives: CreativeStore,
-    k: int,
-    *,
-    coarse: Coarse = "representative",
-) -> tuple[Creative, ...]:
-    """The clicked ads that stand for a shopper's taste when selling ``product``, nearest first.
-
-    ``coarse`` is the way they are chosen (:class:`models.settings.GeneratorSettings`).
-    Clicks whose ad is not in the creative store tell nothing of a taste in ads: left out.
-    """
-    kept = creatives.get_many([ad_id for ad_id in history.ad_ids if ad_id])
-    clicks = [
-        (item_id, clicked_at, kept[ad_id])
-        for item_id, clicked_at, ad_id in zip(
-            history.item_ids, history.clicked_at, history.ad_ids, strict=True
-        )
-        if ad_id in kept
-    ]
-    if not clicks or k == 0:
-        return ()
-    items, times, ads = zip(*clicks, strict=True)
-    if coarse == "similarity":
-        chosen = index.sampled(product.product_id, items, k)
-    else:
-        chosen = index.representatives(product.product_id, items, times, k)
-    return tuple(ads[i] for i in chosen)
-
-
-def brief(product: Product, history: Iterable[Creative]) -> AdBrief:
-    """What the generator is told."""
-    return AdBrief(
-        product_name=product.name,
-        selling_words=product.selling_points,
-        cutout=product.cutout(),
-        history=tuple(HistoryAd(ad.title, ad.codes) for ad in history),
-        category=product.category,
-    )
-
-
-def sampling(settings: GeneratorSettings) -> Sampling:
-    """The draw that the settings ask for."""
-    return Sampling(
-        guidance=settings.guidance,
-        temperature=settings.temperature,
-        title_temperature=settings.title_temperature,
-        foreground_strength=settings.foreground_strength,
-        style_words=STYLE_WORDS if settings.constrain_titles else None,
-    )
 
 
 def exposure(ad: Ad) -> Exposure:

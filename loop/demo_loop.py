@@ -32,7 +32,7 @@ FROZEN, LEARNING = "frozen", "learning"
 """Arms: the base that never learns, and the champion."""
 _DRAIN_SECONDS = 120.0
 _ROUNDS_OF_A_DRIFT = 3
-_MOST_EXAMPLES = 400
+_MOST_EXAMPLES, _MOST_HELDOUT = 400, 32
 _ATTRIBUTION = timedelta(seconds=25)
 """A round of the demo is a day in a minute: its shoppers answer within seconds."""
 
@@ -84,7 +84,11 @@ def demo_settings(settings: Settings, start: datetime) -> Settings:
         update={
             "experiments": {EXPERIMENT: Experiment(arms=arms, start=start)},
             "rounds": settings.rounds.model_copy(
-                update={"attribution_hours": hours, "max_examples": _MOST_EXAMPLES}
+                update={
+                    "attribution_hours": hours,
+                    "max_examples": _MOST_EXAMPLES,
+                    "max_heldout": _MOST_HELDOUT,
+                }
             ),
         }
     )

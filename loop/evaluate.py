@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from loop.ads import catalog_index, sampling
+from loop.briefs import catalog_index, sampling
 from loop.contact_sheet import SheetRow, save_contact_sheet
 from loop.evaluation_scores import AD_SIZE, Figure, Judge, ScoredAd
 from loop.home import load_generator

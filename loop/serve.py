@@ -13,11 +13,12 @@ from datetime import UTC, datetime, timedelta
 from fastapi import FastAPI
 
 from loop import home
-from loop.ads import Ad, AdMaker, AdRequest, Serving, brief, sampling
+from loop.ads import Ad, AdMaker, AdRequest, Serving
 from loop.api_access import Access
 from loop.api_errors import answer_errors
 from loop.api_logs import RequestLog
 from loop.api_routes import router
+from loop.briefs import brief, sampling
 from loop.champion import Champion
 from loop.creatives import CreativeStore
 from loop.drawing_queue import DrawingQueue

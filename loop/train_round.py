@@ -16,7 +16,8 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, computed_field
 
 from feature_store.store import FeatureStore
-from loop.ads import AdMaker, sampling
+from loop.ads import AdMaker
+from loop.briefs import sampling
 from loop.champion import load_version
 from loop.click_trends import ClickTrends
 from loop.gate import Trial, objections, try_out

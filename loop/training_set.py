@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import pandas as pd
 
 from feature_store.store import FeatureStore, UserHistory
-from loop.ads import brief, representative_ads
+from loop.briefs import brief, representative_ads
 from loop.creatives import CreativeStore
 from loop.labels import label_exposures
 from loop.shop.catalog import load_catalog

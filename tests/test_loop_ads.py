@@ -10,7 +10,8 @@ import pytest
 
 from feature_store.store import FeatureStore
 from loop import home
-from loop.ads import AdMaker, AdRequest, Preview, Serving, Variant, brief, candidate_seeds
+from loop.ads import AdMaker, AdRequest, Preview, Serving, Variant
+from loop.briefs import brief, candidate_seeds
 from loop.shop.catalog import load_catalog
 from models.settings import GeneratorSettings
 from tests.loop_parts import keep_shop_ads, tiny_settings

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from feature_store.event_log import LoggedEvent
 from feature_store.store import FeatureStore, UserHistory
-from loop.ads import catalog_index
+from loop.briefs import catalog_index
 from loop.creatives import CreativeStore
 from loop.training_set import ClickedAd, FutureLeak, clicked_ads, examples
 from models.retrieval import ItemIndex

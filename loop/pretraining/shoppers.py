@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 import torch
 
-from loop.ads import catalog_index
+from loop.briefs import catalog_index
 from loop.pretraining.disguise import disguised
 from loop.shop.catalog import Product
 from loop.shop.copywriting import TONES, write_title

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pydantic import BaseModel
 
 from feature_store.store import UserHistory
-from loop.ads import brief, representative_ads
 from loop.api_models import picture_url
+from loop.briefs import brief, representative_ads
 from loop.creatives import Creative, CreativeStore
 from loop.shop.catalog import Product
 from models.ad_generator import AdGenerator
