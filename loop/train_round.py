@@ -253,7 +253,7 @@ def _training_clicks(ground: TrainingGround, clicks: RoundClicks) -> TrainingCli
         ],
         replay=[e for e in made(clicks.replay) if e],
         heldout=[e for e in made(clicks.heldout, None) if e],
-        trends=trends.newest(),
+        trends=trends.now(),
     )
 
 

@@ -38,7 +38,7 @@ class TrainingClicks:
         pairs: clicked against unclicked ads of one shopper or product.
         replay: earlier clicked ads, mixed in against forgetting.
         heldout: later clicked ads, never trained on.
-        trends: clicked ads by category, the newest first, that the adapter may go by from now
+        trends: clicked ads by category, the most clicked first, that the adapter may go by from now
             on; those it learns with come with the examples, so that none sees its own future.
     """
 
@@ -115,6 +115,9 @@ def fine_tune(
         _start_from(generator, name, parent, settings)
         generator.activate(name)
         items = _choose_trend_items(generator, clicks, settings)
+        if items:
+            rate = settings.trend_learning_rate
+            settings = settings.model_copy(update={"learning_rate": rate})
         lessons = _lessons(generator, clicks, settings)
         curve = _train(generator, lessons, settings, out, on_step)
         if curve.best_step not in (0, len(curve.losses)):

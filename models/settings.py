@@ -47,7 +47,8 @@ class FineTuneSettings(BaseModel):
     ``preference_weight`` is that of the loss on pairs of a clicked and an unclicked ad beside the
     loss on clicked ads (0: none), ``preference_beta`` how far the model may move from the
     champion for them. Of what everybody clicks in a category of late so many ads go into a prompt
-    as the held-out clicks ask for, out of ``trend_items`` (0 alone: no trends at all).
+    as the held-out clicks ask for, out of ``trend_items`` (0 alone: no trends at all); where
+    they ask for any, shoppers have moved together, and LoRA learns at ``trend_learning_rate``.
     Every ``evaluate_every`` steps the held-out loss is looked at; the best
     adapter is kept, and training ends when ``patience`` looks in a row found none better.
     """
@@ -57,6 +58,7 @@ class FineTuneSettings(BaseModel):
     rank: int = Field(16, ge=1)
     alpha: int = Field(32, ge=1)
     learning_rate: float = Field(5e-4, gt=0.0)
+    trend_learning_rate: float = Field(1e-3, gt=0.0)
     module_learning_rate: float = Field(1e-4, ge=0.0)
     batch_size: int = Field(8, ge=1)
     max_steps: int = Field(60, ge=1)

@@ -24,7 +24,7 @@ TRENDS_FILE = "trends.safetensors"
 
 @dataclass(frozen=True)
 class Trends:
-    """Clicked ads by category, the newest first, and how many of them go into a prompt."""
+    """Clicked ads by category, the most clicked first, and how many of them go into a prompt."""
 
     items: int = 0
     ads: Mapping[str, tuple[HistoryAd, ...]] = field(default_factory=dict)

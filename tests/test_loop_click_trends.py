@@ -37,7 +37,7 @@ def same_category(ads: list[Creative], n: int) -> tuple[str, list[Creative]]:
     return category, by_category[category][:n]
 
 
-def test_only_earlier_clicks_are_seen_newest_first_each_ad_once(creatives: CreativeStore) -> None:
+def test_only_earlier_clicks_are_seen_the_most_clicked_ads_first(creatives: CreativeStore) -> None:
     category, (a, b, c) = same_category(keep_shop_ads(creatives, 40), 3)
     clicks = [click(a, 1), click(b, 2), click(a, 3, "bob"), click(c, 9)]
     trends = ClickTrends(clicks, creatives)
@@ -50,7 +50,7 @@ def test_only_earlier_clicks_are_seen_newest_first_each_ad_once(creatives: Creat
     assert titles(2.5) == [b.title, a.title]
     assert titles(4) == [a.title, b.title]
     assert titles(10, besides=a.ad_id) == [c.title, b.title]
-    assert [ad.title for ad in trends.newest()[category]] == [c.title, a.title, b.title]
+    assert [ad.title for ad in trends.now()[category]] == [a.title, c.title, b.title]
 
 
 def test_categories_do_not_mix_and_unknown_ads_tell_nothing(creatives: CreativeStore) -> None:
@@ -58,7 +58,7 @@ def test_categories_do_not_mix_and_unknown_ads_tell_nothing(creatives: CreativeS
     unknown = ClickedAd("nobody's", "ann", ads[0].product_id, NOON, NOON)
     trends = ClickTrends([*(click(ad, n) for n, ad in enumerate(ads)), unknown], creatives)
     category = {ad.title: load_catalog()[ad.product_id].category for ad in ads}
-    found = trends.newest()
+    found = trends.now()
     assert set(found) == set(category.values())
     for name, clicked in found.items():
         assert 0 < len(clicked) <= 10
