@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+from importlib.util import find_spec
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+
+from loop.cli_errors import fail
 
 app = typer.Typer(help="Measure a part beside its baseline.", no_args_is_help=True)
 
@@ -19,6 +22,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 @app.command()
 def stream(quick: Quick = False, as_json: AsJson = False) -> None:
     """Events a second, against polling alone and against a push for every event."""
+    if find_spec("confluent_kafka") is None:
+        fail("confluent-kafka is not installed: pip install 'adloom[bench]'")
     from loop.bench.stream import bench_stream
 
     # It warns of every batch that takes longer than 0.1 s to decode.
