@@ -203,7 +203,7 @@ class _Lessons:
         ]
         loss = example_loss(generator, batch, blank, torch.tensor(hidden, device=device))
         if self.pairs:
-            drawn = draw.sample(self.pairs, min(max(1, size // 4), len(self.pairs)))
+            drawn = draw.sample(self.pairs, min(max(1, size // 8), len(self.pairs)))
             pairs, reference = zip(*drawn, strict=True)
             preferred = preference_loss(
                 generator.model, pairs, reference, self.settings.preference_beta
