@@ -8,7 +8,8 @@ import pytest
 import torch
 from peft import PeftModel
 
-from models.ad_generator import AdGenerator, UnknownAdapter
+from models.ad_generator import AdGenerator
+from models.adapters import UnknownAdapter
 from tests.tiny_model import brief, products, tiny_generator, tiny_model
 
 BRIEFS = [brief(products()[0], 2), brief(products()[1], 0)]
@@ -65,6 +66,7 @@ def test_a_saved_adapter_loads_again_and_by_plain_peft(name: str, tmp_path: Path
         "adapter_config.json",
         "adapter_model.safetensors",
         "conditioning.safetensors",
+        "trends.safetensors",
     }
     again = tiny_generator()
     again.load_adapter("other", tmp_path / "adapter")

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.ad_generator import AdGenerator, UnknownAdapter
+from models.ad_generator import AdGenerator
+from models.adapters import UnknownAdapter
 from models.example_loss import heldout_loss
 from models.fine_tune import FineTuneResult, TrainingClicks, fine_tune
 from models.preference_loss import PreferencePair, margins, reference_margins

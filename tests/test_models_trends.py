@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.ad_generator import AdGenerator, UnknownAdapter
+from models.ad_generator import AdGenerator
+from models.adapters import UnknownAdapter
 from models.brief import AdBrief, HistoryAd
 from models.example_loss import heldout_loss
 from models.fine_tune import TrainingClicks, fine_tune

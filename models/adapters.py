@@ -1,0 +1,229 @@
+"""Adapters by name on one base: loaded, trained, copied, saved and dropped."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import cast
+
+import torch
+from peft import LoraConfig, LoraModel, PeftConfig, PeftModel, get_peft_model
+from safetensors.torch import load_model, save_model
+from torch.nn import Parameter
+
+from models.brief import AdBrief
+from models.engine import Adapter
+from models.engine.lora import lora_of
+from models.generator import CONDITIONING_FILE, AdModel, Conditioning
+from models.trends import Trends
+
+LORA_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj"]
+
+
+class UnknownAdapter(KeyError):
+    """Raised when an adapter was never loaded."""
+
+    def __str__(self) -> str:
+        return f"adapter {self.args[0]!r} is not loaded"
+
+
+class AdaptedModel:
+    """A base model and its adapters, of which one at most is active.
+
+    An adapter is a PEFT LoRA folder on the language model with the conditioning modules
+    beside it (``conditioning.safetensors``), and the trends that it knows
+    (``trends.safetensors``).
+    """
+
+    def __init__(self, model: AdModel) -> None:
+        self.model = model
+        self._peft: PeftModel | None = None
+        self._base_conditioning = model.conditioning
+        self._conditioning: dict[str, Conditioning] = {}
+        self._trends: dict[str, Trends] = {}
+        self._snapshots: dict[str | None, tuple[tuple[tuple[int, int], ...], Adapter]] = {}
+        self.active: str | None = None
+
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """Names of the loaded adapters."""
+        return tuple(self._conditioning)
+
+    def load_adapter(self, name: str, path: Path) -> None:
+        """Load an adapter folder under ``name``; loading a known name again does nothing.
+
+        Raises:
+            FileNotFoundError: ``path`` holds no adapter that :meth:`save_adapter` wrote.
+        """
+        if name in self._conditioning:
+            return
+        for file in ("adapter_config.json", CONDITIONING_FILE):
+            if not (path / file).is_file():
+                raise FileNotFoundError(f"{path} holds no adapter: {file} is missing")
+        conditioning = copy.deepcopy(self._base_conditioning)
+        load_model(conditioning, str(path / CONDITIONING_FILE))
+        if self._peft is None:
+            llama = self.model.janus.model.language_model
+            self._peft = PeftModel.from_pretrained(llama, str(path), adapter_name=name)
+        else:
+            self._peft.load_adapter(str(path), adapter_name=name)
+        self._conditioning[name] = conditioning
+        self._trends[name] = Trends.load(path)
+        self.model.eval()
+        self.activate(self.active)
+
+    def new_adapter(self, name: str, *, rank: int, alpha: int) -> None:
+        """Add a fresh LoRA adapter that starts as no change to the base."""
+        config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=LORA_TARGETS)
+        self._add(name, config, self._base_conditioning)
+
+    def copy_adapter(self, source: str, target: str) -> None:
+        """Add adapter ``target`` as a copy of ``source``: rank, weights, modules and trends.
+
+        Raises:
+            UnknownAdapter: ``source`` was never loaded.
+        """
+        weights = self.lora_parameters(source)
+        config = copy.deepcopy(self._wrapped(source).peft_config[source])
+        self._add(target, config, self._conditioning[source])
+        copies = self.lora_parameters(target)
+        with torch.no_grad():
+            for key, weight in weights.items():
+                copies[key].copy_(weight)
+        self._trends[target] = self._trends.get(source, Trends())
+
+    def lora_parameters(self, name: str) -> dict[str, Parameter]:
+        """LoRA weights of adapter ``name`` by their place in the language model.
+
+        Raises:
+            UnknownAdapter: ``name`` was never loaded.
+        """
+        # Only the end of a key tells: an adapter "1" must not claim what is in layer 1.
+        ends = (f".lora_A.{name}.weight", f".lora_B.{name}.weight")
+        return {
+            key.removesuffix(f".{name}.weight"): weight
+            for key, weight in self._wrapped(name).named_parameters()
+            if key.endswith(ends)
+        }
+
+    def save_adapter(self, name: str, folder: Path) -> None:
+        """Write adapter ``name`` as safetensors: plain PEFT files and the modules beside.
+
+        Raises:
+            UnknownAdapter: ``name`` was never loaded.
+        """
+        peft = self._wrapped(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder) as scratch:
+            peft.save_pretrained(scratch, selected_adapters=[name])
+            # PEFT puts a named adapter into a folder of that name; plain PEFT loads from the top.
+            written = Path(scratch) if name == "default" else Path(scratch) / name
+            for file in ("adapter_config.json", "adapter_model.safetensors"):
+                (written / file).replace(folder / file)
+        save_model(self._conditioning[name], str(folder / CONDITIONING_FILE))
+        self._trends.get(name, Trends()).save(folder)
+
+    def drop_adapter(self, name: str) -> None:
+        """Free the memory of an adapter; where it was active the bare base is now.
+
+        Raises:
+            UnknownAdapter: ``name`` was never loaded.
+        """
+        peft = self._wrapped(name)
+        active = None if self.active == name else self.active
+        self.activate(None)
+        others = [other for other in self._conditioning if other != name]
+        if others:
+            peft.set_adapter(others[0])
+            peft.delete_adapter(name)
+        else:
+            _tuner(peft).unload()
+            self._peft = None
+        del self._conditioning[name]
+        self._trends.pop(name, None)
+        self._snapshots.pop(name, None)
+        self.activate(active)
+
+    def activate(self, adapter: str | None) -> None:
+        """Make ``adapter`` (``None``: the bare base) the one that generates and trains.
+
+        Raises:
+            UnknownAdapter: ``adapter`` was never loaded.
+        """
+        if adapter is None:
+            if self._peft is not None:
+                _tuner(self._peft).disable_adapter_layers()
+            self.model.conditioning = self._base_conditioning
+        else:
+            peft = self._wrapped(adapter)
+            _tuner(peft).enable_adapter_layers()
+            peft.set_adapter(adapter)
+            self.model.conditioning = self._conditioning[adapter]
+        self.active = adapter
+
+    def _wrapped(self, name: str) -> PeftModel:
+        """The language model with its adapters, ``name`` among them."""
+        if self._peft is None or name not in self._conditioning:
+            raise UnknownAdapter(name)
+        return self._peft
+
+    def _add(self, name: str, config: PeftConfig, conditioning: Conditioning) -> None:
+        if self._peft is None:
+            llama = self.model.janus.model.language_model
+            self._peft = get_peft_model(llama, config, adapter_name=name)
+        else:
+            self._peft.add_adapter(name, config)
+        self._conditioning[name] = copy.deepcopy(conditioning)
+        self.model.eval()
+        self.activate(self.active)
+
+    def conditioning(self, adapter: str | None) -> Conditioning:
+        """The modules that an adapter reads histories with; ``None``: those of the base.
+
+        Raises:
+            UnknownAdapter: ``adapter`` was never loaded.
+        """
+        if adapter is None:
+            return self._base_conditioning
+        if adapter not in self._conditioning:
+            raise UnknownAdapter(adapter)
+        return self._conditioning[adapter]
+
+    def told(self, brief: AdBrief, adapter: str | None) -> AdBrief:
+        """``brief`` with what ``adapter`` knows of its category's trend; the base knows none."""
+        trends = Trends() if adapter is None else self._trends.get(adapter, Trends())
+        return trends.told(brief)
+
+    def know_trends(self, adapter: str, trends: Trends) -> None:
+        """Let an adapter go by these trends from now on.
+
+        Raises:
+            UnknownAdapter: ``adapter`` was never loaded.
+        """
+        if adapter not in self._conditioning:
+            raise UnknownAdapter(adapter)
+        self._trends[adapter] = trends
+
+    def _snapshot(self, name: str | None) -> Adapter:
+        """An adapter as it is now, the same object as long as it is the same adapter."""
+        if name is None:
+            key, parameters = None, {}
+            conditioning = self._base_conditioning
+        else:
+            key, parameters = name, self.lora_parameters(name)
+            conditioning = self._conditioning[name]
+        state = tuple((p.data_ptr(), p._version) for p in parameters.values())
+        known = self._snapshots.get(key)
+        if known is not None and known[0] == state and known[1].conditioning is conditioning:
+            return known[1]
+        adapter = Adapter({}, conditioning)
+        if name is not None:
+            adapter = Adapter(lora_of(self._wrapped(name), name, parameters), conditioning)
+        self._snapshots[key] = state, adapter
+        return adapter
+
+
+def _tuner(peft: PeftModel) -> LoraModel:
+    """What carries the adapter layers inside ``peft``."""
+    return cast(LoraModel, peft.base_model)
