@@ -190,10 +190,14 @@ class AdaptedModel:
             raise UnknownAdapter(adapter)
         return self._conditioning[adapter]
 
-    def told(self, brief: AdBrief, adapter: str | None) -> AdBrief:
-        """``brief`` with what ``adapter`` knows of its category's trend; the base knows none."""
+    def told(self, brief: AdBrief, adapter: str | None, besides: str = "") -> AdBrief:
+        """``brief`` with what ``adapter`` knows of its category's trend; the base knows none.
+
+        The ad with the title ``besides`` is left out: how likely an ad is after its own picture
+        says nothing.
+        """
         trends = Trends() if adapter is None else self._trends.get(adapter, Trends())
-        return trends.told(brief)
+        return trends.told(brief, besides)
 
     def know_trends(self, adapter: str, trends: Trends) -> None:
         """Let an adapter go by these trends from now on.

@@ -35,7 +35,7 @@ def example_loss(
     ``keep`` as for :meth:`models.generator.AdModel.prefer`.
     """
     model = generator.model
-    told = [generator.told(e.brief, generator.active) for e in examples]
+    told = [generator.told(e.brief, generator.active, besides=e.title) for e in examples]
     briefs = batch_briefs(told, model.tokenizer, model.config)
     targets = batch_targets(examples, model.tokenizer, model.config).to(model.device)
     context = None if noise is None else _noisy(targets, noise, model)

@@ -178,7 +178,8 @@ def _lessons(
 
 
 def _told(generator: AdGenerator, example: Example) -> Example:
-    return replace(example, brief=generator.told(example.brief, generator.active))
+    told = generator.told(example.brief, generator.active, besides=example.title)
+    return replace(example, brief=told)
 
 
 @dataclass(frozen=True)

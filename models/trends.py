@@ -29,10 +29,14 @@ class Trends:
     items: int = 0
     ads: Mapping[str, tuple[HistoryAd, ...]] = field(default_factory=dict)
 
-    def told(self, brief: AdBrief) -> AdBrief:
-        """``brief`` with the trend of its category; one that it has already is only cut."""
+    def told(self, brief: AdBrief, besides: str = "") -> AdBrief:
+        """``brief`` with the trend of its category; one that it has already is only cut.
+
+        The ad with the title ``besides`` is left out.
+        """
         trend = self.ads.get(brief.category, ()) if brief.trend is None else brief.trend
-        return replace(brief, trend=trend[: self.items])
+        others = tuple(ad for ad in trend if ad.title != besides)
+        return replace(brief, trend=others[: self.items])
 
     def save(self, folder: Path) -> None:
         """Write into an adapter's folder: codes int16 ``(ads, image tokens)``, titles beside."""

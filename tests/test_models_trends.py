@@ -44,6 +44,19 @@ def test_a_trend_that_a_brief_has_already_is_only_cut() -> None:
     assert TRENDS.told(replace(TOY, trend=())).trend == ()
 
 
+def test_an_ad_is_not_learnt_from_its_own_picture() -> None:
+    assert TRENDS.told(TOY, besides=CLICKED[0].title).trend == CLICKED[1:3]
+    generator = tiny_generator()
+    generator.new_adapter("knowing", rank=2, alpha=4)
+    generator.activate("knowing")
+    target = replace(examples(1)[0], brief=TOY)
+    own = HistoryAd(target.title, CLICKED[0].codes)
+    generator.know_trends("knowing", Trends(2, {"toys": (own, CLICKED[1])}))
+    with_own = heldout_loss(generator, [target], 1)
+    generator.know_trends("knowing", Trends(2, {"toys": CLICKED[1:2]}))
+    assert with_own == heldout_loss(generator, [target], 1)
+
+
 def test_trends_are_read_again_as_they_were_written(tmp_path: Path) -> None:
     for trends in (TRENDS, Trends()):
         trends.save(tmp_path)
