@@ -67,6 +67,7 @@ class DemoRun:
                     "heldout_clicks": o.heldout_clicks,
                     "heldout_loss_before": o.heldout_before,
                     "heldout_loss_after": o.heldout_after,
+                    "trend_items": o.trend_items,
                     "promoted": o.passed,
                     "objections": o.objections,
                     "seconds": round(o.seconds, 1),

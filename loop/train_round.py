@@ -36,8 +36,8 @@ _PLAN, _OUTCOME = "plan.json", "outcome.json"
 class RoundOutcome(BaseModel):
     """What a round did.
 
-    Losses are cross-entropies on held-out clicks, nats a token; ``objections`` is what the gate
-    had against the version.
+    Losses are cross-entropies on held-out clicks, nats a token; ``trend_items`` is how many ads of
+    a category's trend the version reads; ``objections`` is what the gate had against it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -49,6 +49,7 @@ class RoundOutcome(BaseModel):
     heldout_clicks: int
     heldout_before: float
     heldout_after: float
+    trend_items: int = 0
     objections: tuple[str, ...]
     losses: tuple[float, ...]
     until: datetime
@@ -122,6 +123,7 @@ def train_round(
         heldout_clicks=len(plan.clicks.heldout),
         heldout_before=result.heldout_before,
         heldout_after=result.heldout_after,
+        trend_items=result.trend_items,
         objections=against,
         losses=tuple(result.losses),
         until=plan.until,

@@ -63,7 +63,7 @@ def test_a_round_learns_from_clicks_and_registers_a_version(ground: TrainingGrou
     folder = ground.registry.adapter(version)
     assert folder is not None
     trends = Trends.load(folder)
-    assert trends.items == float(version.tags["trend_items"])
+    assert trends.items == outcome.trend_items == float(version.tags["trend_items"])
     assert trends.ads  # what was trained on, by category
     assert outcomes(ground.folder) == [outcome]
 
