@@ -59,6 +59,7 @@ def report_of(run: DemoRun, registry: AdRegistry, creatives: CreativeStore, out:
                 objections=o.objections,
                 losses=o.losses,
                 seconds=o.seconds,
+                trend_items=o.trend_items,
             )
             for o in run.outcomes
         ],

@@ -112,6 +112,7 @@ class RoundTraining:
     objections: tuple[str, ...]
     losses: tuple[float, ...]
     seconds: float
+    trend_items: int = 0
 
 
 @dataclass(frozen=True)
