@@ -103,7 +103,7 @@ def _story(shown: Shown, creatives: CreativeStore) -> AdStory:
 
 def _clicks(run: DemoRun) -> list[RoundClicks]:
     impressions, clicks = run.warm_up
-    rows = [RoundClicks("Shop's ads", "no model", impressions, clicks)]
+    rows = [RoundClicks("Shop", "no model", impressions, clicks)]
     for number in run.round_numbers:
         shown = run.of(LEARNING, number)
         made_by = f"version {shown[0].ad.creative.version}" if shown else ""

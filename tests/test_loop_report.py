@@ -67,7 +67,7 @@ def report(stories: list[AdStory]) -> RunReport:
         ads_served=320,
         stories=stories,
         clicks=[
-            RoundClicks("Shop's own ads", "no model", 3_000, 420),
+            RoundClicks("Shop", "no model", 3_000, 420),
             RoundClicks("Round 1", "version 1", 160, 52),
             RoundClicks("Round 2", "version 2", 160, 61),
         ],
