@@ -32,7 +32,7 @@ FROZEN, LEARNING = "frozen", "learning"
 """Arms: the base that never learns, and the champion."""
 _DRAIN_SECONDS = 120.0
 _ROUNDS_OF_A_DRIFT = 3
-_MOST_EXAMPLES, _MOST_HELDOUT, _MOST_PAIRS = 400, 32, 16
+_MOST_EXAMPLES, _MOST_HELDOUT = 400, 32
 _ATTRIBUTION = timedelta(seconds=25)
 """A round of the demo is a day in a minute: its shoppers answer within seconds."""
 
@@ -88,7 +88,6 @@ def demo_settings(settings: Settings, start: datetime) -> Settings:
                     "attribution_hours": hours,
                     "max_examples": _MOST_EXAMPLES,
                     "max_heldout": _MOST_HELDOUT,
-                    "max_pairs": _MOST_PAIRS,
                 }
             ),
         }
