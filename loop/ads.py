@@ -225,7 +225,7 @@ class AdMaker:
         cutout, name = request.product.cutout(), request.product.name
         drafts = [self.generator.draft(drawn, name) for drawn in one.drawn.result()]
         pictures = [compose_ad(draft.background, cutout) for draft in drafts]
-        chosen = self.reranker.best(pictures, (*(one.told.trend or ()), *one.told.history))
+        chosen = self.reranker.best(pictures, one.told.read_ads)
         draft, picture = drafts[chosen], pictures[chosen]
         creative = Creative(
             ad_id=str(uuid.uuid4()),

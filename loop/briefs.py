@@ -61,7 +61,7 @@ def representative_ads(
     return tuple(ads[i] for i in chosen)
 
 
-def brief(product: Product, history: Iterable[Creative]) -> AdBrief:
+def brief(product: Product, history: Iterable[Creative | HistoryAd]) -> AdBrief:
     """What the generator is told."""
     return AdBrief(
         product_name=product.name,

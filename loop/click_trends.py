@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import islice
 
 from loop.creatives import CreativeStore
 from loop.shop.catalog import load_catalog
@@ -35,15 +36,17 @@ class ClickTrends:
 
         The ad ``besides`` is left out: to learn it from its own picture is to learn to copy.
         """
-        clicks = self._clicks.get(category, [])
-        earlier = [click for click in clicks if click.clicked_at < moment]
-        return self._most_clicked([click for click in earlier if click.ad_id != besides])
+        return self._most_clicked(
+            click
+            for click in self._clicks.get(category, [])
+            if click.clicked_at < moment and click.ad_id != besides
+        )
 
     def now(self) -> dict[str, tuple[HistoryAd, ...]]:
         """The ads of every category that were clicked most of late, those first."""
         return {category: self._most_clicked(clicks) for category, clicks in self._clicks.items()}
 
-    def _most_clicked(self, clicks: Sequence[ClickedAd]) -> tuple[HistoryAd, ...]:
+    def _most_clicked(self, clicks: Iterable[ClickedAd]) -> tuple[HistoryAd, ...]:
         """What one shopper clicked may be that shopper's taste. Equals: the newest first."""
-        counts = Counter(click.ad_id for click in clicks[:_CLICKS])
+        counts = Counter(click.ad_id for click in islice(clicks, _CLICKS))
         return tuple(self._ads[ad_id] for ad_id, _ in counts.most_common(_LONGEST))

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from loop.briefs import catalog_index, sampling
+from loop.briefs import brief, catalog_index, sampling
 from loop.contact_sheet import SheetRow, save_contact_sheet
 from loop.evaluation_scores import AD_SIZE, Figure, Judge, ScoredAd
 from loop.home import load_generator
@@ -172,9 +172,7 @@ class Evaluator:
         codes = self._generator.encode_pictures([ad.picture(AD_SIZE) for ad in new])
         self._codes.update(zip(new, codes, strict=True))
         ads = tuple(HistoryAd(ad.title, self._codes[ad]) for ad in history)
-        return AdBrief(
-            product.name, product.selling_points, product.cutout(), ads, product.category
-        )
+        return brief(product, ads)
 
     def _sheet_rows(
         self, panel: Sequence[PanelShopper], ads: Mapping[str, Sequence[ScoredAd]]

@@ -227,11 +227,10 @@ def _trials(
 
 
 def _training_clicks(ground: TrainingGround, clicks: RoundClicks) -> TrainingClicks:
-    # Held-out clicks meet what an adapter knows of trends, as ads to come will.
     trends = ClickTrends([*clicks.replay, *clicks.train], ground.maker.creatives)
 
-    def made(shown: Sequence[ShownAd], trends: ClickTrends | None = trends) -> list[Example | None]:
-        found = examples(
+    def made(shown: Sequence[ShownAd]) -> list[Example | None]:
+        return examples(
             shown,
             ground.features,
             ground.maker.creatives,
@@ -239,13 +238,15 @@ def _training_clicks(ground: TrainingGround, clicks: RoundClicks) -> TrainingCli
             history_items=ground.settings.generator.history_items,
             coarse=ground.settings.generator.coarse,
         )
+
+    def lessons(shown: Sequence[ShownAd]) -> list[Example | None]:
         return [
-            _on_trend(example, ad, trends) if example and trends else example
-            for example, ad in zip(found, shown, strict=True)
+            example and _on_trend(example, ad, trends)
+            for example, ad in zip(made(shown), shown, strict=True)
         ]
 
-    trained_on = dict(zip(clicks.train, made(clicks.train), strict=True))
-    unclicked = made([left for _, left in clicks.pairs])
+    trained_on = dict(zip(clicks.train, lessons(clicks.train), strict=True))
+    unclicked = lessons([left for _, left in clicks.pairs])
     return TrainingClicks(
         clicked=[e for e in trained_on.values() if e],
         pairs=[
@@ -253,8 +254,9 @@ def _training_clicks(ground: TrainingGround, clicks: RoundClicks) -> TrainingCli
             for (click, _), left in zip(clicks.pairs, unclicked, strict=True)
             if (clicked := trained_on[click]) and left
         ],
-        replay=[e for e in made(clicks.replay) if e],
-        heldout=[e for e in made(clicks.heldout, None) if e],
+        replay=[e for e in lessons(clicks.replay) if e],
+        # These meet what an adapter knows of trends, as ads to come will.
+        heldout=[e for e in made(clicks.heldout) if e],
         trends=trends.now(),
     )
 

@@ -76,7 +76,7 @@ class AdaptedModel:
     def new_adapter(self, name: str, *, rank: int, alpha: int) -> None:
         """Add a fresh LoRA adapter that starts as no change to the base."""
         config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=LORA_TARGETS)
-        self._add(name, config, self._base_conditioning)
+        self._add(name, config, self._base_conditioning, Trends())
 
     def copy_adapter(self, source: str, target: str) -> None:
         """Add adapter ``target`` as a copy of ``source``: rank, weights, modules and trends.
@@ -86,12 +86,11 @@ class AdaptedModel:
         """
         weights = self.lora_parameters(source)
         config = copy.deepcopy(self._wrapped(source).peft_config[source])
-        self._add(target, config, self._conditioning[source])
+        self._add(target, config, self._conditioning[source], self._trends[source])
         copies = self.lora_parameters(target)
         with torch.no_grad():
             for key, weight in weights.items():
                 copies[key].copy_(weight)
-        self._trends[target] = self._trends.get(source, Trends())
 
     def lora_parameters(self, name: str) -> dict[str, Parameter]:
         """LoRA weights of adapter ``name`` by their place in the language model.
@@ -122,7 +121,7 @@ class AdaptedModel:
             for file in ("adapter_config.json", "adapter_model.safetensors"):
                 (written / file).replace(folder / file)
         save_model(self._conditioning[name], str(folder / CONDITIONING_FILE))
-        self._trends.get(name, Trends()).save(folder)
+        self._trends[name].save(folder)
 
     def drop_adapter(self, name: str) -> None:
         """Free the memory of an adapter; where it was active the bare base is now.
@@ -141,7 +140,7 @@ class AdaptedModel:
             _tuner(peft).unload()
             self._peft = None
         del self._conditioning[name]
-        self._trends.pop(name, None)
+        del self._trends[name]
         self._snapshots.pop(name, None)
         self.activate(active)
 
@@ -168,13 +167,16 @@ class AdaptedModel:
             raise UnknownAdapter(name)
         return self._peft
 
-    def _add(self, name: str, config: PeftConfig, conditioning: Conditioning) -> None:
+    def _add(
+        self, name: str, config: PeftConfig, conditioning: Conditioning, trends: Trends
+    ) -> None:
         if self._peft is None:
             llama = self.model.janus.model.language_model
             self._peft = get_peft_model(llama, config, adapter_name=name)
         else:
             self._peft.add_adapter(name, config)
         self._conditioning[name] = copy.deepcopy(conditioning)
+        self._trends[name] = trends
         self.model.eval()
         self.activate(self.active)
 
@@ -195,9 +197,15 @@ class AdaptedModel:
 
         The ad with the title ``besides`` is left out: how likely an ad is after its own picture
         says nothing.
+
+        Raises:
+            UnknownAdapter: ``adapter`` was never loaded.
         """
-        trends = Trends() if adapter is None else self._trends.get(adapter, Trends())
-        return trends.told(brief, besides)
+        if adapter is None:
+            return Trends().told(brief, besides)
+        if adapter not in self._trends:
+            raise UnknownAdapter(adapter)
+        return self._trends[adapter].told(brief, besides)
 
     def know_trends(self, adapter: str, trends: Trends) -> None:
         """Let an adapter go by these trends from now on.
@@ -205,7 +213,7 @@ class AdaptedModel:
         Raises:
             UnknownAdapter: ``adapter`` was never loaded.
         """
-        if adapter not in self._conditioning:
+        if adapter not in self._trends:
             raise UnknownAdapter(adapter)
         self._trends[adapter] = trends
 

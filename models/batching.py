@@ -76,7 +76,7 @@ def batch_briefs(
     briefs: Sequence[AdBrief], tokenizer: PreTrainedTokenizerFast, config: AdGeneratorConfig
 ) -> BriefBatch:
     """Pad ``briefs`` into one batch, trends before histories; what is too long is cut."""
-    histories = [(*(brief.trend or ()), *brief.history)[: config.history_items] for brief in briefs]
+    histories = [brief.read_ads[: config.history_items] for brief in briefs]
     longest = max(1, *(len(history) for history in histories))
     codes = np.zeros((len(briefs), longest, config.image_tokens), dtype=np.int64)
     valid = np.zeros((len(briefs), longest), dtype=bool)

@@ -38,6 +38,11 @@ class AdBrief:
     category: str = ""
     trend: tuple[HistoryAd, ...] | None = None
 
+    @property
+    def read_ads(self) -> tuple[HistoryAd, ...]:
+        """The clicked ads that the model reads, in order: the trend, then the history."""
+        return (*(self.trend or ()), *self.history)
+
 
 @dataclass(frozen=True)
 class AdDraft:

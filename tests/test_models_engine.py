@@ -139,7 +139,7 @@ def test_requests_may_join_at_any_step(generator: AdGenerator, joins: list[int],
     expected = draw(generator, asks)
     narrow = AdGenerator(generator.model, rows=rows, dtype=torch.float32)
     narrow._peft, narrow._conditioning = generator._peft, generator._conditioning
-    narrow._base_conditioning = generator._base_conditioning
+    narrow._base_conditioning, narrow._trends = generator._base_conditioning, generator._trends
     started: list[Future[list[Drawn]]] = []
     for (ask, seed, adapter), pause in zip(asks, joins, strict=True):
         started.append(narrow.start(ask, seeds=[seed], adapter=adapter))

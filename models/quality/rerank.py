@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
@@ -24,8 +24,12 @@ class Reranker:
 
     def __init__(self, generator: AdGenerator) -> None:
         self._vq = generator.model.janus.model.vqmodel
-        self._encoder = BackgroundEncoder.from_pretrained()
         self._embedding = lru_cache(_KNOWN_ADS)(self._embed)
+
+    @cached_property
+    def _encoder(self) -> BackgroundEncoder:
+        """Loaded by the first choice: most servers draw one ad a request and need none."""
+        return BackgroundEncoder.from_pretrained()
 
     def best(self, pictures: Sequence[Image.Image], clicked: Sequence[HistoryAd]) -> int:
         """Which of ``pictures`` is the best; the first where nothing was clicked.
