@@ -25,7 +25,7 @@ class ClickTrends:
         """Look up the ads of ``clicked``; those that adloom does not know tell nothing."""
         catalog = load_catalog()
         kept = creatives.get_many([click.ad_id for click in clicked])
-        self._ads = {ad_id: HistoryAd(ad.title, ad.codes) for ad_id, ad in kept.items()}
+        self._ads = {ad_id: HistoryAd(ad.title, ad.codes, ad_id) for ad_id, ad in kept.items()}
         self._clicks: dict[str, list[ClickedAd]] = {}
         for click in sorted(clicked, key=lambda c: c.clicked_at, reverse=True):
             if click.ad_id in kept and click.item_id in catalog:

@@ -41,7 +41,7 @@ def train_round_command(
     with (
         errors_told(NotEnoughClicks),
         _training_ground(settings) as ground,
-        _progress(settings.fine_tune.max_steps) as (say, on_step),
+        _progress(settings.fine_tune.most_steps) as (say, on_step),
     ):
         if not watch:
             _tell(train_round(ground, force=force, on_step=on_step), as_json)

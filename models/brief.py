@@ -14,10 +14,11 @@ Codes = NDArray[np.int16]
 
 @dataclass(frozen=True)
 class HistoryAd:
-    """An ad the shopper clicked: its title and the codes of its picture."""
+    """A clicked ad: its title, the codes of its picture, and its id where it has one."""
 
     title: str
     codes: Codes
+    ad_id: str = ""
 
 
 @dataclass(frozen=True)

@@ -116,8 +116,8 @@ def fine_tune(
         generator.activate(name)
         items = _choose_trend_items(generator, clicks, settings)
         if items:
-            rate = settings.trend_learning_rate
-            settings = settings.model_copy(update={"learning_rate": rate})
+            new_look = settings.trend.model_dump(exclude={"items"})
+            settings = settings.model_copy(update=new_look)
         lessons = _lessons(generator, clicks, settings)
         curve = _train(generator, lessons, settings, out, on_step)
         if curve.best_step not in (0, len(curve.losses)):
@@ -157,7 +157,7 @@ def _choose_trend_items(
     assert generator.active is not None
     losses: dict[int, float] = {}
     if clicks.trends and clicks.heldout:
-        for items in settings.trend_items:
+        for items in settings.trend.items:
             generator.know_trends(generator.active, Trends(items, clicks.trends))
             losses[items] = heldout_loss(generator, clicks.heldout, settings.batch_size)
     chosen = min(losses, key=losses.__getitem__, default=0)
@@ -285,7 +285,7 @@ def _trainable(
         parameter.requires_grad_(True)
     groups = [
         {"params": list(lora.values()), "lr": settings.learning_rate},
-        {"params": list(modules.values()), "lr": settings.module_learning_rate},
+        {"params": list(modules.values()), "lr": settings.module_rate * settings.learning_rate},
     ]
     return parameters, torch.optim.AdamW(groups, weight_decay=0.01)
 

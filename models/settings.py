@@ -37,8 +37,30 @@ class GeneratorSettings(BaseModel):
     batch_size: int = Field(16, ge=1, le=256)
 
 
+class TrendSettings(BaseModel):
+    """What a round does when shoppers have moved together.
+
+    Of what everybody clicks in a category of late so many ads go into a prompt as the held-out
+    clicks ask for, out of ``items`` (0 alone: no trends at all). Where they ask for any there is
+    something new to draw: LoRA learns at ``learning_rate`` for up to ``max_steps``, with
+    ``preference_weight`` on pairs, which keep a model near what it drew before.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    items: tuple[Annotated[int, Field(ge=0, le=10)], ...] = Field((0, 4, 7), min_length=1)
+    learning_rate: float = Field(1e-3, gt=0.0)
+    max_steps: int = Field(100, ge=1)
+    preference_weight: float = Field(0.0, ge=0.0)
+
+
 class FineTuneSettings(BaseModel):
     """One LoRA round. ``max_seconds`` bounds wall-clock time, ``max_steps`` the work.
+
+    While tastes stay, clicks on whatever ads a shop has tell less of a shopper than the base makes
+    of a history already: learning them fast (5e-4) makes held-out clicks likelier and ads worse,
+    hence the low ``learning_rate``; after a drift see :class:`TrendSettings`. The conditioning
+    modules learn at the share ``module_rate`` of LoRA's rate.
 
     ``replay_share`` is the part of a batch that earlier clicked ads take, where there are any.
     For a share ``hidden_context`` of the ads, what was written and drawn before a token is partly
@@ -46,10 +68,7 @@ class FineTuneSettings(BaseModel):
     call for. That teaches faster what all shoppers want now, and costs some of what each wants.
     ``preference_weight`` is that of the loss on pairs of a clicked and an unclicked ad beside the
     loss on clicked ads (0: none), ``preference_beta`` how far the model may move from the
-    champion for them. Of what everybody clicks in a category of late so many ads go into a prompt
-    as the held-out clicks ask for, out of ``trend_items`` (0 alone: no trends at all); where
-    they ask for any, shoppers have moved together, and LoRA learns at ``trend_learning_rate``.
-    Every ``evaluate_every`` steps the held-out loss is looked at; the best
+    champion for them. Every ``evaluate_every`` steps the held-out loss is looked at; the best
     adapter is kept, and training ends when ``patience`` looks in a row found none better.
     """
 
@@ -57,18 +76,22 @@ class FineTuneSettings(BaseModel):
 
     rank: int = Field(16, ge=1)
     alpha: int = Field(32, ge=1)
-    learning_rate: float = Field(5e-4, gt=0.0)
-    trend_learning_rate: float = Field(1e-3, gt=0.0)
-    module_learning_rate: float = Field(1e-4, ge=0.0)
+    learning_rate: float = Field(1e-4, gt=0.0)
+    module_rate: float = Field(0.1, ge=0.0, le=1.0)
+    trend: TrendSettings = TrendSettings()
     batch_size: int = Field(8, ge=1)
     max_steps: int = Field(60, ge=1)
-    max_seconds: float = Field(180.0, gt=0.0)
+    max_seconds: float = Field(600.0, gt=0.0)
     hidden_context: float = Field(0.0, ge=0.0, le=1.0)
     replay_share: float = Field(0.25, ge=0.0, le=0.9)
     preference_weight: float = Field(0.5, ge=0.0)
     preference_beta: float = Field(2.0, gt=0.0)
-    trend_items: tuple[Annotated[int, Field(ge=0, le=10)], ...] = Field((0, 4, 7), min_length=1)
     evaluate_every: int = Field(15, ge=1)
     patience: int = Field(3, ge=1)
     checkpoint_every: int = Field(10, ge=1)
     seed: int = 0
+
+    @property
+    def most_steps(self) -> int:
+        """Steps that no round goes beyond."""
+        return max(self.max_steps, self.trend.max_steps)

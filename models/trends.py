@@ -42,7 +42,7 @@ class Trends:
         """Write into an adapter's folder: codes int16 ``(ads, image tokens)``, titles beside."""
         told = [(category, ad) for category, ads in self.ads.items() for ad in ads]
         codes = np.stack([ad.codes for _, ad in told]) if told else np.zeros((0, 0))
-        labels = json.dumps([[category, ad.title] for category, ad in told])
+        labels = json.dumps([[category, ad.ad_id, ad.title] for category, ad in told])
         metadata = {"items": str(self.items), "ads": labels}
         save_file({"codes": codes.astype(np.int16)}, folder / TRENDS_FILE, metadata=metadata)
 
@@ -55,6 +55,6 @@ class Trends:
         with safe_open(path, framework="numpy") as file:
             codes, metadata = file.get_tensor("codes"), file.metadata()
         ads: dict[str, tuple[HistoryAd, ...]] = {}
-        for (category, title), code in zip(json.loads(metadata["ads"]), codes, strict=True):
-            ads[category] = (*ads.get(category, ()), HistoryAd(title, code))
+        for (category, ad_id, title), code in zip(json.loads(metadata["ads"]), codes, strict=True):
+            ads[category] = (*ads.get(category, ()), HistoryAd(title, code, ad_id))
         return cls(int(metadata["items"]), ads)

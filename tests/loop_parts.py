@@ -32,7 +32,13 @@ def tiny_settings(folder: Path, **given: Any) -> Settings:
         tiny_model().save_pretrained(model)
     small: dict[str, Any] = {
         "generator": {"path": model},
-        "fine_tune": {"max_steps": 3, "batch_size": 4, "rank": 2, "checkpoint_every": 1},
+        "fine_tune": {
+            "max_steps": 3,
+            "batch_size": 4,
+            "rank": 2,
+            "checkpoint_every": 1,
+            "trend": {"max_steps": 3},
+        },
         "rounds": {"min_clicks": 4},
         "gate": {"ads": 2},
     }

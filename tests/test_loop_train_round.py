@@ -122,7 +122,8 @@ def test_a_round_killed_at_any_moment_ends_as_one_version(
         f'home = "{ground.settings.home}"\n'
         f'[generator]\npath = "{ground.settings.generator.path}"\n'
         "[fine_tune]\nmax_steps = 40\nbatch_size = 4\nrank = 2\ncheckpoint_every = 1\n"
-        "evaluate_every = 20\n[rounds]\nmin_clicks = 4\n[gate]\nads = 2\n"
+        "evaluate_every = 20\n[fine_tune.trend]\nmax_steps = 40\n"
+        "[rounds]\nmin_clicks = 4\n[gate]\nads = 2\n"
     )
     command = [sys.executable, "-c", "from loop.cli import app; app()"]
     command += ["--config", str(settings), "train-round", "--force", "--json"]

@@ -13,7 +13,7 @@ from models.adapters import UnknownAdapter
 from models.brief import AdBrief, HistoryAd
 from models.example_loss import heldout_loss
 from models.fine_tune import TrainingClicks, fine_tune
-from models.settings import FineTuneSettings
+from models.settings import FineTuneSettings, TrendSettings
 from models.trends import Trends
 from tests.tiny_model import brief, examples, products, tiny_generator
 
@@ -102,10 +102,12 @@ def test_a_round_takes_as_much_of_a_trend_as_the_heldout_clicks_ask_for(tmp_path
         losses[items] = heldout_loss(generator, heldout, 3)
     generator.drop_adapter("fresh")
     assert len(set(losses.values())) == 3
-    settings = FineTuneSettings(rank=2, alpha=4, max_steps=2, batch_size=2, trend_items=(0, 1, 3))
+    trend = TrendSettings(items=(0, 1, 3), max_steps=3)
+    settings = FineTuneSettings(rank=2, alpha=4, max_steps=2, batch_size=2, trend=trend)
     clicks = TrainingClicks(examples(4), heldout=heldout, trends=TRENDS.ads)
     result = fine_tune(generator, clicks, settings=settings, out=tmp_path / "round")
     assert result.trend_items == min(losses, key=losses.__getitem__)
+    assert result.steps == (3 if result.trend_items else 2)
     assert result.heldout_before == pytest.approx(losses[0])
     kept = Trends.load(result.adapter)
     assert kept.items == result.trend_items

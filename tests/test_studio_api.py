@@ -13,8 +13,12 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from loop import home
-from loop.serve import create_app
+from loop.serve import AdServer, create_app
 from loop.settings import Settings
+from loop.shop.catalog import load_catalog
+from loop.studio.reasons import reasons
+from models.brief import HistoryAd
+from models.trends import Trends
 from tests.loop_parts import keep_shop_ads, register_adapter, tiny_settings
 
 KEY = "a-key-of-sixteen-or-more"
@@ -108,6 +112,23 @@ def test_a_clicked_ad_is_a_reason_with_rank_and_maps(client: TestClient) -> None
     assert (past["ad_id"], past["rank"]) == (ad.ad_id, 1)
     assert any(any(row) for row in past["seen"]["kept"])
     assert "".join(word["text"] for word in past["seen"]["words"]) in ad.title
+
+
+def test_the_trend_that_a_version_reads_before_the_history_is_shown(client: TestClient) -> None:
+    server: AdServer = client.app.state.server  # type: ignore[attr-defined]
+    maker, shop_ads = server.maker, keep_shop_ads(server.creatives, 3)
+    product = load_catalog()["running-shoes"]
+    read = tuple(HistoryAd(ad.title, ad.codes, ad.ad_id) for ad in shop_ads)
+    with server.champion.lock:
+        maker.generator.new_adapter("trendy", rank=2, alpha=4)
+        maker.generator.know_trends("trendy", Trends(2, {product.category: read}))
+        history = server.features.history("nobody")
+        seen = reasons(history, product, (), maker.creatives, maker.generator, "trendy", 2)
+        maker.generator.drop_adapter("trendy")
+    assert [ad.ad_id for ad in seen.trend] == [ad.ad_id for ad in shop_ads[:2]]
+    assert client.get(seen.trend[0].picture_url).status_code == 200
+    assert any(any(row) for row in seen.trend[0].seen.kept)
+    assert seen.clicks == []
 
 
 def test_an_uploaded_cutout_is_drawn(client: TestClient) -> None:

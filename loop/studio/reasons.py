@@ -49,9 +49,22 @@ class PastClick(BaseModel):
     seen: Seen | None
 
 
-class Reasons(BaseModel):
-    """The shopper's clicked ads, oldest first, and how many clicks there are in all."""
+class TrendAd(BaseModel):
+    """An ad that everybody clicks in the product's category of late."""
 
+    ad_id: str
+    title: str
+    picture_url: str
+    seen: Seen
+
+
+class Reasons(BaseModel):
+    """The shopper's clicked ads, oldest first, and how many clicks there are in all.
+
+    ``trend`` are the ads that the version reads before these, the most clicked first.
+    """
+
+    trend: list[TrendAd]
     clicks: list[PastClick]
     all_clicks: int
     version: int
@@ -83,16 +96,23 @@ def reasons(
     version: int,
 ) -> Reasons:
     """The newest clicked ads with rank and maps; what was chosen is always among them."""
-    known = creatives.get_many([ad_id for ad_id in history.ad_ids if ad_id])
+    told = generator.told(brief(product, chosen), adapter)
+    trend = told.trend or ()
+    wanted = [ad_id for ad_id in history.ad_ids if ad_id] + [ad.ad_id for ad in trend]
+    known = creatives.get_many(wanted)
     times = dict(zip(history.ad_ids, history.clicked_at, strict=True))  # the latest click counts
     ranks = {ad.ad_id: rank for rank, ad in reversed(list(enumerate(chosen, start=1)))}
-    told = generator.told(brief(product, chosen), adapter)
-    maps = kept_tokens(generator.model, [told], generator.conditioning(adapter))[0]
-    maps = maps[len(told.trend or ()) :]
-    seen = dict(zip((ad.ad_id for ad in chosen[: len(maps)]), _scaled(maps), strict=True))
+    maps = _scaled(kept_tokens(generator.model, [told], generator.conditioning(adapter))[0])
+    own_maps = maps[len(trend) :]
+    seen = dict(zip((ad.ad_id for ad in chosen[: len(own_maps)]), own_maps, strict=True))
     ads = sorted((known[ad_id] for ad_id in times if ad_id in known), key=lambda a: times[a.ad_id])
     shown = [ad for n, ad in enumerate(ads) if len(ads) - n <= _MOST_CLICKS or ad.ad_id in ranks]
     return Reasons(
+        trend=[
+            TrendAd(ad_id=ad.ad_id, title=ad.title, picture_url=picture_url(kept), seen=map_)
+            for ad, map_ in zip(trend, maps[: len(trend)], strict=True)
+            if (kept := known.get(ad.ad_id))
+        ],
         clicks=[
             PastClick(
                 ad_id=ad.ad_id,

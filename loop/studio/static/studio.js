@@ -75,21 +75,29 @@ function card(ad) {
         el("span", {}, ad.personalised ? "personalised" : "no history"))));
 }
 
-function showReasons({ clicks, all_clicks, version }) {
+function showReasons({ trend, clicks, all_clicks, version }) {
   const ranked = clicks.filter((click) => click.rank).length;
   $("why-text").textContent = clicks.length
     ? `${all_clicks} clicks, oldest first. The ${ranked} numbered ads represent them for this product; champion version ${version} kept the parts that are not dimmed, and the marked words.`
     : "Nothing is known of this shopper's taste in ads, so the ad is drawn for the product alone.";
   $("history").replaceChildren(...clicks.map(past));
+  $("trend-text").textContent = `Version ${version} has learnt that a new look is in: before the shopper's own clicks it reads these ads, which everybody clicks for ${chosen.category} of late.`;
+  $("trend").replaceChildren(...trend.map((ad) => readAd(ad, ad.title, "chosen")));
+  $("trend-block").hidden = !trend.length;
 }
 
 function past(click) {
-  const frame = el("div", { class: "frame" }, el("img", { src: click.picture_url, alt: click.title, loading: "lazy" }));
-  if (click.seen) frame.append(heatMap(click.seen));
-  if (click.rank) frame.append(el("b", { title: `representative ${click.rank}` }, `${click.rank}`));
-  const words = click.seen?.words.map((word) => (word.kept ? el("mark", {}, word.text) : word.text)) ?? [click.title];
   const about = `${click.title} (${new Date(click.clicked_at).toLocaleString()})`;
-  return el("li", { class: click.rank ? "chosen" : "", title: about, tabindex: "0" }, frame, el("span", {}, ...words));
+  const item = readAd(click, about, click.rank ? "chosen" : "");
+  if (click.rank) item.firstChild.append(el("b", { title: `representative ${click.rank}` }, `${click.rank}`));
+  return item;
+}
+
+function readAd(ad, about, kind) {
+  const frame = el("div", { class: "frame" }, el("img", { src: ad.picture_url, alt: ad.title, loading: "lazy" }));
+  if (ad.seen) frame.append(heatMap(ad.seen));
+  const words = ad.seen?.words.map((word) => (word.kept ? el("mark", {}, word.text) : word.text)) ?? [ad.title];
+  return el("li", { class: kind, title: about, tabindex: "0" }, frame, el("span", {}, ...words));
 }
 
 function heatMap({ heat, kept }) {
@@ -116,7 +124,7 @@ async function begin() {
   $("draw").addEventListener("click", draw);
   $("upload").addEventListener("submit", upload);
   $("shopper").addEventListener("input", () => showShoppers().catch(tell));
-  $("heat").addEventListener("change", () => $("history").classList.toggle("no-heat", !$("heat").checked));
+  $("heat").addEventListener("change", () => $("why").classList.toggle("no-heat", !$("heat").checked));
   watchLoop();
   try {
     products = await get("products");
