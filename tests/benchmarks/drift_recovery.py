@@ -32,6 +32,8 @@ from loop.demo_loop import DemoPlan
 from loop.settings import load_settings
 
 TARGET = 0.7
+_ADS_PER_ROUND = 96
+"""A seed's figure is of one round's ads: with fewer of them it would be mostly chance."""
 _CURVES = ("frozen", "learning", "oracle")
 
 
@@ -72,7 +74,8 @@ def run_seed(seed: int, *, rounds: int, out: Path, jobs: int) -> dict[str, Any]:
 
         torch.set_num_threads(max(1, multiprocessing.cpu_count() // jobs))
         settings = load_settings(home=folder / "home")
-        run_demo(settings, DemoPlan(rounds=rounds, seed=seed), folder, Console(quiet=True))
+        plan = DemoPlan(rounds=rounds, ads_per_round=_ADS_PER_ROUND, seed=seed)
+        run_demo(settings, plan, folder, Console(quiet=True))
     read: dict[str, Any] = json.loads(summary.read_text())
     return read
 
