@@ -93,7 +93,14 @@ def noise_of(seed: int, stage: int, tokens: int, most: int, vocabulary: int) -> 
     """Standard Gumbel numbers ``(tokens, vocabulary)`` that a row of this seed meets."""
     noise = GumbelNoise(1, most, vocabulary, torch.device("cpu"))
     noise.start(0, seed, stage, 1.0)
-    return torch.cat([noise.next(1) for _ in range(tokens)])
+    return torch.cat([next_of(noise, 1) for _ in range(tokens)])
+
+
+def next_of(noise: GumbelNoise, rows: int) -> torch.Tensor:
+    """Noise ``(rows, vocabulary)`` of a token of each of the first rows, which then is drawn."""
+    found = noise.ahead(rows, 1)[:, 0]
+    noise.advance([1] * rows)
+    return found
 
 
 @torch.inference_mode()
@@ -234,12 +241,26 @@ def test_noise_in_blocks_hangs_on_the_seed_alone() -> None:
     noise = GumbelNoise(3, 9, vocabulary, device)
     for row, seed in enumerate((4, 5)):
         noise.start(row, seed, 0, 1.0)
-    met = [noise.next(2)[1]]
+    met = [next_of(noise, 2)[1]]
     noise.start(2, 6, 0, 1.0)
-    met += [noise.next(3)[1] for _ in range(4)]
+    met += [next_of(noise, 3)[1] for _ in range(4)]
     noise.move(1, 0)
-    met += [noise.next(1)[0] for _ in range(4)]
+    met += [next_of(noise, 1)[0] for _ in range(4)]
     assert torch.equal(torch.stack(met), noise_of(5, 0, 9, 9, vocabulary))
+
+
+def test_noise_ahead_is_that_of_the_tokens_when_they_come() -> None:
+    """Blocks of four tokens, since fewer would not hold what is looked at ahead."""
+    vocabulary, device = 1 << 18, torch.device("cpu")
+    noise = GumbelNoise(1, 9, vocabulary, device, widest=4)
+    noise.start(0, 5, 0, 1.0)
+    met = []
+    for drawn in (3, 1, 4, 1):
+        met.append(noise.ahead(1, 4)[0, :drawn])
+        noise.advance([drawn])
+    one_by_one = GumbelNoise(1, 9, vocabulary, device, widest=4)
+    one_by_one.start(0, 5, 0, 1.0)
+    assert torch.equal(torch.cat(met), torch.cat([next_of(one_by_one, 1) for _ in range(9)]))
 
 
 def test_draws_follow_the_probabilities() -> None:
@@ -247,7 +268,7 @@ def test_draws_follow_the_probabilities() -> None:
     noise = GumbelNoise(4000, 1, 3, torch.device("cpu"))
     for row in range(4000):
         noise.start(row, row, 1, 0.5)
-    shares = (logits / 2 + noise.next(4000)).argmax(-1).bincount(minlength=3) / 4000
+    shares = (logits / 2 + next_of(noise, 4000)).argmax(-1).bincount(minlength=3) / 4000
     assert torch.allclose(shares, torch.tensor([0.7, 0.2, 0.1]), atol=0.03)
 
 

@@ -11,12 +11,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-import numpy as np
 import torch
 
 from loop.bench.paper_decoding import PaperDecoder
 from loop.shop.catalog import load_catalog
-from loop.shop.copywriting import TONES, write_title
+from loop.shop.creatives import seed_creatives
 from models import codebook
 from models.ad_generator import AdGenerator
 from models.brief import AdBrief, HistoryAd
@@ -26,6 +25,7 @@ from models.generator import AdModel
 from models.sampling import Sampling
 
 BATCHES = (1, 8, 32)
+_SHOP_ADS = 64
 _ADAPTERS = tuple(f"bench-{number}" for number in range(4))
 
 
@@ -41,7 +41,7 @@ def bench_generate(model: AdModel, *, quick: bool = False) -> dict[str, Any]:
     how = Sampling()
     paper = PaperDecoder(copy.deepcopy(model), how)
     generator = _with_adapters(model)
-    briefs = full_briefs(model, max(BATCHES))
+    briefs = full_briefs(generator, max(BATCHES))
     rounds = 1 if quick else 5
     one = [(brief, _ADAPTERS[0]) for brief in briefs]
     mixed = [(brief, _ADAPTERS[n % len(_ADAPTERS)]) for n, brief in enumerate(briefs)]
@@ -67,7 +67,7 @@ def bench_generate(model: AdModel, *, quick: bool = False) -> dict[str, Any]:
         for name, times in spent.items()
     }
     one_at_a_time = rates["padded 1"]
-    step, products = _step_and_products(generator, one, repeats=5 if quick else 40)
+    step, products = _step_and_products(generator, one, repeats=5 if quick else 30)
     return {
         "speedup": {str(n): rates[f"engine {n}"] / one_at_a_time for n in BATCHES},
         "speedup_vs_naive_batch": {
@@ -88,25 +88,22 @@ def bench_generate(model: AdModel, *, quick: bool = False) -> dict[str, Any]:
     }
 
 
-def full_briefs(model: AdModel, count: int) -> list[AdBrief]:
-    """Briefs of different products, each with as long a history as fits."""
-    rng = np.random.default_rng(0)
+def full_briefs(generator: AdGenerator, count: int) -> list[AdBrief]:
+    """Briefs of different products, each with as long a history of the shop's ads as fits."""
+    rng = random.Random(0)
+    shop_ads = seed_creatives(_SHOP_ADS, seed="bench")
+    codes = generator.encode_pictures([ad.picture(128) for ad in shop_ads])
+    clicked = [HistoryAd(ad.title, code) for ad, code in zip(shop_ads, codes, strict=True)]
     products = list(load_catalog().values())
-    config, codes = model.config, model.janus.model.vqmodel.quantize.num_embeddings
-    briefs = []
-    for number in range(count):
-        clicked = [products[int(n)] for n in rng.integers(len(products), size=config.history_items)]
-        history = tuple(
-            HistoryAd(
-                write_title(product, TONES[n % len(TONES)], rng=random.Random(number * 100 + n)),
-                rng.integers(codes, size=config.image_tokens).astype(np.int16),
-            )
-            for n, product in enumerate(clicked)
+    return [
+        AdBrief(
+            product.name,
+            product.selling_points,
+            product.cutout(),
+            tuple(rng.sample(clicked, generator.model.config.history_items)),
         )
-        product = products[number % len(products)]
-        brief = AdBrief(product.name, product.selling_points, product.cutout(), history)
-        briefs.append(brief)
-    return briefs
+        for product in (products[number % len(products)] for number in range(count))
+    ]
 
 
 def _with_adapters(model: AdModel) -> AdGenerator:
@@ -166,9 +163,9 @@ def _step_and_products(
         generator.step()
     steps, products = [], []
     for _ in range(repeats):
-        length = engine.longest
+        shape = len(asks), engine.width, engine.longest
         steps.append(_timed(generator.step))
-        products.append(matrix_products_seconds(engine.weights, len(asks), length))
+        products.append(matrix_products_seconds(engine.weights, *shape))
     generator.finish(started)
     return statistics.median(steps), statistics.median(products)
 

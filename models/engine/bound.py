@@ -6,26 +6,25 @@ import time
 
 import torch
 
-from models.engine.stages import cache_dtype
 from models.engine.weights import Weights
 
 
 @torch.inference_mode()
-def matrix_products_seconds(weights: Weights, ads: int, length: int) -> float:
-    """Seconds for the products of one step in which ``ads`` ads draw their pictures.
+def matrix_products_seconds(weights: Weights, ads: int, width: int, length: int) -> float:
+    """Seconds for the products of one step in which ``ads`` ads draw ``width`` tokens each.
 
     Those with the weights of all layers and of the head, for conditional and unconditional rows,
     and those of attention over ``length`` keys; nothing is added, normed, turned or drawn.
     """
-    shape, rows, device = weights.shape, 2 * ads, weights.embeddings.device
+    shape, rows, device = weights.shape, 2 * ads * width, weights.embeddings.device
     layer, (first, _, last) = weights.layers[0], weights.picture_head
     inputs = {
         product.shape[1]: torch.randn(rows, product.shape[1], device=device).to(weights.dtype)
         for product in (layer.qkv, layer.out, layer.down, last)
     }
-    size = (rows * shape.kv_heads, length, shape.depth)
-    keys = torch.randn(size, device=device).to(cache_dtype(weights))
-    queries = keys[:, : shape.heads // shape.kv_heads]
+    size = (2 * ads * shape.kv_heads, length, shape.depth)
+    keys = torch.randn(size, device=device).to(weights.dtype)
+    queries = keys[:, : width * shape.heads // shape.kv_heads]
     scores = torch.bmm(queries, keys.transpose(1, 2))
     if device.type == "cuda":
         torch.cuda.synchronize()

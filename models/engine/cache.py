@@ -1,10 +1,14 @@
-"""Keys and values of the running rows in memory allocated once.
+"""Keys and values of the running rows.
 
-Rows that run lie at the front without gaps, so attention reads views and copies nothing; a row
-that ends is replaced by the last one.
+Rows that run lie at the front without gaps and are just as long as the longest of them needs, so
+that attention reads the memory as it lies; a row that ends is replaced by the last one. Memory
+grows with what runs, and is let go of when nothing does.
 """
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -12,11 +16,11 @@ from torch import Tensor
 from models.engine.weights import Shape
 
 _LENGTH_STEP = 32
-"""Keys are read in multiples of this, so that a GPU meets few shapes."""
+"""Rows grow by this, so that they seldom do and a GPU meets few shapes."""
 
 
 class RowCache:
-    """Static cache of up to ``rows`` rows of up to ``length`` tokens each, float32 on a CPU.
+    """Cache of up to ``rows`` rows of up to ``length`` tokens each.
 
     ``lengths`` int64 ``(rows,)`` says how many tokens each row has so far; ``known`` says the
     same without asking the device.
@@ -25,30 +29,25 @@ class RowCache:
     def __init__(
         self, shape: Shape, rows: int, length: int, device: torch.device, dtype: torch.dtype
     ) -> None:
-        # A row's last token is never fed, but lengths are read in steps.
-        length = -(-length // _LENGTH_STEP) * _LENGTH_STEP
         self.shape = shape
-        size = (shape.layers, 2, rows, shape.kv_heads, length, shape.depth)
-        self._storage = torch.zeros(size, dtype=dtype, device=device)
-        self._flat = self._storage.view(shape.layers, -1, shape.depth)
-        places = torch.arange(2 * rows * shape.kv_heads, device=device) * length
-        # (rows, keys and values of each head): where row's first token lies.
-        self._places = places.view(2, rows, -1).transpose(0, 1).reshape(rows, -1)
-        self._counter = torch.arange(length, device=device)
+        self._most_rows, self._most_tokens = rows, _rounded(length)
+        self._counter = torch.arange(self._most_tokens, device=device)
         self.lengths = torch.zeros(rows, dtype=torch.long, device=device)
         self.known = [0] * rows
-        self._rows = self._length = 0
-        # By layer: all tokens, keys turned for the scores, values; views made when shapes change.
-        self._views: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._rows = self._width = 0
+        self._storage = torch.zeros(self._size(0, 0), dtype=dtype, device=device)
+        self._room = self._length = 0
 
     @property
     def bytes(self) -> int:
-        """Memory of keys and values."""
-        return self._storage.numel() * self._storage.element_size()
+        """Memory of keys and values when all rows run and one is as long as it may be."""
+        numbers = math.prod(self._size(self._most_rows, self._most_tokens))
+        return numbers * self._storage.element_size()
 
     def put(self, row: int, prefix: Tensor) -> None:
         """Start ``row`` with keys and values ``(layers, 2, heads, tokens, depth)``."""
         tokens = prefix.shape[3]
+        self._make_room(row + 1, tokens)
         self._storage[:, :, row, :, :tokens] = prefix
         self.lengths[row] = self.known[row] = tokens
 
@@ -60,46 +59,81 @@ class RowCache:
         """Copy ``source`` over ``target``."""
         self.put(target, self.take(source))
 
-    def open_step(self, rows: int) -> Tensor:
-        """Make ready for the next token of the first ``rows`` rows; returns their positions."""
-        longest = max(self.known[:rows]) + 1
-        length = -(-longest // _LENGTH_STEP) * _LENGTH_STEP
-        if (rows, length) != (self._rows, self._length):
-            self._rows, self._length = rows, length
-            self._views = [self._view(layer) for layer in range(self.shape.layers)]
-        positions = self.lengths[:rows]
-        self._at = self._places[:rows] + positions[:, None]
-        seen = self._counter[: self._length] <= positions[:, None]
+    def clear(self) -> None:
+        """Let go of the memory, when no row runs."""
+        self._storage = self._storage.new_zeros(self._size(0, 0))
+        self._room = self._length = self._rows = 0
+
+    def _make_room(self, rows: int, tokens: int) -> None:
+        """Let ``rows`` rows have room for ``tokens`` tokens; what is there stays."""
+        if rows <= self._room and tokens <= self._length:
+            return
+        shape, old, device = self.shape, self._storage, self._storage.device
+        room = self._room
+        if rows > room:
+            room = min(self._most_rows, max(rows, 2 * room))
+        length = max(self._length, _rounded(tokens))
+        self._storage = torch.zeros(self._size(room, length), dtype=old.dtype, device=device)
+        self._storage[:, :, : old.shape[2], :, : old.shape[4]] = old
+        self._flat = self._storage.view(shape.layers, -1, shape.depth)
+        places = torch.arange(2 * room * shape.kv_heads, device=device) * length
+        # (rows, keys and values of each head): where row's first token lies.
+        self._places = places.view(2, room, -1).transpose(0, 1).flatten(1)
+        self._room, self._length, self._rows = room, length, 0
+
+    def _size(self, rows: int, tokens: int) -> tuple[int, ...]:
+        shape = self.shape
+        return (shape.layers, 2, rows, shape.kv_heads, tokens, shape.depth)
+
+    def open_step(self, rows: int, width: int) -> Tensor:
+        """Make ready for the next ``width`` tokens of the first ``rows`` rows.
+
+        Returns their positions, ``(rows * width,)``, a row's side by side.
+        """
+        self._make_room(rows, max(self.known[:rows]) + width)
+        if rows != self._rows:
+            self._views = [self._view(layer, rows) for layer in range(self.shape.layers)]
+        self._rows, self._width, length = rows, width, self._length
+        positions = self.lengths[:rows, None] + self._counter[:width]
+        self._at = (self._places[:rows, None] + positions[..., None]).flatten(0, 1)
+        seen = self._counter[:length] <= positions[..., None]
         mask = torch.where(seen, 0.0, -torch.inf).to(self._storage.dtype)
         shape, heads = self.shape, self.shape.kv_heads
-        mask = mask[:, None, None].expand(-1, heads, shape.heads // heads, -1)
-        self._mask = mask.reshape(rows * heads, -1, self._length)
-        return positions
+        mask = mask[:, None, None].expand(-1, heads, shape.heads // heads, -1, -1)
+        self._mask = mask.reshape(rows * heads, -1, length)
+        return positions.flatten()
 
     def attend(self, layer: int, queries: Tensor, keys_values: Tensor) -> Tensor:
-        """Store a token's keys and values and attend to all of the row so far.
+        """Store the tokens' keys and values; each attends to all of its row so far.
 
         Args:
             layer: which.
-            queries: ``(rows, heads * depth)``, scaled.
-            keys_values: ``(rows, 2 * kv_heads * depth)``.
+            queries: ``(rows * width, heads * depth)``, scaled.
+            keys_values: ``(rows * width, 2 * kv_heads * depth)``.
 
         Returns:
-            ``(rows, heads * depth)``.
+            ``(rows * width, heads * depth)``.
         """
-        rows, depth = self._rows, self.shape.depth
+        rows, width, depth = self._rows, self._width, self.shape.depth
         tokens, keys, values = self._views[layer]
-        tokens[self._at] = keys_values.view(rows, -1, depth)
-        grouped = queries.reshape(len(keys), -1, depth)
+        tokens[self._at] = keys_values.view(rows * width, -1, depth)
+        by_head = queries.view(rows, width, -1, depth).transpose(1, 2)
+        grouped = by_head.reshape(len(keys), -1, depth)
         scores = torch.baddbmm(self._mask, grouped, keys)
-        return torch.bmm(scores.softmax(-1), values).view(rows, -1)
+        seen = torch.bmm(scores.softmax(-1), values).view(rows, -1, width, depth)
+        return seen.transpose(1, 2).reshape(rows * width, -1)
 
-    def _view(self, layer: int) -> tuple[Tensor, Tensor, Tensor]:
-        parts = self._storage[layer, :, : self._rows, :, : self._length].flatten(1, 2)
+    def _view(self, layer: int, rows: int) -> tuple[Tensor, Tensor, Tensor]:
+        """All tokens; keys of the rows, turned for the scores; their values."""
+        parts = self._storage[layer, :, :rows].flatten(1, 2)
         return self._flat[layer], parts[0].transpose(1, 2), parts[1]
 
-    def close_step(self) -> None:
-        """Count the token that every row got."""
-        self.lengths[: self._rows] += 1
-        for row in range(self._rows):
-            self.known[row] += 1
+    def advance(self, settled: Sequence[int]) -> None:
+        """Keep so many of the tokens that each row got in this step; the others never were."""
+        self.lengths[: len(settled)] += torch.tensor(settled, device=self.lengths.device)
+        for row, count in enumerate(settled):
+            self.known[row] += count
+
+
+def _rounded(tokens: int) -> int:
+    return -(-tokens // _LENGTH_STEP) * _LENGTH_STEP

@@ -1,4 +1,4 @@
-"""One forward pass: of a prompt, or of the next token of every running row."""
+"""One forward pass: of a prompt, or of the next tokens of every running row."""
 
 from __future__ import annotations
 
@@ -61,26 +61,27 @@ class Decoder:
     def step(
         self,
         tokens: Tensor,
-        caches: Sequence[tuple[RowCache, int]],
+        caches: Sequence[tuple[RowCache, int, int]],
         foreground: Tensor | None,
         lora: LoraRows | None,
     ) -> Tensor:
-        """Feed the next token of every row; returns normed states ``(rows, width)``.
+        """Feed the next tokens of every row; returns normed states ``(tokens, width)``.
 
         Args:
-            tokens: int64 ``(rows,)``: text ids, then image codes above them.
-            caches: each with the number of its rows; the rows of all of them are ``tokens``.
-            foreground: ``(n, width)`` of the last ``2 * n`` rows: conditional, unconditional.
-            lora: the rows' adapters.
+            tokens: int64 ``(tokens,)``: text ids, then image codes above them.
+            caches: each with the number of its rows and of the tokens that each of these gets;
+                ``tokens`` are theirs in this order, a row's side by side.
+            foreground: ``(n, width)`` of the last ``2 * n`` tokens: conditional, unconditional.
+            lora: the tokens' adapters.
         """
-        positions = [cache.open_step(rows) for cache, rows in caches]
+        positions = [cache.open_step(rows, each) for cache, rows, each in caches]
         turns = self._turns.index_select(0, torch.cat(positions))
-        counts = [rows for _, rows in caches]
+        counts = [rows * each for _, rows, each in caches]
 
         def attend(layer: int, queries: Tensor, keys_values: Tensor) -> Tensor:
             seen = [
                 cache.attend(layer, q, kv)
-                for (cache, _), q, kv in zip(
+                for (cache, _, _), q, kv in zip(
                     caches, queries.split(counts), keys_values.split(counts), strict=True
                 )
             ]
@@ -88,8 +89,6 @@ class Decoder:
 
         hidden = self.weights.embeddings.index_select(0, tokens)
         states = self._layers(hidden, turns, attend, lora, foreground)
-        for cache, _ in caches:
-            cache.close_step()
         return F.rms_norm(states, states.shape[-1:], None, self.weights.eps).to(self.weights.dtype)
 
     def _layers(
@@ -116,7 +115,8 @@ class Decoder:
             qkv = qkv.float()
             pairs = qkv[:, :turned].view(len(qkv), -1, shape.depth // 2, 2)
             torch.view_as_complex(pairs).mul_(turns)
-            seen = attend(number, qkv[:, : shape.queries], qkv[:, shape.queries :]).to(dtype)
+            qkv = qkv.to(dtype)
+            seen = attend(number, qkv[:, : shape.queries], qkv[:, shape.queries :])
             hidden = layer.out.plus(seen, hidden)
             if lora is not None:
                 hidden = lora.out(number, seen, hidden)

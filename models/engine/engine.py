@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from models.engine.decoder import Decoder
+from models.engine.guesses import WIDEST
 from models.engine.job import Encoded, Job, Row, encode_brief
 from models.engine.lora import Adapter, LoraBank, LoraRows
 from models.engine.request import Drawn, Wanted
@@ -25,10 +26,10 @@ from models.title_constraint import TitleConstraint
 class Engine:
     """Decodes up to ``rows`` ads at once on a copy of a model's weights.
 
-    The same request and seed give the same ad, whatever runs beside it. Rows in their title are
-    one row of a step, rows in their picture two. What goes wrong in one row fails its request
-    alone. Whoever waits for a request calls :meth:`step` until it is answered; several threads
-    may do so, and then share the batch.
+    The same request and seed give the same ad, whatever runs beside it. A row in its title is fed
+    one token a step; a row in its picture several, and so is its unconditional twin. What goes
+    wrong in one row fails its request alone. Whoever waits for a request calls :meth:`step` until
+    it is answered; several threads may do so, and then share the batch.
     """
 
     def __init__(self, model: AdModel, *, rows: int, dtype: torch.dtype) -> None:
@@ -39,7 +40,7 @@ class Engine:
         self._capacity = rows
         self._titles = Titles(model, self.weights, rows, prompt)
         self._pictures = Pictures(model, self.weights, rows, prompt)
-        longest = prompt + model.config.title_tokens + 1 + model.config.image_tokens
+        longest = prompt + model.config.title_tokens + 1 + model.config.image_tokens + WIDEST
         self._decoder = Decoder(model, self.weights, longest)
         self._bank = LoraBank(self.weights)
         self._blanks: WeakKeyDictionary[Adapter, Tensor] = WeakKeyDictionary()
@@ -68,6 +69,11 @@ class Engine:
         return len(self._pictures.rows)
 
     @property
+    def width(self) -> int:
+        """Tokens that each of them is fed in the next step."""
+        return self._pictures.width
+
+    @property
     def longest(self) -> int:
         """Tokens of the longest row that draws."""
         return max(self._pictures.cache.known[: self.drawing], default=0)
@@ -93,7 +99,7 @@ class Engine:
 
     @torch.inference_mode()
     def step(self) -> None:
-        """Let waiting requests join, then draw the next token of every row."""
+        """Let waiting requests join, then draw the next tokens of every row."""
         with self._lock:
             self._drop_answered()
             self._admit()
@@ -166,11 +172,14 @@ class Engine:
         if self._changed:
             self._lora = self._adapters()
             self._changed = False
-        caches = [(titles.cache, writing)] if writing else []
+        caches = [(titles.cache, writing, 1)] if writing else []
+        fed = [titles.tokens]
         if drawing:
-            caches += [(pictures.cache, drawing), (pictures.blank, drawing)]
+            width = pictures.width
+            caches += [(pictures.cache, drawing, width), (pictures.blank, drawing, width)]
+            fed += [pictures.tokens] * 2
         states = self._decoder.step(
-            torch.cat([titles.tokens, pictures.tokens, pictures.tokens]),
+            torch.cat(fed),
             caches,
             pictures.foreground() if drawing else None,
             self._lora,
@@ -184,10 +193,11 @@ class Engine:
                 self._begin_picture(at)
 
     def _adapters(self) -> LoraRows | None:
-        """Adapters of the next step's rows; None where every row is of the bare base."""
-        writing = [row.shared.place for row in self._titles.rows]
-        drawing = [row.shared.place for row in self._pictures.rows]
-        places = [*writing, *drawing, *drawing]
+        """Adapters of the next step's tokens; None where every row is of the bare base."""
+        places = [row.shared.place for row in self._titles.rows]
+        if self._pictures.rows:
+            drawing = [row.shared.place for row in self._pictures.rows]
+            places += [place for place in drawing for _ in range(self._pictures.width)] * 2
         if max(places) < 0:
             return None
         return self._bank.rows(torch.tensor(places, device=self._model.device))

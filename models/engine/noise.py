@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -17,10 +19,15 @@ class GumbelNoise:
     on every device and whatever the batch around it. Many tokens' numbers are drawn in one call.
     """
 
-    def __init__(self, rows: int, tokens: int, vocabulary: int, device: torch.device) -> None:
-        self._block = max(1, min(tokens, _BLOCK // vocabulary))
-        self._numbers = torch.zeros(rows, self._block, vocabulary, device=device)
-        self._offsets = torch.arange(rows, device=device) * self._block
+    def __init__(
+        self, rows: int, tokens: int, vocabulary: int, device: torch.device, widest: int = 1
+    ) -> None:
+        """Rows draw up to ``tokens`` tokens, and look up to ``widest`` of them ahead."""
+        self._block = max(min(widest, tokens), min(tokens, _BLOCK // vocabulary))
+        # Where a block has not all of them, the next one is there too, to look into.
+        self._blocks = 1 if self._block == tokens else 2
+        self._numbers = torch.zeros(rows, self._blocks * self._block, vocabulary, device=device)
+        self._offsets = torch.arange(rows, device=device) * self._numbers.shape[1]
         self._used = torch.zeros(rows, dtype=torch.long, device=device)
         self._known = [0] * rows
         self._sources: list[tuple[torch.Generator, float] | None] = [None] * rows
@@ -32,17 +39,30 @@ class GumbelNoise:
         """
         key = np.random.SeedSequence([seed, stage]).generate_state(1, np.uint64)
         self._sources[row] = torch.Generator().manual_seed(int(key[0])), temperature
-        self._refill(row)
+        self._used[row] = self._known[row] = 0
+        for block in range(self._blocks):
+            self._fill(row, block)
 
-    def next(self, rows: int) -> Tensor:
-        """Noise ``(rows, vocabulary)`` for the next token of the first ``rows`` rows."""
-        for row in range(rows):
-            if self._known[row] == self._block:
-                self._refill(row)
-            self._known[row] += 1
-        at = self._offsets[:rows] + self._used[:rows]
-        self._used[:rows] += 1
-        return self._numbers.flatten(0, 1).index_select(0, at)
+    def ahead(self, rows: int, width: int) -> Tensor:
+        """Noise ``(rows, width, vocabulary)`` of the next tokens of the first ``rows`` rows.
+
+        What lies beyond a row's last token is of no use.
+        """
+        steps = torch.arange(width, device=self._used.device)
+        at = (self._used[:rows, None] + steps).clamp_max_(self._numbers.shape[1] - 1)
+        at += self._offsets[:rows, None]
+        return self._numbers.flatten(0, 1).index_select(0, at.flatten()).view(rows, width, -1)
+
+    def advance(self, drawn: Sequence[int]) -> None:
+        """Count that many tokens of each of the first rows as drawn."""
+        self._used[: len(drawn)] += torch.tensor(drawn, device=self._used.device)
+        for row, count in enumerate(drawn):
+            self._known[row] += count
+            if self._blocks == 2 and self._known[row] >= self._block:
+                self._known[row] -= self._block
+                self._used[row] -= self._block
+                self._numbers[row, : self._block] = self._numbers[row, self._block :]
+                self._fill(row, 1)
 
     def move(self, source: int, target: int) -> None:
         """Let ``target`` go on with what ``source`` has."""
@@ -51,10 +71,10 @@ class GumbelNoise:
         self._known[target] = self._known[source]
         self._sources[target] = self._sources[source]
 
-    def _refill(self, row: int) -> None:
+    def _fill(self, row: int, block: int) -> None:
         source = self._sources[row]
         assert source is not None
         generator, temperature = source
-        drawn = torch.empty(self._numbers.shape[1:]).exponential_(generator=generator)
-        self._numbers[row] = drawn.clamp_min_(1e-30).log_().mul_(-temperature)
-        self._used[row] = self._known[row] = 0
+        part = self._numbers[row].view(self._blocks, self._block, -1)[block]
+        drawn = torch.empty(part.shape).exponential_(generator=generator)
+        part.copy_(drawn.clamp_min_(1e-30).log_().mul_(-temperature))

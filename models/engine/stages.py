@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from models.engine.cache import RowCache
+from models.engine.guesses import WIDEST, Guesses
+from models.engine.guesses import width as guesses_wide
 from models.engine.job import Row, forbidden_in_titles
 from models.engine.noise import GumbelNoise
 from models.engine.weights import Weights
@@ -25,7 +27,7 @@ class Titles:
         self._first: int = model.eoi_id
         self._forbidden = forbidden_in_titles(model)
         length = prompt_tokens + config.title_tokens
-        self.cache = RowCache(weights.shape, rows, length, device, cache_dtype(weights))
+        self.cache = RowCache(weights.shape, rows, length, device, weights.dtype)
         # The step that feeds eos draws once more.
         self._noise = GumbelNoise(rows, config.title_tokens + 1, len(self._forbidden), device)
         self._tokens = torch.zeros(rows, dtype=torch.long, device=device)
@@ -52,11 +54,17 @@ class Titles:
             self.cache.move(len(self.rows), at)
             self._noise.move(len(self.rows), at)
             self._tokens[at] = self._tokens[len(self.rows)]
+        if not self.rows:
+            self.cache.clear()
 
     def draw(self, states: Tensor) -> list[int]:
         """Draw a token a row; returns the rows whose title was complete before."""
         ended = [at for at, row in enumerate(self.rows) if row.title[-1:] == [self._eos]]
-        logits = self._weights.text_head(states).float() + self._noise.next(len(self.rows))
+        one_each = [1] * len(self.rows)
+        noise = self._noise.ahead(len(self.rows), 1)[:, 0]
+        logits = self._weights.text_head(states).float() + noise
+        self._noise.advance(one_each)
+        self.cache.advance(one_each)
         drawn = (logits + self._masks()).argmax(-1)
         for at, (row, token) in enumerate(zip(self.rows, drawn.tolist(), strict=True)):
             if len(row.title) == self._width - 1:
@@ -86,7 +94,8 @@ class Pictures:
     """Rows that draw, each with its unconditional twin in a cache of its own.
 
     A twin sees ``<bos>``, ``<boi>`` and the image tokens: its cache is short, and ``<bos>`` is
-    the same for all rows of an adapter.
+    the same for all rows of an adapter. A step draws as many tokens of a row as were guessed
+    right (:mod:`models.engine.guesses`), and one at least.
     """
 
     def __init__(self, model: AdModel, weights: Weights, rows: int, prompt_tokens: int) -> None:
@@ -94,25 +103,33 @@ class Pictures:
         self._weights = weights
         self._first: int = model.boi_id
         self._image_tokens = config.image_tokens
-        dtype, length = cache_dtype(weights), prompt_tokens + config.title_tokens
-        self.cache = RowCache(weights.shape, rows, length + 1 + config.image_tokens, device, dtype)
-        self.blank = RowCache(weights.shape, rows, 2 + config.image_tokens, device, dtype)
-        self._noise = GumbelNoise(rows, config.image_tokens, weights.codes, device)
-        self._tokens = torch.zeros(rows, dtype=torch.long, device=device)
-        self._codes = torch.zeros(rows, config.image_tokens, dtype=torch.long, device=device)
+        dtype, length = weights.dtype, prompt_tokens + config.title_tokens
+        # What is guessed beyond the last token is stored too.
+        drawn = config.image_tokens + WIDEST
+        self.cache = RowCache(weights.shape, rows, length + 1 + drawn, device, dtype)
+        self.blank = RowCache(weights.shape, rows, 2 + drawn, device, dtype)
+        self._noise = GumbelNoise(rows, config.image_tokens, weights.codes, device, WIDEST)
+        self._guesses = Guesses(rows, device)
+        self._codes = torch.zeros(rows, drawn, dtype=torch.long, device=device)
         self._foreground = torch.zeros(
             rows, config.image_tokens, weights.shape.width, device=device
         )
         self._guidance = torch.zeros(rows, 1, device=device)
-        self._offsets = torch.arange(rows, device=device) * config.image_tokens
+        self._offsets = torch.arange(rows, device=device)[:, None] * config.image_tokens
+        self._steps = torch.arange(WIDEST, device=device)
         self._drawn = torch.zeros(rows, dtype=torch.long, device=device)
         self._known = [0] * rows
         self.rows: list[Row] = []
 
     @property
+    def width(self) -> int:
+        """How many tokens each row is fed next."""
+        return guesses_wide(len(self.rows), self._image_tokens)
+
+    @property
     def tokens(self) -> Tensor:
-        """What each row is fed next."""
-        return self._tokens[: len(self.rows)]
+        """What the rows are fed next, ``(rows * width,)``."""
+        return self._guesses.fed(len(self.rows), self.width).flatten()
 
     def add(self, row: Row, prefix: Tensor) -> None:
         """Start a row after its title."""
@@ -120,7 +137,7 @@ class Pictures:
         self.cache.put(at, prefix)
         self.blank.put(at, row.shared.blank)
         self._noise.start(at, row.seed, PICTURE_STAGE, how.temperature)
-        self._tokens[at] = self._first
+        self._guesses.start(at, self._first, guess=self._weights.text_tokens)
         self._foreground[at] = row.shared.foreground
         self._guidance[at] = how.guidance
         self._drawn[at] = self._known[at] = 0
@@ -128,41 +145,46 @@ class Pictures:
 
     def remove(self, at: int) -> Tensor:
         """Take a row out, the last one takes its place; returns the codes on the CPU."""
-        codes = self._codes[at].cpu().clone()
+        codes = self._codes[at, : self._image_tokens].cpu().clone()
         last = self.rows.pop()
         source = len(self.rows)
         if at < source:
             self.rows[at] = last
-            for part in (self.cache, self.blank, self._noise):
+            for part in (self.cache, self.blank, self._noise, self._guesses):
                 part.move(source, at)
-            for state in (self._tokens, self._codes, self._foreground, self._guidance, self._drawn):
+            for state in (self._codes, self._foreground, self._guidance, self._drawn):
                 state[at] = state[source]
             self._known[at] = self._known[source]
+        if not self.rows:
+            self.cache.clear()
+            self.blank.clear()
         return codes
 
     def foreground(self) -> Tensor:
-        """Features ``(rows, width)`` of the image tokens that are drawn next."""
-        return self._foreground.flatten(0, 1).index_select(0, self._at())
+        """Features ``(rows * width, model width)`` of the image tokens that are drawn next."""
+        at = self._next().clamp_max_(self._image_tokens - 1) + self._offsets[: len(self.rows)]
+        return self._foreground.flatten(0, 1).index_select(0, at.flatten())
 
     def draw(self, states: Tensor) -> list[int]:
-        """Draw a code a row from ``(2 * rows, width)``; returns the rows that are complete."""
-        count = len(self.rows)
-        wanted, plain = self._weights.image_logits(states).split(count)
-        guided = torch.lerp(plain, wanted, self._guidance[:count])
-        drawn = guided.add_(self._noise.next(count)).argmax(-1)
-        self._codes.view(-1)[self._at()] = drawn
-        self._tokens[:count] = drawn + self._weights.text_tokens
-        self._drawn[:count] += 1
-        for at in range(count):
-            self._known[at] += 1
+        """Draw codes from states ``(2 * rows * width, model width)``.
+
+        Returns the rows that are complete.
+        """
+        count, width = len(self.rows), self.width
+        wanted, plain = self._weights.image_logits(states).view(2, count, width, -1)
+        guided = torch.lerp(plain, wanted, self._guidance[:count, None])
+        drawn = guided.add_(self._noise.ahead(count, width)).argmax(-1)
+        self._codes[:count].scatter_(1, self._next(), drawn)
+        settled = self._guesses.settle(drawn + self._weights.text_tokens)
+        settled = settled.minimum(self._image_tokens - self._drawn[:count])
+        self._drawn[:count] += settled
+        counts: list[int] = settled.tolist()
+        for part in (self.cache, self.blank, self._noise):
+            part.advance(counts)
+        for at, more in enumerate(counts):
+            self._known[at] += more
         return [at for at in range(count) if self._known[at] == self._image_tokens]
 
-    def _at(self) -> Tensor:
-        """Where the next image token of each row lies in the tensors of all rows and tokens."""
-        count = len(self.rows)
-        return self._offsets[:count] + self._drawn[:count]
-
-
-def cache_dtype(weights: Weights) -> torch.dtype:
-    """What keys and values are kept in: a CPU has no fast attention over bfloat16."""
-    return torch.float32 if weights.embeddings.device.type == "cpu" else weights.dtype
+    def _next(self) -> Tensor:
+        """Which tokens of its picture each row draws next, ``(rows, width)``."""
+        return self._drawn[: len(self.rows), None] + self._steps[: self.width]
