@@ -17,7 +17,7 @@ from torch import Tensor
 WIDEST = 16
 _NARROWEST = 4
 """Attention's products over fewer queries than this add up in another order."""
-_ROWS = 64
+_ROWS = 48
 
 
 def width(pictures: int, image_tokens: int) -> int:
