@@ -16,6 +16,7 @@ from models.ad_generator import AdGenerator
 from models.batching import batch_briefs
 from models.brief import AdBrief
 from models.engine import Drawn
+from models.engine.guesses import Guesses
 from models.engine.noise import GumbelNoise
 from models.generator import AdModel, causal_mask, count_positions
 from models.sampling import Sampling
@@ -261,6 +262,34 @@ def test_noise_ahead_is_that_of_the_tokens_when_they_come() -> None:
     one_by_one = GumbelNoise(1, 9, vocabulary, device, widest=4)
     one_by_one.start(0, 5, 0, 1.0)
     assert torch.equal(torch.cat(met), torch.cat([next_of(one_by_one, 1) for _ in range(9)]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(tokens=st.integers(1, 40), width=st.integers(1, 16), seed=st.integers(0, 99))
+def test_guessing_ahead_ends_where_one_token_a_step_does(
+    tokens: int, width: int, seed: int
+) -> None:
+    """For a function of all tokens before, one that changes with any of them."""
+    width = min(width, tokens)
+
+    def after(before: list[int]) -> int:
+        return (seed + 7 * sum(before[-3:]) + len(before) // 5) % 5
+
+    expected: list[int] = []
+    for _ in range(tokens):
+        expected.append(after(expected))
+    guesses, drawn, steps = Guesses(1, torch.device("cpu")), [0], 0
+    guesses.start(0, 0, guess=9)
+    while len(drawn) <= tokens:
+        fed = guesses.fed(1, width)[0].tolist()
+        assert fed[0] == drawn[-1]
+        after_each = [after([*drawn[1:], *fed[1 : n + 1]]) for n in range(width)]
+        settled = int(guesses.settle(torch.tensor([after_each])))
+        assert 1 <= settled <= width
+        drawn += after_each[:settled]
+        steps += 1
+    assert drawn[1 : tokens + 1] == expected
+    assert steps <= tokens
 
 
 def test_draws_follow_the_probabilities() -> None:
