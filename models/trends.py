@@ -55,6 +55,7 @@ class Trends:
         with safe_open(path, framework="numpy") as file:
             codes, metadata = file.get_tensor("codes"), file.metadata()
         ads: dict[str, tuple[HistoryAd, ...]] = {}
-        for (category, ad_id, title), code in zip(json.loads(metadata["ads"]), codes, strict=True):
-            ads[category] = (*ads.get(category, ()), HistoryAd(title, code, ad_id))
+        # Adapters of earlier releases have no ids.
+        for (category, *ad_id, title), code in zip(json.loads(metadata["ads"]), codes, strict=True):
+            ads[category] = (*ads.get(category, ()), HistoryAd(title, code, *ad_id))
         return cls(int(metadata["items"]), ads)

@@ -16,8 +16,10 @@ from models.ad_generator import AdGenerator
 from models.batching import batch_briefs
 from models.brief import AdBrief
 from models.engine import Drawn
+from models.engine.cache import RowCache
 from models.engine.guesses import Guesses
 from models.engine.noise import GumbelNoise
+from models.engine.weights import Shape
 from models.generator import AdModel, causal_mask, count_positions
 from models.sampling import Sampling
 from tests.tiny_model import TINY, brief, products, tiny_generator, tiny_model
@@ -156,6 +158,25 @@ def test_requests_may_join_at_any_step(generator: AdGenerator, joins: list[int],
     narrow.finish(started)
     for future, one in zip(started, expected, strict=True):
         assert same(future.result()[0], one)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_attention_of_a_row_hangs_on_no_other_row_to_a_bit(dtype: torch.dtype) -> None:
+    """However long the others are, which decides how many keys are looked at."""
+    shape, device = Shape(width=128, layers=1, heads=2, kv_heads=2, depth=64), torch.device("cpu")
+    drawn = torch.Generator().manual_seed(0)
+    prefix = torch.randn(1, 2, 2, 150, 64, generator=drawn).to(dtype)
+    queries = torch.randn(4, 128, generator=drawn).to(dtype)
+    keys_values = torch.randn(4, 256, generator=drawn).to(dtype)
+    found = []
+    for other in (1, 150, 200, 300, 380):
+        cache = RowCache(shape, 2, 400, device, dtype)
+        cache.put(0, prefix)
+        cache.put(1, torch.randn(1, 2, 2, other, 64).to(dtype))
+        cache.open_step(2, 4)
+        seen = cache.attend(0, torch.cat([queries] * 2), torch.cat([keys_values] * 2))
+        found.append(seen[:4])
+    assert all(torch.equal(found[0], one) for one in found[1:])
 
 
 def test_candidates_are_the_ads_of_their_seeds(generator: AdGenerator) -> None:

@@ -97,7 +97,8 @@ def reasons(
 ) -> Reasons:
     """The newest clicked ads with rank and maps; what was chosen is always among them."""
     told = generator.told(brief(product, chosen), adapter)
-    trend = told.trend or ()
+    # No more are read than a prompt has room for.
+    trend = (told.trend or ())[: generator.model.config.history_items]
     wanted = [ad_id for ad_id in history.ad_ids if ad_id] + [ad.ad_id for ad in trend]
     known = creatives.get_many(wanted)
     times = dict(zip(history.ad_ids, history.clicked_at, strict=True))  # the latest click counts

@@ -17,10 +17,13 @@ from models.engine.weights import Shape
 
 _LENGTH_STEP = 32
 """Rows grow by this, so that they seldom do and a GPU meets few shapes."""
+_SUMMED = 32
+"""In float32 a CPU sums so many values at a time: over all keys in one product, the order of
+the sum, and with it the last bit, would hang on how long the other rows are."""
 
 
 class RowCache:
-    """Cache of up to ``rows`` rows of up to ``length`` tokens each.
+    """Cache of up to ``rows`` rows of up to ``length`` tokens each, in ``dtype``.
 
     ``lengths`` int64 ``(rows,)`` says how many tokens each row has so far; ``known`` says the
     same without asking the device.
@@ -35,8 +38,8 @@ class RowCache:
         self.lengths = torch.zeros(rows, dtype=torch.long, device=device)
         self.known = [0] * rows
         self._rows = self._width = 0
-        self._storage = torch.zeros(self._size(0, 0), dtype=dtype, device=device)
-        self._room = self._length = 0
+        self._in_parts = device.type == "cpu" and dtype == torch.float32
+        self._lay_out(torch.zeros(self._size(0, 0), dtype=dtype, device=device))
 
     @property
     def bytes(self) -> int:
@@ -61,25 +64,31 @@ class RowCache:
 
     def clear(self) -> None:
         """Let go of the memory, when no row runs."""
-        self._storage = self._storage.new_zeros(self._size(0, 0))
-        self._room = self._length = self._rows = 0
+        self._lay_out(self._storage.new_zeros(self._size(0, 0)))
 
     def _make_room(self, rows: int, tokens: int) -> None:
         """Let ``rows`` rows have room for ``tokens`` tokens; what is there stays."""
         if rows <= self._room and tokens <= self._length:
             return
-        shape, old, device = self.shape, self._storage, self._storage.device
-        room = self._room
+        old, room = self._storage, self._room
         if rows > room:
             room = min(self._most_rows, max(rows, 2 * room))
-        length = max(self._length, _rounded(tokens))
-        self._storage = torch.zeros(self._size(room, length), dtype=old.dtype, device=device)
-        self._storage[:, :, : old.shape[2], :, : old.shape[4]] = old
-        self._flat = self._storage.view(shape.layers, -1, shape.depth)
-        places = torch.arange(2 * room * shape.kv_heads, device=device) * length
+        storage = old.new_zeros(self._size(room, max(self._length, _rounded(tokens))))
+        storage[:, :, : old.shape[2], :, : old.shape[4]] = old
+        self._lay_out(storage)
+
+    def _lay_out(self, storage: Tensor) -> None:
+        """Keep tokens in ``storage`` from now on; nothing looks at the old one any more."""
+        shape = self.shape
+        self._storage, self._rows = storage, 0
+        self._room, self._length = storage.shape[2], storage.shape[4]
+        self._flat = storage.flatten(1, 4)
+        places = torch.arange(2 * self._room * shape.kv_heads, device=storage.device)
         # (rows, keys and values of each head): where row's first token lies.
-        self._places = places.view(2, room, -1).transpose(0, 1).flatten(1)
-        self._room, self._length, self._rows = room, length, 0
+        places = places.view(2, self._room, shape.kv_heads) * self._length
+        self._places = places.transpose(0, 1).flatten(1)
+        # By layer, made when the rows of a step change: see _view.
+        self._views: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def _size(self, rows: int, tokens: int) -> tuple[int, ...]:
         shape = self.shape
@@ -120,8 +129,17 @@ class RowCache:
         by_head = queries.view(rows, width, -1, depth).transpose(1, 2)
         grouped = by_head.reshape(len(keys), -1, depth)
         scores = torch.baddbmm(self._mask, grouped, keys)
-        seen = torch.bmm(scores.softmax(-1), values).view(rows, -1, width, depth)
+        seen = self._weighed(scores.softmax(-1), values).view(rows, -1, width, depth)
         return seen.transpose(1, 2).reshape(rows * width, -1)
+
+    def _weighed(self, shares: Tensor, values: Tensor) -> Tensor:
+        if not self._in_parts:
+            return torch.bmm(shares, values)
+        first, *later = (slice(n, n + _SUMMED) for n in range(0, self._length, _SUMMED))
+        found = torch.bmm(shares[..., first], values[:, first])
+        for part in later:
+            found.baddbmm_(shares[..., part], values[:, part])
+        return found
 
     def _view(self, layer: int, rows: int) -> tuple[Tensor, Tensor, Tensor]:
         """All tokens; keys of the rows, turned for the scores; their values."""

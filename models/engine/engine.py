@@ -80,7 +80,7 @@ class Engine:
 
     @property
     def cache_bytes(self) -> int:
-        """Memory set aside for keys and values; a CPU commits it when it is first used."""
+        """Most memory that keys and values may take."""
         caches = (self._titles.cache, self._pictures.cache, self._pictures.blank)
         return sum(cache.bytes for cache in caches)
 

@@ -16,16 +16,17 @@ from torch import Tensor
 
 WIDEST = 16
 _NARROWEST = 4
-"""Attention's products over fewer queries than this add up in another order."""
-_ROWS = 48
+"""In float32, a CPU's products over fewer queries than this add up in another order."""
+_TOKENS = 48
+"""Over all pictures of a step: with more, a core's arithmetic takes over from its waiting."""
 
 
 def width(pictures: int, image_tokens: int) -> int:
-    """How many tokens of each picture are guessed in a step that draws so many pictures.
+    """How many tokens of each picture, one and guesses, are fed in a step that draws so many.
 
     The more pictures, the less comes for nothing.
     """
-    return min(image_tokens, WIDEST, max(_NARROWEST, _ROWS // pictures))
+    return min(image_tokens, WIDEST, max(_NARROWEST, _TOKENS // max(1, pictures)))
 
 
 class Guesses:

@@ -44,7 +44,8 @@ async function draw() {
   if (!user_id) return tell(new Error("Shopper: choose one or type an id."));
   if (!chosen) return tell(new Error("Product: choose one or upload a cutout."));
   tell(null);
-  const subject = { user_id, product_id: chosen.product_id };
+  const { product_id, category: sold } = chosen;
+  const subject = { user_id, product_id };
   const seed = $("seed").value === "" ? null : Number($("seed").value);
   $("draw").disabled = true;
   $("draw").textContent = "Drawing…";
@@ -52,7 +53,7 @@ async function draw() {
   try {
     const [reasons, ads] = await Promise.all([post("reasons", subject), post("ads", { ...subject, seed })]);
     $("ad-cards").replaceChildren(...ads.map(card));
-    showReasons(reasons);
+    showReasons(reasons, sold);
   } catch (error) {
     $("ad-cards").replaceChildren(el("p", { class: "empty" }, "Nothing was drawn."));
     tell(error);
@@ -75,13 +76,13 @@ function card(ad) {
         el("span", {}, ad.personalised ? "personalised" : "no history"))));
 }
 
-function showReasons({ trend, clicks, all_clicks, version }) {
+function showReasons({ trend, clicks, all_clicks, version }, sold) {
   const ranked = clicks.filter((click) => click.rank).length;
   $("why-text").textContent = clicks.length
     ? `${all_clicks} clicks, oldest first. The ${ranked} numbered ads represent them for this product; champion version ${version} kept the parts that are not dimmed, and the marked words.`
-    : "Nothing is known of this shopper's taste in ads, so the ad is drawn for the product alone.";
+    : "Nothing is known of this shopper's taste in ads, so the ad is drawn for the product " + (trend.length ? "and the trend." : "alone.");
   $("history").replaceChildren(...clicks.map(past));
-  $("trend-text").textContent = `Version ${version} has learnt that a new look is in: before the shopper's own clicks it reads these ads, which everybody clicks for ${chosen.category} of late.`;
+  $("trend-text").textContent = `Version ${version} has learnt that a new look is in: before the shopper's own clicks it reads these ads, which everybody clicks for ${sold} of late.`;
   $("trend").replaceChildren(...trend.map((ad) => readAd(ad, ad.title, "chosen")));
   $("trend-block").hidden = !trend.length;
 }
