@@ -17,7 +17,6 @@ from models.brief import AdBrief, AdDraft
 from models.engine import Drawn, Engine, Wanted
 from models.engine.matmul import fast_dtype
 from models.generator import DEMO_MODEL, AdModel
-from models.precision import fast_precision
 from models.sampling import Sampling
 from models.title_constraint import spelt
 
@@ -115,7 +114,7 @@ class AdGenerator(AdaptedModel):
         return self.engine.submit(wanted)
 
     def step(self) -> None:
-        """Draw the next token of every ad that is under way."""
+        """Draw the next tokens of every ad that is under way."""
         if self._engine is not None:
             self._engine.step()
 
@@ -130,10 +129,8 @@ class AdGenerator(AdaptedModel):
 
         A picture is decoded by itself, so it is the same to a bit whatever was drawn with it.
         """
-        model = self.model
-        with fast_precision(model, self._dtype):
-            pixels = codebook.decode(model.janus.model.vqmodel, drawn.codes[None])
-        text = str(model.tokenizer.decode(list(drawn.title), skip_special_tokens=True))
+        pixels = (self._engine or self.engine).picture(drawn)
+        text = str(self.model.tokenizer.decode(list(drawn.title), skip_special_tokens=True))
         codes = drawn.codes.numpy().astype(np.int16)
         return AdDraft(spelt(text.strip(), product_name), codes, codebook.to_pictures(pixels)[0])
 

@@ -225,7 +225,8 @@ class AdaptedModel:
         else:
             key, parameters = name, self.lora_parameters(name)
             conditioning = self._conditioning[name]
-        state = tuple((p.data_ptr(), p._version) for p in parameters.values())
+        watched = (*parameters.values(), *conditioning.parameters())
+        state = tuple((p.data_ptr(), p._version) for p in watched)
         known = self._snapshots.get(key)
         if known is not None and known[0] == state and known[1].conditioning is conditioning:
             return known[1]

@@ -107,16 +107,19 @@ class AdModel(nn.Module):
         batch: BriefBatch,
         keep: float | None = None,
         conditioning: Conditioning | None = None,
+        embedded: Tensor | None = None,
     ) -> Preference:
         """Run the fine stage over a batch's histories, in float32.
 
         ``keep`` is the share of history tokens that passes; ``None`` is the configured one.
-        ``conditioning`` are the modules to run; ``None`` is the model's own.
+        ``conditioning`` are the modules to run; ``None`` is the model's own. ``embedded``
+        ``(codes, width)`` is what :meth:`embed_codes` gives for each code, if that is known.
         """
         modules = conditioning or self.conditioning
         config = self.config
         rows, items, _ = batch.history_codes.shape
-        picture = self.embed_codes(batch.history_codes)
+        codes = batch.history_codes
+        picture = self.embed_codes(codes) if embedded is None else F.embedding(codes, embedded)
         picture = picture.view(rows * items, config.grid, config.grid, self.width)
         pooled = F.adaptive_avg_pool2d(picture.permute(0, 3, 1, 2), config.history_grid)
         pictures = pooled.flatten(2).transpose(1, 2).reshape(rows, -1, self.width)
@@ -133,16 +136,17 @@ class AdModel(nn.Module):
         batch: BriefBatch,
         keep: float | None = None,
         conditioning: Conditioning | None = None,
+        embedded: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Embeddings ``(n, p, width)`` of all that comes before the title, and validity.
 
-        ``keep`` and ``conditioning`` as for :meth:`prefer`.
+        ``keep``, ``conditioning`` and ``embedded`` as for :meth:`prefer`.
         """
         rows = len(batch.prompt)
         bos = torch.full((rows, 1), self.tokenizer.bos_token_id, device=batch.prompt.device)
         text = torch.cat([bos, batch.prompt], dim=1)
         text_valid = text != self.tokenizer.pad_token_id
-        taste = self.prefer(batch, keep, conditioning)
+        taste = self.prefer(batch, keep, conditioning, embedded)
         # The prompt ends in a token that is never padding: the title is predicted from there.
         end = torch.full((rows, 1), self.eoi_id, device=batch.prompt.device)
         words = self.embed_text(text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -12,8 +12,6 @@ from models.engine.cache import RowCache
 from models.engine.lora import LoraRows
 from models.engine.weights import Weights
 from models.generator import AdModel
-
-_Attention = Callable[[int, Tensor, Tensor], Tensor]
 
 
 class Decoder:
@@ -40,9 +38,13 @@ class Decoder:
         shape, tokens = self.weights.shape, len(embeds)
         kept: list[Tensor] = []
 
-        def attend(layer: int, queries: Tensor, keys_values: Tensor) -> Tensor:
+        hidden, turns = embeds, self._turns[:tokens].unsqueeze(1)
+        for number in range(shape.layers):
+            queries, keys_values = self._projected(number, hidden, turns, lora)
             keys, values = keys_values.view(tokens, 2, -1, shape.depth).permute(1, 2, 0, 3)
             kept.append(torch.stack([keys, values]))
+            if number + 1 == shape.layers:
+                break  # the last layer's states predict what is known
             seen = F.scaled_dot_product_attention(
                 queries.view(1, tokens, -1, shape.depth).transpose(1, 2),
                 keys[None],
@@ -51,9 +53,8 @@ class Decoder:
                 scale=1.0,
                 enable_gqa=shape.heads != shape.kv_heads,
             )
-            return seen[0].transpose(0, 1).reshape(tokens, -1)
-
-        self._layers(embeds, self._turns[:tokens], attend, lora)
+            seen = seen[0].transpose(0, 1).reshape(tokens, -1)
+            hidden = self._after_attention(number, hidden, seen, lora)
         found = torch.stack(kept)
         if not found.isfinite().all():
             raise FloatingPointError("the prompt's keys and values are not finite")
@@ -76,54 +77,49 @@ class Decoder:
             lora: the tokens' adapters.
         """
         positions = [cache.open_step(rows, each) for cache, rows, each in caches]
-        turns = self._turns.index_select(0, torch.cat(positions))
+        turns = self._turns.index_select(0, torch.cat(positions)).unsqueeze(1)
         counts = [rows * each for _, rows, each in caches]
-
-        def attend(layer: int, queries: Tensor, keys_values: Tensor) -> Tensor:
+        hidden = self.weights.embeddings.index_select(0, tokens)
+        for number in range(self.weights.shape.layers):
+            if foreground is not None and number % self._foreground_every == 0:
+                pair = hidden[len(hidden) - 2 * len(foreground) :].view(2, *foreground.shape)
+                pair.add_(foreground)
+            queries, keys_values = self._projected(number, hidden, turns, lora)
             seen = [
-                cache.attend(layer, q, kv)
+                cache.attend(number, q, kv)
                 for (cache, _, _), q, kv in zip(
                     caches, queries.split(counts), keys_values.split(counts), strict=True
                 )
             ]
-            return torch.cat(seen)
+            hidden = self._after_attention(number, hidden, torch.cat(seen), lora)
+        return self._normed(hidden)
 
-        hidden = self.weights.embeddings.index_select(0, tokens)
-        states = self._layers(hidden, turns, attend, lora, foreground)
-        return self._normed(states)
+    def _projected(
+        self, number: int, hidden: Tensor, turns: Tensor, lora: LoraRows | None
+    ) -> tuple[Tensor, Tensor]:
+        """A layer's queries ``(tokens, heads * depth)``, scaled; its keys and values."""
+        shape = self.weights.shape
+        x = self._normed(hidden)
+        qkv = self.weights.layers[number].qkv(x)
+        if lora is not None:
+            qkv = lora.qkv(number, x, qkv)
+        qkv = qkv.float()
+        turned = qkv[:, : shape.queries + shape.keys]
+        pairs = turned.view(len(qkv), -1, shape.depth // 2, 2)
+        torch.view_as_complex(pairs).mul_(turns)
+        queries, keys_values = qkv.to(self.weights.dtype).tensor_split((shape.queries,), dim=1)
+        return queries, keys_values
 
-    def _layers(
-        self,
-        hidden: Tensor,
-        turns: Tensor,
-        attend: _Attention,
-        lora: LoraRows | None,
-        foreground: Tensor | None = None,
+    def _after_attention(
+        self, number: int, hidden: Tensor, seen: Tensor, lora: LoraRows | None
     ) -> Tensor:
-        weights, shape = self.weights, self.weights.shape
-        turned = shape.queries + shape.keys
-        turns = turns.unsqueeze(1)
-        for number, layer in enumerate(weights.layers):
-            if foreground is not None and number % self._foreground_every == 0:
-                hidden[len(hidden) - 2 * len(foreground) :].view(2, *foreground.shape).add_(
-                    foreground
-                )
-            x = self._normed(hidden)
-            qkv = layer.qkv(x)
-            if lora is not None:
-                qkv = lora.qkv(number, x, qkv)
-            qkv = qkv.float()
-            pairs = qkv[:, :turned].view(len(qkv), -1, shape.depth // 2, 2)
-            torch.view_as_complex(pairs).mul_(turns)
-            qkv = qkv.to(weights.dtype)
-            seen = attend(number, qkv[:, : shape.queries], qkv[:, shape.queries :])
-            hidden = layer.out.plus(seen, hidden)
-            if lora is not None:
-                hidden = lora.out(number, seen, hidden)
-            x = self._normed(hidden)
-            gate, up = layer.gate_up(x).chunk(2, dim=1)
-            hidden = layer.down.plus(weights.activation(gate).mul_(up), hidden)
-        return hidden
+        """A layer's states after what it has ``seen`` and its feed-forward network."""
+        weights, layer = self.weights, self.weights.layers[number]
+        hidden = layer.out.plus(seen, hidden)
+        if lora is not None:
+            hidden = lora.out(number, seen, hidden)
+        gate, up = layer.gate_up(self._normed(hidden)).chunk(2, dim=1)
+        return layer.down.plus(weights.activation(gate).mul_(up), hidden)
 
     def _normed(self, hidden: Tensor) -> Tensor:
         """RMSNorm without weights, in the dtype of the products: in fewer calls than torch has."""

@@ -14,12 +14,14 @@ from torch import Tensor
 
 from models.engine.decoder import Decoder
 from models.engine.guesses import WIDEST
+from models.engine.history import fast_conditioning
 from models.engine.job import Encoded, Job, Row, encode_brief
 from models.engine.lora import Adapter, LoraBank, LoraRows
+from models.engine.picture_decoder import PictureDecoder
 from models.engine.request import Drawn, Wanted
 from models.engine.stages import Pictures, Titles
 from models.engine.weights import Weights, fingerprint
-from models.generator import AdModel
+from models.generator import AdModel, Conditioning
 from models.title_constraint import TitleConstraint
 
 
@@ -43,7 +45,9 @@ class Engine:
         longest = prompt + model.config.title_tokens + 1 + model.config.image_tokens + WIDEST
         self._decoder = Decoder(model, self.weights, longest)
         self._bank = LoraBank(self.weights)
-        self._blanks: WeakKeyDictionary[Adapter, Tensor] = WeakKeyDictionary()
+        self._picture_decoder = PictureDecoder(model.janus.model.vqmodel, dtype)
+        # Of each adapter: keys and values of <bos>, and its modules.
+        self._known: WeakKeyDictionary[Adapter, tuple[Tensor, Conditioning]] = WeakKeyDictionary()
         self._waiting: deque[Job] = deque()
         # What a constraint has worked out for a product serves the next request for it.
         self._constraint = lru_cache(256)(
@@ -112,6 +116,10 @@ class Engine:
                     row.job.fail(error)
                 self._drop_answered()
 
+    def picture(self, drawn: Drawn) -> Tensor:
+        """What was drawn, as pixels: float32 ``(1, 3, size, size)`` in about -1..1."""
+        return self._picture_decoder(drawn.codes)
+
     def _admit(self) -> None:
         """Into an empty batch come all that fit; into a running one, one request a step.
 
@@ -140,31 +148,21 @@ class Engine:
                 return
 
     def _encode(self, wanted: Wanted) -> Encoded:
-        place = -1
-        if wanted.adapter.lora:
-            rows = (*self._titles.rows, *self._pictures.rows)
-            in_use = {row.shared.place for row in rows}
-            in_use |= {job.encoded.place for job in self._waiting if job.encoded is not None}
-            place = self._bank.place(wanted.adapter, in_use)
-            self._changed = True
-        brief, words = wanted.brief, wanted.sampling.style_words
+        adapter, brief, words = wanted.adapter, wanted.brief, wanted.sampling.style_words
         constraint = None
         if words is not None:
             constraint = self._constraint(tuple(words), (brief.product_name, *brief.selling_words))
-        prompt, foreground = encode_brief(self._model, wanted)
-        prefix = self._decoder.prefill(prompt[:-1], self._one_adapter(place, len(prompt) - 1))
-        if wanted.adapter not in self._blanks:
-            bos = torch.tensor([self._model.tokenizer.bos_token_id], device=prompt.device)
-            embedded = self.weights.embeddings.index_select(0, bos)
-            self._blanks[wanted.adapter] = self._decoder.prefill(
-                embedded, self._one_adapter(place, 1)
-            )
-        return Encoded(prefix, self._blanks[wanted.adapter], foreground, place, constraint)
-
-    def _one_adapter(self, place: int, tokens: int) -> LoraRows | None:
-        if place < 0:
-            return None
-        return self._bank.rows(torch.full((tokens,), place, device=self._model.device))
+        if adapter not in self._known:
+            adapter.check()
+            bos = self.weights.embeddings[self._model.tokenizer.bos_token_id]
+            blank = self._decoder.prefill(bos[None], self._bank.rows([adapter]))
+            modules = fast_conditioning(adapter.conditioning, self.weights.dtype)
+            self._known[adapter] = blank, modules
+        blank, modules = self._known[adapter]
+        prompt, foreground = encode_brief(self._model, wanted, modules, self.weights.embedded_codes)
+        lora = self._bank.rows([adapter] * (len(prompt) - 1))
+        prefix = self._decoder.prefill(prompt[:-1], lora)
+        return Encoded(prefix, blank, foreground, constraint)
 
     def _advance(self) -> None:
         titles, pictures = self._titles, self._pictures
@@ -194,13 +192,11 @@ class Engine:
 
     def _adapters(self) -> LoraRows | None:
         """Adapters of the next step's tokens; None where every row is of the bare base."""
-        places = [row.shared.place for row in self._titles.rows]
+        adapters = [row.job.wanted.adapter for row in self._titles.rows]
         if self._pictures.rows:
-            drawing = [row.shared.place for row in self._pictures.rows]
-            places += [place for place in drawing for _ in range(self._pictures.width)] * 2
-        if max(places) < 0:
-            return None
-        return self._bank.rows(torch.tensor(places, device=self._model.device))
+            drawing = [row.job.wanted.adapter for row in self._pictures.rows]
+            adapters += [own for own in drawing for _ in range(self._pictures.width)] * 2
+        return self._bank.rows(adapters)
 
     def _begin_picture(self, at: int) -> None:
         row = self._titles.rows[at]

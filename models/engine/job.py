@@ -10,7 +10,7 @@ from torch import Tensor
 
 from models.batching import batch_briefs
 from models.engine.request import Drawn, Wanted
-from models.generator import AdModel
+from models.generator import AdModel, Conditioning
 from models.title_constraint import TitleConstraint
 
 
@@ -19,13 +19,12 @@ class Encoded:
     """What the rows of a request share, encoded once.
 
     ``prefix`` keys and values of the prompt but for its last token, ``blank`` those of ``<bos>``;
-    ``foreground`` ``(image tokens, width)``, scaled; ``place`` of its adapter, -1 for none.
+    ``foreground`` ``(image tokens, width)``, scaled.
     """
 
     prefix: Tensor
     blank: Tensor
     foreground: Tensor
-    place: int
     constraint: TitleConstraint | None
 
 
@@ -71,17 +70,20 @@ class Row:
         return self.job.encoded
 
 
-def encode_brief(model: AdModel, wanted: Wanted) -> tuple[Tensor, Tensor]:
+def encode_brief(
+    model: AdModel, wanted: Wanted, conditioning: Conditioning, embedded: Tensor
+) -> tuple[Tensor, Tensor]:
     """Embeddings ``(tokens, width)`` of the prompt without padding, and the scaled foreground.
 
-    A request is encoded by itself: what is around it cannot change a bit of it.
+    A request is encoded by itself: what is around it cannot change a bit of it. ``conditioning``
+    and ``embedded`` as for :meth:`models.generator.AdModel.prefer`.
 
     Raises:
         FloatingPointError: they are not finite.
     """
-    how, conditioning = wanted.sampling, wanted.adapter.conditioning
+    how = wanted.sampling
     batch = batch_briefs([wanted.brief], model.tokenizer, model.config).to(model.device)
-    embeds, valid = model.prompt(batch, how.keep, conditioning)
+    embeds, valid = model.prompt(batch, how.keep, conditioning, embedded)
     foreground = how.foreground_strength * model.perceive(batch.cutouts, conditioning)[0].float()
     prompt = embeds[0, valid[0]].float()
     if not (prompt.isfinite().all() and foreground.isfinite().all()):

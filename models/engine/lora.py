@@ -2,15 +2,16 @@
 
 After Punica (arXiv 2310.18547) and S-LoRA (arXiv 2311.03285): one base product for all rows and,
 beside it, the low-rank products of the adapters. Those gather each row's own A and B; here the As
-and Bs of all live adapters lie side by side in one product each, and what is not a row's own is
-blanked between the two. The number of calls is then the same for any number of adapters, which on
-small models costs more than the arithmetic does.
+and Bs of all adapters that run lie side by side in one product each, and what is not a row's own
+is blanked between the two. The number of calls is then the same for any number of adapters, which
+on small models costs more than the arithmetic does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -90,88 +91,81 @@ class _LayerLora:
 class LoraRows:
     """The adapters of the rows of one step."""
 
-    def __init__(self, layers: list[_LayerLora], own: Tensor) -> None:
-        """``own`` bool ``(rows, adapters * rank)`` is true where a row's adapter lies."""
+    def __init__(self, layers: list[_LayerLora], foreign: Tensor | None) -> None:
+        """``foreign`` bool ``(rows, adapters * rank)`` is false where a row's own adapter lies.
+
+        None: there is one adapter, and every row has it.
+        """
         self._layers = layers
-        self._foreign = ~own
-        self._foreign_qkv = self._foreign.repeat(1, 3)
+        self._foreign = foreign
+        self._foreign_qkv = None if foreign is None else foreign.repeat(1, 3)
 
     def qkv(self, layer: int, x: Tensor, base: Tensor) -> Tensor:
         """``base`` with each row's own change to q, k and v of ``x``."""
         lora = self._layers[layer]
-        return lora.qkv_up.plus(lora.qkv_down(x).masked_fill_(self._foreign_qkv, 0.0), base)
+        return lora.qkv_up.plus(_blanked(lora.qkv_down(x), self._foreign_qkv), base)
 
     def out(self, layer: int, x: Tensor, base: Tensor) -> Tensor:
         """``base`` with each row's own change to the output projection of ``x``."""
         lora = self._layers[layer]
-        return lora.out_up.plus(lora.out_down(x).masked_fill_(self._foreign, 0.0), base)
+        return lora.out_up.plus(_blanked(lora.out_down(x), self._foreign), base)
+
+
+def _blanked(low: Tensor, foreign: Tensor | None) -> Tensor:
+    return low if foreign is None else low.masked_fill_(foreign, 0.0)
 
 
 class LoraBank:
-    """The live adapters side by side.
-
-    An adapter keeps its place until it is let go of and the place is wanted.
-    """
+    """Lays adapters that run together side by side; those that do not run cost a step nothing."""
 
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
-        self._places: list[Adapter | None] = []
-        self._layers: list[_LayerLora] = []
-        self._rank = 0
+        # What ran together does so again.
+        self._side_by_side = lru_cache(16)(self._lay_out)
 
-    def place(self, adapter: Adapter, in_use: set[int]) -> int:
-        """Place of an adapter; a new one takes a place that is not ``in_use``.
-
-        Raises:
-            ValueError: a weight of the adapter is not finite.
-        """
-        for place, known in enumerate(self._places):
-            if known is adapter:
-                return place
-        adapter.check()
-        free = [place for place in range(len(self._places)) if place not in in_use]
-        place = free[0] if free else len(self._places)
-        self._places[place : place + 1] = [adapter]
-        # Places at the end that nobody needs would only cost time.
-        while len(self._places) - 1 > max({place, *in_use}):
-            self._places.pop()
-        self._lay_out()
-        return place
-
-    def rows(self, places: Tensor) -> LoraRows | None:
-        """Adapters for a step whose rows have these places, int64 ``(rows,)``, -1 for none."""
-        if not self._places:
+    def rows(self, adapters: Sequence[Adapter]) -> LoraRows | None:
+        """For a step whose rows have these adapters; None where none of them has LoRA."""
+        running = tuple(sorted({own for own in adapters if own.lora}, key=id))
+        if not running:
             return None
-        counter = torch.arange(len(self._places), device=places.device)
-        own = places[:, None] == counter
-        return LoraRows(self._layers, own.repeat_interleave(self._rank, dim=1))
+        rank, layers = self._side_by_side(running)
+        if len({*adapters}) == 1:
+            return LoraRows(layers, None)
+        device = self._weights.embeddings.device
+        places = {adapter: place for place, adapter in enumerate(running)}
+        place = torch.tensor([places.get(own, -1) for own in adapters], device=device)
+        foreign = place[:, None] != torch.arange(len(running), device=device)
+        return LoraRows(layers, foreign.repeat_interleave(rank, dim=1))
 
-    def _lay_out(self) -> None:
-        self._rank = max(1, *(adapter.rank for adapter in self._places if adapter is not None))
-        self._layers = [self._layer(number) for number in range(self._weights.shape.layers)]
+    def _lay_out(self, adapters: tuple[Adapter, ...]) -> tuple[int, list[_LayerLora]]:
+        """Their common rank, and the products of each layer."""
+        rank = max(adapter.rank for adapter in adapters)
+        layers = range(self._weights.shape.layers)
+        return rank, [self._layer(number, adapters, rank) for number in layers]
 
-    def _layer(self, number: int) -> _LayerLora:
+    def _layer(self, number: int, adapters: Sequence[Adapter], rank: int) -> _LayerLora:
         shape, norm = self._weights.shape, self._weights.layers[number].attention_norm
-        widths = {"q_proj": shape.queries, "k_proj": shape.keys, "v_proj": shape.keys}
-        downs, ups = [], []
-        for name, width in widths.items():
-            a, b = self._stacked(number, name, shape.width, width)
-            if name != "v_proj":
-                b = shape.paired(b)
-            downs.append(a * norm)
-            ups.append(b * shape.depth**-0.5 if name == "q_proj" else b)
-        a, b = self._stacked(number, "o_proj", shape.queries, shape.width)
-        products = (torch.cat(downs), torch.block_diag(*ups), a, b)
+        inputs = (shape.width, shape.width, shape.width, shape.queries)
+        outputs = (shape.queries, shape.keys, shape.keys, shape.width)
+        (q_down, q), (k_down, k), (v_down, v), (out_down, out) = (
+            self._stacked([own.lora.get((number, name)) for own in adapters], rank, *widths)
+            for name, *widths in zip(PROJECTIONS, inputs, outputs, strict=True)
+        )
+        down = torch.cat([q_down, k_down, v_down]) * norm
+        up = torch.block_diag(shape.paired(q) * shape.depth**-0.5, shape.paired(k), v)
+        products = (down, up, out_down, out)
         return _LayerLora(*(Product(p.to(self._weights.dtype)) for p in products))
 
-    def _stacked(self, layer: int, name: str, inputs: int, outputs: int) -> tuple[Tensor, Tensor]:
-        """All As ``(adapters * rank, inputs)`` and Bs ``(outputs, adapters * rank)``."""
+    def _stacked(
+        self, pairs: Sequence[tuple[Tensor, Tensor] | None], rank: int, inputs: int, outputs: int
+    ) -> tuple[Tensor, Tensor]:
+        """As one below another ``(adapters * rank, inputs)``; Bs ``(outputs, adapters * rank)``."""
         device = self._weights.embeddings.device
-        down = torch.zeros(len(self._places), self._rank, inputs, device=device)
-        up = torch.zeros(outputs, len(self._places), self._rank, device=device)
-        for place, adapter in enumerate(self._places):
-            if adapter is not None and (layer, name) in adapter.lora:
-                a, b = adapter.lora[layer, name]
+        down = torch.zeros(len(pairs), rank, inputs, device=device)
+        up = torch.zeros(outputs, len(pairs), rank, device=device)
+        for place, pair in enumerate(pairs):
+            if pair is not None:
+                a, b = pair
                 down[place, : len(a)] = a
                 up[:, place, : len(a)] = b
         return down.flatten(0, 1), up.flatten(1)

@@ -102,6 +102,11 @@ class Weights:
             self.codes = len(codes)
             self.embeddings = torch.cat([text, codes]).float()
 
+    @property
+    def embedded_codes(self) -> Tensor:
+        """What is fed for each image code, float32 ``(codes, width)``."""
+        return self.embeddings[self.text_tokens :]
+
     def image_logits(self, states: Tensor) -> Tensor:
         """Logits of image codes, float32 ``(rows, codes)``, of states after the last norm."""
         first, activation, last = self.picture_head
@@ -139,6 +144,7 @@ def fingerprint(model: AdModel) -> tuple[tuple[int, int], ...]:
         inner.generation_embeddings,
         inner.generation_aligner,
         inner.generation_head,
+        inner.vqmodel,
         janus.lm_head,
     )
     return tuple(
