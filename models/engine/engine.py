@@ -19,7 +19,7 @@ from models.engine.job import Encoded, Job, Row, encode_brief
 from models.engine.lora import Adapter, LoraBank, LoraRows
 from models.engine.picture_decoder import PictureDecoder
 from models.engine.request import Drawn, Wanted
-from models.engine.stages import Pictures, Titles
+from models.engine.stages import TITLE_WIDTH, Pictures, Titles
 from models.engine.weights import Weights, fingerprint
 from models.generator import AdModel, Conditioning
 from models.title_constraint import TitleConstraint
@@ -28,8 +28,8 @@ from models.title_constraint import TitleConstraint
 class Engine:
     """Decodes up to ``rows`` ads at once on a copy of a model's weights.
 
-    The same request and seed give the same ad, whatever runs beside it. A row in its title is fed
-    one token a step; a row in its picture several, and so is its unconditional twin. What goes
+    The same request and seed give the same ad, whatever runs beside it. A row is fed several
+    tokens a step; one in its picture has an unconditional twin that gets the same. What goes
     wrong in one row fails its request alone. Whoever waits for a request calls :meth:`step` until
     it is answered; several threads may do so, and then share the batch.
     """
@@ -159,10 +159,12 @@ class Engine:
             modules = fast_conditioning(adapter.conditioning, self.weights.dtype)
             self._known[adapter] = blank, modules
         blank, modules = self._known[adapter]
-        prompt, foreground = encode_brief(self._model, wanted, modules, self.weights.embedded_codes)
+        prompt, foreground, phrases = encode_brief(
+            self._model, wanted, modules, self.weights.embedded_codes
+        )
         lora = self._bank.rows([adapter] * (len(prompt) - 1))
         prefix = self._decoder.prefill(prompt[:-1], lora)
-        return Encoded(prefix, blank, foreground, constraint)
+        return Encoded(prefix, blank, foreground, phrases, constraint)
 
     def _advance(self) -> None:
         titles, pictures = self._titles, self._pictures
@@ -170,7 +172,7 @@ class Engine:
         if self._changed:
             self._lora = self._adapters()
             self._changed = False
-        caches = [(titles.cache, writing, 1)] if writing else []
+        caches = [(titles.cache, writing, TITLE_WIDTH)] if writing else []
         fed = [titles.tokens]
         if drawing:
             width = pictures.width
@@ -184,15 +186,16 @@ class Engine:
         )
         if drawing:
             # From the end, so that what moves into a gap has been looked at.
-            for at in reversed(pictures.draw(states[writing:])):
+            for at in reversed(pictures.draw(states[len(states) - 2 * drawing * width :])):
                 self._complete(at)
         if writing:
-            for at in reversed(titles.draw(states[:writing])):
+            for at in reversed(titles.draw(states[: writing * TITLE_WIDTH])):
                 self._begin_picture(at)
 
     def _adapters(self) -> LoraRows | None:
         """Adapters of the next step's tokens; None where every row is of the bare base."""
-        adapters = [row.job.wanted.adapter for row in self._titles.rows]
+        writing = [row.job.wanted.adapter for row in self._titles.rows]
+        adapters = [own for own in writing for _ in range(TITLE_WIDTH)]
         if self._pictures.rows:
             drawing = [row.job.wanted.adapter for row in self._pictures.rows]
             adapters += [own for own in drawing for _ in range(self._pictures.width)] * 2
@@ -200,8 +203,6 @@ class Engine:
 
     def _begin_picture(self, at: int) -> None:
         row = self._titles.rows[at]
-        # What was drawn after eos is of no use.
-        row.title.pop()
         self._pictures.add(row, self._titles.cache.take(at))
         self._titles.remove(at)
         self._changed = True

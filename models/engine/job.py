@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from models.batching import batch_briefs
+from models.batching import BriefBatch, batch_briefs
+from models.engine.phrases import Phrases
 from models.engine.request import Drawn, Wanted
 from models.generator import AdModel, Conditioning
 from models.title_constraint import TitleConstraint
@@ -19,12 +20,13 @@ class Encoded:
     """What the rows of a request share, encoded once.
 
     ``prefix`` keys and values of the prompt but for its last token, ``blank`` those of ``<bos>``;
-    ``foreground`` ``(image tokens, width)``, scaled.
+    ``foreground`` ``(image tokens, width)``, scaled; ``phrases`` guess titles.
     """
 
     prefix: Tensor
     blank: Tensor
     foreground: Tensor
+    phrases: Phrases
     constraint: TitleConstraint | None
 
 
@@ -52,11 +54,15 @@ class Job:
 
 @dataclass(eq=False)
 class Row:
-    """One ad under way: its number in its request and the title so far, eos included."""
+    """One ad under way: its number in its request and the title so far, eos included.
+
+    ``fed`` are the last token of its prompt or title and guesses for those after it.
+    """
 
     job: Job
     number: int
     title: list[int] = field(default_factory=list)
+    fed: list[int] = field(default_factory=list)
 
     @property
     def seed(self) -> int:
@@ -72,8 +78,9 @@ class Row:
 
 def encode_brief(
     model: AdModel, wanted: Wanted, conditioning: Conditioning, embedded: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Embeddings ``(tokens, width)`` of the prompt without padding, and the scaled foreground.
+) -> tuple[Tensor, Tensor, Phrases]:
+    """Embeddings ``(tokens, width)`` of the prompt without padding, the scaled foreground, and
+    what is known of the title.
 
     A request is encoded by itself: what is around it cannot change a bit of it. ``conditioning``
     and ``embedded`` as for :meth:`models.generator.AdModel.prefer`.
@@ -88,7 +95,15 @@ def encode_brief(
     prompt = embeds[0, valid[0]].float()
     if not (prompt.isfinite().all() and foreground.isfinite().all()):
         raise FloatingPointError("the encoded brief is not finite")
-    return prompt, foreground
+    return prompt, foreground, _phrases(model, batch)
+
+
+def _phrases(model: AdModel, batch: BriefBatch) -> Phrases:
+    pad, eos = model.tokenizer.pad_token_id, model.tokenizer.eos_token_id
+    titles = [[token for token in row if token != pad] for row in batch.history_titles[0].tolist()]
+    # A title follows the end of its prompt.
+    texts = [[model.eoi_id, *title, eos] for title in titles if title]
+    return Phrases([*texts, batch.prompt[0].tolist()], otherwise=eos)
 
 
 def forbidden_in_titles(model: AdModel) -> Tensor:

@@ -12,38 +12,46 @@ from models.engine.job import Row, forbidden_in_titles
 from models.engine.noise import GumbelNoise
 from models.engine.weights import Weights
 from models.generator import AdModel
+from models.title_constraint import TitleConstraint
 
 TITLE_STAGE, PICTURE_STAGE = 0, 1
+_NEVER_DRAWN = -1
+TITLE_WIDTH = 4
+"""Tokens of each title that are fed in a step, one and guesses; see models.engine.guesses."""
 
 
 class Titles:
-    """Rows that write. They need no unconditional twins."""
+    """Rows that write. They need no unconditional twins.
+
+    A step draws as many tokens of a row as were guessed right (:mod:`models.engine.phrases`), and
+    one at least.
+    """
 
     def __init__(self, model: AdModel, weights: Weights, rows: int, prompt_tokens: int) -> None:
         device, config = model.device, model.config
         self._weights = weights
-        self._width = config.title_tokens
+        self._title_tokens = config.title_tokens
         self._eos: int = model.tokenizer.eos_token_id
         self._first: int = model.eoi_id
         self._forbidden = forbidden_in_titles(model)
-        length = prompt_tokens + config.title_tokens
+        length = prompt_tokens + config.title_tokens + TITLE_WIDTH
         self.cache = RowCache(weights.shape, rows, length, device, weights.dtype)
-        # The step that feeds eos draws once more.
-        self._noise = GumbelNoise(rows, config.title_tokens + 1, len(self._forbidden), device)
-        self._tokens = torch.zeros(rows, dtype=torch.long, device=device)
+        vocabulary, drawn = len(self._forbidden), config.title_tokens + TITLE_WIDTH
+        self._noise = GumbelNoise(rows, drawn, vocabulary, device, TITLE_WIDTH)
         self.rows: list[Row] = []
 
     @property
     def tokens(self) -> Tensor:
-        """What each row is fed next."""
-        return self._tokens[: len(self.rows)]
+        """What the rows are fed next, ``(rows * TITLE_WIDTH,)``."""
+        fed = [token for row in self.rows for token in row.fed]
+        return torch.tensor(fed, dtype=torch.long, device=self._forbidden.device)
 
     def add(self, row: Row) -> None:
         """Start a row after its prompt, whose last token is fed first."""
         at, how = len(self.rows), row.job.wanted.sampling
         self.cache.put(at, row.shared.prefix)
         self._noise.start(at, row.seed, TITLE_STAGE, how.title_temperature)
-        self._tokens[at] = self._first
+        self._guess(row)
         self.rows.append(row)
 
     def remove(self, at: int) -> None:
@@ -53,41 +61,70 @@ class Titles:
             self.rows[at] = last
             self.cache.move(len(self.rows), at)
             self._noise.move(len(self.rows), at)
-            self._tokens[at] = self._tokens[len(self.rows)]
         if not self.rows:
             self.cache.clear()
 
     def draw(self, states: Tensor) -> list[int]:
-        """Draw a token a row; returns the rows whose title was complete before."""
-        ended = [at for at, row in enumerate(self.rows) if row.title[-1:] == [self._eos]]
-        one_each = [1] * len(self.rows)
-        noise = self._noise.ahead(len(self.rows), 1)[:, 0]
-        logits = self._weights.text_head(states).float() + noise
-        self._noise.advance(one_each)
-        self.cache.advance(one_each)
-        drawn = (logits + self._masks()).argmax(-1)
-        for at, (row, token) in enumerate(zip(self.rows, drawn.tolist(), strict=True)):
-            if len(row.title) == self._width - 1:
-                token = drawn[at] = self._eos
-            row.title.append(token)
-        self._tokens[: len(self.rows)] = drawn
+        """Draw the next tokens from states ``(rows * TITLE_WIDTH, width)``.
+
+        Returns the rows that are complete, eos fed.
+        """
+        rows = len(self.rows)
+        logits = self._weights.text_head(states).float().view(rows, TITLE_WIDTH, -1)
+        logits = logits + self._noise.ahead(rows, TITLE_WIDTH)
+        drawn = (logits + self._masks()).argmax(-1).tolist()
+        settled = [self._settle(row, tokens) for row, tokens in zip(self.rows, drawn, strict=True)]
+        self._noise.advance(settled)
+        self.cache.advance(settled)
+        ended = []
+        for at, (row, count) in enumerate(zip(self.rows, settled, strict=True)):
+            if row.fed[count - 1] == self._eos:
+                ended.append(at)
+            else:
+                self._guess(row)
         return ended
 
+    def _guess(self, row: Row) -> None:
+        so_far = [self._first, *row.title]
+        row.fed = [so_far[-1], *row.shared.phrases.after(so_far, TITLE_WIDTH - 1)]
+
+    def _settle(self, row: Row, drawn: list[int]) -> int:
+        """Keep what was drawn after right guesses; returns how many of the fed tokens stay."""
+        for count, (fed, token) in enumerate(zip(row.fed, drawn, strict=True), start=1):
+            if fed == self._eos:
+                break
+            last = len(row.title) == self._title_tokens - 1
+            row.title.append(self._eos if last else token)
+            if row.fed[count : count + 1] != row.title[-1:]:
+                break
+        return count
+
     def _masks(self) -> Tensor:
-        """Float ``(rows or 1, vocabulary)`` to be added to the logits."""
-        constraints = [row.shared.constraint for row in self.rows]
-        if not any(constraints):
+        """Float ``(rows or 1, TITLE_WIDTH or 1, vocabulary)`` to be added to the logits."""
+        if not any(row.shared.constraint for row in self.rows):
             return self._forbidden
-        masks = torch.zeros(len(self.rows), len(self._forbidden), dtype=torch.bool)
-        for at, (row, constraint) in enumerate(zip(self.rows, constraints, strict=True)):
-            if constraint is None or row.title[-1:] == [self._eos]:
-                continue
-            allowed = constraint.allowed(0, row.title)
-            masks[at, : len(allowed)] = ~allowed
-            if not allowed.any():
-                row.job.fail(ValueError(f"no word of the product may follow in {row.title}"))
+        size = len(self.rows), TITLE_WIDTH, len(self._forbidden)
+        masks = torch.zeros(size, dtype=torch.bool)
+        for row, mask in zip(self.rows, masks, strict=True):
+            if row.shared.constraint is not None:
+                self._constrain(row, row.shared.constraint, mask)
         masks = masks.to(self._forbidden.device)
-        return self._forbidden.expand(len(masks), -1).masked_fill(masks, -torch.inf)
+        return self._forbidden.expand(size).masked_fill(masks, -torch.inf)
+
+    def _constrain(self, row: Row, constraint: TitleConstraint, mask: Tensor) -> None:
+        """Set in ``mask`` ``(TITLE_WIDTH, vocabulary)`` what may not follow each fed token."""
+        for place in range(TITLE_WIDTH):
+            title = row.title + row.fed[1 : place + 1]
+            if self._eos in title:
+                return
+            allowed = constraint.allowed(0, title)
+            mask[place, : len(allowed)] = ~allowed
+            if not allowed.any() and place > 0:
+                row.fed[place] = _NEVER_DRAWN
+            elif not allowed.any():
+                row.job.fail(ValueError(f"no word of the product may follow in {title}"))
+            if not allowed[row.fed[place + 1 : place + 2]].all():
+                return  # a wrong guess, and no title goes on like that
 
 
 class Pictures:
