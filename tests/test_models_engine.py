@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
@@ -16,10 +16,8 @@ from models.ad_generator import AdGenerator
 from models.batching import batch_briefs
 from models.brief import AdBrief
 from models.engine import Drawn
-from models.engine.cache import RowCache
-from models.engine.guesses import Guesses
 from models.engine.noise import GumbelNoise
-from models.engine.weights import Shape
+from models.engine.phrases import Phrases
 from models.generator import AdModel, causal_mask, count_positions
 from models.sampling import Sampling
 from tests.tiny_model import TINY, brief, products, tiny_generator, tiny_model
@@ -94,16 +92,9 @@ def assert_drawn(scores: torch.Tensor, tokens: torch.Tensor) -> None:
 
 def noise_of(seed: int, stage: int, tokens: int, most: int, vocabulary: int) -> torch.Tensor:
     """Standard Gumbel numbers ``(tokens, vocabulary)`` that a row of this seed meets."""
-    noise = GumbelNoise(1, most, vocabulary, torch.device("cpu"))
+    noise = GumbelNoise(1, most, vocabulary, torch.device("cpu"), widest=tokens)
     noise.start(0, seed, stage, 1.0)
-    return torch.cat([next_of(noise, 1) for _ in range(tokens)])
-
-
-def next_of(noise: GumbelNoise, rows: int) -> torch.Tensor:
-    """Noise ``(rows, vocabulary)`` of a token of each of the first rows, which then is drawn."""
-    found = noise.ahead(rows, 1)[:, 0]
-    noise.advance([1] * rows)
-    return found
+    return noise.ahead(1, tokens)[0]
 
 
 @torch.inference_mode()
@@ -158,25 +149,6 @@ def test_requests_may_join_at_any_step(generator: AdGenerator, joins: list[int],
     narrow.finish(started)
     for future, one in zip(started, expected, strict=True):
         assert same(future.result()[0], one)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_attention_of_a_row_hangs_on_no_other_row_to_a_bit(dtype: torch.dtype) -> None:
-    """However long the others are, which decides how many keys are looked at."""
-    shape, device = Shape(width=128, layers=1, heads=2, kv_heads=2, depth=64), torch.device("cpu")
-    drawn = torch.Generator().manual_seed(0)
-    prefix = torch.randn(1, 2, 2, 150, 64, generator=drawn).to(dtype)
-    queries = torch.randn(4, 128, generator=drawn).to(dtype)
-    keys_values = torch.randn(4, 256, generator=drawn).to(dtype)
-    found = []
-    for other in (1, 150, 200, 300, 380):
-        cache = RowCache(shape, 2, 400, device, dtype)
-        cache.put(0, prefix)
-        cache.put(1, torch.randn(1, 2, 2, other, 64).to(dtype))
-        cache.open_step(2, 4)
-        seen = cache.attend(0, torch.cat([queries] * 2), torch.cat([keys_values] * 2))
-        found.append(seen[:4])
-    assert all(torch.equal(found[0], one) for one in found[1:])
 
 
 def test_candidates_are_the_ads_of_their_seeds(generator: AdGenerator) -> None:
@@ -238,7 +210,52 @@ def test_changed_weights_are_seen(generator: AdGenerator) -> None:
     assert not same(before, adapted)
     with torch.no_grad():
         generator.model.janus.lm_head.weight.mul_(2)
-    assert not same(before, draw(generator, [(ASKS[2], 5, None)])[0])
+    changed = draw(generator, [(ASKS[2], 5, None)])[0]
+    assert not same(before, changed)
+    with torch.no_grad():
+        for weight in generator.conditioning(None).parameters():
+            weight.neg_()
+    assert not same(changed, draw(generator, [(ASKS[2], 5, None)])[0])
+
+
+@pytest.mark.parametrize("style_words", [None, ("lovely", "now", "for you")])
+def test_guesses_of_a_title_save_steps_and_change_nothing(
+    generator: AdGenerator, style_words: tuple[str, ...] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether all are right, all wrong or by chance, and whether the others' are."""
+    how = Sampling(style_words=style_words)
+    asks = [(ask, n, ADAPTERS[n % 4]) for n, ask in enumerate(ASKS)]
+    eos = generator.model.tokenizer.eos_token_id
+    expected = draw(generator, asks, how)
+    titles = [[*drawn.title, eos, eos, eos, eos] for drawn in expected]
+
+    def steps(guess: Callable[[list[int], int], list[int]]) -> int:
+        monkeypatch.setattr(Phrases, "after", lambda _, tokens, count: guess(tokens[1:], count))
+        started = [
+            generator.start(ask, seeds=[seed], adapter=adapter, sampling=how)
+            for ask, seed, adapter in asks
+        ]
+        generator.step()
+        taken = 1
+        while generator.engine.running > generator.engine.drawing:
+            generator.step()
+            taken += 1
+        generator.finish(started)
+        for future, one in zip(started, expected, strict=True):
+            assert same(future.result()[0], one)
+        return taken
+
+    def right(title: list[int], count: int) -> list[int]:
+        whole = next(whole for whole in titles if whole[: len(title)] == title)
+        return whole[len(title) :][:count]
+
+    def wrong(title: list[int], count: int) -> list[int]:
+        return [token - 1 for token in right(title, count)]
+
+    def half_right(title: list[int], count: int) -> list[int]:
+        return [*right(title, count)[: count // 2], *wrong(title, count)[count // 2 :]]
+
+    assert steps(right) < steps(half_right) < steps(wrong)
 
 
 def test_a_cancelled_request_is_not_drawn(generator: AdGenerator) -> None:
@@ -255,71 +272,6 @@ def test_threads_share_a_batch(generator: AdGenerator) -> None:
     with ThreadPoolExecutor(3) as pool:
         found = list(pool.map(lambda ask: draw(generator, [ask])[0], asks))
     assert all(same(a, b) for a, b in zip(found, expected, strict=True))
-
-
-def test_noise_in_blocks_hangs_on_the_seed_alone() -> None:
-    """A vocabulary so large that a row's numbers are drawn a block at a time."""
-    vocabulary, device = 1 << 17, torch.device("cpu")
-    noise = GumbelNoise(3, 9, vocabulary, device)
-    for row, seed in enumerate((4, 5)):
-        noise.start(row, seed, 0, 1.0)
-    met = [next_of(noise, 2)[1]]
-    noise.start(2, 6, 0, 1.0)
-    met += [next_of(noise, 3)[1] for _ in range(4)]
-    noise.move(1, 0)
-    met += [next_of(noise, 1)[0] for _ in range(4)]
-    assert torch.equal(torch.stack(met), noise_of(5, 0, 9, 9, vocabulary))
-
-
-def test_noise_ahead_is_that_of_the_tokens_when_they_come() -> None:
-    """Blocks of four tokens, since fewer would not hold what is looked at ahead."""
-    vocabulary, device = 1 << 18, torch.device("cpu")
-    noise = GumbelNoise(1, 9, vocabulary, device, widest=4)
-    noise.start(0, 5, 0, 1.0)
-    met = []
-    for drawn in (3, 1, 4, 1):
-        met.append(noise.ahead(1, 4)[0, :drawn])
-        noise.advance([drawn])
-    one_by_one = GumbelNoise(1, 9, vocabulary, device, widest=4)
-    one_by_one.start(0, 5, 0, 1.0)
-    assert torch.equal(torch.cat(met), torch.cat([next_of(one_by_one, 1) for _ in range(9)]))
-
-
-@settings(max_examples=40, deadline=None)
-@given(tokens=st.integers(1, 40), width=st.integers(1, 16), seed=st.integers(0, 99))
-def test_guessing_ahead_ends_where_one_token_a_step_does(
-    tokens: int, width: int, seed: int
-) -> None:
-    """For a function of all tokens before, one that changes with any of them."""
-    width = min(width, tokens)
-
-    def after(before: list[int]) -> int:
-        return (seed + 7 * sum(before[-3:]) + len(before) // 5) % 5
-
-    expected: list[int] = []
-    for _ in range(tokens):
-        expected.append(after(expected))
-    guesses, drawn, steps = Guesses(1, torch.device("cpu")), [0], 0
-    guesses.start(0, 0, guess=9)
-    while len(drawn) <= tokens:
-        fed = guesses.fed(1, width)[0].tolist()
-        assert fed[0] == drawn[-1]
-        after_each = [after([*drawn[1:], *fed[1 : n + 1]]) for n in range(width)]
-        settled = int(guesses.settle(torch.tensor([after_each])))
-        assert 1 <= settled <= width
-        drawn += after_each[:settled]
-        steps += 1
-    assert drawn[1 : tokens + 1] == expected
-    assert steps <= tokens
-
-
-def test_draws_follow_the_probabilities() -> None:
-    logits = torch.tensor([[0.7, 0.2, 0.1]]).log()
-    noise = GumbelNoise(4000, 1, 3, torch.device("cpu"))
-    for row in range(4000):
-        noise.start(row, row, 1, 0.5)
-    shares = (logits / 2 + next_of(noise, 4000)).argmax(-1).bincount(minlength=3) / 4000
-    assert torch.allclose(shares, torch.tensor([0.7, 0.2, 0.1]), atol=0.03)
 
 
 def test_an_ad_is_the_same_to_a_bit_in_bfloat16_too() -> None:
