@@ -154,7 +154,7 @@ class AdMaker:
         return started
 
     def step(self) -> None:
-        """Draw the next token of every ad, and finish those that are complete."""
+        """Draw the next tokens of every ad, and finish those that are complete."""
         self._drop_unwanted()
         self.generator.step()
         complete = [one for one in self._under_way if one.drawn.done()]

@@ -55,7 +55,8 @@ class TrendSettings(BaseModel):
 
 
 class FineTuneSettings(BaseModel):
-    """One LoRA round. ``max_seconds`` bounds wall-clock time, ``max_steps`` the work.
+    """One LoRA round. ``max_seconds`` bounds wall-clock time, ``max_steps`` the work, but for
+    rounds with a trend, which have ``trend.max_steps``.
 
     While tastes stay, clicks on whatever ads a shop has tell less of a shopper than the base makes
     of a history already: learning them fast (5e-4) makes held-out clicks likelier and ads worse,

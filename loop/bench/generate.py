@@ -161,9 +161,10 @@ def _step_and_products(
     engine = generator.engine
     while engine.drawing != len(asks) and not all(f.done() for f in started):
         generator.step()
-    steps, products = [], []
-    for _ in range(repeats):
-        shape = len(asks), engine.width, engine.longest
+    steps: list[float] = []
+    products: list[float] = []
+    while engine.drawing == len(asks) and len(steps) < repeats:
+        shape = len(asks), engine.tokens_each, engine.longest
         steps.append(_timed(generator.step))
         products.append(matrix_products_seconds(engine.weights, *shape))
     generator.finish(started)

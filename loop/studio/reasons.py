@@ -29,8 +29,8 @@ class Word(BaseModel):
 class Seen(BaseModel):
     """What the fine stage saw of a picture and its title.
 
-    ``heat`` has a row of scores from 0 to 1 for each row of picture tokens, 1 the best of the
-    history; ``kept`` tells in the same shape which passed.
+    ``heat`` has a row of scores from 0 to 1 for each row of picture tokens, 1 the best of all
+    that was read; ``kept`` tells in the same shape which passed.
     """
 
     heat: list[list[float]]
@@ -95,17 +95,18 @@ def reasons(
     adapter: str | None,
     version: int,
 ) -> Reasons:
-    """The newest clicked ads with rank and maps; what was chosen is always among them."""
+    """The newest clicked ads with rank and maps; those that are read are always among them."""
     told = generator.told(brief(product, chosen), adapter)
     # No more are read than a prompt has room for.
     trend = (told.trend or ())[: generator.model.config.history_items]
     wanted = [ad_id for ad_id in history.ad_ids if ad_id] + [ad.ad_id for ad in trend]
     known = creatives.get_many(wanted)
     times = dict(zip(history.ad_ids, history.clicked_at, strict=True))  # the latest click counts
-    ranks = {ad.ad_id: rank for rank, ad in reversed(list(enumerate(chosen, start=1)))}
     maps = _scaled(kept_tokens(generator.model, [told], generator.conditioning(adapter))[0])
     own_maps = maps[len(trend) :]
-    seen = dict(zip((ad.ad_id for ad in chosen[: len(own_maps)]), own_maps, strict=True))
+    read = [ad.ad_id for ad in chosen[: len(own_maps)]]
+    ranks = {ad_id: rank for rank, ad_id in reversed(list(enumerate(read, start=1)))}
+    seen = dict(zip(read, own_maps, strict=True))
     ads = sorted((known[ad_id] for ad_id in times if ad_id in known), key=lambda a: times[a.ad_id])
     shown = [ad for n, ad in enumerate(ads) if len(ads) - n <= _MOST_CLICKS or ad.ad_id in ranks]
     return Reasons(
@@ -131,7 +132,7 @@ def reasons(
 
 
 def _scaled(maps: Sequence[KeptAd]) -> list[Seen]:
-    """Scores spread over the whole history from 0 to 1: cosines lie close together."""
+    """Scores spread over all that is read from 0 to 1: cosines lie close together."""
     scores = [float(score) for ad in maps for score in ad.picture_scores.ravel()]
     low = min(scores, default=0.0)
     span = max(scores, default=1.0) - low or 1.0

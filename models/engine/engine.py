@@ -19,7 +19,7 @@ from models.engine.job import Encoded, Job, Row, encode_brief
 from models.engine.lora import Adapter, LoraBank, LoraRows
 from models.engine.picture_decoder import PictureDecoder
 from models.engine.request import Drawn, Wanted
-from models.engine.stages import TITLE_WIDTH, Pictures, Titles
+from models.engine.stages import TITLE_TOKENS_EACH, Pictures, Titles
 from models.engine.weights import Weights, fingerprint
 from models.generator import AdModel, Conditioning
 from models.title_constraint import TitleConstraint
@@ -35,7 +35,7 @@ class Engine:
     """
 
     def __init__(self, model: AdModel, *, rows: int, dtype: torch.dtype) -> None:
-        """Copy the weights and allocate the caches; ``dtype`` is what the products compute in."""
+        """Copy the weights; ``dtype`` is what the products compute in, keys and values too."""
         self._model = model
         self.weights = Weights(model, dtype)
         prompt = _prompt_tokens(model)
@@ -73,9 +73,9 @@ class Engine:
         return len(self._pictures.rows)
 
     @property
-    def width(self) -> int:
+    def tokens_each(self) -> int:
         """Tokens that each of them is fed in the next step."""
-        return self._pictures.width
+        return self._pictures.tokens_each
 
     @property
     def longest(self) -> int:
@@ -172,11 +172,11 @@ class Engine:
         if self._changed:
             self._lora = self._adapters()
             self._changed = False
-        caches = [(titles.cache, writing, TITLE_WIDTH)] if writing else []
+        caches = [(titles.cache, writing, TITLE_TOKENS_EACH)] if writing else []
         fed = [titles.tokens]
         if drawing:
-            width = pictures.width
-            caches += [(pictures.cache, drawing, width), (pictures.blank, drawing, width)]
+            each = pictures.tokens_each
+            caches += [(pictures.cache, drawing, each), (pictures.blank, drawing, each)]
             fed += [pictures.tokens] * 2
         states = self._decoder.step(
             torch.cat(fed),
@@ -186,19 +186,19 @@ class Engine:
         )
         if drawing:
             # From the end, so that what moves into a gap has been looked at.
-            for at in reversed(pictures.draw(states[len(states) - 2 * drawing * width :])):
+            for at in reversed(pictures.draw(states[len(states) - 2 * drawing * each :])):
                 self._complete(at)
         if writing:
-            for at in reversed(titles.draw(states[: writing * TITLE_WIDTH])):
+            for at in reversed(titles.draw(states[: writing * TITLE_TOKENS_EACH])):
                 self._begin_picture(at)
 
     def _adapters(self) -> LoraRows | None:
         """Adapters of the next step's tokens; None where every row is of the bare base."""
         writing = [row.job.wanted.adapter for row in self._titles.rows]
-        adapters = [own for own in writing for _ in range(TITLE_WIDTH)]
+        adapters = [own for own in writing for _ in range(TITLE_TOKENS_EACH)]
         if self._pictures.rows:
             drawing = [row.job.wanted.adapter for row in self._pictures.rows]
-            adapters += [own for own in drawing for _ in range(self._pictures.width)] * 2
+            adapters += [own for own in drawing for _ in range(self._pictures.tokens_each)] * 2
         return self._bank.rows(adapters)
 
     def _begin_picture(self, at: int) -> None:

@@ -21,7 +21,7 @@ _TOKENS = 48
 """Over all pictures of a step: with more, a core's arithmetic takes over from its waiting."""
 
 
-def width(pictures: int, image_tokens: int) -> int:
+def tokens_each(pictures: int, image_tokens: int) -> int:
     """How many tokens of each picture, one and guesses, are fed in a step that draws so many.
 
     The more pictures, the less comes for nothing.

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from models.engine.cache import RowCache
-from models.engine.guesses import WIDEST, Guesses
-from models.engine.guesses import width as guesses_wide
+from models.engine.guesses import WIDEST, Guesses, tokens_each
 from models.engine.job import Row, forbidden_in_titles
 from models.engine.noise import GumbelNoise
 from models.engine.weights import Weights
@@ -16,7 +15,7 @@ from models.title_constraint import TitleConstraint
 
 TITLE_STAGE, PICTURE_STAGE = 0, 1
 _NEVER_DRAWN = -1
-TITLE_WIDTH = 4
+TITLE_TOKENS_EACH = 4
 """Tokens of each title that are fed in a step, one and guesses; see models.engine.guesses."""
 
 
@@ -34,15 +33,15 @@ class Titles:
         self._eos: int = model.tokenizer.eos_token_id
         self._first: int = model.eoi_id
         self._forbidden = forbidden_in_titles(model)
-        length = prompt_tokens + config.title_tokens + TITLE_WIDTH
+        length = prompt_tokens + config.title_tokens + TITLE_TOKENS_EACH
         self.cache = RowCache(weights.shape, rows, length, device, weights.dtype)
-        vocabulary, drawn = len(self._forbidden), config.title_tokens + TITLE_WIDTH
-        self._noise = GumbelNoise(rows, drawn, vocabulary, device, TITLE_WIDTH)
+        vocabulary, most = len(self._forbidden), config.title_tokens + TITLE_TOKENS_EACH
+        self._noise = GumbelNoise(rows, most, vocabulary, device, TITLE_TOKENS_EACH)
         self.rows: list[Row] = []
 
     @property
     def tokens(self) -> Tensor:
-        """What the rows are fed next, ``(rows * TITLE_WIDTH,)``."""
+        """What the rows are fed next, ``(rows * TITLE_TOKENS_EACH,)``."""
         fed = [token for row in self.rows for token in row.fed]
         return torch.tensor(fed, dtype=torch.long, device=self._forbidden.device)
 
@@ -65,13 +64,13 @@ class Titles:
             self.cache.clear()
 
     def draw(self, states: Tensor) -> list[int]:
-        """Draw the next tokens from states ``(rows * TITLE_WIDTH, width)``.
+        """Draw the next tokens from states ``(rows * TITLE_TOKENS_EACH, width)``.
 
         Returns the rows that are complete, eos fed.
         """
         rows = len(self.rows)
-        logits = self._weights.text_head(states).float().view(rows, TITLE_WIDTH, -1)
-        logits = logits + self._noise.ahead(rows, TITLE_WIDTH)
+        logits = self._weights.text_head(states).float().view(rows, TITLE_TOKENS_EACH, -1)
+        logits = logits + self._noise.ahead(rows, TITLE_TOKENS_EACH)
         drawn = (logits + self._masks()).argmax(-1).tolist()
         settled = [self._settle(row, tokens) for row, tokens in zip(self.rows, drawn, strict=True)]
         self._noise.advance(settled)
@@ -86,7 +85,7 @@ class Titles:
 
     def _guess(self, row: Row) -> None:
         so_far = [self._first, *row.title]
-        row.fed = [so_far[-1], *row.shared.phrases.after(so_far, TITLE_WIDTH - 1)]
+        row.fed = [so_far[-1], *row.shared.phrases.after(so_far, TITLE_TOKENS_EACH - 1)]
 
     def _settle(self, row: Row, drawn: list[int]) -> int:
         """Keep what was drawn after right guesses; returns how many of the fed tokens stay."""
@@ -100,10 +99,10 @@ class Titles:
         return count
 
     def _masks(self) -> Tensor:
-        """Float ``(rows or 1, TITLE_WIDTH or 1, vocabulary)`` to be added to the logits."""
+        """Float ``(rows or 1, TITLE_TOKENS_EACH or 1, vocabulary)`` to be added to the logits."""
         if not any(row.shared.constraint for row in self.rows):
             return self._forbidden
-        size = len(self.rows), TITLE_WIDTH, len(self._forbidden)
+        size = len(self.rows), TITLE_TOKENS_EACH, len(self._forbidden)
         masks = torch.zeros(size, dtype=torch.bool)
         for row, mask in zip(self.rows, masks, strict=True):
             if row.shared.constraint is not None:
@@ -112,8 +111,8 @@ class Titles:
         return self._forbidden.expand(size).masked_fill(masks, -torch.inf)
 
     def _constrain(self, row: Row, constraint: TitleConstraint, mask: Tensor) -> None:
-        """Set in ``mask`` ``(TITLE_WIDTH, vocabulary)`` what may not follow each fed token."""
-        for place in range(TITLE_WIDTH):
+        """Set in ``mask`` ``(fed tokens, vocabulary)`` what may not follow each of them."""
+        for place in range(TITLE_TOKENS_EACH):
             title = row.title + row.fed[1 : place + 1]
             if self._eos in title:
                 return
@@ -142,12 +141,12 @@ class Pictures:
         self._image_tokens = config.image_tokens
         dtype, length = weights.dtype, prompt_tokens + config.title_tokens
         # What is guessed beyond the last token is stored too.
-        drawn = config.image_tokens + WIDEST
-        self.cache = RowCache(weights.shape, rows, length + 1 + drawn, device, dtype)
-        self.blank = RowCache(weights.shape, rows, 2 + drawn, device, dtype)
+        room = config.image_tokens + WIDEST
+        self.cache = RowCache(weights.shape, rows, length + 1 + room, device, dtype)
+        self.blank = RowCache(weights.shape, rows, 2 + room, device, dtype)
         self._noise = GumbelNoise(rows, config.image_tokens, weights.codes, device, WIDEST)
         self._guesses = Guesses(rows, device)
-        self._codes = torch.zeros(rows, drawn, dtype=torch.long, device=device)
+        self._codes = torch.zeros(rows, room, dtype=torch.long, device=device)
         self._foreground = torch.zeros(
             rows, config.image_tokens, weights.shape.width, device=device
         )
@@ -159,14 +158,14 @@ class Pictures:
         self.rows: list[Row] = []
 
     @property
-    def width(self) -> int:
+    def tokens_each(self) -> int:
         """How many tokens each row is fed next."""
-        return guesses_wide(len(self.rows), self._image_tokens)
+        return tokens_each(len(self.rows), self._image_tokens)
 
     @property
     def tokens(self) -> Tensor:
-        """What the rows are fed next, ``(rows * width,)``."""
-        return self._guesses.fed(len(self.rows), self.width).flatten()
+        """What the rows are fed next, ``(rows * tokens each,)``."""
+        return self._guesses.fed(len(self.rows), self.tokens_each).flatten()
 
     def add(self, row: Row, prefix: Tensor) -> None:
         """Start a row after its title."""
@@ -198,19 +197,19 @@ class Pictures:
         return codes
 
     def foreground(self) -> Tensor:
-        """Features ``(rows * width, model width)`` of the image tokens that are drawn next."""
+        """Features ``(rows * tokens each, width)`` of the image tokens that are drawn next."""
         at = self._next().clamp_max_(self._image_tokens - 1) + self._offsets[: len(self.rows)]
         return self._foreground.flatten(0, 1).index_select(0, at.flatten())
 
     def draw(self, states: Tensor) -> list[int]:
-        """Draw codes from states ``(2 * rows * width, model width)``.
+        """Draw codes from states ``(2 * rows * tokens each, width)``.
 
         Returns the rows that are complete.
         """
-        count, width = len(self.rows), self.width
-        wanted, plain = self._weights.image_logits(states).view(2, count, width, -1)
+        count, each = len(self.rows), self.tokens_each
+        wanted, plain = self._weights.image_logits(states).view(2, count, each, -1)
         guided = torch.lerp(plain, wanted, self._guidance[:count, None])
-        drawn = guided.add_(self._noise.ahead(count, width)).argmax(-1)
+        drawn = guided.add_(self._noise.ahead(count, each)).argmax(-1)
         self._codes[:count].scatter_(1, self._next(), drawn)
         settled = self._guesses.settle(drawn + self._weights.text_tokens)
         settled = settled.minimum(self._image_tokens - self._drawn[:count])
@@ -223,5 +222,5 @@ class Pictures:
         return [at for at in range(count) if self._known[at] == self._image_tokens]
 
     def _next(self) -> Tensor:
-        """Which tokens of its picture each row draws next, ``(rows, width)``."""
-        return self._drawn[: len(self.rows), None] + self._steps[: self.width]
+        """Which tokens of its picture each row draws next, ``(rows, tokens each)``."""
+        return self._drawn[: len(self.rows), None] + self._steps[: self.tokens_each]
