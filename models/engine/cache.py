@@ -35,6 +35,9 @@ class RowCache:
         self.shape = shape
         self._most_rows, self._most_tokens = rows, _rounded(length)
         self._counter = torch.arange(self._most_tokens, device=device)
+        # By position: minus infinity for what comes later.
+        later = torch.full((self._most_tokens, self._most_tokens), -torch.inf, device=device)
+        self._masks = later.triu_(1).to(dtype)
         self.lengths = torch.zeros(rows, dtype=torch.long, device=device)
         self.known = [0] * rows
         self._rows = self._width = 0
@@ -105,12 +108,12 @@ class RowCache:
         self._rows, self._width, length = rows, width, self._length
         positions = self.lengths[:rows, None] + self._counter[:width]
         self._at = (self._places[:rows, None] + positions[..., None]).flatten(0, 1)
-        seen = self._counter[:length] <= positions[..., None]
-        mask = torch.where(seen, 0.0, -torch.inf).to(self._storage.dtype)
+        found = positions.flatten()
+        mask = self._masks[:, :length].index_select(0, found).view(rows, 1, 1, width, length)
         shape, heads = self.shape, self.shape.kv_heads
-        mask = mask[:, None, None].expand(-1, heads, shape.heads // heads, -1, -1)
+        mask = mask.expand(-1, heads, shape.heads // heads, -1, -1)
         self._mask = mask.reshape(rows * heads, -1, length)
-        return positions.flatten()
+        return found
 
     def attend(self, layer: int, queries: Tensor, keys_values: Tensor) -> Tensor:
         """Store the tokens' keys and values; each attends to all of its row so far.
@@ -121,7 +124,7 @@ class RowCache:
             keys_values: ``(rows * width, 2 * kv_heads * depth)``.
 
         Returns:
-            ``(rows * width, heads * depth)``.
+            ``(rows * width, heads, depth)``.
         """
         rows, width, depth = self._rows, self._width, self.shape.depth
         tokens, keys, values = self._views[layer]
@@ -130,7 +133,7 @@ class RowCache:
         grouped = by_head.reshape(len(keys), -1, depth)
         scores = torch.baddbmm(self._mask, grouped, keys)
         seen = self._weighed(scores.softmax(-1), values).view(rows, -1, width, depth)
-        return seen.transpose(1, 2).reshape(rows * width, -1)
+        return seen.transpose(1, 2).flatten(0, 1)
 
     def _weighed(self, shares: Tensor, values: Tensor) -> Tensor:
         if not self._in_parts:

@@ -25,7 +25,7 @@ class Decoder:
         every = torch.arange(positions, device=like.device)
         with torch.no_grad():
             cos, sin = llama.rotary_emb(like[:1, None], position_ids=every[None])
-        self._eps = like.new_full((), weights.eps)
+        self._least = like.new_full((), weights.least_length)
         half = weights.shape.depth // 2
         self._turns = torch.complex(cos[0, :, :half].float(), sin[0, :, :half].float())
 
@@ -67,7 +67,7 @@ class Decoder:
         foreground: Tensor | None,
         lora: LoraRows | None,
     ) -> Tensor:
-        """Feed the next tokens of every row; returns normed states ``(tokens, width)``.
+        """Feed the next tokens of every row; returns states of length 1, ``(tokens, width)``.
 
         Args:
             tokens: int64 ``(tokens,)``: text ids, then image codes above them.
@@ -91,7 +91,7 @@ class Decoder:
                     caches, queries.split(counts), keys_values.split(counts), strict=True
                 )
             ]
-            hidden = self._after_attention(number, hidden, torch.cat(seen), lora)
+            hidden = self._after_attention(number, hidden, torch.cat(seen).flatten(1), lora)
         return self._normed(hidden)
 
     def _projected(
@@ -115,14 +115,14 @@ class Decoder:
     ) -> Tensor:
         """A layer's states after what it has ``seen`` and its feed-forward network."""
         weights, layer = self.weights, self.weights.layers[number]
-        hidden = layer.out.plus(seen, hidden)
+        attended = layer.out(seen)
         if lora is not None:
-            hidden = lora.out(number, seen, hidden)
+            attended = lora.out(number, seen, attended)
+        hidden = hidden + attended
         gate, up = layer.gate_up(self._normed(hidden)).chunk(2, dim=1)
         return layer.down.plus(weights.activation(gate).mul_(up), hidden)
 
     def _normed(self, hidden: Tensor) -> Tensor:
-        """RMSNorm without weights, in the dtype of the products: in fewer calls than torch has."""
-        norm = torch.linalg.vector_norm(hidden, dim=-1, keepdim=True)
-        scale = torch.addcmul(self._eps, norm, norm, value=1 / hidden.shape[-1]).rsqrt_()
-        return (hidden * scale).to(self.weights.dtype)
+        """RMSNorm but for its factors, which are in the weights, in the dtype of the products."""
+        length = torch.linalg.vector_norm(hidden, dim=-1, keepdim=True)
+        return (hidden / torch.hypot(length, self._least)).to(self.weights.dtype)

@@ -29,6 +29,7 @@ class GumbelNoise:
         self._numbers = torch.zeros(rows, self._blocks * self._block, vocabulary, device=device)
         self._offsets = torch.arange(rows, device=device) * self._numbers.shape[1]
         self._used = torch.zeros(rows, dtype=torch.long, device=device)
+        self._steps = torch.arange(max(widest, tokens), device=device)
         self._known = [0] * rows
         self._sources: list[tuple[np.random.Generator, float] | None] = [None] * rows
 
@@ -47,8 +48,7 @@ class GumbelNoise:
 
         What lies beyond a row's last token is of no use.
         """
-        steps = torch.arange(width, device=self._used.device)
-        at = (self._used[:rows, None] + steps).clamp_max_(self._numbers.shape[1] - 1)
+        at = (self._used[:rows, None] + self._steps[:width]).clamp_max_(self._numbers.shape[1] - 1)
         at += self._offsets[:rows, None]
         return self._numbers.flatten(0, 1).index_select(0, at.flatten()).view(rows, width, -1)
 

@@ -60,7 +60,10 @@ class Shape:
 
 @dataclass(frozen=True)
 class LayerWeights:
-    """The products of one layer; ``attention_norm`` ``(width,)`` is folded into ``qkv``."""
+    """The products of one layer; ``attention_norm`` ``(width,)`` is folded into ``qkv``.
+
+    A norm's weights are times the square root of the width: they follow states of length 1.
+    """
 
     qkv: Product
     out: Product
@@ -82,12 +85,14 @@ class Weights:
         llama = janus.model.language_model
         self.dtype = dtype
         self.shape = Shape.of(model)
-        self.eps = float(llama.norm.variance_epsilon)
+        self._root = self.shape.width**0.5
+        # States of less length than that are not made as long as others.
+        self.least_length = self._root * float(llama.norm.variance_epsilon) ** 0.5
         self.activation = llama.layers[0].mlp.act_fn
         self.fingerprint = fingerprint(model)
         with torch.no_grad():
             self.layers = [self._layer(layer) for layer in llama.layers]
-            norm = llama.norm.weight.float()
+            norm = llama.norm.weight.float() * self._root
             self.text_head = self._product(janus.lm_head.weight.float() * norm)
             head = janus.model.generation_head
             self.picture_head = (
@@ -108,14 +113,14 @@ class Weights:
         return self.embeddings[self.text_tokens :]
 
     def image_logits(self, states: Tensor) -> Tensor:
-        """Logits of image codes, float32 ``(rows, codes)``, of states after the last norm."""
+        """Logits of image codes, float32 ``(rows, codes)``, of states of length 1."""
         first, activation, last = self.picture_head
         return last(activation(first(states))).float()
 
     def _layer(self, layer: Any) -> LayerWeights:
         attention, mlp = layer.self_attn, layer.mlp
-        before = layer.input_layernorm.weight.float()
-        after = layer.post_attention_layernorm.weight.float()
+        before = layer.input_layernorm.weight.float() * self._root
+        after = layer.post_attention_layernorm.weight.float() * self._root
         q, k, v, o = (
             _base_weight(getattr(attention, name)).float()
             for name in ("q_proj", "k_proj", "v_proj", "o_proj")
