@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from models import codebook
 from models.batching import batch_briefs
 from models.engine.cache import RowCache
-from models.engine.guesses import Guesses
+from models.engine.guesses import WIDEST, fed_next, settled
 from models.engine.history import fast_conditioning
 from models.engine.noise import GumbelNoise
 from models.engine.phrases import Phrases
@@ -89,15 +89,15 @@ def test_guessing_ahead_ends_where_one_token_a_step_does(
     expected: list[int] = []
     for _ in range(tokens):
         expected.append(after(expected))
-    guesses, drawn, steps = Guesses(1, torch.device("cpu")), [0], 0
-    guesses.start(0, 0, guess=9)
+    drawn, fed, steps = [0], [0] + [9] * (WIDEST - 1), 0
     while len(drawn) <= tokens:
-        fed = guesses.fed(1, width)[0].tolist()
+        assert len(fed) == WIDEST
         assert fed[0] == drawn[-1]
         after_each = [after([*drawn[1:], *fed[1 : n + 1]]) for n in range(width)]
-        settled = int(guesses.settle(torch.tensor([after_each])))
-        assert 1 <= settled <= width
-        drawn += after_each[:settled]
+        count = settled(fed[:width], after_each)
+        assert 1 <= count <= width
+        drawn += after_each[:count]
+        fed = fed_next(after_each, count)
         steps += 1
     assert drawn[1 : tokens + 1] == expected
     assert steps <= tokens

@@ -25,8 +25,7 @@ the sum, and with it the last bit, would hang on how long the other rows are."""
 class RowCache:
     """Cache of up to ``rows`` rows of up to ``length`` tokens each, in ``dtype``.
 
-    ``lengths`` int64 ``(rows,)`` says how many tokens each row has so far; ``known`` says the
-    same without asking the device.
+    ``lengths`` says how many tokens each row has so far.
     """
 
     def __init__(
@@ -34,12 +33,10 @@ class RowCache:
     ) -> None:
         self.shape = shape
         self._most_rows, self._most_tokens = rows, _rounded(length)
-        self._counter = torch.arange(self._most_tokens, device=device)
         # By position: minus infinity for what comes later.
         later = torch.full((self._most_tokens, self._most_tokens), -torch.inf, device=device)
         self._masks = later.triu_(1).to(dtype)
-        self.lengths = torch.zeros(rows, dtype=torch.long, device=device)
-        self.known = [0] * rows
+        self.lengths = [0] * rows
         self._rows = self._width = 0
         self._in_parts = device.type == "cpu" and dtype == torch.float32
         self._lay_out(torch.zeros(self._size(0, 0), dtype=dtype, device=device))
@@ -55,11 +52,11 @@ class RowCache:
         tokens = prefix.shape[3]
         self._make_room(row + 1, tokens)
         self._storage[:, :, row, :, :tokens] = prefix
-        self.lengths[row] = self.known[row] = tokens
+        self.lengths[row] = tokens
 
     def take(self, row: int) -> Tensor:
         """Keys and values of ``row`` so far, as :meth:`put` takes them; a view."""
-        return self._storage[:, :, row, :, : self.known[row]]
+        return self._storage[:, :, row, :, : self.lengths[row]]
 
     def move(self, source: int, target: int) -> None:
         """Copy ``source`` over ``target``."""
@@ -102,18 +99,19 @@ class RowCache:
 
         Returns their positions, ``(rows * width,)``, a row's side by side.
         """
-        self._make_room(rows, max(self.known[:rows]) + width)
+        self._make_room(rows, max(self.lengths[:rows]) + width)
         if rows != self._rows:
             self._views = [self._view(layer, rows) for layer in range(self.shape.layers)]
         self._rows, self._width, length = rows, width, self._length
-        positions = self.lengths[:rows, None] + self._counter[:width]
-        self._at = (self._places[:rows, None] + positions[..., None]).flatten(0, 1)
-        found = positions.flatten()
-        mask = self._masks[:, :length].index_select(0, found).view(rows, 1, 1, width, length)
+        counted = [row + n for row in self.lengths[:rows] for n in range(width)]
+        positions = torch.tensor(counted, device=self._masks.device)
+        at = self._places[:rows, None] + positions.view(rows, width, 1)
+        self._at = at.flatten(0, 1)
+        mask = self._masks[:, :length].index_select(0, positions).view(rows, 1, 1, width, length)
         shape, heads = self.shape, self.shape.kv_heads
         mask = mask.expand(-1, heads, shape.heads // heads, -1, -1)
         self._mask = mask.reshape(rows * heads, -1, length)
-        return found
+        return positions
 
     def attend(self, layer: int, queries: Tensor, keys_values: Tensor) -> Tensor:
         """Store the tokens' keys and values; each attends to all of its row so far.
@@ -151,9 +149,8 @@ class RowCache:
 
     def advance(self, settled: Sequence[int]) -> None:
         """Keep so many of the tokens that each row got in this step; the others never were."""
-        self.lengths[: len(settled)] += torch.tensor(settled, device=self.lengths.device)
         for row, count in enumerate(settled):
-            self.known[row] += count
+            self.lengths[row] += count
 
 
 def _rounded(tokens: int) -> int:

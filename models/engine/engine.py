@@ -80,7 +80,7 @@ class Engine:
     @property
     def longest(self) -> int:
         """Tokens of the longest row that draws."""
-        return max(self._pictures.cache.known[: self.drawing], default=0)
+        return max(self._pictures.cache.lengths[: self.drawing], default=0)
 
     @property
     def cache_bytes(self) -> int:
@@ -209,9 +209,9 @@ class Engine:
 
     def _complete(self, at: int) -> None:
         row = self._pictures.rows[at]
-        codes = self._pictures.remove(at)
+        self._pictures.remove(at)
         self._changed = True
-        row.job.finish(row.number, Drawn(tuple(row.title[:-1]), codes))
+        row.job.finish(row.number, Drawn(tuple(row.title[:-1]), torch.tensor(row.codes)))
 
     def _drop_answered(self) -> None:
         """Take out the rows of requests that have failed."""

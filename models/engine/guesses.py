@@ -11,8 +11,8 @@ Sources: predictive sampling (arXiv 2002.09928), speculative Jacobi decoding (ar
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from collections.abc import Sequence
+from itertools import takewhile
 
 WIDEST = 16
 _NARROWEST = 4
@@ -29,41 +29,19 @@ def tokens_each(pictures: int, image_tokens: int) -> int:
     return min(image_tokens, WIDEST, max(_NARROWEST, _TOKENS // max(1, pictures)))
 
 
-class Guesses:
-    """What up to ``rows`` rows are fed next: a token that was drawn, and guesses for those after.
+def settled(fed: Sequence[int], drawn: Sequence[int]) -> int:
+    """How many of ``drawn`` are drawn for good: the first one, and those after right guesses.
 
-    Tokens are as the decoder takes them, int64.
+    ``fed`` are the tokens after each of which one was drawn.
     """
+    guesses = zip(fed[1:], drawn[:-1], strict=True)
+    return 1 + sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], guesses))
 
-    def __init__(self, rows: int, device: torch.device) -> None:
-        self._fed = torch.zeros(rows, WIDEST, dtype=torch.long, device=device)
-        self._steps = torch.arange(WIDEST, device=device)
 
-    def start(self, row: int, token: int, guess: int) -> None:
-        """Begin ``row`` with ``token``; nothing is known of those after it."""
-        self._fed[row] = guess
-        self._fed[row, 0] = token
+def fed_next(drawn: Sequence[int], count: int) -> list[int]:
+    """What is fed after ``count`` of ``drawn``: the last of these, and guesses.
 
-    def fed(self, rows: int, width: int) -> Tensor:
-        """``(rows, width)`` of the first ``rows`` rows."""
-        return self._fed[:rows, :width]
-
-    def settle(self, drawn: Tensor) -> Tensor:
-        """Compare guesses with what was drawn after them; the last drawn one goes on as guess.
-
-        Args:
-            drawn: ``(rows, width)``.
-
-        Returns:
-            How many tokens of each row are drawn for good, at least 1, int64 ``(rows,)``.
-        """
-        rows, width = drawn.shape
-        right = self._fed[:rows, 1:width] == drawn[:, :-1]
-        settled = 1 + right.long().cumprod(1).sum(1)
-        later = (settled[:, None] - 1 + self._steps).clamp_max_(width - 1)
-        self._fed[:rows] = drawn.gather(1, later)
-        return settled
-
-    def move(self, source: int, target: int) -> None:
-        """Copy ``source`` over ``target``."""
-        self._fed[target] = self._fed[source]
+    These are what came out after wrong guesses; where nothing did, the last that came out.
+    """
+    known = list(drawn[count - 1 :])
+    return known + known[-1:] * (WIDEST - len(known))

@@ -54,14 +54,15 @@ class Job:
 
 @dataclass(eq=False)
 class Row:
-    """One ad under way: its number in its request and the title so far, eos included.
+    """One ad under way: its number in its request, the title so far, eos included, and the codes.
 
-    ``fed`` are the last token of its prompt or title and guesses for those after it.
+    ``fed`` is what the decoder gets next: the last token and guesses for those after it.
     """
 
     job: Job
     number: int
     title: list[int] = field(default_factory=list)
+    codes: list[int] = field(default_factory=list)
     fed: list[int] = field(default_factory=list)
 
     @property

@@ -27,10 +27,7 @@ class GumbelNoise:
         # Where a block has not all of them, the next one is there too, to look into.
         self._blocks = 1 if self._block == tokens else 2
         self._numbers = torch.zeros(rows, self._blocks * self._block, vocabulary, device=device)
-        self._offsets = torch.arange(rows, device=device) * self._numbers.shape[1]
-        self._used = torch.zeros(rows, dtype=torch.long, device=device)
-        self._steps = torch.arange(max(widest, tokens), device=device)
-        self._known = [0] * rows
+        self._used = [0] * rows
         self._sources: list[tuple[np.random.Generator, float] | None] = [None] * rows
 
     def start(self, row: int, seed: int, stage: int, temperature: float) -> None:
@@ -39,7 +36,7 @@ class GumbelNoise:
         Noise times ``temperature`` is as good as logits divided by it.
         """
         self._sources[row] = np.random.default_rng([seed, stage]), temperature
-        self._used[row] = self._known[row] = 0
+        self._used[row] = 0
         for block in range(self._blocks):
             self._fill(row, block)
 
@@ -48,17 +45,20 @@ class GumbelNoise:
 
         What lies beyond a row's last token is of no use.
         """
-        at = (self._used[:rows, None] + self._steps[:width]).clamp_max_(self._numbers.shape[1] - 1)
-        at += self._offsets[:rows, None]
-        return self._numbers.flatten(0, 1).index_select(0, at.flatten()).view(rows, width, -1)
+        _, room, vocabulary = self._numbers.shape
+        at = [
+            row * room + min(used + step, room - 1)
+            for row, used in enumerate(self._used[:rows])
+            for step in range(width)
+        ]
+        places = torch.tensor(at, device=self._numbers.device)
+        return self._numbers.view(-1, vocabulary).index_select(0, places).view(rows, width, -1)
 
     def advance(self, drawn: Sequence[int]) -> None:
         """Count that many tokens of each of the first rows as drawn."""
-        self._used[: len(drawn)] += torch.tensor(drawn, device=self._used.device)
         for row, count in enumerate(drawn):
-            self._known[row] += count
-            if self._blocks == 2 and self._known[row] >= self._block:
-                self._known[row] -= self._block
+            self._used[row] += count
+            if self._blocks == 2 and self._used[row] >= self._block:
                 self._used[row] -= self._block
                 self._numbers[row, : self._block] = self._numbers[row, self._block :]
                 self._fill(row, 1)
@@ -67,7 +67,6 @@ class GumbelNoise:
         """Let ``target`` go on with what ``source`` has."""
         self._numbers[target] = self._numbers[source]
         self._used[target] = self._used[source]
-        self._known[target] = self._known[source]
         self._sources[target] = self._sources[source]
 
     def _fill(self, row: int, block: int) -> None:

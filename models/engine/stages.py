@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from models.engine.cache import RowCache
-from models.engine.guesses import WIDEST, Guesses, tokens_each
+from models.engine.guesses import WIDEST, fed_next, settled, tokens_each
 from models.engine.job import Row, forbidden_in_titles
 from models.engine.noise import GumbelNoise
 from models.engine.weights import Weights
@@ -145,16 +145,10 @@ class Pictures:
         self.cache = RowCache(weights.shape, rows, length + 1 + room, device, dtype)
         self.blank = RowCache(weights.shape, rows, 2 + room, device, dtype)
         self._noise = GumbelNoise(rows, config.image_tokens, weights.codes, device, WIDEST)
-        self._guesses = Guesses(rows, device)
-        self._codes = torch.zeros(rows, room, dtype=torch.long, device=device)
         self._foreground = torch.zeros(
             rows, config.image_tokens, weights.shape.width, device=device
         )
         self._guidance = torch.zeros(rows, 1, device=device)
-        self._offsets = torch.arange(rows, device=device)[:, None] * config.image_tokens
-        self._steps = torch.arange(WIDEST, device=device)
-        self._drawn = torch.zeros(rows, dtype=torch.long, device=device)
-        self._known = [0] * rows
         self.rows: list[Row] = []
 
     @property
@@ -165,7 +159,9 @@ class Pictures:
     @property
     def tokens(self) -> Tensor:
         """What the rows are fed next, ``(rows * tokens each,)``."""
-        return self._guesses.fed(len(self.rows), self.tokens_each).flatten()
+        each = self.tokens_each
+        fed = [token for row in self.rows for token in row.fed[:each]]
+        return torch.tensor(fed, device=self._guidance.device)
 
     def add(self, row: Row, prefix: Tensor) -> None:
         """Start a row after its title."""
@@ -173,33 +169,36 @@ class Pictures:
         self.cache.put(at, prefix)
         self.blank.put(at, row.shared.blank)
         self._noise.start(at, row.seed, PICTURE_STAGE, how.temperature)
-        self._guesses.start(at, self._first, guess=self._weights.text_tokens)
         self._foreground[at] = row.shared.foreground
         self._guidance[at] = how.guidance
-        self._drawn[at] = self._known[at] = 0
+        # Nothing is known of the first codes.
+        row.fed = [self._first] + [self._weights.text_tokens] * (WIDEST - 1)
         self.rows.append(row)
 
-    def remove(self, at: int) -> Tensor:
-        """Take a row out, the last one takes its place; returns the codes on the CPU."""
-        codes = self._codes[at, : self._image_tokens].cpu().clone()
+    def remove(self, at: int) -> None:
+        """Take a row out; the last one takes its place."""
         last = self.rows.pop()
         source = len(self.rows)
         if at < source:
             self.rows[at] = last
-            for part in (self.cache, self.blank, self._noise, self._guesses):
+            for part in (self.cache, self.blank, self._noise):
                 part.move(source, at)
-            for state in (self._codes, self._foreground, self._guidance, self._drawn):
+            for state in (self._foreground, self._guidance):
                 state[at] = state[source]
-            self._known[at] = self._known[source]
         if not self.rows:
             self.cache.clear()
             self.blank.clear()
-        return codes
 
     def foreground(self) -> Tensor:
         """Features ``(rows * tokens each, width)`` of the image tokens that are drawn next."""
-        at = self._next().clamp_max_(self._image_tokens - 1) + self._offsets[: len(self.rows)]
-        return self._foreground.flatten(0, 1).index_select(0, at.flatten())
+        tokens, steps = self._image_tokens, range(self.tokens_each)
+        at = [
+            number * tokens + min(len(row.codes) + step, tokens - 1)
+            for number, row in enumerate(self.rows)
+            for step in steps
+        ]
+        places = torch.tensor(at, device=self._foreground.device)
+        return self._foreground.flatten(0, 1).index_select(0, places)
 
     def draw(self, states: Tensor) -> list[int]:
         """Draw codes from states ``(2 * rows * tokens each, width)``.
@@ -209,18 +208,17 @@ class Pictures:
         count, each = len(self.rows), self.tokens_each
         wanted, plain = self._weights.image_logits(states).view(2, count, each, -1)
         guided = torch.lerp(plain, wanted, self._guidance[:count, None])
-        drawn = guided.add_(self._noise.ahead(count, each)).argmax(-1)
-        self._codes[:count].scatter_(1, self._next(), drawn)
-        settled = self._guesses.settle(drawn + self._weights.text_tokens)
-        settled = settled.minimum(self._image_tokens - self._drawn[:count])
-        self._drawn[:count] += settled
-        counts: list[int] = settled.tolist()
+        drawn = guided.add_(self._noise.ahead(count, each)).argmax(-1).tolist()
+        kept = [self._settle(row, codes) for row, codes in zip(self.rows, drawn, strict=True)]
         for part in (self.cache, self.blank, self._noise):
-            part.advance(counts)
-        for at, more in enumerate(counts):
-            self._known[at] += more
-        return [at for at in range(count) if self._known[at] == self._image_tokens]
+            part.advance(kept)
+        return [at for at, row in enumerate(self.rows) if len(row.codes) == self._image_tokens]
 
-    def _next(self) -> Tensor:
-        """Which tokens of its picture each row draws next, ``(rows, tokens each)``."""
-        return self._drawn[: len(self.rows), None] + self._steps[: self.tokens_each]
+    def _settle(self, row: Row, codes: list[int]) -> int:
+        """Keep what was drawn after right guesses; returns how many codes that are."""
+        tokens = [self._weights.text_tokens + code for code in codes]
+        count = settled(row.fed[: len(tokens)], tokens)
+        row.fed = fed_next(tokens, count)
+        count = min(count, self._image_tokens - len(row.codes))
+        row.codes += codes[:count]
+        return count
