@@ -24,7 +24,7 @@ class Decoder:
         llama, like = model.janus.model.language_model, weights.embeddings
         every = torch.arange(positions, device=like.device)
         with torch.no_grad():
-            cos, sin = llama.rotary_emb(like[:1, None], position_ids=every[None])
+            cos, sin = llama.rotary_emb(like[:1, None].float(), position_ids=every[None])
         self._least = like.new_full((), weights.least_length)
         half = weights.shape.depth // 2
         self._turns = torch.complex(cos[0, :, :half].float(), sin[0, :, :half].float())
@@ -38,7 +38,7 @@ class Decoder:
         shape, tokens = self.weights.shape, len(embeds)
         kept: list[Tensor] = []
 
-        hidden, turns = embeds, self._turns[:tokens].unsqueeze(1)
+        hidden, turns = embeds.to(self.weights.dtype), self._turns[:tokens].unsqueeze(1)
         for number in range(shape.layers):
             queries, keys_values = self._projected(number, hidden, turns, lora)
             keys, values = keys_values.view(tokens, 2, -1, shape.depth).permute(1, 2, 0, 3)
@@ -115,14 +115,13 @@ class Decoder:
     ) -> Tensor:
         """A layer's states after what it has ``seen`` and its feed-forward network."""
         weights, layer = self.weights, self.weights.layers[number]
-        attended = layer.out(seen)
+        hidden = layer.out.plus(seen, hidden)
         if lora is not None:
-            attended = lora.out(number, seen, attended)
-        hidden = hidden + attended
+            hidden = lora.out(number, seen, hidden)
         gate, up = layer.gate_up(self._normed(hidden)).chunk(2, dim=1)
         return layer.down.plus(weights.activation(gate).mul_(up), hidden)
 
     def _normed(self, hidden: Tensor) -> Tensor:
         """RMSNorm but for its factors, which are in the weights, in the dtype of the products."""
         length = torch.linalg.vector_norm(hidden, dim=-1, keepdim=True)
-        return (hidden / torch.hypot(length, self._least)).to(self.weights.dtype)
+        return hidden / torch.hypot(length, self._least)

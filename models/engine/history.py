@@ -33,16 +33,17 @@ class FastEncoder(nn.Module):
     def __init__(self, encoder: nn.TransformerEncoder, dtype: torch.dtype) -> None:
         """Copy ``encoder``, one of :func:`models.preference.transformer`."""
         super().__init__()
+        self._dtype = dtype
         self._layers = [_Layer(layer, dtype) for layer in encoder.layers]
 
     def forward(self, tokens: Tensor, src_key_padding_mask: Tensor) -> Tensor:
         """Float32 ``(1, tokens, width)``, 0 on padding, where the mask ``(1, tokens)`` is true."""
         [used] = ~src_key_padding_mask
-        hidden = tokens[0, used].float()
+        hidden = tokens[0, used].to(self._dtype)
         for layer in self._layers:
             hidden = layer(hidden)
         found = torch.zeros(tokens.shape, device=tokens.device)
-        found[0, used] = hidden
+        found[0, used] = hidden.float()
         return found
 
 
@@ -53,14 +54,13 @@ class _Layer:
         attention = layer.self_attn
         self._heads: int = attention.num_heads
         self._eps = float(layer.norm1.eps), float(layer.norm2.eps)
-        self._dtype = dtype
         self._qkv = _after(layer.norm1, attention.in_proj_weight, attention.in_proj_bias, dtype)
         self._out = _product(attention.out_proj.weight, attention.out_proj.bias, dtype)
         self._up = _after(layer.norm2, layer.linear1.weight, layer.linear1.bias, dtype)
         self._down = _product(layer.linear2.weight, layer.linear2.bias, dtype)
 
     def __call__(self, hidden: Tensor) -> Tensor:
-        """Float32 ``(tokens, width)``."""
+        """States ``(tokens, width)`` after the layer, of those before it, in its dtype."""
         tokens, width = hidden.shape
         qkv = self._qkv(self._normed(hidden, 0))
         queries, keys, values = qkv.view(1, tokens, 3, self._heads, -1).transpose(1, 3).unbind(2)
@@ -69,7 +69,7 @@ class _Layer:
         return self._down.plus(F.gelu(self._up(self._normed(hidden, 1))), hidden)
 
     def _normed(self, hidden: Tensor, which: int) -> Tensor:
-        return F.layer_norm(hidden, hidden.shape[-1:], eps=self._eps[which]).to(self._dtype)
+        return F.layer_norm(hidden, hidden.shape[-1:], eps=self._eps[which])
 
 
 def _after(norm: nn.LayerNorm, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> Product:

@@ -55,8 +55,8 @@ class Product:
         return out
 
     def plus(self, x: Tensor, other: Tensor) -> Tensor:
-        """``other`` ``(rows, outputs)`` and the product, in the dtype of ``other``."""
-        if not self._packed or other.dtype != self.dtype:
+        """``other`` ``(rows, outputs)`` and the product."""
+        if not self._packed:
             return other + self(x)
         out: Tensor = torch.ops.mkldnn._linear_pointwise.binary(
             x, other, self._weight, self._bias, "add"

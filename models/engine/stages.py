@@ -145,9 +145,8 @@ class Pictures:
         self.cache = RowCache(weights.shape, rows, length + 1 + room, device, dtype)
         self.blank = RowCache(weights.shape, rows, 2 + room, device, dtype)
         self._noise = GumbelNoise(rows, config.image_tokens, weights.codes, device, WIDEST)
-        self._foreground = torch.zeros(
-            rows, config.image_tokens, weights.shape.width, device=device
-        )
+        size = rows, config.image_tokens, weights.shape.width
+        self._foreground = torch.zeros(size, dtype=weights.dtype, device=device)
         self._guidance = torch.zeros(rows, 1, device=device)
         self.rows: list[Row] = []
 

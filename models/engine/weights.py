@@ -105,11 +105,11 @@ class Weights:
             every_code = torch.arange(janus.model.generation_embeddings.num_embeddings)
             codes = model.embed_codes(every_code.to(text.device))
             self.codes = len(codes)
-            self.embeddings = torch.cat([text, codes]).float()
+            self.embeddings = torch.cat([text, codes]).to(dtype)
 
     @property
     def embedded_codes(self) -> Tensor:
-        """What is fed for each image code, float32 ``(codes, width)``."""
+        """What is fed for each image code, ``(codes, width)``."""
         return self.embeddings[self.text_tokens :]
 
     def image_logits(self, states: Tensor) -> Tensor:
@@ -149,7 +149,9 @@ def fingerprint(model: AdModel) -> tuple[tuple[int, int], ...]:
         inner.generation_embeddings,
         inner.generation_aligner,
         inner.generation_head,
-        inner.vqmodel,
+        inner.vqmodel.quantize,
+        inner.vqmodel.post_quant_conv,
+        inner.vqmodel.decoder,
         janus.lm_head,
     )
     return tuple(
