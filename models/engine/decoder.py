@@ -100,9 +100,7 @@ class Decoder:
         """A layer's queries ``(tokens, heads * depth)``, scaled; its keys and values."""
         shape = self.weights.shape
         x = self._normed(hidden)
-        qkv = self.weights.layers[number].qkv(x)
-        if lora is not None:
-            qkv = lora.qkv(number, x, qkv)
+        qkv = self.weights.layers[number].qkv(x) if lora is None else lora.qkv(number, x)
         qkv = qkv.float()
         turned = qkv[:, : shape.queries + shape.keys]
         pairs = turned.view(len(qkv), -1, shape.depth // 2, 2)
@@ -115,9 +113,10 @@ class Decoder:
     ) -> Tensor:
         """A layer's states after what it has ``seen`` and its feed-forward network."""
         weights, layer = self.weights, self.weights.layers[number]
-        hidden = layer.out.plus(seen, hidden)
-        if lora is not None:
-            hidden = lora.out(number, seen, hidden)
+        if lora is None:
+            hidden = layer.out.plus(seen, hidden)
+        else:
+            hidden = lora.out_plus(number, seen, hidden)
         gate, up = layer.gate_up(self._normed(hidden)).chunk(2, dim=1)
         return layer.down.plus(weights.activation(gate).mul_(up), hidden)
 

@@ -2,9 +2,9 @@
 
 After Punica (arXiv 2310.18547) and S-LoRA (arXiv 2311.03285): one base product for all rows and,
 beside it, the low-rank products of the adapters. Those gather each row's own A and B; here the As
-and Bs of all adapters that run lie side by side in one product each, and what is not a row's own
-is blanked between the two. The number of calls is then the same for any number of adapters, which
-on small models costs more than the arithmetic does.
+of all adapters that run are one product, what is not a row's own is blanked in what comes out,
+and the Bs lie beside the base's weights, which are read once for both. The number of calls is then
+the same for any number of adapters, and calls cost more than arithmetic on small models.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from models.engine.matmul import Product
 from models.engine.weights import Weights
 from models.generator import Conditioning
 
+_KEPT = 8
+"""Sets of adapters whose products are kept; each has a copy of the base's attention."""
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
 Lora = Mapping[tuple[int, str], tuple[Tensor, Tensor]]
 
@@ -80,12 +82,12 @@ def lora_of(peft: PeftModel, name: str, parameters: Mapping[str, Tensor]) -> Lor
 
 @dataclass(frozen=True)
 class _LayerLora:
-    """``down``: As one below the other; ``up``: Bs, block by block."""
+    """``down``: As one below the other; ``qkv``, ``out``: base weights, beside them the Bs."""
 
     qkv_down: Product
-    qkv_up: Product
+    qkv: Product
     out_down: Product
-    out_up: Product
+    out: Product
 
 
 class LoraRows:
@@ -100,15 +102,17 @@ class LoraRows:
         self._foreign = foreign
         self._foreign_qkv = None if foreign is None else foreign.repeat(1, 3)
 
-    def qkv(self, layer: int, x: Tensor, base: Tensor) -> Tensor:
-        """``base`` with each row's own change to q, k and v of ``x``."""
+    def qkv(self, layer: int, x: Tensor) -> Tensor:
+        """Queries, keys and values of ``x``, each row's own change in them."""
         lora = self._layers[layer]
-        return lora.qkv_up.plus(_blanked(lora.qkv_down(x), self._foreign_qkv), base)
+        low = _blanked(lora.qkv_down(x), self._foreign_qkv)
+        return lora.qkv(torch.cat([x, low], dim=1))
 
-    def out(self, layer: int, x: Tensor, base: Tensor) -> Tensor:
-        """``base`` with each row's own change to the output projection of ``x``."""
+    def out_plus(self, layer: int, x: Tensor, other: Tensor) -> Tensor:
+        """``other`` and the output projection of ``x``, each row's own change in it."""
         lora = self._layers[layer]
-        return lora.out_up.plus(_blanked(lora.out_down(x), self._foreign), base)
+        low = _blanked(lora.out_down(x), self._foreign)
+        return lora.out.plus(torch.cat([x, low], dim=1), other)
 
 
 def _blanked(low: Tensor, foreign: Tensor | None) -> Tensor:
@@ -121,7 +125,7 @@ class LoraBank:
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
         # What ran together does so again.
-        self._side_by_side = lru_cache(16)(self._lay_out)
+        self._side_by_side = lru_cache(_KEPT)(self._lay_out)
 
     def rows(self, adapters: Sequence[Adapter]) -> LoraRows | None:
         """For a step whose rows have these adapters; None where none of them has LoRA."""
@@ -144,17 +148,22 @@ class LoraBank:
         return rank, [self._layer(number, adapters, rank) for number in layers]
 
     def _layer(self, number: int, adapters: Sequence[Adapter], rank: int) -> _LayerLora:
-        shape, norm = self._weights.shape, self._weights.layers[number].attention_norm
+        shape, layer = self._weights.shape, self._weights.layers[number]
         inputs = (shape.width, shape.width, shape.width, shape.queries)
         outputs = (shape.queries, shape.keys, shape.keys, shape.width)
         (q_down, q), (k_down, k), (v_down, v), (out_down, out) = (
             self._stacked([own.lora.get((number, name)) for own in adapters], rank, *widths)
             for name, *widths in zip(PROJECTIONS, inputs, outputs, strict=True)
         )
-        down = torch.cat([q_down, k_down, v_down]) * norm
+        down = torch.cat([q_down, k_down, v_down]) * layer.attention_norm
         up = torch.block_diag(shape.paired(q) * shape.depth**-0.5, shape.paired(k), v)
-        products = (down, up, out_down, out)
-        return _LayerLora(*(Product(p.to(self._weights.dtype)) for p in products))
+        dtype = self._weights.dtype
+        return _LayerLora(
+            qkv_down=Product(down.to(dtype)),
+            qkv=layer.qkv.beside(up),
+            out_down=Product(out_down.to(dtype)),
+            out=layer.out.beside(out),
+        )
 
     def _stacked(
         self, pairs: Sequence[tuple[Tensor, Tensor] | None], rank: int, inputs: int, outputs: int

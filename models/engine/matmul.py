@@ -45,6 +45,11 @@ class Product:
         else:
             self._weight = weight.detach().clone()
 
+    def beside(self, more: Tensor) -> Product:
+        """The product of this weight and ``more`` ``(outputs, more inputs)`` side by side."""
+        weight = self._weight.to_dense() if self._packed else self._weight
+        return Product(torch.cat([weight, more.to(weight)], dim=1), self._bias)
+
     def __call__(self, x: Tensor) -> Tensor:
         """``(rows, outputs)``."""
         if not self._packed:
