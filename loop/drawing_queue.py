@@ -29,15 +29,23 @@ class DrawingQueue:
         *,
         max_batch: int,
         max_waiting: int,
+        prepare: Callable[[], None] = lambda: None,
     ) -> None:
-        """``start`` lets requests join, ``step`` draws on: see :class:`loop.ads.AdMaker`."""
+        """``start`` lets requests join, ``step`` draws on: see :class:`loop.ads.AdMaker`.
+
+        ``prepare`` is called first, in the thread that draws; what it raises is raised here.
+        """
         self._start = start
         self._step = step
         self._max_batch = max_batch
         self._running: list[tuple[Future[Ad], Future[Ad]]] = []
         self._waiting: queue.Queue[tuple[AdRequest, Future[Ad]] | None] = queue.Queue(max_waiting)
-        self._thread = threading.Thread(target=self._run, name="drawing", daemon=True)
+        ready: Future[None] = Future()
+        self._thread = threading.Thread(
+            target=self._run, args=(prepare, ready), name="drawing", daemon=True
+        )
         self._thread.start()
+        ready.result()
 
     def submit(self, request: AdRequest) -> Future[Ad]:
         """Queue a request.
@@ -79,7 +87,13 @@ class DrawingQueue:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _run(self) -> None:
+    def _run(self, prepare: Callable[[], None], ready: Future[None]) -> None:
+        try:
+            prepare()
+        except BaseException as error:
+            ready.set_exception(error)
+            return
+        ready.set_result(None)
         open_ = True
         while open_ or self._running:
             arrived: list[tuple[AdRequest, Future[Ad]]] = []

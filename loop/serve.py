@@ -10,6 +10,7 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import torch
 from fastapi import FastAPI
 
 from loop import home
@@ -44,6 +45,12 @@ class AdServer:
     """
 
     def __init__(self, settings: Settings, parts: ExitStack) -> None:
+        # One thread alone computes on all cores, the one that draws. Each thread that does so has
+        # OpenMP threads of its own, and with more of them than cores OpenMP puts them to sleep
+        # between any two products: an ad then takes twice as long.
+        threads = torch.get_num_threads()
+        parts.callback(torch.set_num_threads, threads)
+        torch.set_num_threads(1)
         own_broker = settings.kafka.bootstrap_servers is None
         kafka = parts.enter_context(running_broker(settings.kafka))
         self.features = features = parts.enter_context(home.open_features(settings))
@@ -59,7 +66,6 @@ class AdServer:
         )
         self._experiments.refresh(datetime.now(UTC))
         self.maker = AdMaker(generator, features, self.creatives, settings.generator)
-        self._warm_up()
         self.producer = parts.enter_context(
             EventProducer(kafka, patience_seconds=settings.serve.timeout_seconds)
         )
@@ -77,8 +83,10 @@ class AdServer:
                 self.maker.step,
                 max_batch=settings.serve.max_batch,
                 max_waiting=settings.serve.max_waiting,
+                prepare=lambda: self._warm_up(threads),
             )
         )
+        torch.set_num_threads(1)  # threads that come later go by what was said last
         parts.callback(self.stop.set)
 
     def request(self, user_id: str, product: Product, seed: int) -> Future[Ad]:
@@ -107,8 +115,9 @@ class AdServer:
             settings=arm.applied_to(self.settings.generator),
         )
 
-    def _warm_up(self) -> None:
+    def _warm_up(self, threads: int) -> None:
         """Draw an ad for nobody: what is compiled or allocated first is not a shopper's wait."""
+        torch.set_num_threads(threads)
         product = next(iter(load_catalog().values()))
         self.maker.generator.generate(
             [brief(product, ())],

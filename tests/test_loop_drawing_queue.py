@@ -92,6 +92,24 @@ def test_what_waits_joins_while_there_is_room() -> None:
     assert max(map(len, gate.batches)) == 3
 
 
+def test_what_prepares_runs_in_the_thread_that_draws() -> None:
+    gate = Gate()
+    names: list[str] = []
+    parts = {"max_batch": 1, "max_waiting": 1}
+
+    def notes() -> None:
+        names.append(threading.current_thread().name)
+
+    with DrawingQueue(gate.start, gate.step, **parts, prepare=notes):
+        assert names == ["drawing"]
+
+    def fails() -> None:
+        raise MemoryError("no room for the caches")
+
+    with pytest.raises(MemoryError, match="no room"):
+        DrawingQueue(gate.start, gate.step, **parts, prepare=fails)
+
+
 def test_a_full_queue_turns_requests_away() -> None:
     gate = Gate()
     with queue_of(gate, max_batch=1, max_waiting=2) as queue:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from fastapi.testclient import TestClient
 
 from feature_store.event_log import LoggedEvent
@@ -47,6 +48,30 @@ def parts(client: TestClient) -> AdServer:
 def test_a_server_on_a_new_home_is_ready_once_it_drew_an_ad(client: TestClient) -> None:
     assert parts(client).maker.generator._engine is not None
     assert client.get("/readyz").status_code == 200
+
+
+def test_one_thread_alone_computes_on_all_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others would have OpenMP put its threads to sleep between any two products."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with TestClient(create_app(tiny_settings(tmp_path))) as client:
+            generator = parts(client).maker.generator
+            step, threads = generator.step, set()
+
+            def noting() -> None:
+                threads.add(torch.get_num_threads())
+                step()
+
+            monkeypatch.setattr(generator, "step", noting)
+            assert client.post("/v1/ads", json=AD).status_code == 200
+            assert threads == {3}
+            with ThreadPoolExecutor(1) as pool:
+                assert pool.submit(torch.get_num_threads).result() == 1
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_an_ad_that_cannot_be_drawn_fails_alone(
