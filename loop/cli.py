@@ -149,6 +149,7 @@ def serve(
     ] = False,
 ) -> None:
     """Serve ads over HTTP; the page /docs shows how to ask for one."""
+    import torch
     import uvicorn
 
     from loop import home
@@ -158,6 +159,9 @@ def serve(
     from loop.serve import create_app
 
     settings: Settings = context.obj
+    threads = torch.get_num_threads()
+    # Before anything computes in this thread, which is not the one that draws: see AdServer.
+    torch.set_num_threads(1)
     with _errors_told(UnservableArm, OpenToAnyone):
         refuse_open_address(settings.serve, host or settings.serve.host)
         # Told here in one line; once the server starts it would be a traceback.
@@ -167,9 +171,8 @@ def serve(
             _serve_replicas(settings, host, port)
         else:
             log_as_json()
-            uvicorn.run(
-                create_app(settings), host=host, port=port, log_config=None, access_log=False
-            )
+            served = create_app(settings, threads=threads)
+            uvicorn.run(served, host=host, port=port, log_config=None, access_log=False)
 
 
 def _serve_replicas(settings: Settings, host: str, port: int) -> None:

@@ -42,14 +42,15 @@ class AdServer:
 
     Without a configured broker it starts the local one and applies its events itself, so that
     a click posted here changes the next ad.
+
+    One thread alone computes on all cores, the one that draws. Each thread that does so has OpenMP
+    threads of its own, and with more of them than cores OpenMP puts them to sleep between any two
+    products: an ad then takes twice as long.
     """
 
-    def __init__(self, settings: Settings, parts: ExitStack) -> None:
-        # One thread alone computes on all cores, the one that draws. Each thread that does so has
-        # OpenMP threads of its own, and with more of them than cores OpenMP puts them to sleep
-        # between any two products: an ad then takes twice as long.
-        threads = torch.get_num_threads()
-        parts.callback(torch.set_num_threads, threads)
+    def __init__(self, settings: Settings, parts: ExitStack, threads: int) -> None:
+        """Start the parts; what draws computes with so many ``threads``."""
+        parts.callback(torch.set_num_threads, torch.get_num_threads())
         torch.set_num_threads(1)
         own_broker = settings.kafka.bootstrap_servers is None
         kafka = parts.enter_context(running_broker(settings.kafka))
@@ -144,13 +145,17 @@ class AdServer:
         parts.callback(self.stop.set)
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The FastAPI application; the parts start with it and end with it."""
+def create_app(settings: Settings, *, threads: int | None = None) -> FastAPI:
+    """The FastAPI application; the parts start with it and end with it.
+
+    What draws computes with ``threads``, by default as many as torch would take here.
+    """
+    threads = threads or torch.get_num_threads()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with ExitStack() as parts:
-            app.state.server = AdServer(settings, parts)
+            app.state.server = AdServer(settings, parts, threads)
             yield
 
     app = FastAPI(
