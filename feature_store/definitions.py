@@ -14,7 +14,7 @@ from feast import Entity, FeatureView, Field, FileSource
 from feast.types import Array, Bytes, Int64, String
 from feast.value_type import ValueType
 
-from feature_store.home import default_folder, offline_table
+from adloom.feature_store.home import default_folder, offline_table
 
 _FOR_EVER = timedelta(0)
 
@@ -76,7 +76,7 @@ online_views = [user_history, user_stats, item_stats, stream_progress]
 
 
 def user_clicks_in(folder: Path) -> FeatureView:
-    """The offline view over the table that `feature_store.history` writes in `folder`."""
+    """The offline view over the table that `adloom.feature_store.history` writes in `folder`."""
     return FeatureView(
         name="user_clicks",
         description="how many clicks of a user the event log has up to a moment",

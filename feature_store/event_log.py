@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from feature_store.locking import file_lock
+from adloom.feature_store.locking import file_lock
 
 _log = logging.getLogger(__name__)
 

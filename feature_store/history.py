@@ -15,10 +15,10 @@ from pathlib import Path
 import feast
 import pandas as pd
 
-from feature_store.event_log import EventLog
-from feature_store.home import offline_table
-from feature_store.locking import file_lock
-from feature_store.rows import UserHistory
+from adloom.feature_store.event_log import EventLog
+from adloom.feature_store.home import offline_table
+from adloom.feature_store.locking import file_lock
+from adloom.feature_store.rows import UserHistory
 
 # Feast joins with "not later than"; a history ends strictly before its moment.
 _STRICTLY_BEFORE = timedelta(microseconds=1)

@@ -15,7 +15,7 @@ from feast.infra.registry.file import FileRegistryStore
 from feast.repo_config import RegistryConfig
 
 _VARIABLE = "ADLOOM_HOME"
-_DEFAULT = Path(__file__).parent.parent / ".adloom"
+_DEFAULT = Path(__file__).resolve().parent.parent / ".adloom"
 
 
 def default_folder() -> Path:
@@ -40,7 +40,7 @@ class HomeRegistryStore(FileRegistryStore):
 class HomeSqliteOnlineStoreConfig(SqliteOnlineStoreConfig):
     """As Feast's own, under the name that Feast looks for beside the class below."""
 
-    type: Any = "feature_store.home.HomeSqliteOnlineStore"
+    type: Any = "adloom.feature_store.home.HomeSqliteOnlineStore"
 
 
 class HomeSqliteOnlineStore(SqliteOnlineStore):

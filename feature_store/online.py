@@ -7,9 +7,9 @@ from typing import Generic, Protocol, Self, TypeVar
 
 from feast import FeatureView
 
-from feature_store.backend import OnlineBackend
-from feature_store.entity_key import Key, entity_key_of
-from feature_store.rows import Values
+from adloom.feature_store.backend import OnlineBackend
+from adloom.feature_store.entity_key import Key, entity_key_of
+from adloom.feature_store.rows import Values
 
 
 class Row(Protocol):

@@ -9,8 +9,8 @@ from typing import Self
 
 from feast.protos.feast.types.Value_pb2 import Value
 
-from feature_store.event_log import LoggedEvent
-from feature_store.wire import string_value
+from adloom.feature_store.event_log import LoggedEvent
+from adloom.feature_store.wire import string_value
 
 
 @dataclass

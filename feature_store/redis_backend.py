@@ -17,7 +17,7 @@ from redis import Redis, RedisError, WatchError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from feature_store.backend import Row, Rows, StoreUnavailable
+from adloom.feature_store.backend import Row, Rows, StoreUnavailable
 
 _PATIENCE_SECONDS = 2.5
 _KEYS_OF_ONE_READ = 5_000

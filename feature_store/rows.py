@@ -11,8 +11,8 @@ from typing import Self
 import mmh3
 from feast.protos.feast.types.Value_pb2 import Value
 
-from feature_store import wire
-from feature_store.event_log import LoggedEvent
+from adloom.feature_store import wire
+from adloom.feature_store.event_log import LoggedEvent
 
 Values = Mapping[str, bytes]
 """Serialised Feast values by name of the feature."""

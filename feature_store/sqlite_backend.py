@@ -17,7 +17,7 @@ from pathlib import Path
 
 from feast import FeatureView
 
-from feature_store.backend import Row, Rows, StoreUnavailable
+from adloom.feature_store.backend import Row, Rows, StoreUnavailable
 
 _KEYS_OF_ONE_READ = 30_000  # SQLite takes 32,766 variables in a statement
 _PATIENCE_SECONDS = 5.0

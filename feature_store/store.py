@@ -11,15 +11,15 @@ from typing import Any, Self
 import feast
 from feast.repo_config import RegistryConfig, RepoConfig
 
-from feature_store import definitions
-from feature_store.backend import OnlineBackend, StoreUnavailable
-from feature_store.event_log import LOG_FOLDER, EventLog, LoggedEvent
-from feature_store.history import PastHistories
-from feature_store.locking import file_lock
-from feature_store.online import OnlineTable
-from feature_store.progress import ProgressRow
-from feature_store.redis_backend import RedisBackend
-from feature_store.rows import (
+from adloom.feature_store import definitions
+from adloom.feature_store.backend import OnlineBackend, StoreUnavailable
+from adloom.feature_store.event_log import LOG_FOLDER, EventLog, LoggedEvent
+from adloom.feature_store.history import PastHistories
+from adloom.feature_store.locking import file_lock
+from adloom.feature_store.online import OnlineTable
+from adloom.feature_store.progress import ProgressRow
+from adloom.feature_store.redis_backend import RedisBackend
+from adloom.feature_store.rows import (
     CountsRow,
     HistoryRow,
     ItemStats,
@@ -27,9 +27,9 @@ from feature_store.rows import (
     UserRow,
     UserStats,
 )
-from feature_store.settings import FeatureStoreSettings
-from feature_store.sqlite_backend import SqliteBackend, create_tables
-from feature_store.updates import ContendedPartition, Updates
+from adloom.feature_store.settings import FeatureStoreSettings
+from adloom.feature_store.sqlite_backend import SqliteBackend, create_tables
+from adloom.feature_store.updates import ContendedPartition, Updates
 
 __all__ = [
     "ContendedPartition",

@@ -12,13 +12,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from feature_store.backend import OnlineBackend, Row
-from feature_store.entity_key import Key
-from feature_store.event_log import LoggedEvent
-from feature_store.online import OnlineTable, OpenRows, R
-from feature_store.progress import ProgressRow
-from feature_store.rows import CountsRow, HistoryRow, UserRow
-from feature_store.settings import FeatureStoreSettings
+from adloom.feature_store.backend import OnlineBackend, Row
+from adloom.feature_store.entity_key import Key
+from adloom.feature_store.event_log import LoggedEvent
+from adloom.feature_store.online import OnlineTable, OpenRows, R
+from adloom.feature_store.progress import ProgressRow
+from adloom.feature_store.rows import CountsRow, HistoryRow, UserRow
+from adloom.feature_store.settings import FeatureStoreSettings
 
 _ATTEMPTS = 20
 _OTHERS_WRITE = "consumers write these features: stop them, and begin the rebuild again"

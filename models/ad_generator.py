@@ -11,14 +11,14 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from models import codebook
-from models.adapters import AdaptedModel
-from models.brief import AdBrief, AdDraft
-from models.engine import Drawn, Engine, Wanted
-from models.engine.matmul import fast_dtype
-from models.generator import DEMO_MODEL, AdModel
-from models.sampling import Sampling
-from models.title_constraint import spelt
+from adloom.models import codebook
+from adloom.models.adapters import AdaptedModel
+from adloom.models.brief import AdBrief, AdDraft
+from adloom.models.engine import Drawn, Engine, Wanted
+from adloom.models.engine.matmul import fast_dtype
+from adloom.models.generator import DEMO_MODEL, AdModel
+from adloom.models.sampling import Sampling
+from adloom.models.title_constraint import spelt
 
 
 class AdGenerator(AdaptedModel):

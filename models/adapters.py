@@ -12,11 +12,11 @@ from peft import LoraConfig, LoraModel, PeftConfig, PeftModel, get_peft_model
 from safetensors.torch import load_model, save_model
 from torch.nn import Parameter
 
-from models.brief import AdBrief
-from models.engine import Adapter
-from models.engine.lora import lora_of
-from models.generator import CONDITIONING_FILE, AdModel, Conditioning
-from models.trends import Trends
+from adloom.models.brief import AdBrief
+from adloom.models.engine import Adapter
+from adloom.models.engine.lora import lora_of
+from adloom.models.generator import CONDITIONING_FILE, AdModel, Conditioning
+from adloom.models.trends import Trends
 
 LORA_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj"]
 

@@ -29,7 +29,7 @@ class AdBrief:
     holds the representative clicked ads, the one that says most about the product first; empty is
     a cold start. ``category`` is the product's in the catalogue, if it has one, and ``trend`` what
     everybody clicked there of late, the most clicked first; None leaves that to the adapter
-    (:mod:`models.trends`).
+    (:mod:`adloom.models.trends`).
     """
 
     product_name: str

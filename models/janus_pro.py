@@ -1,6 +1,6 @@
 """The ad generator on a public Janus-Pro checkpoint (arXiv 2501.17811).
 
-The same :class:`models.generator.AdModel` as the bundled one, in the paper's own sizes. Its
+The same :class:`adloom.models.generator.AdModel` as the bundled one, in the paper's own sizes. Its
 conditioning modules start untrained: fine-tune them on ads before drawing any.
 """
 
@@ -18,9 +18,9 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from models.config import AdGeneratorConfig
-from models.generator import AdModel
-from models.tokenizer import BOI, EOI
+from adloom.models.config import AdGeneratorConfig
+from adloom.models.generator import AdModel
+from adloom.models.tokenizer import BOI, EOI
 
 JANUS_PRO_1B = "deepseek-community/Janus-Pro-1B"
 JANUS_PRO_7B = "deepseek-community/Janus-Pro-7B"

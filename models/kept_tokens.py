@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.batching import batch_briefs
-from models.brief import AdBrief
-from models.generator import AdModel, Conditioning
-from models.preference import Selection
+from adloom.models.brief import AdBrief
+from adloom.models.generator import AdModel, Conditioning
+from adloom.models.preference import Selection
+from adloom.models.training.batching import batch_briefs
 
 
 @dataclass(frozen=True)

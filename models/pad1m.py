@@ -20,8 +20,8 @@ from typing import Annotated, Any
 from PIL import Image, UnidentifiedImageError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from models.ad_generator import AdGenerator
-from models.brief import AdBrief, Example, HistoryAd
+from adloom.models.ad_generator import AdGenerator
+from adloom.models.brief import AdBrief, Example, HistoryAd
 
 TITLE_SPLIT = "<title_split>"
 _COMMA = re.compile("[,\uff0c\u3001]")  # the two after the first are Chinese

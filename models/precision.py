@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from models.engine.matmul import fast_dtype
-from models.generator import AdModel
+from adloom.models.engine.matmul import fast_dtype
+from adloom.models.generator import AdModel
 
 
 def fast_precision(model: AdModel, dtype: torch.dtype | None = None) -> torch.autocast:

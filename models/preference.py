@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.config import AdGeneratorConfig
+from adloom.models.config import AdGeneratorConfig
 
 SCORE_TEMPERATURE = 0.1
 """Cosines lie close together; this spreads them before noise and softmax."""

@@ -19,7 +19,7 @@ class GeneratorSettings(BaseModel):
     deterministic, ``similarity`` samples by likeness to the product as the paper does. With
     ``constrain_titles`` a title uses its product's words and words of style alone. Of
     ``candidates`` ads drawn for a request the one most like the shopper's clicked ads is served
-    (:mod:`models.quality.rerank`); the brief is encoded once for all of them.
+    (:mod:`adloom.models.quality.rerank`); the brief is encoded once for all of them.
     """
 
     model_config = ConfigDict(extra="forbid")

@@ -17,7 +17,7 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from models.brief import AdBrief, HistoryAd
+from adloom.models.brief import AdBrief, HistoryAd
 
 TRENDS_FILE = "trends.safetensors"
 

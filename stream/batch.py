@@ -11,9 +11,9 @@ from typing import Any
 
 from kafka import TopicPartition
 
-from feature_store.event_log import LoggedEvent
-from stream.dead_letter import DeadLetter
-from stream.events import Event, InvalidEvent, Kind, parse
+from adloom.feature_store.event_log import LoggedEvent
+from adloom.stream.dead_letter import DeadLetter
+from adloom.stream.events import Event, InvalidEvent, Kind, parse
 
 Records = Mapping[TopicPartition, Sequence[Any]]
 """kafka-python's consumer records by partition, each partition's in the order of offsets."""

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import IO, Self
 
-from stream.settings import KafkaSettings
-from stream.topics import BrokerUnavailable, create_topics
+from adloom.stream.settings import KafkaSettings
+from adloom.stream.topics import BrokerUnavailable, create_topics
 
 # The shell outlives a parent that is killed; the end of its standard input tells it so.
 _END_WITH_PARENT = """

@@ -10,12 +10,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from stream.dead_letter import DeadLetter
-from stream.events import Event, InvalidEvent, Reason, parse
-from stream.producer import EventProducer
-from stream.reading import read_to_end
-from stream.settings import KafkaSettings
-from stream.topics import dead_letter_topic, event_topics
+from adloom.stream.dead_letter import DeadLetter
+from adloom.stream.events import Event, InvalidEvent, Reason, parse
+from adloom.stream.producer import EventProducer
+from adloom.stream.reading import read_to_end
+from adloom.stream.settings import KafkaSettings
+from adloom.stream.topics import dead_letter_topic, event_topics
 
 
 @dataclass(frozen=True)

@@ -29,12 +29,12 @@ from kafka.errors import (
     UnknownMemberIdError,
 )
 
-from feature_store.store import FeatureStore, StoreUnavailable
-from stream import metrics
-from stream.batch import Batch, Records, read_batch
-from stream.producer import DeliveryFailed, EventProducer
-from stream.settings import KafkaSettings
-from stream.topics import BrokerUnavailable, EventTopics, dead_letter_topic, event_topics
+from adloom.feature_store.store import FeatureStore, StoreUnavailable
+from adloom.stream import metrics
+from adloom.stream.batch import Batch, Records, read_batch
+from adloom.stream.producer import DeliveryFailed, EventProducer
+from adloom.stream.settings import KafkaSettings
+from adloom.stream.topics import BrokerUnavailable, EventTopics, dead_letter_topic, event_topics
 
 # What time may heal. Everything else is a mistake somewhere, and ends the consumer.
 _OUTAGES = (StoreUnavailable, BrokerUnavailable, DeliveryFailed, KafkaError, OSError)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from stream.events import InvalidEvent, Reason
+from adloom.stream.events import InvalidEvent, Reason
 
 # As JSON text a byte can take six characters, and Kafka takes 1 MiB.
 _KEPT_BYTES = 128 * 1024

@@ -22,7 +22,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from stream.versions import upgrade
+from adloom.stream.versions import upgrade
 
 MAX_PAYLOAD_BYTES = 64 * 1024
 MAX_CLOCK_SKEW = timedelta(minutes=5)

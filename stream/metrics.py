@@ -2,7 +2,7 @@
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 
-from stream.freshness import FreshnessHistogram
+from adloom.stream.freshness import FreshnessHistogram
 
 CONSUMED = Counter(
     "adloom_stream_events_consumed", "Valid events applied, duplicates too", ["kind"]

@@ -7,9 +7,9 @@ from typing import Any, Self
 
 from kafka import KafkaProducer
 
-from stream.events import Event, encode, kind_of
-from stream.settings import KafkaSettings
-from stream.topics import topic_of
+from adloom.stream.events import Event, encode, kind_of
+from adloom.stream.settings import KafkaSettings
+from adloom.stream.topics import topic_of
 
 # Brokers pay by the batch: a few events each is what costs. A flush does not wait for it.
 _LINGER_MILLISECONDS = 20

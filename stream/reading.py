@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from stream.batch import Records
-from stream.settings import KafkaSettings
-from stream.topics import BrokerUnavailable
+from adloom.stream.batch import Records
+from adloom.stream.settings import KafkaSettings
+from adloom.stream.topics import BrokerUnavailable
 
 _POLL_MILLISECONDS = 200
 _PATIENCE_SECONDS = 30.0

@@ -39,7 +39,8 @@ class KafkaSettings(BaseModel):
     def client_options(self) -> dict[str, Any]:
         """Keyword arguments that every kafka-python client of this cluster takes.
 
-        Raises ValueError when no servers are set: `stream.broker.running_broker` fills them in.
+        Raises ValueError when no servers are set: `adloom.stream.broker.running_broker` fills
+        them in.
         """
         if self.bootstrap_servers is None:
             raise ValueError(

@@ -9,8 +9,8 @@ from __future__ import annotations
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
-from stream.events import EVENT_TYPES, Kind
-from stream.settings import KafkaSettings
+from adloom.stream.events import EVENT_TYPES, Kind
+from adloom.stream.settings import KafkaSettings
 
 _BROKER_DEFAULT = -1
 _PATIENCE_SECONDS = 30.0

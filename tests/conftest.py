@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from feature_store.settings import FeatureStoreSettings
-from feature_store.store import FeatureStore
-from loop.bench.redis_server import LocalRedis, RedisUnavailable, running_redis
-from stream.broker import LocalBroker
-from stream.settings import KafkaSettings
-from stream.topics import create_topics
+from adloom.feature_store.settings import FeatureStoreSettings
+from adloom.feature_store.store import FeatureStore
+from adloom.loop.bench.redis_server import LocalRedis, RedisUnavailable, running_redis
+from adloom.stream.broker import LocalBroker
+from adloom.stream.settings import KafkaSettings
+from adloom.stream.topics import create_topics
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loop.experiments.assignment import Allocation, assign
-from loop.experiments.outcomes import Outcomes
-from loop.experiments.settings import Experiment
-from loop.experiments.thompson import thompson_shares
+from adloom.loop.experiments.assignment import Allocation, assign
+from adloom.loop.experiments.outcomes import Outcomes
+from adloom.loop.experiments.thompson import thompson_shares
+from adloom.loop.settings.experiments import Experiment
 
 START = datetime(2026, 1, 2, tzinfo=UTC)
 RATE = 0.1

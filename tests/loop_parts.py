@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from feature_store.store import FeatureStore
-from loop import home
-from loop.ads import AdMaker
-from loop.creatives import Creative, CreativeStore
-from loop.registry import AdRegistry
-from loop.settings import Settings, load_settings
-from loop.shop.creatives import seed_creatives
-from loop.train_round import TrainingGround, model_config
-from stream.consumer import EventConsumer
-from stream.events import Click, Exposure
-from stream.producer import EventProducer
-from stream.settings import KafkaSettings
+from adloom.feature_store.store import FeatureStore
+from adloom.loop import home
+from adloom.loop.catalogue.creatives import Creative, CreativeStore
+from adloom.loop.demo.shop.creatives import seed_creatives
+from adloom.loop.learning.registry import AdRegistry
+from adloom.loop.learning.rounds.train import TrainingGround, model_config
+from adloom.loop.serving.ads import AdMaker
+from adloom.loop.settings import Settings, load_settings
+from adloom.stream.consumer import EventConsumer
+from adloom.stream.events import Click, Exposure
+from adloom.stream.producer import EventProducer
+from adloom.stream.settings import KafkaSettings
 from tests.tiny_model import TINY, tiny_model
 
 

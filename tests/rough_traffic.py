@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from feature_store.store import FeatureStore
-from stream.events import Event, encode, kind_of
-from stream.producer import EventProducer
-from stream.settings import KafkaSettings
-from stream.topics import event_topics, topic_of
+from adloom.feature_store.store import FeatureStore
+from adloom.stream.events import Event, encode, kind_of
+from adloom.stream.producer import EventProducer
+from adloom.stream.settings import KafkaSettings
+from adloom.stream.topics import event_topics, topic_of
 from tests.sample_events import click, exposure, impression
 
 _POISON = [b"", b"\xff\xfe", b"{}", b'{"event_id": 7}', b"[" * 1_000]

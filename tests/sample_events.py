@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from feature_store.event_log import EventKind, LoggedEvent
-from stream.events import Click, Exposure, Impression
+from adloom.feature_store.event_log import EventKind, LoggedEvent
+from adloom.stream.events import Click, Exposure, Impression
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from transformers import JanusForConditionalGeneration
 
-from loop.shop.catalog import Product, load_catalog
-from loop.shop.copywriting import TONES, write_title
-from models.ad_generator import AdGenerator
-from models.batching import instruction
-from models.brief import AdBrief, Example, HistoryAd
-from models.config import AdGeneratorConfig, demo_janus_config
-from models.generator import AdModel
-from models.tokenizer import train_tokenizer
+from adloom.loop.demo.shop.catalog import Product, load_catalog
+from adloom.loop.demo.shop.copywriting import TONES, write_title
+from adloom.models.ad_generator import AdGenerator
+from adloom.models.brief import AdBrief, Example, HistoryAd
+from adloom.models.config import AdGeneratorConfig, demo_janus_config
+from adloom.models.generator import AdModel
+from adloom.models.tokenizer import train_tokenizer
+from adloom.models.training.batching import instruction
 
 TINY = AdGeneratorConfig(
     picture_size=32,

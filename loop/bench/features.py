@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from feature_store.event_log import LoggedEvent
-from feature_store.settings import FeatureStoreSettings
-from feature_store.store import FeatureStore
+from adloom.feature_store.event_log import LoggedEvent
+from adloom.feature_store.settings import FeatureStoreSettings
+from adloom.feature_store.store import FeatureStore
 
 _BATCH = 10_000
 _START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -13,16 +13,16 @@ from typing import Any
 
 import torch
 
-from loop.bench.paper_decoding import PaperDecoder
-from loop.shop.catalog import load_catalog
-from loop.shop.creatives import seed_creatives
-from models import codebook
-from models.ad_generator import AdGenerator
-from models.brief import AdBrief, HistoryAd
-from models.engine import Drawn
-from models.engine.bound import matrix_products_seconds
-from models.generator import AdModel
-from models.sampling import Sampling
+from adloom.loop.bench.paper_decoding import PaperDecoder
+from adloom.loop.demo.shop.catalog import load_catalog
+from adloom.loop.demo.shop.creatives import seed_creatives
+from adloom.models import codebook
+from adloom.models.ad_generator import AdGenerator
+from adloom.models.brief import AdBrief, HistoryAd
+from adloom.models.engine import Drawn
+from adloom.models.engine.bound import matrix_products_seconds
+from adloom.models.generator import AdModel
+from adloom.models.sampling import Sampling
 
 BATCHES = (1, 8, 32)
 _SHOP_ADS = 64

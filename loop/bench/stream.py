@@ -22,16 +22,16 @@ import numpy as np
 from kafka import KafkaConsumer, TopicPartition
 from pydantic import SecretStr
 
-from feature_store.settings import FeatureStoreSettings
-from feature_store.store import FeatureStore
-from loop.bench.push import PushConsumer
-from loop.bench.redis_server import RedisUnavailable, running_redis
-from loop.bench.workload import Users, Workload, produce, produce_steadily
-from stream.broker import LocalBroker
-from stream.consumer import EventConsumer
-from stream.events import EVENT_TYPES
-from stream.settings import KafkaSettings
-from stream.topics import create_topics, event_topics
+from adloom.feature_store.settings import FeatureStoreSettings
+from adloom.feature_store.store import FeatureStore
+from adloom.loop.bench.push import PushConsumer
+from adloom.loop.bench.redis_server import RedisUnavailable, running_redis
+from adloom.loop.bench.workload import Users, Workload, produce, produce_steadily
+from adloom.stream.broker import LocalBroker
+from adloom.stream.consumer import EventConsumer
+from adloom.stream.events import EVENT_TYPES
+from adloom.stream.settings import KafkaSettings
+from adloom.stream.topics import create_topics, event_topics
 
 _PATIENCE_SECONDS = 60.0
 _WARM_UP_SECONDS = 2.0

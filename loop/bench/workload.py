@@ -12,10 +12,10 @@ from typing import Literal
 
 import numpy as np
 
-from stream.events import EVENT_TYPES, Event, Kind, encode, kind_of
-from stream.producer import EventProducer
-from stream.settings import KafkaSettings
-from stream.topics import topic_of
+from adloom.stream.events import EVENT_TYPES, Event, Kind, encode, kind_of
+from adloom.stream.producer import EventProducer
+from adloom.stream.settings import KafkaSettings
+from adloom.stream.topics import topic_of
 
 Users = Literal["zipf", "uniform"]
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from loop.experiments.anytime import always_valid_reach
-from loop.experiments.outcomes import Outcomes
-from loop.experiments.rates import ArmRates, arm_rates, relative_interval
-from loop.experiments.settings import Experiment
+from adloom.loop.experiments.anytime import always_valid_reach
+from adloom.loop.experiments.outcomes import Outcomes
+from adloom.loop.experiments.rates import ArmRates, arm_rates, relative_interval
+from adloom.loop.settings.experiments import Experiment
 
 _ALPHA = 0.01
 _EXPECTED_SLOWDOWN = 0.25  # on the scale of the logarithm

@@ -13,10 +13,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from loop.experiments.anytime import always_valid_reach, sample_ratio_p_value
-from loop.experiments.guardrails import Guardrail, guardrails
-from loop.experiments.outcomes import Outcomes
-from loop.experiments.rates import (
+from adloom.loop.experiments.anytime import always_valid_reach, sample_ratio_p_value
+from adloom.loop.experiments.guardrails import Guardrail, guardrails
+from adloom.loop.experiments.outcomes import Outcomes
+from adloom.loop.experiments.rates import (
     Z95,
     ArmRates,
     Estimate,
@@ -25,7 +25,7 @@ from loop.experiments.rates import (
     rate_interval,
     relative_interval,
 )
-from loop.experiments.settings import Experiment
+from adloom.loop.settings.experiments import Experiment
 
 Verdict = Literal["bad_split", "collecting", "undecided", "ship", "keep_control"]
 _BAD_SPLIT_P = 0.001

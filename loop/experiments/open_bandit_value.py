@@ -16,14 +16,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from loop.experiments.off_policy import (
+from adloom.loop.experiments.off_policy import (
     LoggedRewards,
     PolicyValue,
     fitted_rates,
     fold_of,
     policy_values,
 )
-from loop.open_bandit import Campaign, Policy, open_bandit
+from adloom.loop.replay.open_bandit import Campaign, Policy, open_bandit
 
 
 @dataclass(frozen=True)

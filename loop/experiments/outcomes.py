@@ -12,9 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic_core import from_json
 
-from feature_store.event_log import EventKind, EventLog
-from loop.experiments.settings import Experiment
-from loop.labels import label_exposures
+from adloom.feature_store.event_log import EventKind, EventLog
+from adloom.loop.learning.labels import label_exposures
+from adloom.loop.settings.experiments import Experiment
 
 _LARGEST = 2.0**31
 

@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from feature_store.event_log import EventLog
-from loop.experiments.judgement import ArmResult, Judgement, judge
-from loop.experiments.off_policy import (
+from adloom.feature_store.event_log import EventLog
+from adloom.loop.experiments.judgement import ArmResult, Judgement, judge
+from adloom.loop.experiments.off_policy import (
     LoggedRewards,
     PolicyValue,
     fitted_rates,
     fold_of,
     policy_values,
 )
-from loop.experiments.outcomes import Outcomes, experiment_outcomes
-from loop.experiments.settings import Experiment
+from adloom.loop.experiments.outcomes import Outcomes, experiment_outcomes
+from adloom.loop.settings.experiments import Experiment
 
 
 class NoExperiment(LookupError):

@@ -6,12 +6,12 @@ import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from feature_store.event_log import EventLog
-from loop.experiments.assignment import Allocation, Assignment, assign
-from loop.experiments.outcomes import experiment_outcomes
-from loop.experiments.settings import Arm, Experiment
-from loop.experiments.thompson import thompson_shares
-from loop.registry import AdRegistry, UnknownVersion
+from adloom.feature_store.event_log import EventLog
+from adloom.loop.experiments.assignment import Allocation, Assignment, assign
+from adloom.loop.experiments.outcomes import experiment_outcomes
+from adloom.loop.experiments.thompson import thompson_shares
+from adloom.loop.learning.registry import AdRegistry, UnknownVersion
+from adloom.loop.settings.experiments import Arm, Experiment
 
 _log = logging.getLogger("adloom.experiments")
 

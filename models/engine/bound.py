@@ -6,7 +6,7 @@ import time
 
 import torch
 
-from models.engine.weights import Weights
+from adloom.models.engine.weights import Weights
 
 
 @torch.inference_mode()

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from models.engine.weights import Shape
+from adloom.models.engine.weights import Shape
 
 _LENGTH_STEP = 32
 """Rows grow by this, so that they seldom do and a GPU meets few shapes."""

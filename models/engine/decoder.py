@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.engine.cache import RowCache
-from models.engine.lora import LoraRows
-from models.engine.weights import Weights
-from models.generator import AdModel
+from adloom.models.engine.cache import RowCache
+from adloom.models.engine.lora import LoraRows
+from adloom.models.engine.weights import Weights
+from adloom.models.generator import AdModel
 
 
 class Decoder:

@@ -12,17 +12,17 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from models.engine.decoder import Decoder
-from models.engine.guesses import WIDEST
-from models.engine.history import fast_conditioning
-from models.engine.job import Encoded, Job, Row, encode_brief
-from models.engine.lora import Adapter, LoraBank, LoraRows
-from models.engine.picture_decoder import PictureDecoder
-from models.engine.request import Drawn, Wanted
-from models.engine.stages import TITLE_TOKENS_EACH, Pictures, Titles
-from models.engine.weights import Weights, fingerprint
-from models.generator import AdModel, Conditioning
-from models.title_constraint import TitleConstraint
+from adloom.models.engine.decoder import Decoder
+from adloom.models.engine.guesses import WIDEST
+from adloom.models.engine.history import fast_conditioning
+from adloom.models.engine.job import Encoded, Job, Row, encode_brief
+from adloom.models.engine.lora import Adapter, LoraBank, LoraRows
+from adloom.models.engine.picture_decoder import PictureDecoder
+from adloom.models.engine.request import Drawn, Wanted
+from adloom.models.engine.stages import TITLE_TOKENS_EACH, Pictures, Titles
+from adloom.models.engine.weights import Weights, fingerprint
+from adloom.models.generator import AdModel, Conditioning
+from adloom.models.title_constraint import TitleConstraint
 
 
 class Engine:

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.engine.matmul import Product
-from models.generator import Conditioning
+from adloom.models.engine.matmul import Product
+from adloom.models.generator import Conditioning
 
 
 def fast_conditioning(modules: Conditioning, dtype: torch.dtype) -> Conditioning:
@@ -31,7 +31,7 @@ class FastEncoder(nn.Module):
     """What ``nn.TransformerEncoder`` computes for one row, its products in another dtype."""
 
     def __init__(self, encoder: nn.TransformerEncoder, dtype: torch.dtype) -> None:
-        """Copy ``encoder``, one of :func:`models.preference.transformer`."""
+        """Copy ``encoder``, one of :func:`adloom.models.preference.transformer`."""
         super().__init__()
         self._dtype = dtype
         self._layers = [_Layer(layer, dtype) for layer in encoder.layers]

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from models.batching import BriefBatch, batch_briefs
-from models.engine.phrases import Phrases
-from models.engine.request import Drawn, Wanted
-from models.generator import AdModel, Conditioning
-from models.title_constraint import TitleConstraint
+from adloom.models.engine.phrases import Phrases
+from adloom.models.engine.request import Drawn, Wanted
+from adloom.models.generator import AdModel, Conditioning
+from adloom.models.title_constraint import TitleConstraint
+from adloom.models.training.batching import BriefBatch, batch_briefs
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def encode_brief(
     what is known of the title.
 
     A request is encoded by itself: what is around it cannot change a bit of it. ``conditioning``
-    and ``embedded`` as for :meth:`models.generator.AdModel.prefer`.
+    and ``embedded`` as for :meth:`adloom.models.generator.AdModel.prefer`.
 
     Raises:
         FloatingPointError: they are not finite.

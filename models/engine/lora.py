@@ -18,9 +18,9 @@ import torch
 from peft import PeftModel
 from torch import Tensor
 
-from models.engine.matmul import Product
-from models.engine.weights import Weights
-from models.generator import Conditioning
+from adloom.models.engine.matmul import Product
+from adloom.models.engine.weights import Weights
+from adloom.models.generator import Conditioning
 
 _KEPT = 8
 """Sets of adapters whose products are kept; each has a copy of the base's attention."""

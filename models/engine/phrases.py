@@ -2,7 +2,7 @@
 
 A title names its product and the reasons to buy it, which its prompt lists, and often goes on as
 titles that the shopper has clicked do. Whether a guess was right is found out by feeding it (see
-:mod:`models.engine.guesses`), so a wrong one costs time and changes nothing.
+:mod:`adloom.models.engine.guesses`), so a wrong one costs time and changes nothing.
 
 Source: prompt lookup decoding (github.com/apoorvumang/prompt-lookup-decoding).
 """

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from models.brief import AdBrief
-from models.engine.lora import Adapter
-from models.sampling import Sampling
+from adloom.models.brief import AdBrief
+from adloom.models.engine.lora import Adapter
+from adloom.models.sampling import Sampling
 
 
 @dataclass(frozen=True)

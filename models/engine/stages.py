@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from models.engine.cache import RowCache
-from models.engine.guesses import WIDEST, fed_next, settled, tokens_each
-from models.engine.job import Row, forbidden_in_titles
-from models.engine.noise import GumbelNoise
-from models.engine.weights import Weights
-from models.generator import AdModel
-from models.title_constraint import TitleConstraint
+from adloom.models.engine.cache import RowCache
+from adloom.models.engine.guesses import WIDEST, fed_next, settled, tokens_each
+from adloom.models.engine.job import Row, forbidden_in_titles
+from adloom.models.engine.noise import GumbelNoise
+from adloom.models.engine.weights import Weights
+from adloom.models.generator import AdModel
+from adloom.models.title_constraint import TitleConstraint
 
 TITLE_STAGE, PICTURE_STAGE = 0, 1
 _NEVER_DRAWN = -1
@@ -22,8 +22,8 @@ TITLE_TOKENS_EACH = 4
 class Titles:
     """Rows that write. They need no unconditional twins.
 
-    A step draws as many tokens of a row as were guessed right (:mod:`models.engine.phrases`), and
-    one at least.
+    A step draws as many tokens of a row as were guessed right
+    (:mod:`adloom.models.engine.phrases`), and one at least.
     """
 
     def __init__(self, model: AdModel, weights: Weights, rows: int, prompt_tokens: int) -> None:
@@ -131,7 +131,7 @@ class Pictures:
 
     A twin sees ``<bos>``, ``<boi>`` and the image tokens: its cache is short, and ``<bos>`` is
     the same for all rows of an adapter. A step draws as many tokens of a row as were guessed
-    right (:mod:`models.engine.guesses`), and one at least.
+    right (:mod:`adloom.models.engine.guesses`), and one at least.
     """
 
     def __init__(self, model: AdModel, weights: Weights, rows: int, prompt_tokens: int) -> None:

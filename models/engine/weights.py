@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.engine.matmul import Product
-from models.generator import AdModel
+from adloom.models.engine.matmul import Product
+from adloom.models.generator import AdModel
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Weights:
     """A copy of what the engine needs of a model, as it is now, in ``dtype``."""
 
     def __init__(self, model: AdModel, dtype: torch.dtype) -> None:
-        """Copy the base alone: adapters come by row (:class:`models.engine.lora.LoraBank`).
+        """Copy the base alone: adapters come by row (:class:`adloom.models.engine.lora.LoraBank`).
 
         Raises:
             ValueError: the model has biases in its attention or feed-forward layers.

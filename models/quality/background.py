@@ -3,7 +3,7 @@
 Source: Uni-AdGen, section 4.1: cosine of 64-d embeddings of a contrastive encoder that was
 trained to see the same background whatever the product. The paper takes a MoCo v3 ViT; this
 convolutional net is small enough to train on the demo shop's scenes in minutes;
-:mod:`models.quality.moco` loads such a ViT.
+:mod:`adloom.models.quality.moco` loads such a ViT.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from PIL import Image
 from safetensors.torch import load_model, save_file
 from torch import Tensor, nn
 
-from models.codebook import to_pixels
+from adloom.models.codebook import to_pixels
 
 PBS_WEIGHTS = Path(__file__).parent / "pbs.safetensors"
 PICTURE_SIZE = 64

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from models.codebook import to_pixels
+from adloom.models.codebook import to_pixels
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _PREFIXES = ("module.momentum_encoder.", "momentum_encoder.", "module.base_encoder.")

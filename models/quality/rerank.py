@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from models import codebook
-from models.ad_generator import AdGenerator
-from models.brief import Codes, HistoryAd
-from models.quality.background import BackgroundEncoder
+from adloom.models import codebook
+from adloom.models.ad_generator import AdGenerator
+from adloom.models.brief import Codes, HistoryAd
+from adloom.models.quality.background import BackgroundEncoder
 
 _KNOWN_ADS = 20_000
 """Embeddings that are kept: 5 MB."""

@@ -23,9 +23,9 @@ from rich.console import Console
 from rich.progress import track
 from scipy.stats import binomtest
 
-from loop.experiments.judgement import Verdict, judge
-from loop.experiments.outcomes import Outcomes
-from loop.experiments.settings import Experiment
+from adloom.loop.experiments.judgement import Verdict, judge
+from adloom.loop.experiments.outcomes import Outcomes
+from adloom.loop.settings.experiments import Experiment
 from tests.experiment_data import experiment, simulated, simulated_thompson
 
 LOOK_EVERY = 100

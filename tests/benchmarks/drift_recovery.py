@@ -28,8 +28,8 @@ from rich.progress import track
 from rich.table import Table
 from scipy.stats import t
 
-from loop.demo_loop import DemoPlan
-from loop.settings import load_settings
+from adloom.loop.demo.parts import DemoPlan
+from adloom.loop.settings import load_settings
 
 TARGET = 0.7
 _ADS_PER_ROUND = 96
@@ -70,7 +70,7 @@ def run_seed(seed: int, *, rounds: int, out: Path, jobs: int) -> dict[str, Any]:
     if not summary.exists():
         import torch
 
-        from loop.demo import run_demo
+        from adloom.loop.demo.demo import run_demo
 
         torch.set_num_threads(max(1, multiprocessing.cpu_count() // jobs))
         settings = load_settings(home=folder / "home")

@@ -30,8 +30,8 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from loop import home
-from loop.settings import Settings
+from adloom.loop import home
+from adloom.loop.settings import Settings
 from tests.benchmarks.load_shoppers import RESULT_VARIABLE, give_histories
 from tests.loop_parts import register_adapter
 
@@ -47,7 +47,7 @@ def running_server(folder: Path, replicas: int | None) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-c", "from loop.cli import app; app()", "serve"]
+    command = [sys.executable, "-c", "from adloom.loop.commands.app import app; app()", "serve"]
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("ADLOOM_")
     } | {"ADLOOM_HOME": str(folder / "home"), "PYTHONPATH": str(_ROOT)}

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from loop.shop.catalog import load_catalog
+from adloom.loop.demo.shop.catalog import load_catalog
 
 RESULT_VARIABLE = "LOAD_RESULT"
 """Names the file that the visitors write what was measured to."""

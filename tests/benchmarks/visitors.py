@@ -14,7 +14,7 @@ from typing import Any
 
 from locust import FastHttpUser, constant, events, task
 
-from loop.shop.catalog import load_catalog
+from adloom.loop.demo.shop.catalog import load_catalog
 from tests.benchmarks.load_shoppers import RESULT_VARIABLE, shoppers
 
 _PRODUCTS = list(load_catalog())

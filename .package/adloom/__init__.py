@@ -1,0 +1,1 @@
+"""adloom: the online loop that turns live clicks into personalised ads."""

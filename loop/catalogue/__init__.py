@@ -1,0 +1,1 @@
+"""Products, feeds, pictures and creatives of a shop."""

@@ -1,0 +1,251 @@
+"""The `adloom` command."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import threading
+import warnings
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.table import Table
+
+# Heavy parts are imported by the command that needs them, so that `--help` answers at once.
+from adloom.loop.commands.bench import app as bench_app
+from adloom.loop.commands.errors import errors_told as _errors_told
+from adloom.loop.commands.errors import fail as _fail
+from adloom.loop.commands.errors import problems as _problems
+from adloom.loop.commands.experiments import app as experiment_app
+from adloom.loop.commands.learning import app as learning_app
+from adloom.loop.commands.stream import app as stream_app
+from adloom.loop.replay.open_bandit import Campaign, ClickLogUnavailable, Policy
+from adloom.loop.settings import CONFIG_VARIABLE, Settings, SettingsError, load_settings
+
+app = typer.Typer(
+    name="adloom",
+    help="The online loop that turns live clicks into personalised ads.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(bench_app, name="bench")
+app.add_typer(experiment_app, name="experiment")
+app.add_typer(stream_app)
+app.add_typer(learning_app)
+console = Console()
+
+
+@app.callback()
+def _prepare(
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="Settings file (default: adloom.toml here).", envvar=CONFIG_VARIABLE),
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
+) -> None:
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    logging.basicConfig(
+        level=logging.WARNING,
+        format="%(name)s: %(message)s",
+        handlers=[RichHandler(console=_problems, show_path=False)],
+    )
+    logging.getLogger("adloom").setLevel(logging.INFO if verbose else logging.WARNING)
+    # It warns of every batch that takes longer than 0.1 s to decode, and of nothing else.
+    logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)
+    try:
+        context.obj = load_settings(config)
+    except SettingsError as error:
+        _fail(str(error))
+
+
+@app.command()
+def demo(
+    context: typer.Context,
+    rounds: Annotated[int, typer.Option(min=0, max=20, help="Fine-tune rounds.")] = 2,
+    out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("adloom-demo"),
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another crowd.")] = 0,
+) -> None:
+    """Run the whole loop on the demo shop: clicks, features, ads, learning, promotion."""
+    from adloom.loop.demo.demo import run_demo
+    from adloom.loop.demo.parts import DemoPlan, EventsLost
+
+    if (out / "home").exists():
+        _fail(f"{out} holds an earlier demo: choose another --out, or remove it")
+    settings = context.obj.model_copy(update={"home": out / "home"})
+    with _errors_told(EventsLost):
+        run = run_demo(settings, DemoPlan(rounds=rounds, seed=seed), out, console)
+    summary = run.summary()
+    table = Table(show_header=False, box=None, padding=(0, 2))
+    table.add_row("Events produced", f"{run.produced:,}")
+    table.add_row("Applied to features", f"{run.consumed:,}")
+    table.add_row("Dead letters", f"{sum(run.dead_letters.values())}")
+    table.add_row("Ads served", f"{len(run.shown)}")
+    for arm, rate in summary["ctr_by_variant"].items():  # type: ignore[attr-defined]
+        table.add_row(f"Click-through rate, {arm} arm", f"{rate:.1%}")
+    if run.recovered is not None:
+        table.add_row("Of what the drift cost, recovered", f"{run.recovered:.0%}")
+    table.add_row("Time", f"{summary['seconds']} s")
+    console.print(table)
+    console.print(f"\nOpen [bold]{out / 'report.html'}[/]; the ads are in {out / 'ads'}.")
+
+
+@app.command()
+def replay(
+    context: typer.Context,
+    log: Annotated[
+        str, typer.Argument(help="`obd` (Open Bandit Dataset sample), or a CSV or JSON-lines file.")
+    ],
+    rate: Annotated[float | None, typer.Option(min=0.1, help="Log rows a second.")] = None,
+    campaign: Annotated[Campaign, typer.Option(help="Campaign of obd.")] = "all",
+    policy: Annotated[Policy, typer.Option(help="Policy that logged obd.")] = "random",
+    as_json: Annotated[bool, typer.Option("--json", help="Print counts by item as JSON.")] = False,
+) -> None:
+    """Send a real click log through Kafka into the features, and check every count."""
+    from adloom.loop import home
+    from adloom.loop.replay.click_log import ReplayIncomplete, counts_table, replay_file, replay_obd
+    from adloom.stream.broker import running_broker
+
+    settings: Settings = context.obj
+    with (
+        _errors_told(ClickLogUnavailable, ReplayIncomplete),
+        home.open_features(settings) as features,
+        running_broker(settings.kafka) as kafka,
+        console.status("Replaying"),
+    ):
+        if log == "obd":
+            cache = settings.home / "cache"
+            result = replay_obd(kafka, features, cache, campaign=campaign, policy=policy, rate=rate)
+        else:
+            result = replay_file(Path(log), kafka, features, rate=rate)
+    if as_json:
+        print(json.dumps(result.summary(), indent=2))
+    else:
+        console.print(counts_table(result))
+        console.print(
+            f"{result.produced:,} events in {result.seconds:.1f} s; counts by item "
+            + ("[green]match the log exactly[/]" if result.exact else "[red]differ[/]")
+        )
+    if not result.exact:
+        raise typer.Exit(1)
+
+
+@app.command()
+def serve(
+    context: typer.Context,
+    host: Annotated[str | None, typer.Option(help="Address to bind.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65_535)] = None,
+    ray: Annotated[
+        bool, typer.Option("--ray", help="As many replicas as the load asks for; set in [ray].")
+    ] = False,
+) -> None:
+    """Serve ads over HTTP; the page /docs shows how to ask for one."""
+    import torch
+    import uvicorn
+
+    from adloom.loop import home
+    from adloom.loop.experiments.running import UnservableArm, versions_of_arms
+    from adloom.loop.serving.http.access import OpenToAnyone, refuse_open_address
+    from adloom.loop.serving.http.logs import log_as_json
+    from adloom.loop.serving.server import create_app
+
+    settings: Settings = context.obj
+    threads = torch.get_num_threads()
+    # Before anything computes in this thread, which is not the one that draws: see AdServer.
+    torch.set_num_threads(1)
+    with _errors_told(UnservableArm, OpenToAnyone):
+        refuse_open_address(settings.serve, host or settings.serve.host)
+        # Told here in one line; once the server starts it would be a traceback.
+        versions_of_arms(settings.experiments, home.open_registry(settings), datetime.now(UTC))
+        host, port = host or settings.serve.host, settings.serve.port if port is None else port
+        if ray:
+            _serve_replicas(settings, host, port)
+        else:
+            log_as_json()
+            served = create_app(settings, threads=threads)
+            uvicorn.run(served, host=host, port=port, log_config=None, access_log=False)
+
+
+def _serve_replicas(settings: Settings, host: str, port: int) -> None:
+    from adloom.loop.serving.replicas.scale_out import CannotScaleOut, running_replicas
+
+    stop = threading.Event()
+    with _errors_told(CannotScaleOut), running_replicas(settings, host, port):
+        # Set only now: Ray has its own until all is started.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        console.print(f"Replicas answer at http://{host}:{port}; Ctrl-C ends them.")
+        stop.wait()
+
+
+@app.command()
+def pretrain(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option(help="Folder for checkpoints and the model.")] = Path(
+        "adloom-pretrain"
+    ),
+) -> None:
+    """Train the demo model from nothing; run it again to go on after a stop.
+
+    With several cores or GPUs: torchrun --no-python --nproc-per-node N adloom pretrain
+    """
+    from adloom.loop import home
+    from adloom.loop.demo.pretraining.pretrain import pretrain as train
+    from adloom.models.training.data_parallel import join_world, rank
+
+    with _errors_told():
+        join_world()
+        if rank() == 0:
+            home.open_registry(context.obj)  # points MLflow at the settings' tracking server
+        out.mkdir(parents=True, exist_ok=True)
+        train(out)
+    console.print(f"The model is in {out / 'model'}; use it with generator.path in adloom.toml.")
+
+
+@app.command("pretrain-pbs")
+def pretrain_pbs_command(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option(help="Folder for checkpoints and the weights.")] = Path(
+        "adloom-pbs"
+    ),
+) -> None:
+    """Train the background encoder of `evaluate`; run it again to go on after a stop."""
+    from adloom.loop import home
+    from adloom.loop.demo.pretraining.background import pretrain_pbs
+
+    with _errors_told():
+        home.open_registry(context.obj)  # points MLflow at the settings' tracking server
+        weights = pretrain_pbs(out)
+    console.print(f"The encoder is in {weights}; use it with: adloom evaluate --pbs {weights}")
+
+
+@app.command()
+def evaluate(
+    context: typer.Context,
+    shoppers: Annotated[int, typer.Option(min=2, help="Held-out shoppers.")] = 96,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, other shoppers.")] = 0,
+    sheet: Annotated[Path, typer.Option(help="Contact sheet (PNG) to write.")] = Path(
+        "adloom-evaluation.png"
+    ),
+    pbs: Annotated[Path | None, typer.Option(help="Weights of another encoder.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
+) -> None:
+    """Measure personalisation on shoppers and products that no training saw."""
+    from adloom.loop.evaluation import evaluate as evaluation
+
+    plan = evaluation.EvaluationPlan(shoppers=shoppers, seed=seed)
+    with _errors_told():
+        scores = evaluation.run_evaluation(context.obj, plan, sheet, pbs, _problems)
+    if as_json:
+        print(evaluation.as_json(scores))
+        return
+    console.print(*evaluation.score_tables(scores), f"The contact sheet is {sheet}", sep="\n\n")

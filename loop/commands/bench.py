@@ -1,0 +1,79 @@
+"""`adloom bench`: each command prints ratios to a named baseline of the same run."""
+
+from __future__ import annotations
+
+import json
+import logging
+from importlib.util import find_spec
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from adloom.loop.commands.errors import fail
+
+app = typer.Typer(help="Measure a part beside its baseline.", no_args_is_help=True)
+
+Quick = Annotated[bool, typer.Option("--quick", help="Small: for a first look.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+
+
+@app.command()
+def stream(quick: Quick = False, as_json: AsJson = False) -> None:
+    """Events a second, against polling alone and against a push for every event."""
+    if find_spec("confluent_kafka") is None:
+        fail("confluent-kafka is not installed: pip install 'adloom[bench]'")
+    from adloom.loop.bench.stream import bench_stream
+
+    # It warns of every batch that takes longer than 0.1 s to decode.
+    logging.getLogger("kafka").setLevel(logging.ERROR)
+    _show(bench_stream(quick=quick), as_json)
+
+
+@app.command()
+def features(quick: Quick = False, as_json: AsJson = False) -> None:
+    """Cost of an event by number of users and length of history; reads against Feast's."""
+    from adloom.loop.bench.features import bench_features
+
+    _show(bench_features(quick=quick), as_json)
+
+
+@app.command()
+def generate(
+    quick: Quick = False,
+    as_json: AsJson = False,
+    untrained: Annotated[
+        bool, typer.Option("--untrained", help="A model of the bundled sizes without its weights.")
+    ] = False,
+) -> None:
+    """Ads a second against decoding as the paper's code does; cost of mixed adapters."""
+    from transformers.utils.logging import disable_progress_bar
+
+    from adloom.loop.bench.generate import bench_generate
+    from adloom.loop.demo.pretraining.generator import new_model
+    from adloom.models.ad_generator import AdGenerator
+
+    disable_progress_bar()
+    model = new_model(0).eval() if untrained else AdGenerator.from_pretrained().model
+    _show(bench_generate(model, quick=quick), as_json)
+
+
+def _show(result: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(result, indent=2))
+        return
+    table = Table(show_header=False, box=None)
+    for name, value in _flat(result):
+        table.add_row(name, f"{value:,.3g}" if isinstance(value, float) else str(value))
+    Console().print(table)
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for name, value in values.items():
+        if isinstance(value, dict):
+            found += _flat(value, f"{prefix}{name} ")
+        else:
+            found.append((prefix + name, value))
+    return found

@@ -1,0 +1,173 @@
+"""`adloom experiment`: what the arms proved, and whether the estimators can be believed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from adloom.loop.replay.open_bandit import Campaign, ClickLogUnavailable
+from adloom.loop.settings import Settings
+
+if TYPE_CHECKING:
+    from adloom.loop.experiments.off_policy import PolicyValue
+    from adloom.loop.experiments.open_bandit_value import OffPolicyCheck
+    from adloom.loop.experiments.report import ExperimentReport
+
+app = typer.Typer(help="Compare arms that serve side by side.", no_args_is_help=True)
+_console = Console()
+
+_LARGEST_SHOWN = 10.0
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+
+
+@app.command()
+def report(
+    context: typer.Context,
+    name: Annotated[
+        str | None, typer.Argument(help="Of the settings; none = the one that runs or ran last.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Click-through rate and lift of each arm, the split, guardrails, and a verdict.
+
+    Lifts, split and guardrails may be looked at as often as you like: the chance of a false
+    verdict is that of the experiment's `alpha` over all looks together.
+    """
+    from adloom.loop import home
+    from adloom.loop.experiments.report import NoExperiment, choose_experiment, report_experiment
+
+    settings: Settings = context.obj
+    try:
+        chosen = choose_experiment(settings.experiments, name, datetime.now(UTC))
+    except NoExperiment as error:
+        _fail(str(error))
+    found = report_experiment(
+        home.open_log(settings),
+        chosen,
+        settings.experiments[chosen],
+        attribution=timedelta(hours=settings.rounds.attribution_hours),
+    )
+    if as_json:
+        print(json.dumps(found.as_json(), indent=2))
+    else:
+        _show(found)
+
+
+@app.command("off-policy")
+def off_policy(
+    context: typer.Context,
+    campaign: Annotated[Campaign, typer.Option(help="Campaign of the data set.")] = "all",
+    as_json: AsJson = False,
+) -> None:
+    """Check the off-policy estimators on the Open Bandit sample, whose truth is known.
+
+    The random log estimates what Thompson sampling earned, and the other way round; the rate
+    that was really logged stands beside it.
+    """
+    from adloom.loop.experiments.open_bandit_value import check_open_bandit
+
+    settings: Settings = context.obj
+    try:
+        checks = check_open_bandit(settings.home / "cache", campaign)
+    except ClickLogUnavailable as error:
+        _fail(str(error))
+    if as_json:
+        print(json.dumps([_check_json(check) for check in checks], indent=2))
+        return
+    for check in checks:
+        _console.print(_check_table(check))
+        _console.print()
+
+
+def _show(found: ExperimentReport) -> None:
+    judged = found.judgement
+    head = f"[bold]{found.name}[/], {found.experiment.allocation} allocation, {found.users:,} users"
+    parts = [head, _rate_table(found), _lift_table(found)]
+    if found.users:
+        parts.append(_policy_table(found))
+    for part in parts:
+        _console.print(part, highlight=False)
+        _console.print()
+    _console.print(f"Split as defined: p = {judged.split_p_value:.3g}", highlight=False)
+    for warning in found.warnings:
+        _console.print(f"[yellow]Warning:[/] {escape(warning)}", highlight=False)
+    verdict = judged.verdict.replace("_", " ")
+    _console.print(f"Verdict: [bold]{verdict}[/]; {judged.reason}", highlight=False)
+
+
+def _rate_table(found: ExperimentReport) -> Table:
+    table = Table("Arm", box=None)
+    for column in ("Users", "Ads", "Clicks", "Rate", "95 %"):
+        table.add_column(column, justify="right")
+    for name, arm in found.judgement.arms.items():
+        counts = (f"{count:,}" for count in (arm.users, arm.impressions, arm.clicks))
+        span = f"{arm.interval.low:.2%} to {arm.interval.high:.2%}"
+        table.add_row(name, *counts, f"{arm.rate:.2%}", span)
+    return table
+
+
+def _lift_table(found: ExperimentReport) -> Table:
+    """Clicks and guardrails of each arm against the control."""
+    control = found.experiment.control_arm
+    table = Table(f"Against {control}", "", "95 %", "Always valid", "", box=None)
+    for name, arm in found.judgement.arms.items():
+        if name == control:
+            continue
+        if arm.lift is None:
+            table.add_row(f"{name} clicks", "no clicks to compare yet")
+        else:
+            spans = (_span(s.low, s.high) for s in (arm.lift.interval, arm.lift.always_valid))
+            table.add_row(f"{name} clicks", f"{arm.lift.value:+.1%}", *spans)
+        for quantity, rail in found.judgement.guardrails[name].items():
+            state = "[red]too much[/]" if rail.broken else f"limit {rail.limit:+.1%}"
+            what = f"{name} {quantity.replace('_', ' ')}"
+            span = _span(rail.low, rail.high)
+            table.add_row(what, f"{rail.change:+.1%}", "", span, state)
+    return table
+
+
+def _span(low: float, high: float) -> str:
+    return f"{low:+.1%} to " + ("any" if high > _LARGEST_SHOWN else f"{high:+.1%}")
+
+
+def _policy_table(found: ExperimentReport) -> Table:
+    table = Table("Everybody in", "IPS", "SNIPS", "DR", box=None)
+    for arm, values in found.policies.items():
+        table.add_row(arm, *(_with_interval(value, digits=2) for value in values.values()))
+    return table
+
+
+def _check_table(check: OffPolicyCheck) -> Table:
+    title = (
+        f"Log of {check.logged_by} ({check.rows:,} rows, {check.clicks} clicks), value of "
+        f"{check.target}; worth {check.effective_size:,.0f} rows of its own"
+    )
+    table = Table("", "Clicks an impression", "Holds the truth", title=title, box=None)
+    for name, value in check.estimates.items():
+        held = "[green]yes[/]" if check.agrees(name) else "[red]no[/]"
+        table.add_row(name.upper(), _with_interval(value), held)
+    table.add_row("Truth (its own log)", _with_interval(check.truth))
+    return table
+
+
+def _with_interval(value: PolicyValue, digits: int = 3) -> str:
+    low, high = (f"{100 * end:.{digits}f}" for end in (value.low, value.high))
+    return f"{value.value:.{digits}%} ({low} to {high})"
+
+
+def _check_json(check: OffPolicyCheck) -> dict[str, object]:
+    agrees = {name: check.agrees(name) for name in check.estimates}
+    return asdict(check) | {"holds_truth": agrees}
+
+
+def _fail(message: str) -> None:
+    Console(stderr=True).print(f"[red]Error:[/] {escape(message)}", highlight=False)
+    raise typer.Exit(2)

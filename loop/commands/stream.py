@@ -1,0 +1,190 @@
+"""Commands of the stream: consume, rebuild the features, look after dead letters."""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import os
+import signal
+import threading
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from adloom.loop.commands.errors import errors_told, fail, problems
+from adloom.loop.settings import Settings
+from adloom.stream.events import Reason
+from adloom.stream.settings import KafkaSettings
+
+app = typer.Typer()
+_dead_letters = typer.Typer(help="Payloads that are no events.", no_args_is_help=True)
+app.add_typer(_dead_letters, name="deadletter")
+_console = Console()
+
+_SECONDS_TO_STOP = 9.0
+_SHOWN_CHARACTERS = 60
+
+Reasons = Annotated[
+    list[Reason] | None, typer.Option("--reason", help="Only these; can be given again.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+
+
+@app.command()
+def consume(
+    context: typer.Context,
+    host: Annotated[str | None, typer.Option(help="Address of the metrics.")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65_535, help="Serve /metrics, /healthz and /readyz here."),
+    ] = None,
+) -> None:
+    """Apply events from Kafka to the features, as one member of the consumer group."""
+    from adloom.loop import home
+    from adloom.stream.consumer import EventConsumer
+    from adloom.stream.monitor import monitor
+
+    settings: Settings = context.obj
+    kafka = _broker(settings, "consume")
+    port = settings.consume.port if port is None else port
+    logging.getLogger("adloom.stream").setLevel(logging.INFO)
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # the consumer says what is wrong
+    stop = _stop_at_signal()
+    with errors_told(OSError), ExitStack() as parts:
+        features = parts.enter_context(home.open_features(settings))
+        consumer = EventConsumer(kafka, features)
+        parts.callback(_tell_counts, consumer)
+        parts.callback(consumer.close)
+        if port is not None:
+            address = monitor(host or settings.consume.host, port, lambda: consumer.ready)
+            _console.print(f"Metrics are at {parts.enter_context(address)}/metrics.")
+        _console.print(f"Consuming from {kafka.bootstrap_servers}; Ctrl-C ends it.")
+        # What is loaded stays: looking through it for garbage would stop the stream for 0.4 s.
+        gc.collect()
+        gc.freeze()
+        consumer.run(stop)
+
+
+def _stop_at_signal() -> threading.Event:
+    """An event that SIGTERM and SIGINT set.
+
+    Where the broker or the store does not answer, the process ends after a while nevertheless,
+    as in a crash: what is not committed comes again to another member.
+    """
+    stop = threading.Event()
+
+    def handle(*_: Any) -> None:
+        if not stop.is_set():
+            late = threading.Timer(_SECONDS_TO_STOP, os._exit, [1])
+            late.daemon = True
+            late.start()
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handle)
+    return stop
+
+
+def _tell_counts(consumer: Any) -> None:
+    dead = sum(consumer.counts.dead_letters.values())
+    _console.print(f"{consumer.counts.consumed:,} events applied, {dead:,} dead letters.")
+
+
+@app.command()
+def backfill(
+    context: typer.Context,
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="Parquet file, or folder of another log (default: adloom's own log)."),
+    ] = None,
+    from_offsets: Annotated[
+        bool, typer.Option("--from-offsets", help="Read what Kafka still holds instead.")
+    ] = False,
+) -> None:
+    """Rebuild the online features from the event log; stop the consumers first."""
+    from adloom.feature_store.event_log import NotAnEventLog
+    from adloom.feature_store.store import ContendedPartition
+    from adloom.loop import home
+    from adloom.loop.replay import past_events
+
+    settings: Settings = context.obj
+    if file is not None and from_offsets:
+        fail("give either FILE or --from-offsets, not both")
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with (
+        errors_told(ContendedPartition, NotAnEventLog),
+        home.open_features(settings) as features,
+        Progress(*columns, console=problems) as progress,
+    ):
+        if from_offsets:
+            batches = past_events.from_kafka(_broker(settings, "backfill --from-offsets"))
+        else:
+            batches = features.log.batches() if file is None else past_events.from_files(file)
+        task, applied = progress.add_task("Backfilling"), 0
+        for count in features.rebuild(batches):
+            applied += count
+            progress.update(task, description=f"{applied:,} events")
+    _console.print(f"The online features are those of {applied:,} logged events.")
+
+
+@_dead_letters.command("list")
+def list_letters(
+    context: typer.Context,
+    reason: Reasons = None,
+    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """Show what waits in the dead letter topic, and why."""
+    from adloom.stream.burial import waiting_letters
+
+    kafka = _broker(context.obj, "deadletter")
+    with errors_told():
+        letters = waiting_letters(kafka, reason or list(Reason))
+    if as_json:
+        print(json.dumps([json.loads(letter.encode()) for letter in letters[-limit:]], indent=2))
+        return
+    table = Table("Reason", "From", "What is wrong", "Payload", box=None)
+    for letter in letters[-limit:]:
+        start = letter.payload[:_SHOWN_CHARACTERS].encode("unicode_escape").decode()
+        table.add_row(letter.reason, letter.key.decode(), Text(letter.detail), Text(start))
+    _console.print(table)
+    _console.print(f"{_counted(letters)} waiting.", highlight=False)
+
+
+@_dead_letters.command("replay")
+def replay_letters(context: typer.Context, reason: Reasons = None, as_json: AsJson = False) -> None:
+    """Send letters that are events by now to their topics; the others stay."""
+    from adloom.stream import burial
+    from adloom.stream.producer import DeliveryFailed
+
+    kafka = _broker(context.obj, "deadletter")
+    with errors_told(DeliveryFailed):
+        replayed = burial.replay_letters(kafka, reason or list(Reason))
+    if as_json:
+        reasons = Counter(str(letter.reason) for letter in replayed.refused)
+        print(json.dumps({"replayed": len(replayed.sent), "refused": reasons}, indent=2))
+        return
+    _console.print(f"{len(replayed.sent)} sent to their topics.", highlight=False)
+    if replayed.refused:
+        _console.print(f"{_counted(replayed.refused)} stay.", highlight=False)
+
+
+def _counted(letters: list[Any]) -> str:
+    reasons = Counter(str(letter.reason) for letter in letters)
+    each = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
+    noun = "dead letter" if len(letters) == 1 else "dead letters"
+    return f"{len(letters)} {noun}" + (f" ({each})" if each else "")
+
+
+def _broker(settings: Settings, command: str) -> KafkaSettings:
+    if settings.kafka.bootstrap_servers is None:
+        fail(f"{command} needs a broker: set ADLOOM_KAFKA__BOOTSTRAP_SERVERS=host:port")
+    return settings.kafka

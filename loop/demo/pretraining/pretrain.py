@@ -1,0 +1,78 @@
+"""`adloom pretrain`: the bundled demo model, from nothing, on the demo shop's own ads.
+
+Three stages, each resumable: the codebook (pictures to image tokens and back), the generator
+(history and product in, title and picture out), and the decoder once more, for sharp pictures.
+Products and tastes that
+`adloom.loop.demo.shop.splits` keeps for evaluation are left out.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from rich.progress import Progress
+
+from adloom.loop.demo.pretraining.ads import Pool, render_pool
+from adloom.loop.demo.pretraining.codebook import pool_codes, sharpen_decoder, train_codebook
+from adloom.loop.demo.pretraining.generator import new_model, train_generator
+from adloom.loop.demo.pretraining.plan import PretrainPlan
+from adloom.loop.demo.pretraining.run import training_run
+from adloom.loop.demo.pretraining.shoppers import TwoLookShoppers
+from adloom.loop.demo.shop.scenes import PALETTES, SCENES
+from adloom.loop.demo.shop.splits import training_products
+from adloom.models.config import AdGeneratorConfig
+from adloom.models.generator import AdModel
+from adloom.models.training.data_parallel import join_world, rank, wait_for_all, world_size
+
+
+def pretrain(out: Path, plan: PretrainPlan | None = None) -> None:
+    """Train codebook, generator and decoder; write the model to ``out/model``.
+
+    Progress is kept in ``out`` every ``plan.checkpoint_every`` steps: run the same command
+    again after a stop. Losses go to the MLflow run in progress or a new one. Started by
+    torchrun, the first process trains the codebook and all train the generator together.
+    """
+    plan = plan or PretrainPlan()
+    join_world()
+    model = new_model(plan.seed)
+    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    with training_run("pretrain", vars(plan)) as progress:
+        pool = _rendered(plan, model.config, progress)
+        codes = _codebook_stage(model, pool, plan, out, progress)
+        shoppers = TwoLookShoppers(pool.styles, pool.products, *codes)
+        train_generator(model, shoppers, plan, out, progress)
+        if rank() == 0:
+            sharpen_decoder(model, pool, codes[0], plan, out, progress)
+    if rank() == 0:
+        # Half precision: the weights are committed, and float16 keeps all the digits they need.
+        model.save_pretrained(out / "model", dtype=torch.float16)
+    wait_for_all()
+
+
+def _codebook_stage(
+    model: AdModel, pool: Pool, plan: PretrainPlan, out: Path, progress: Progress
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Codes of plates and ads; the first process makes them, the others find them made."""
+    threads = torch.get_num_threads()
+    if rank() == 0:
+        torch.set_num_threads(threads * world_size())
+        train_codebook(model, pool, plan, out, progress)
+        pool_codes(model, pool, out, progress)
+        torch.set_num_threads(threads)
+    wait_for_all()
+    if rank() > 0:
+        train_codebook(model, pool, plan, out, progress)
+    return pool_codes(model, pool, out, progress)
+
+
+def _rendered(plan: PretrainPlan, config: AdGeneratorConfig, progress: Progress) -> Pool:
+    total = len(SCENES) * len(PALETTES) * plan.variants
+    task = progress.add_task("Rendering the shop's ads", total=total, note="")
+    return render_pool(
+        training_products(),
+        plan.variants,
+        config.picture_size,
+        plan.seed,
+        lambda: progress.advance(task),
+    )

@@ -1,0 +1,40 @@
+"""What training commands share: display, MLflow run, learning rate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+
+import mlflow
+import numpy as np
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from adloom.models.training.data_parallel import rank
+
+
+@contextmanager
+def training_run(name: str, plan: Mapping[str, object]) -> Iterator[Progress]:
+    """A progress bar, and the MLflow run in progress or a new one with ``plan`` as parameters.
+
+    Tasks of the bar carry a field ``note``, such as the loss.
+    """
+    columns = (
+        TextColumn("[bold]{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeRemainingColumn(),
+    )
+    if rank() > 0:  # the first process speaks for all
+        yield Progress(disable=True)
+        return
+    run = mlflow.start_run(run_name=name) if mlflow.active_run() is None else nullcontext()
+    with run, Progress(*columns) as progress:
+        mlflow.log_params(dict(plan))
+        yield progress
+
+
+def rate_share(step: int, steps: int) -> float:
+    """Share of the full learning rate: warm-up over 60 steps, then a cosine down to 5 %."""
+    warm = min(1.0, step / 60)
+    return warm * (0.05 + 0.95 * 0.5 * (1 + float(np.cos(np.pi * step / steps))))

@@ -1,0 +1,115 @@
+"""Training shoppers like those of the panel: what they like depends on what is sold.
+
+The held-out tastes and products are left to evaluation. Histories come out of
+the coarse stage, as they do when ads are served, so that the generator learns to go by the
+clicks that are near the product.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+import torch
+
+from adloom.loop.catalogue.briefs import catalog_index
+from adloom.loop.demo.pretraining.disguise import disguised
+from adloom.loop.demo.shop.catalog import Product
+from adloom.loop.demo.shop.copywriting import TONES, write_title
+from adloom.loop.demo.shop.creatives import Look
+from adloom.loop.demo.shop.panel import draw_taste
+from adloom.loop.demo.shop.splits import training_looks, trend_looks
+from adloom.models.brief import AdBrief, Example, HistoryAd
+
+_CLICKS = 24
+_DAYS = 14.0
+_NOW = datetime(2026, 1, 1, tzinfo=UTC)
+_TREND_SHARE = 0.01
+_RANDOM_HISTORIES = 0.1
+"""Share of histories that are a random part of the clicks instead of the representatives."""
+_COLD_STARTS = 0.1
+_DISGUISES = 0.5
+"""Share of products under a made-up name."""
+
+
+class TwoLookShoppers:
+    """Draws examples of shoppers who like one look in some categories, another in others.
+
+    Args:
+        styles: scene and palette of each rendered ad.
+        products: its product, same order.
+        plate_codes: VQ codes int16 ``(n, image tokens)`` of its backdrop with the shadow, what
+            the generator learns to draw.
+        ad_codes: same of the finished ad, what a history shows.
+    """
+
+    def __init__(
+        self,
+        styles: Sequence[tuple[str, str]],
+        products: Sequence[Product],
+        plate_codes: torch.Tensor,
+        ad_codes: torch.Tensor,
+    ) -> None:
+        self._products = products
+        self._plates = plate_codes.numpy()
+        self._ads = ad_codes.numpy()
+        self._index = catalog_index()
+        self._by_style: dict[tuple[str, str], list[int]] = {}
+        for number, style in enumerate(styles):
+            self._by_style.setdefault(style, []).append(number)
+
+    def example(
+        self, rng: random.Random, history_length: int, stray_clicks: float = 0.5
+    ) -> Example:
+        """One shopper's example with a history of ``history_length`` clicked ads, or none.
+
+        A share of up to ``stray_clicks`` of the shopper's clicks was on anything at random.
+        """
+        taste = draw_taste(rng, training_looks())
+        look = taste[rng.choice(list(taste))]
+        if rng.random() < _TREND_SHARE:
+            trend = rng.choice(trend_looks())
+            taste = {category: trend if own == look else own for category, own in taste.items()}
+            look = trend
+        target = self._ad(look, taste, rng)
+        product = self._products[target]
+        history = () if rng.random() < _COLD_STARTS else self._past(taste, stray_clicks, rng)
+        chosen = self._representatives(product, [ad for ad, _ in history], history_length, rng)
+        ads = tuple(HistoryAd(history[i][1], self._ads[history[i][0]]) for i in chosen)
+        if rng.random() < _DISGUISES:
+            product = disguised(product, rng)
+        brief = AdBrief(product.name, product.selling_points, product.cutout(), ads)
+        return Example(brief, write_title(product, look.tone, rng=rng), self._plates[target])
+
+    def _past(
+        self, taste: Mapping[str, Look], stray_clicks: float, rng: random.Random
+    ) -> list[tuple[int, str]]:
+        """Clicked ads, oldest first: number in the pool and title."""
+        noise = rng.uniform(0.0, stray_clicks)
+        clicks = []
+        for _ in range(_CLICKS):
+            if rng.random() < noise:
+                number = rng.randrange(len(self._products))
+                tone = rng.choice(TONES[:-1])
+            else:
+                look = taste[rng.choice(list(taste))]
+                number, tone = self._ad(look, taste, rng), look.tone
+            clicks.append((number, write_title(self._products[number], tone, rng=rng)))
+        return clicks
+
+    def _ad(self, look: Look, taste: Mapping[str, Look], rng: random.Random) -> int:
+        """An ad of the pool in that look, of a category it is wanted for where there is one."""
+        drawn = self._by_style[look.scene, look.palette]
+        wanted = [n for n in drawn if taste.get(self._products[n].category) == look]
+        return rng.choice(wanted or drawn)
+
+    def _representatives(
+        self, product: Product, ads: Sequence[int], k: int, rng: random.Random
+    ) -> list[int]:
+        if rng.random() < _RANDOM_HISTORIES:
+            return sorted(rng.sample(range(len(ads)), min(k, len(ads))))
+        items = [self._products[number].product_id for number in ads]
+        days = sorted((rng.uniform(0, _DAYS) for _ in ads), reverse=True)
+        times = [_NOW - timedelta(days=day) for day in days]
+        return self._index.representatives(product.product_id, items, times, k)

@@ -1,0 +1,140 @@
+"""What a demo run has done, and its summary."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from adloom.loop.demo.parts import FROZEN, LEARNING
+from adloom.loop.experiments.report import ExperimentReport
+from adloom.loop.learning.rounds.train import RoundOutcome
+from adloom.loop.serving.ads import Ad
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A served ad, its file, and whether its shopper clicked.
+
+    ``chance`` is how likely that was, ``best_chance`` how likely it would have been for the ad of
+    an oracle that knows the shopper's taste: both are the simulator's, the loop never sees them.
+    """
+
+    ad: Ad
+    round_number: int
+    file: str
+    clicked: bool
+    chance: float
+    best_chance: float
+
+    @property
+    def arm(self) -> str:
+        return self.ad.creative.variant
+
+
+@dataclass
+class DemoRun:
+    """What a demo run has done so far."""
+
+    drift_from: int | None = None
+    shown: list[Shown] = field(default_factory=list)
+    warm_up: tuple[int, int] = (0, 0)
+    outcomes: list[RoundOutcome] = field(default_factory=list)
+    experiment: ExperimentReport | None = None
+    produced: int = 0
+    consumed: int = 0
+    dead_letters: Counter[str] = field(default_factory=Counter)
+    features_written: int = 0
+    seconds: float = 0.0
+
+    def summary(self) -> dict[str, object]:
+        """The content of `summary.json`."""
+        by_version: dict[str, list[Shown]] = {}
+        for shown in self.shown:
+            by_version.setdefault(f"version-{shown.ad.creative.version}", []).append(shown)
+        return {
+            "events_produced": self.produced,
+            "events_consumed": self.consumed,
+            "dead_letters": sum(self.dead_letters.values()),
+            "dead_letters_by_reason": dict(self.dead_letters),
+            "features_written": self.features_written,
+            "ads_served": len(self.shown),
+            "clicks": sum(s.clicked for s in self.shown),
+            "rounds": [
+                {
+                    "version": o.version,
+                    "train_clicks": o.train_clicks,
+                    "heldout_clicks": o.heldout_clicks,
+                    "heldout_loss_before": o.heldout_before,
+                    "heldout_loss_after": o.heldout_after,
+                    "trend_items": o.trend_items,
+                    "promoted": o.passed,
+                    "objections": o.objections,
+                    "seconds": round(o.seconds, 1),
+                }
+                for o in self.outcomes
+            ],
+            "ctr_by_round": self.by_round(LEARNING, click_rate),
+            "ctr_by_variant": {
+                arm: click_rate([s for s in self.shown if s.arm == arm])
+                for arm in (FROZEN, LEARNING)
+            },
+            "ctr_by_version": {name: click_rate(shown) for name, shown in by_version.items()},
+            "drift": {
+                "from_round": self.drift_from,
+                "ctr_by_round": {arm: self.by_round(arm, click_rate) for arm in (FROZEN, LEARNING)},
+                "expected_ctr_by_round": {
+                    FROZEN: self.by_round(FROZEN, expected_rate),
+                    LEARNING: self.by_round(LEARNING, expected_rate),
+                    "oracle": self.by_round(None, oracle_rate),
+                },
+                "recovered": self.recovered,
+            },
+            "experiment": None if self.experiment is None else self.experiment.as_json(),
+            "seconds": round(self.seconds, 1),
+        }
+
+    @property
+    def round_numbers(self) -> list[int]:
+        """Rounds in which ads were served."""
+        return sorted({s.round_number for s in self.shown})
+
+    def by_round(self, arm: str | None, rate: Callable[[Sequence[Shown]], float]) -> list[float]:
+        """A rate of each round's ads of an arm; None is both arms together."""
+        return [rate(self.of(arm, number)) for number in self.round_numbers]
+
+    def of(self, arm: str | None, round_number: int) -> list[Shown]:
+        """The ads of a round and arm."""
+        return [s for s in self.shown if s.round_number == round_number and arm in (None, s.arm)]
+
+    @property
+    def recovered(self) -> float | None:
+        """Share of the gap between frozen arm and oracle that learning closed, in the last round.
+
+        From click chances; None where nothing was learned after a drift. Each arm is held
+        against the oracle on its own visits, so that who came does not matter.
+        """
+        last = max(self.round_numbers, default=0)
+        if self.drift_from is None or last <= self.drift_from:
+            return None
+        frozen, learning = (_reach(self.of(arm, last)) for arm in (FROZEN, LEARNING))
+        return (learning - frozen) / (1 - frozen)
+
+
+def click_rate(shown: Sequence[Shown]) -> float:
+    """Share of the ads that were clicked; 0 where there are none."""
+    return sum(s.clicked for s in shown) / len(shown) if shown else 0.0
+
+
+def expected_rate(shown: Sequence[Shown]) -> float:
+    """Mean chance of a click; 0 where there are no ads."""
+    return sum(s.chance for s in shown) / len(shown) if shown else 0.0
+
+
+def oracle_rate(shown: Sequence[Shown]) -> float:
+    """Mean chance of a click on the ads of the oracle; 0 where there are no ads."""
+    return sum(s.best_chance for s in shown) / len(shown) if shown else 0.0
+
+
+def _reach(shown: Sequence[Shown]) -> float:
+    return expected_rate(shown) / oracle_rate(shown) if shown else 0.0

@@ -1,0 +1,202 @@
+"""What a simulated shopper likes, and how fashion moves on while the shop is open."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from adloom.loop.demo.shop.catalog import Product
+from adloom.loop.demo.shop.copywriting import TONES, tone_of
+from adloom.loop.demo.shop.creatives import Look
+from adloom.loop.demo.shop.perception import Sight
+from adloom.loop.demo.shop.scenes import PALETTES, SCENES
+
+# A shopper clicks 3 % of what leaves them cold; each thing they like adds its weight to the
+# log odds. Scene and tone together come to about 0.36, all of it to 0.5 and more.
+_COLD = math.log(0.03 / 0.97)
+_SCENE = 1.7
+_TONE = 1.2
+_PALETTE = 0.6
+_CATEGORY = 0.5
+_NAMELESS = -1.0  # a title that does not say what is sold puts people off
+_RANDOM_CLICK = 0.05  # click-through rate of the share of looks that is mere noise
+
+
+@dataclass(frozen=True)
+class Fashion:
+    """A drift that meets every shopper alike: from `start_round` on (rounds count from 1), the
+    look people want depends on the product's category; the trend tone is in everywhere.
+
+    A shopper's clicks from before do not tell of it, so only learning from new clicks helps.
+    `strength` (0 to 1) is the share of the old taste that fashion takes over.
+    """
+
+    start_round: int
+    look_of_category: Mapping[str, Look]
+    strength: float
+
+    @classmethod
+    def drawn(
+        cls, categories: Sequence[str], *, start_round: int = 2, strength: float = 0.85, seed: int
+    ) -> Fashion:
+        """Draw which look each category goes with; the trend scene goes with every third."""
+        rng = random.Random(f"fashion/{seed}")
+        shuffled = rng.sample(list(categories), len(categories))
+        scenes = rng.sample(SCENES[:-1], len(SCENES) - 1)
+        palettes = rng.sample(PALETTES, len(PALETTES))
+        wanted = {
+            category: Look(
+                SCENES[-1] if i % 3 == 0 else scenes[i % len(scenes)],
+                palettes[i % len(palettes)],
+                TONES[-1],
+            )
+            for i, category in enumerate(shuffled)
+        }
+        return cls(start_round, wanted, strength)
+
+    def share(self, round_number: int) -> float:
+        """How much of taste is fashion in that round; round 0 is the time before adloom."""
+        return self.strength if round_number >= self.start_round else 0.0
+
+
+@dataclass(frozen=True)
+class Taste:
+    """Likings from 0 (cold) to 1 (loved) by name; a name that is missing is 0.
+
+    `categories` holds every category, from -1 (never buys) to 1 (always looks).
+    """
+
+    scenes: Mapping[str, float]
+    palettes: Mapping[str, float]
+    tones: Mapping[str, float]
+    categories: Mapping[str, float]
+
+    @classmethod
+    def drawn(cls, categories: Sequence[str], rng: random.Random) -> Taste:
+        """Draw a taste: one loved scene, at times a second; one or two palettes; one tone."""
+        scenes = rng.sample(SCENES[:-1], 2)
+        palettes = rng.sample(PALETTES, 2)
+        return cls(
+            scenes={scenes[0]: 1.0} | ({scenes[1]: 0.8} if rng.random() < 0.3 else {}),
+            palettes={palettes[0]: 1.0} | ({palettes[1]: 0.7} if rng.random() < 0.5 else {}),
+            tones={rng.choice(TONES[:-1]): 1.0},
+            categories={category: rng.uniform(-1, 1) for category in categories},
+        )
+
+
+@dataclass(frozen=True)
+class Shopper:
+    """A person who looks at ads and at times clicks.
+
+    Attributes:
+        attention: chance that the next position down a page is still looked at, given that the
+            one above was (position bias).
+        noise: share of looks whose clicks have nothing to do with the ad.
+        fashion: the drift this shopper goes along with, if any.
+    """
+
+    user_id: str
+    taste: Taste
+    attention: float
+    noise: float
+    fashion: Fashion | None = None
+
+    @classmethod
+    def drawn(
+        cls,
+        user_id: str,
+        categories: Sequence[str],
+        *,
+        seed: int,
+        fashion: Fashion | None = None,
+    ) -> Shopper:
+        """Draw a shopper; the same `user_id` and `seed` give the same person."""
+        rng = random.Random(f"shopper/{seed}/{user_id}")
+        taste = Taste.drawn(categories, rng)
+        return cls(user_id, taste, rng.uniform(0.75, 0.95), rng.uniform(0.02, 0.1), fashion)
+
+    def click_probability(
+        self, sight: Sight, title: str, product: Product, position: int = 0, round_number: int = 0
+    ) -> float:
+        """Chance of a click on an ad that was seen as `sight`, `position` places down the page."""
+        tone = tone_of(title)
+        return self._chance(
+            scenes=sight.scenes,
+            palettes=sight.palettes,
+            tones={tone: 1.0} if tone else {},
+            named=product.name.lower() in title.lower(),
+            category=product.category,
+            position=position,
+            round_number=round_number,
+        )
+
+    def favourite(self, product: Product, round_number: int = 0) -> tuple[Look, float]:
+        """The look that suits this shopper best for a product, and its click chance on top of
+        the page: what an oracle that knows the taste would show. For measuring only.
+        """
+        scenes, palettes, tones = self._wants(product.category, round_number)
+        look = Look(
+            max(scenes, key=scenes.__getitem__),
+            max(palettes, key=palettes.__getitem__),
+            max(tones, key=tones.__getitem__),
+        )
+        chance = self._chance(
+            scenes={look.scene: 1.0},
+            palettes={look.palette: 1.0},
+            tones={look.tone: 1.0},
+            named=True,
+            category=product.category,
+            position=0,
+            round_number=round_number,
+        )
+        return look, chance
+
+    def _chance(
+        self,
+        *,
+        scenes: Mapping[str, float],
+        palettes: Mapping[str, float],
+        tones: Mapping[str, float],
+        named: bool,
+        category: str,
+        position: int,
+        round_number: int,
+    ) -> float:
+        wanted_scenes, wanted_palettes, wanted_tones = self._wants(category, round_number)
+        log_odds = (
+            _COLD
+            + _SCENE * _overlap(scenes, wanted_scenes)
+            + _TONE * _overlap(tones, wanted_tones)
+            + _PALETTE * _overlap(palettes, wanted_palettes)
+            + _CATEGORY * self.taste.categories[category]
+            + (0.0 if named else _NAMELESS)
+        )
+        interest = 1 / (1 + math.exp(-log_odds))
+        looked = self.attention**position
+        return looked * ((1 - self.noise) * interest + self.noise * _RANDOM_CLICK)
+
+    def _wants(
+        self, category: str, round_number: int
+    ) -> tuple[Mapping[str, float], Mapping[str, float], Mapping[str, float]]:
+        """Likings by scene, palette and tone for a product of `category` in that round."""
+        share = self.fashion.share(round_number) if self.fashion else 0.0
+        if self.fashion is None or share == 0.0:
+            return self.taste.scenes, self.taste.palettes, self.taste.tones
+        in_fashion = self.fashion.look_of_category[category]
+        return (
+            _blend(self.taste.scenes, in_fashion.scene, share),
+            _blend(self.taste.palettes, in_fashion.palette, share),
+            _blend(self.taste.tones, in_fashion.tone, share),
+        )
+
+
+def _overlap(seen: Mapping[str, float], wanted: Mapping[str, float]) -> float:
+    return sum(wanted.get(name, 0.0) * weight for name, weight in seen.items())
+
+
+def _blend(own: Mapping[str, float], in_fashion: str, share: float) -> dict[str, float]:
+    blended = {name: (1 - share) * liking for name, liking in own.items()}
+    blended[in_fashion] = blended.get(in_fashion, 0.0) + share
+    return blended

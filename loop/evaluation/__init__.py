@@ -1,0 +1,1 @@
+"""Is it the history that makes the ads fit?"""

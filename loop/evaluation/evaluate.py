@@ -1,0 +1,251 @@
+"""`adloom evaluate`: is it the shopper's history that makes the ads fit, and which part of it?
+
+The same shoppers, products and seeds are drawn for in every arm; only what the generator is told
+of the shopper differs. Shoppers and products are held out (`adloom.loop.demo.shop.splits`).
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from PIL import Image
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from adloom.loop.catalogue.briefs import brief, catalog_index, sampling
+from adloom.loop.demo.shop.creatives import SeedCreative
+from adloom.loop.demo.shop.panel import PanelShopper, draw_panel
+from adloom.loop.demo.shop.perception import ScenePerception
+from adloom.loop.evaluation.contact_sheet import SheetRow, save_contact_sheet
+from adloom.loop.evaluation.scores import AD_SIZE, Figure, Judge, ScoredAd
+from adloom.loop.home import load_generator
+from adloom.loop.settings import Settings
+from adloom.models.ad_generator import AdGenerator
+from adloom.models.brief import AdBrief, AdDraft, Codes, HistoryAd
+from adloom.models.compose import compose_ad
+from adloom.models.quality.background import BackgroundEncoder, PictureEncoder
+from adloom.models.quality.moco import load_moco_v3
+from adloom.models.retrieval import ItemIndex
+from adloom.models.settings import GeneratorSettings
+
+ARMS = ("full", "no_fine", "random_history", "other_shopper", "no_history")
+"""The whole method; all history tokens kept; random instead of representative ads; the history
+of somebody else; none."""
+_MOCO_SUFFIXES = {".pth", ".tar"}
+CONDITIONS = {"clean": 0.0, "noisy": 0.4}
+"""Share of clicks at random in the histories."""
+
+Scores = dict[str, dict[str, dict[str, Figure]]]
+"""Condition, arm, metric."""
+
+
+@dataclass(frozen=True)
+class EvaluationPlan:
+    """How much is drawn: ads for ``shoppers`` shoppers with ``clicks`` clicks each, every arm."""
+
+    shoppers: int = 96
+    clicks: int = 24
+    sheet_rows: int = 8
+    seed: int = 0
+
+
+class Evaluator:
+    """Draws and scores arms; what they have in common is made once."""
+
+    def __init__(
+        self,
+        generator: AdGenerator,
+        judge: Judge,
+        settings: GeneratorSettings,
+        plan: EvaluationPlan,
+        on_ads: Callable[[int], None] = lambda n: None,
+    ) -> None:
+        self._generator = generator
+        self._judge = judge
+        self._settings = settings
+        self._plan = plan
+        self._on_ads = on_ads
+        self._index: ItemIndex = catalog_index()
+        self._codes: dict[SeedCreative, Codes] = {}
+
+    def run(self) -> tuple[Scores, list[SheetRow]]:
+        """Scores of every condition and arm, and rows of the contact sheet (clean histories)."""
+        scores: Scores = {}
+        rows: list[SheetRow] = []
+        unpersonalised: list[ScoredAd] = []
+        for condition, noise in CONDITIONS.items():
+            panel = draw_panel(
+                self._plan.shoppers, clicks=self._plan.clicks, noise=noise, seed=self._plan.seed
+            )
+            clicked = [shopper.wanted.picture(AD_SIZE) for shopper in panel]
+            # Without a history there is no noise in it: the same ads in every condition.
+            ads = {
+                arm: unpersonalised
+                if arm == "no_history" and unpersonalised
+                else self._ads(arm, panel, clicked)
+                for arm in ARMS
+            }
+            unpersonalised = ads["no_history"]
+            scores[condition] = {
+                arm: self._judge.scores(drawn, seed=self._plan.seed) for arm, drawn in ads.items()
+            }
+            rows = rows or self._sheet_rows(panel, ads)
+        return scores, rows
+
+    def _ads(
+        self, arm: str, panel: Sequence[PanelShopper], clicked: Sequence[Image.Image]
+    ) -> list[ScoredAd]:
+        histories = [self.history(arm, panel, number) for number in range(len(panel))]
+        drafts = self._draw(arm, panel, histories)
+        return [
+            ScoredAd(
+                draft.title,
+                compose_ad(draft.background, shopper.wanted.product.cutout(), size=AD_SIZE),
+                shopper.wanted,
+                picture,
+            )
+            for draft, shopper, picture in zip(drafts, panel, clicked, strict=True)
+        ]
+
+    def history(
+        self, arm: str, panel: Sequence[PanelShopper], number: int
+    ) -> tuple[SeedCreative, ...]:
+        """The clicked ads that ``arm`` shows the generator for a shopper.
+
+        Representatives come nearest first, random ones in the order of their time.
+        """
+        shopper, product = panel[number], panel[number].wanted.product
+        if arm == "no_history":
+            return ()
+        if arm == "other_shopper":
+            shopper = panel[(number + 1) % len(panel)]
+        if arm == "random_history":
+            count = self._settings.history_items
+            rng = random.Random(f"random history/{self._plan.seed}/{shopper.user_id}")
+            positions = range(len(shopper.history))
+            chosen = sorted(rng.sample(positions, min(count, len(positions))))
+        else:
+            items = [ad.product.product_id for ad in shopper.history]
+            chosen = self._representatives(product.product_id, items, shopper.clicked_at)
+        return tuple(shopper.history[position] for position in chosen)
+
+    def _representatives(
+        self, product_id: str, items: Sequence[str], clicked_at: Sequence[datetime]
+    ) -> list[int]:
+        count = self._settings.history_items
+        if self._settings.coarse == "similarity":
+            return self._index.sampled(product_id, items, count)
+        return self._index.representatives(product_id, items, clicked_at, count)
+
+    def _draw(
+        self,
+        arm: str,
+        panel: Sequence[PanelShopper],
+        histories: Sequence[Sequence[SeedCreative]],
+    ) -> list[AdDraft]:
+        how = sampling(self._settings)
+        if arm == "no_fine":
+            how = replace(how, keep=1.0)
+        drafts: list[AdDraft] = []
+        size = self._settings.batch_size
+        for start in range(0, len(panel), size):
+            briefs = [
+                self._brief(shopper, history)
+                for shopper, history in zip(
+                    panel[start : start + size], histories[start : start + size], strict=True
+                )
+            ]
+            seeds = range(start, start + len(briefs))
+            drafts += self._generator.generate(briefs, seeds=seeds, sampling=how)
+            self._on_ads(len(briefs))
+        return drafts
+
+    def _brief(self, shopper: PanelShopper, history: Sequence[SeedCreative]) -> AdBrief:
+        product = shopper.wanted.product
+        new = [ad for ad in history if ad not in self._codes]
+        codes = self._generator.encode_pictures([ad.picture(AD_SIZE) for ad in new])
+        self._codes.update(zip(new, codes, strict=True))
+        ads = tuple(HistoryAd(ad.title, self._codes[ad]) for ad in history)
+        return brief(product, ads)
+
+    def _sheet_rows(
+        self, panel: Sequence[PanelShopper], ads: Mapping[str, Sequence[ScoredAd]]
+    ) -> list[SheetRow]:
+        return [
+            SheetRow(
+                panel[number].user_id,
+                tuple(ad.picture(AD_SIZE) for ad in self.history("full", panel, number)),
+                panel[number].wanted.product.cutout(),
+                {arm: (drawn[number].picture, drawn[number].title) for arm, drawn in ads.items()},
+            )
+            for number in range(min(self._plan.sheet_rows, len(panel)))
+        ]
+
+
+def run_evaluation(
+    settings: Settings, plan: EvaluationPlan, sheet: Path, pbs: Path | None, console: Console
+) -> Scores:
+    """Evaluate the generator of the settings and write the contact sheet; the command's body.
+
+    Args:
+        sheet: PNG to write.
+        pbs: weights of the background encoder, of adloom's own (``.safetensors``) or of MoCo v3
+            (``.pth``, ``.tar``); ``None`` is the bundled one.
+        console: where progress is shown.
+
+    Raises:
+        FileNotFoundError: the generator or the background encoder is not there.
+    """
+    encoder: PictureEncoder
+    if pbs is not None and pbs.suffix in _MOCO_SUFFIXES:
+        encoder = load_moco_v3(pbs)
+    else:
+        encoder = BackgroundEncoder.from_pretrained(pbs)
+    judge = Judge(encoder, ScenePerception.fitted())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console) as progress:
+        drawn = len(ARMS) * len(CONDITIONS) - (len(CONDITIONS) - 1)  # no history: once
+        total = plan.shoppers * drawn
+        task = progress.add_task("Drawing ads", total=total)
+        evaluator = Evaluator(
+            load_generator(settings),
+            judge,
+            settings.generator,
+            plan,
+            lambda n: progress.advance(task, n),
+        )
+        scores, rows = evaluator.run()
+    sheet.parent.mkdir(parents=True, exist_ok=True)
+    save_contact_sheet(rows, sheet)
+    return scores
+
+
+def as_json(scores: Scores) -> str:
+    """``{condition: {arm: {metric: {mean, low, high}}}}``."""
+    plain = {
+        condition: {
+            arm: {metric: asdict(figure) for metric, figure in figures.items()}
+            for arm, figures in arms.items()
+        }
+        for condition, arms in scores.items()
+    }
+    return json.dumps(plain, indent=2)
+
+
+def score_tables(scores: Scores) -> list[Table]:
+    """One table a condition: a row an arm, a column a metric, means with their intervals."""
+    tables = []
+    for condition, arms in scores.items():
+        metrics = list(next(iter(arms.values())))
+        table = Table("", *metrics, title=f"{condition} histories", box=None)
+        for arm, figures in arms.items():
+            cells = [f"{f.mean:.2f} [dim]{f.low:.2f}…{f.high:.2f}[/]" for f in figures.values()]
+            table.add_row(arm, *cells)
+        tables.append(table)
+    return tables

@@ -1,0 +1,1 @@
+"""Rounds of learning: what is due, planned, trained and recorded."""

@@ -1,0 +1,113 @@
+"""What MLflow keeps of a round: losses by step, the clicks' window, sample ads, the evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+from PIL import Image, ImageDraw, ImageFont
+
+from adloom.loop.catalogue.ad_card import finish_ad
+from adloom.loop.learning.gate import Trial, TrialAd, as_metrics
+from adloom.loop.learning.registry import AdRegistry, Version
+from adloom.loop.learning.rounds.plan import RoundPlan
+from adloom.models.training.fine_tune import FineTuneResult
+
+_SAMPLES = 8
+_CARD, _GAP, _HEAD = 220, 10, 34
+_GROUND, _INK = "#f1efea", "#1b1c1f"
+_COLUMNS = ("clicked", "champion", "challenger")
+
+
+def record_round(
+    registry: AdRegistry,
+    plan: RoundPlan,
+    result: FineTuneResult,
+    champion: Trial,
+    challenger: Trial,
+    against: Sequence[str],
+    model_config: Mapping[str, object],
+) -> Version:
+    """Log all that the round did in its run, and register its version.
+
+    The figures are the run's metrics and the version's tags. Artifacts: ``evaluation.json`` (a
+    table, an ad a row), ``samples.png``, ``data.json`` (window and Kafka offsets). Called again
+    after a kill it registers nothing twice.
+    """
+    run = plan.run_id
+    registry.log_series(run, "train_loss", dict(enumerate(result.losses, start=1)))
+    registry.log_series(run, "heldout_loss", {0: result.heldout_before, **dict(result.heldout)})
+    figures = {
+        "heldout_loss_before": result.heldout_before,
+        "heldout_loss_after": result.heldout_after,
+        "train_clicks": float(len(plan.clicks.train)),
+        "replayed_clicks": float(len(plan.clicks.replay)),
+        "preference_pairs": float(len(plan.clicks.pairs)),
+        "heldout_clicks": float(len(plan.clicks.heldout)),
+        "best_step": float(result.best_step),
+        "trend_items": float(result.trend_items),
+        **as_metrics(champion.figures, challenger.figures),
+    }
+    registry.log_metrics(run, figures)
+    window = {
+        "clicks_from": plan.clicks.train[0].clicked_at.isoformat(),
+        "clicks_until": plan.until.isoformat(),
+    }
+    registry.log_dict(run, {**window, "kafka_offsets": plan.offsets}, "data.json")
+    if challenger.ads:
+        registry.log_table(run, evaluation_table(champion.ads, challenger.ads), "evaluation.json")
+        registry.log_picture(run, sample_sheet(champion.ads, challenger.ads), "samples.png")
+    version = registry.register(
+        run,
+        adapter=result.adapter,
+        model_config=model_config,
+        tags={
+            "parent": str(plan.parent),
+            "round": str(plan.number),
+            "gate": "failed" if against else "passed",
+            "gate_objections": "; ".join(against),
+            **window,
+            **{name: f"{value:.6g}" for name, value in figures.items()},
+        },
+    )
+    registry.end_run(run)
+    return version
+
+
+def evaluation_table(champion: Sequence[TrialAd], challenger: Sequence[TrialAd]) -> pd.DataFrame:
+    """A row for each held-out click: what both made of it, and how near that came."""
+    figures = ("title", "pbs", "valid_title")
+    return pd.DataFrame(
+        {
+            "product": [ad.product_name for ad in champion],
+            **{
+                f"{name}_{figure}": [getattr(ad, figure) for ad in ads]
+                for name, ads in (("champion", champion), ("challenger", challenger))
+                for figure in figures
+            },
+        }
+    )
+
+
+def sample_sheet(champion: Sequence[TrialAd], challenger: Sequence[TrialAd]) -> Image.Image:
+    """The first ads: the one that was clicked, and what champion and challenger drew for it."""
+    rows = list(zip(champion, challenger, strict=True))[:_SAMPLES]
+    card = finish_ad(Image.new("RGB", (_CARD, _CARD)), "").height
+    size = (
+        len(_COLUMNS) * (_CARD + _GAP) + _GAP,
+        _HEAD + len(rows) * (card + _GAP),
+    )
+    sheet = Image.new("RGB", size, _GROUND)
+    draw = ImageDraw.Draw(sheet)
+    for column, name in enumerate(_COLUMNS):
+        at = (_GAP + column * (_CARD + _GAP), 8)
+        draw.text(at, name, font=ImageFont.load_default(size=16), fill=_INK)
+    for row, (former, new) in enumerate(rows):
+        cards = (
+            finish_ad(former.clicked.resize((_CARD, _CARD)), former.product_name),
+            finish_ad(former.picture.resize((_CARD, _CARD)), former.title),
+            finish_ad(new.picture.resize((_CARD, _CARD)), new.title),
+        )
+        for column, ad in enumerate(cards):
+            sheet.paste(ad, (_GAP + column * (_CARD + _GAP), _HEAD + row * (card + _GAP)))
+    return sheet

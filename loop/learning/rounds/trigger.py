@@ -1,0 +1,73 @@
+"""When the next round is due: enough new clicks, or enough time and any new clicks at all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from adloom.loop.learning.rounds.plan import new_clicks
+from adloom.loop.learning.rounds.train import (
+    RoundOutcome,
+    TrainingGround,
+    outcomes,
+    train_round,
+    unfinished_round,
+)
+from adloom.loop.settings.learning import RoundSettings
+
+_FEWEST_NEW = 2
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """Why a round begins, or that none does."""
+
+    reason: str | None
+    new_clicks: int
+
+
+def trigger(clicks: int, rounds: RoundSettings, *, last: datetime | None, now: datetime) -> Trigger:
+    """Decide from the number of new clicks and the end of the last round (None: there was none).
+
+    Without a last round there is no time to count from: the first waits for its clicks.
+    """
+    if clicks >= rounds.min_clicks:
+        return Trigger(f"{clicks} new clicks", clicks)
+    waited = now - last if last is not None else timedelta(0)
+    longest = rounds.max_wait_hours
+    if longest is not None and clicks >= _FEWEST_NEW and waited >= timedelta(hours=longest):
+        return Trigger(f"{waited} since the last round", clicks)
+    return Trigger(None, clicks)
+
+
+def due(ground: TrainingGround, now: datetime) -> Trigger:
+    """Whether the next round of a training ground is due; one that was cut off always is."""
+    if unfinished_round(ground.folder) is not None:
+        return Trigger("a round was cut off", 0)
+    finished = outcomes(ground.folder)
+    last = finished[-1].until if finished else None
+    clicks = new_clicks(ground.usable_events(now), ground.settings.rounds, since=last, until=now)
+    return trigger(clicks, ground.settings.rounds, last=last, now=now)
+
+
+def rounds_when_due(
+    ground: TrainingGround,
+    *,
+    on_wait: Callable[[Trigger], None],
+    on_step: Callable[[int, float], None] = lambda step, loss: None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[RoundOutcome]:
+    """Run rounds for ever, each when it is due; ``on_wait`` is told of every look that found none.
+
+    The stream is consumed by processes of its own meanwhile.
+    """
+    while True:
+        now = datetime.now(UTC)
+        found = due(ground, now)
+        if found.reason is not None:
+            yield train_round(ground, force=True, on_step=on_step)
+        else:
+            on_wait(found)
+            sleep(ground.settings.rounds.watch_seconds)

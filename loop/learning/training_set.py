@@ -1,0 +1,113 @@
+"""Shown ads as training examples: each with what was known of the shopper when it was shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import pandas as pd
+
+from adloom.feature_store.store import FeatureStore, UserHistory
+from adloom.loop.catalogue.briefs import brief, representative_ads
+from adloom.loop.catalogue.creatives import CreativeStore
+from adloom.loop.demo.shop.catalog import load_catalog
+from adloom.loop.learning.labels import label_exposures
+from adloom.models.brief import Example
+from adloom.models.retrieval import ItemIndex
+from adloom.models.settings import Coarse
+
+
+class FutureLeak(RuntimeError):
+    """A training example would hold what was not known yet when its ad was shown."""
+
+
+@dataclass(frozen=True)
+class ShownAd:
+    """A showing of an ad. The time is aware, UTC."""
+
+    ad_id: str
+    user_id: str
+    item_id: str
+    shown_at: datetime
+
+
+@dataclass(frozen=True)
+class ClickedAd(ShownAd):
+    """A showing that was clicked."""
+
+    clicked_at: datetime
+
+
+_SHOWN = ["ad_id", "user_id", "item_id", "shown_at"]
+
+
+def clicked_ads(
+    events: pd.DataFrame, *, attribution: timedelta, until: datetime | None = None
+) -> list[ClickedAd]:
+    """The showings that were clicked, oldest click first; see
+    `adloom.loop.learning.labels.label_exposures`.
+
+    Args:
+        events: columns ``kind, ts, user_id, item_id, ad_id`` of ``FeatureStore.log.read``.
+        attribution: the longest time between exposure and click.
+        until: events from then on are as if they had not happened.
+    """
+    labelled = label_exposures(events, attribution=attribution, until=until)
+    clicked = labelled.dropna(subset=["clicked_at"]).sort_values("clicked_at", kind="stable")
+    columns = clicked[[*_SHOWN, "clicked_at"]]
+    return [ClickedAd(*row) for row in columns.itertuples(index=False, name=None)]
+
+
+def unclicked_ads(
+    events: pd.DataFrame, *, attribution: timedelta, until: datetime
+) -> list[ShownAd]:
+    """The showings that stayed without a click to the end of their window, oldest first.
+
+    Showings whose window is still open at ``until`` may yet be clicked: they are left out.
+    Arguments as for `clicked_ads`.
+    """
+    labelled = label_exposures(events, attribution=attribution, until=until)
+    left = labelled[labelled["clicked_at"].isna() & (labelled["labelled_at"] < until)]
+    return [ShownAd(*row) for row in left[_SHOWN].itertuples(index=False, name=None)]
+
+
+def examples(
+    shown: Sequence[ShownAd],
+    features: FeatureStore,
+    creatives: CreativeStore,
+    index: ItemIndex,
+    *,
+    history_items: int,
+    coarse: Coarse = "representative",
+) -> list[Example | None]:
+    """Training examples of ads; the history is the one known when the ad was shown.
+
+    ``None`` stands for an ad that the creative store or the catalogue does not know.
+
+    Raises:
+        FutureLeak: a history holds a click of when the ad was shown, or later.
+    """
+    catalog = load_catalog()
+    kept = creatives.get_many([ad.ad_id for ad in shown])
+    histories = features.history_at([(ad.user_id, ad.shown_at) for ad in shown])
+    made: list[Example | None] = []
+    for ad, history in zip(shown, histories, strict=True):
+        product, target = catalog.get(ad.item_id), kept.get(ad.ad_id)
+        if product is None or target is None:
+            made.append(None)
+            continue
+        _refuse_leak(ad, history)
+        past = representative_ads(history, product, index, creatives, history_items, coarse=coarse)
+        made.append(Example(brief(product, past), target.title, target.background_codes))
+    return made
+
+
+def _refuse_leak(ad: ShownAd, history: UserHistory) -> None:
+    """A model that has seen the future looks good until it serves: better no round at all."""
+    newest = max(history.clicked_at, default=None)
+    if newest is not None and newest >= ad.shown_at:
+        raise FutureLeak(
+            f"ad {ad.ad_id!r} was shown to {ad.user_id!r} at {ad.shown_at.isoformat()}, "
+            f"the history for it goes to {newest.isoformat()}"
+        )

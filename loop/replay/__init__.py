@@ -1,0 +1,1 @@
+"""Events from click logs and other pasts."""

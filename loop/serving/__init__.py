@@ -1,0 +1,1 @@
+"""The ad server: parts, queue, champion, HTTP, studio, replicas."""

@@ -1,0 +1,93 @@
+"""Who may use the API: whoever knows a key, where the settings have any, and not too often."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import math
+import time
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Header, HTTPException, Request
+from limits import parse
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+
+from adloom.loop.settings.serving import ServeSettings
+
+
+class OpenToAnyone(RuntimeError):
+    """The server would answer other machines and has no keys to ask for."""
+
+
+def refuse_open_address(settings: ServeSettings, host: str) -> None:
+    """Raises OpenToAnyone for an address that others reach while there are no keys."""
+    if not (settings.api_keys or _is_loopback(host)):
+        raise OpenToAnyone(
+            f"serve.api_keys: others reach {host}, so a key is needed "
+            """(ADLOOM_SERVE__API_KEYS='["a-key-of-16-or-more"]')"""
+        )
+
+
+class Access:
+    """Looks at each request that draws, takes events, tells of shoppers or moves aliases."""
+
+    def __init__(self, settings: ServeSettings) -> None:
+        self._keys = tuple(key.get_secret_value().encode() for key in settings.api_keys)
+        self._rate = parse(settings.rate_limit)
+        self._requests = MovingWindowRateLimiter(MemoryStorage())
+
+    @property
+    def key_needed(self) -> bool:
+        """True where the settings have keys."""
+        return bool(self._keys)
+
+    def check(self, request: Request, key: str | None) -> None:
+        """Raises HTTPException: 401 without a known key, 403 for another site, 429 too often."""
+        self._refuse_other_sites(request)
+        # All keys are looked at, so that the time does not tell which one is nearly right.
+        given = (key or "").encode()
+        matches = [hmac.compare_digest(given, known) for known in self._keys]
+        if any(matches):
+            self._count(f"key {matches.index(True)}")
+            return
+        # A wrong key counts too, or guessing would cost nothing.
+        self._count(f"address {request.client.host if request.client else ''}")
+        if self._keys:
+            told = "X-API-Key: not a known key" if key else "X-API-Key: a key is needed for this"
+            raise HTTPException(401, told, headers={"WWW-Authenticate": "ApiKey"})
+
+    def _count(self, who: str) -> None:
+        if not self._requests.hit(self._rate, who):
+            free_at = self._requests.get_window_stats(self._rate, who).reset_time
+            wait = max(1, math.ceil(free_at - time.time()))
+            told = f"more than {self._rate} (serve.rate_limit)"
+            raise HTTPException(429, told, headers={"Retry-After": str(wait)})
+
+    def _refuse_other_sites(self, request: Request) -> None:
+        """What another site's page makes a browser send, also under a name that it gave us."""
+        told = "the server takes no requests from the pages of other sites"
+        if request.headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
+            raise HTTPException(403, told)
+        origin = request.headers.get("origin")
+        if origin and not self._keys and not _is_loopback(urlsplit(origin).hostname or ""):
+            raise HTTPException(403, f"{told}; with serve.api_keys it has a name of its own")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _checked(
+    request: Request, x_api_key: Annotated[str | None, Header(max_length=256)] = None
+) -> None:
+    access: Access = request.app.state.access
+    access.check(request, x_api_key)
+
+
+Admitted = [Depends(_checked)]
+"""Dependencies of a route that not everybody may use."""

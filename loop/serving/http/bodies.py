@@ -1,0 +1,146 @@
+"""Bodies of the ad server's requests and answers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from adloom.loop.catalogue.creatives import Creative
+from adloom.loop.serving.ads import Ad
+from adloom.stream.events import Click, Impression
+
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+_MAX_EVENTS = 1_000
+
+
+class AdWanted(BaseModel):
+    """An ad for a shopper and a product."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"user_id": "shopper-0001", "product_id": "running-shoes", "seed": 7}]
+        },
+    )
+
+    user_id: Identifier
+    product_id: Identifier
+    seed: int | None = Field(
+        default=None, ge=0, lt=2**31, description="the same seed draws the same ad; none = random"
+    )
+    inline_picture: bool = Field(default=False, description="send the PNG along, base64")
+
+
+class ClickedBefore(BaseModel):
+    """An ad of the history that the new ad was made after."""
+
+    ad_id: str
+    title: str
+    picture_url: str
+
+
+class AdMade(BaseModel):
+    """A finished ad."""
+
+    model_config = ConfigDict(
+        protected_namespaces=(),
+        json_schema_extra={
+            "examples": [
+                {
+                    "ad_id": "5f1c2a52-7f0e-4c6e-9d2e-0a8f9e1f7c11",
+                    "user_id": "shopper-0001",
+                    "product_id": "running-shoes",
+                    "title": "Running Shoes, light as air",
+                    "picture_url": f"/v1/pictures/{'0f' * 32}.png",
+                    "picture_png": None,
+                    "variant": "champion",
+                    "experiment": None,
+                    "model_version": "3",
+                    "seed": 7,
+                    "personalised": True,
+                    "degraded": False,
+                    "history": [
+                        {
+                            "ad_id": "shop-0-00001",
+                            "title": "Trail Boots for wet days",
+                            "picture_url": f"/v1/pictures/{'1e' * 32}.png",
+                        }
+                    ],
+                }
+            ]
+        },
+    )
+
+    ad_id: str
+    user_id: str
+    product_id: str
+    title: str
+    picture_url: str
+    picture_png: str | None = Field(default=None, description="base64, where asked for")
+    variant: str
+    experiment: str | None = Field(description="that the variant is an arm of; none runs: null")
+    model_version: str
+    seed: int
+    personalised: bool
+    degraded: bool = Field(description="the feature store was away: drawn without a history")
+    history: list[ClickedBefore]
+
+
+class Events(BaseModel):
+    """Events from the shop's pages."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "clicks": [
+                        {
+                            "event_id": "click-1",
+                            "ts": "2026-01-02T12:00:00Z",
+                            "user_id": "shopper-0001",
+                            "item_id": "running-shoes",
+                            "ad_id": "5f1c2a52-7f0e-4c6e-9d2e-0a8f9e1f7c11",
+                        }
+                    ]
+                }
+            ]
+        },
+    )
+
+    impressions: list[Impression] = Field(default=[], max_length=_MAX_EVENTS)
+    clicks: list[Click] = Field(default=[], max_length=_MAX_EVENTS)
+
+
+class Accepted(BaseModel):
+    """How many events are on the broker."""
+
+    accepted: int
+
+
+def picture_url(creative: Creative) -> str:
+    """Where the server shows a creative's picture."""
+    return f"/v1/pictures/{creative.picture}.png"
+
+
+def ad_made(ad: Ad, picture_png: str | None) -> AdMade:
+    """The answer to a request."""
+    return AdMade(
+        ad_id=ad.creative.ad_id,
+        user_id=ad.request.user_id,
+        product_id=ad.creative.product_id,
+        title=ad.creative.title,
+        picture_url=picture_url(ad.creative),
+        picture_png=picture_png,
+        variant=ad.creative.variant,
+        experiment=ad.request.assignment and ad.request.assignment.experiment,
+        model_version=ad.creative.version,
+        seed=ad.creative.seed,
+        personalised=ad.personalised,
+        degraded=ad.degraded,
+        history=[
+            ClickedBefore(ad_id=h.ad_id, title=h.title, picture_url=picture_url(h))
+            for h in ad.history
+        ],
+    )

@@ -1,0 +1,102 @@
+"""What a refused request is answered: which field is wrong, and never what was in it."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from kafka.errors import KafkaError
+from pydantic import BaseModel, Field
+
+from adloom.feature_store.store import StoreUnavailable
+from adloom.loop.serving.drawing_queue import QueueFull
+from adloom.stream.producer import DeliveryFailed
+
+_log = logging.getLogger("adloom.serve")
+
+
+class FieldProblem(BaseModel):
+    """A field, as the path to it, and what is wrong with it."""
+
+    loc: list[str | int]
+    msg: str
+    type: str
+
+
+class Refusal(BaseModel):
+    """Why a request was not answered."""
+
+    detail: str | list[FieldProblem] = Field(
+        examples=[
+            [
+                {
+                    "loc": ["body", "product_id"],
+                    "msg": "the shop has no product 'unicorn'",
+                    "type": "not_found",
+                }
+            ]
+        ]
+    )
+
+
+_MEANINGS = {
+    400: "the body cannot be read",
+    401: "an API key is needed (X-API-Key)",
+    403: "sent by the page of another site",
+    404: "not known here",
+    408: "the body did not arrive in time",
+    409: "not possible as things are",
+    413: "the body is too large",
+    415: "not a media type that is taken",
+    422: "a field is missing or wrong",
+    429: "too many requests: come back after Retry-After seconds",
+    500: "the ad could not be drawn",
+    503: "not ready, or a part is away: come back after Retry-After seconds",
+    504: "the ad was not drawn in time",
+}
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that may refuse with these."""
+    return {s: {"model": Refusal, "description": _MEANINGS[s]} for s in statuses}
+
+
+def problem(
+    field: str, message: str, kind: str = "not_found", place: str = "body"
+) -> list[dict[str, object]]:
+    """The detail of a refusal for one field."""
+    return [{"loc": [place, field], "msg": message, "type": kind}]
+
+
+def answer_errors(app: FastAPI) -> None:
+    """Bad fields by name without their values; 429 and 503 with when to come back."""
+
+    @app.exception_handler(RequestValidationError)
+    async def bad_fields(_: Request, error: RequestValidationError) -> JSONResponse:
+        # Not the input: it may be a secret, and need not be text that JSON can hold.
+        told = [
+            {"loc": [_printable(part) for part in p["loc"]], "msg": p["msg"], "type": p["type"]}
+            for p in error.errors()
+        ]
+        return JSONResponse({"detail": told}, status_code=422)
+
+    @app.exception_handler(QueueFull)
+    async def queue_full(_: Request, error: Exception) -> JSONResponse:
+        headers = {"Retry-After": "1"}
+        return JSONResponse({"detail": str(error)}, status_code=429, headers=headers)
+
+    @app.exception_handler(StoreUnavailable)
+    @app.exception_handler(DeliveryFailed)
+    @app.exception_handler(KafkaError)
+    async def part_away(_: Request, error: Exception) -> JSONResponse:
+        _log.warning("a part is away: %s", error)
+        part = "the feature store" if isinstance(error, StoreUnavailable) else "the broker"
+        headers = {"Retry-After": "5"}
+        return JSONResponse({"detail": f"{part} is away"}, status_code=503, headers=headers)
+
+
+def _printable(part: str | int) -> str | int:
+    return part if isinstance(part, int) else part.encode(errors="replace").decode()[:128]

@@ -1,0 +1,146 @@
+"""The API: `POST /v1/ads` draws, `POST /v1/events` listens, pictures are fetched by their hash."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import secrets
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, BackgroundTasks, Depends, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import ValidationError
+
+from adloom.loop.catalogue.creatives import UnknownAd
+from adloom.loop.demo.shop.catalog import UnknownProduct, load_catalog
+from adloom.loop.serving.ads import exposure
+from adloom.loop.serving.http.access import Admitted
+from adloom.loop.serving.http.bodies import Accepted, AdMade, AdWanted, Events, ad_made
+from adloom.loop.serving.http.errors import problem, refusals
+from adloom.loop.serving.http.waiting import drawn_in_time
+from adloom.stream.events import MAX_PAYLOAD_BYTES, Event, encode
+
+if TYPE_CHECKING:
+    from adloom.loop.serving.server import AdServer
+
+_EVENTS_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": Events.model_json_schema()}},
+    }
+}
+_PICTURE: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}}}
+_GUARDED = (400, 401, 403, 408, 413, 422, 429)
+
+router = APIRouter(tags=["ads"])
+
+
+def running(request: Request) -> AdServer:
+    """The running parts."""
+    server: AdServer = request.app.state.server
+    return server
+
+
+async def _events(request: Request) -> Events:
+    """The body as strict JSON: FastAPI would decode it first, and then a moment is just text."""
+    try:
+        return Events.model_validate_json(await request.body())
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=False)
+        raise RequestValidationError(
+            [{**found, "loc": ("body", *found["loc"])} for found in problems]
+        ) from error
+
+
+@router.post(
+    "/v1/ads",
+    responses=refusals(*_GUARDED, 404, 500, 503, 504),
+    dependencies=Admitted,
+)
+async def make_ad(wanted: AdWanted, request: Request, after: BackgroundTasks) -> AdMade:
+    """Draw an ad for a shopper and a product; it counts as shown once it is sent.
+
+    Where the queue is full the answer is 429. While the feature store is away, ads are drawn
+    without a history and say so (`degraded`).
+    """
+    server = running(request)
+    try:
+        product = load_catalog()[wanted.product_id]
+    except UnknownProduct as error:
+        raise HTTPException(404, problem("product_id", str(error))) from error
+    seed = secrets.randbelow(2**31) if wanted.seed is None else wanted.seed
+    future = server.request(wanted.user_id, product, seed)
+    [ad] = await drawn_in_time([future], request, server.settings.serve.timeout_seconds)
+    png = None
+    if wanted.inline_picture:
+        path = server.creatives.picture_path(ad.creative.picture)
+        png = base64.b64encode(await asyncio.to_thread(path.read_bytes)).decode()
+    after.add_task(server.producer.send, exposure(ad))
+    return ad_made(ad, png)
+
+
+@router.get(
+    "/v1/pictures/{digest}.png",
+    responses=_PICTURE | refusals(404),
+    response_class=FileResponse,
+)
+def picture(digest: str, request: Request) -> FileResponse:
+    """The picture of an ad by the SHA-256 of its bytes: the same for ever."""
+    try:
+        path = running(request).creatives.picture_path(digest)
+    except UnknownAd as error:
+        raise HTTPException(404, problem("digest", "no such picture", place="path")) from error
+    return FileResponse(
+        path,
+        media_type="image/png",
+        headers={"Cache-Control": "public, max-age=31536000, immutable"},
+    )
+
+
+@router.post(
+    "/v1/events",
+    status_code=202,
+    responses=refusals(*_GUARDED, 503),
+    openapi_extra=_EVENTS_BODY,
+    dependencies=Admitted,
+)
+def take_events(events: Annotated[Events, Depends(_events)], request: Request) -> Accepted:
+    """Put a page's impressions and clicks on the stream; when this answers, the broker has them."""
+    named: dict[str, Sequence[Event]] = {"impressions": events.impressions, "clicks": events.clicks}
+    taken: list[Event] = []
+    for name, some in named.items():
+        for number, event in enumerate(some):
+            if len(encode(event)) > MAX_PAYLOAD_BYTES:
+                told = f"an event has at most {MAX_PAYLOAD_BYTES} bytes"
+                where = {"loc": ["body", name, number], "msg": told, "type": "too_large"}
+                raise HTTPException(422, [where])
+            taken.append(event)
+    producer = running(request).producer
+    for event in taken:
+        producer.send(event)
+    producer.flush()
+    return Accepted(accepted=len(taken))
+
+
+@router.get("/healthz", tags=["state"])
+def healthz() -> dict[str, str]:
+    """The process lives."""
+    return {"status": "alive"}
+
+
+@router.get("/readyz", responses=refusals(503), tags=["state"])
+def readyz(request: Request) -> dict[str, str]:
+    """Ads can be drawn, and one was: what is slow the first time is over."""
+    server = running(request)
+    if not server.queue.alive:
+        raise HTTPException(503, "the drawing thread has ended")
+    return {"status": "ready", "version": str(server.champion.serving.version)}
+
+
+@router.get("/metrics", response_class=Response, tags=["state"])
+def metrics() -> Response:
+    """Prometheus metrics."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,1 @@
+"""Many ad servers behind one address, on Ray Serve."""

@@ -1,0 +1,159 @@
+"""`adloom serve --ray`: many replicas of the ad server behind one address, on Ray Serve.
+
+They share what one server has for itself: the broker, the stores under ``home`` (or Redis) and the
+registry. Each follows the champion on its own; a shopper's arm is a hash, so it is the same at
+each of them.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from adloom.loop import home
+from adloom.loop.settings import Settings
+from adloom.loop.settings.serving import RaySettings
+from adloom.stream.broker import running_broker
+from adloom.stream.consumer import EventConsumer
+
+_APPLICATION = "adloom"
+_OBJECT_STORE_BYTES = 100 << 20  # requests do not pass through it
+
+
+class CannotScaleOut(RuntimeError):
+    """Replicas cannot be started; the message says what is missing."""
+
+
+@contextmanager
+def running_replicas(settings: Settings, host: str, port: int) -> Iterator[None]:
+    """Replicas that answer at ``host:port`` while the block runs.
+
+    Without a configured broker it starts the local one, for all replicas, and applies their
+    events.
+
+    Raises:
+        CannotScaleOut: Ray is not installed or has no room, or a cluster has no broker to share.
+        BrokerUnavailable: the broker does not answer, or the local one is not installed.
+    """
+    ray = _installed_ray()
+    if settings.ray.address is not None and settings.kafka.bootstrap_servers is None:
+        raise CannotScaleOut(
+            "kafka.bootstrap_servers: replicas on the cluster at ray.address need a broker that "
+            "all of them reach (ADLOOM_KAFKA__BOOTSTRAP_SERVERS=host:port)"
+        )
+    with ExitStack() as parts:
+        _join_ray(ray, settings.ray)
+        parts.callback(ray.shutdown)
+        most = _most_replicas(settings.ray, ray.cluster_resources())
+        shared = parts.enter_context(_shared(settings))
+        _deploy(shared, most, host, port, parts)
+        yield
+
+
+def _installed_ray() -> Any:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            import ray
+            import ray.serve
+    except ImportError as error:
+        raise CannotScaleOut("Ray is not installed: pip install 'adloom[ray]'") from error
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
+    return ray
+
+
+def _join_ray(ray: Any, settings: RaySettings) -> None:
+    alone = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
+    told = logging.getLogger("adloom").isEnabledFor(logging.INFO)
+    try:
+        ray.init(
+            address=settings.address or "local",
+            logging_level=logging.WARNING if told else logging.ERROR,
+            log_to_driver=told,
+            **(alone if settings.address is None else {}),
+        )
+    except ConnectionError as error:
+        raise CannotScaleOut(f"ray.address: no Ray cluster at {settings.address}") from error
+
+
+def _most_replicas(settings: RaySettings, resources: dict[str, float]) -> int:
+    wanted = {"CPU": settings.cpus, "GPU": settings.gpus}
+    room = min(
+        math.floor(resources.get(kind, 0.0) / share) for kind, share in wanted.items() if share
+    )
+    if settings.address is None and room < settings.min_replicas:
+        has = ", ".join(f"{resources.get(kind, 0):g} {kind}s" for kind in wanted)
+        raise CannotScaleOut(
+            f"ray.min_replicas: {settings.min_replicas} replicas of {settings.cpus:g} CPUs and "
+            f"{settings.gpus:g} GPUs do not fit here ({has}); see ray.cpus and ray.gpus"
+        )
+    return settings.max_replicas or max(room, settings.min_replicas)
+
+
+def _deploy(settings: Settings, most: int, host: str, port: int, parts: ExitStack) -> None:
+    from ray import serve
+
+    from adloom.loop.serving.replicas.replica import ad_replicas
+
+    alone = settings.ray.address is None
+    try:
+        serve.start(
+            proxy_location="HeadOnly" if alone else "EveryNode",
+            http_options={"host": host, "port": port},
+        )
+        # Nothing else of Serve ends: on a cluster it may be somebody's.
+        parts.callback(serve.delete, _APPLICATION)
+        serve.run(ad_replicas(settings, most), name=_APPLICATION)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]  # before it comes Ray's traceback
+        raise CannotScaleOut(
+            f"the replicas did not start ({reason}); adloom -v serve --ray shows their logs"
+        ) from error
+
+
+@contextmanager
+def _shared(settings: Settings) -> Iterator[Settings]:
+    """Settings for every replica: the stores exist, the broker runs and has its consumer."""
+    with ExitStack() as parts:
+        kafka = parts.enter_context(running_broker(settings.kafka))
+        features = parts.enter_context(home.open_features(settings))
+        home.open_creatives(settings).close()
+        home.open_registry(settings)
+        if settings.kafka.bootstrap_servers is None:
+            consumer, stop = EventConsumer(kafka, features), threading.Event()
+            parts.callback(consumer.close)
+            thread = threading.Thread(target=_consume, args=(consumer, stop), daemon=True)
+            thread.start()
+            parts.callback(thread.join)
+            parts.callback(stop.set)
+        yield _anywhere(settings.model_copy(update={"kafka": kafka}))
+
+
+def _consume(consumer: EventConsumer, stop: threading.Event) -> None:
+    consumer.run(stop)
+    while consumer.poll():  # what the replicas sent last: the broker ends with this process
+        pass
+
+
+def _anywhere(settings: Settings) -> Settings:
+    """The same settings for a process that starts in another folder."""
+    values = {name: _absolute(getattr(settings, name)) for name in Settings.model_fields}
+    return Settings.model_construct(**values)
+
+
+def _absolute(value: Any) -> Any:
+    if isinstance(value, Path):
+        return value.absolute()
+    if isinstance(value, BaseModel):
+        fields = type(value).model_fields
+        return value.model_copy(update={name: _absolute(getattr(value, name)) for name in fields})
+    return value

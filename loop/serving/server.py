@@ -1,0 +1,173 @@
+"""The ad server: its running parts, and the application around them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import torch
+from fastapi import FastAPI
+
+from adloom.loop import home
+from adloom.loop.catalogue.briefs import brief, sampling
+from adloom.loop.catalogue.creatives import CreativeStore
+from adloom.loop.demo.shop.catalog import Product, load_catalog
+from adloom.loop.experiments.running import RunningExperiments, versions_of_arms
+from adloom.loop.serving.ads import Ad, AdMaker, AdRequest, Serving
+from adloom.loop.serving.champion import Champion
+from adloom.loop.serving.drawing_queue import DrawingQueue
+from adloom.loop.serving.http.access import Access
+from adloom.loop.serving.http.errors import answer_errors
+from adloom.loop.serving.http.limits import BodyLimit
+from adloom.loop.serving.http.logs import RequestLog
+from adloom.loop.serving.http.routes import router
+from adloom.loop.serving.studio.router import mount_studio
+from adloom.loop.settings import Settings
+from adloom.stream.broker import running_broker
+from adloom.stream.consumer import EventConsumer
+from adloom.stream.producer import EventProducer
+
+_log = logging.getLogger("adloom.serve")
+_MAX_BODY_BYTES = 1 << 20
+_MAX_BODY_SECONDS = 20.0
+
+
+class AdServer:
+    """The running parts behind the HTTP interface.
+
+    Without a configured broker it starts the local one and applies its events itself, so that
+    a click posted here changes the next ad.
+
+    One thread alone computes on all cores, the one that draws. Each thread that does so has OpenMP
+    threads of its own, and with more of them than cores OpenMP puts them to sleep between any two
+    products: an ad then takes twice as long.
+    """
+
+    def __init__(self, settings: Settings, parts: ExitStack, threads: int) -> None:
+        """Start the parts; what draws computes with so many ``threads``."""
+        parts.callback(torch.set_num_threads, torch.get_num_threads())
+        torch.set_num_threads(1)
+        own_broker = settings.kafka.bootstrap_servers is None
+        kafka = parts.enter_context(running_broker(settings.kafka))
+        self.features = features = parts.enter_context(home.open_features(settings))
+        self.creatives: CreativeStore = home.open_creatives(settings)
+        parts.callback(self.creatives.close)
+        generator = home.load_generator(settings)
+        self.registry = registry = home.open_registry(settings)
+        beside = versions_of_arms(settings.experiments, registry, datetime.now(UTC))
+        self.champion = Champion(generator, registry, beside)
+        self.settings = settings
+        self._experiments = RunningExperiments(
+            settings.experiments, features.log, timedelta(hours=settings.rounds.attribution_hours)
+        )
+        self._experiments.refresh(datetime.now(UTC))
+        self.maker = AdMaker(generator, features, self.creatives, settings.generator)
+        self.producer = parts.enter_context(
+            EventProducer(kafka, patience_seconds=settings.serve.timeout_seconds)
+        )
+        self.stop = threading.Event()
+        self.consumer: EventConsumer | None = None
+        if own_broker:
+            consumer_features = parts.enter_context(home.open_features(settings))
+            self.consumer = consumer = EventConsumer(kafka, consumer_features)
+            parts.callback(consumer.close)
+            self._in_thread(parts, "consumer", lambda: consumer.run(self.stop))
+        self._in_thread(parts, "follower", lambda: self._follow(settings.serve.follow_seconds))
+        self.queue = parts.enter_context(
+            DrawingQueue(
+                self._start,
+                self.maker.step,
+                max_batch=settings.serve.max_batch,
+                max_waiting=settings.serve.max_waiting,
+                prepare=lambda: self._warm_up(threads),
+            )
+        )
+        torch.set_num_threads(1)  # threads that come later go by what was said last
+        parts.callback(self.stop.set)
+
+    def request(self, user_id: str, product: Product, seed: int) -> Future[Ad]:
+        """Queue an ad, from the arm that the shopper is in. Raises QueueFull."""
+        assignment = self._experiments.assign(user_id, datetime.now(UTC))
+        return self.queue.submit(AdRequest(user_id, product, seed, assignment))
+
+    def preview(self, request: AdRequest) -> Future[Ad]:
+        """Queue an ad that no shopper is shown. Raises QueueFull."""
+        return self.queue.submit(request)
+
+    def _start(self, requests: Sequence[AdRequest]) -> list[Future[Ad]]:
+        with self.champion.lock:
+            return self.maker.start([(request, self._serving(request)) for request in requests])
+
+    def _serving(self, request: AdRequest) -> Serving:
+        if request.preview is not None:
+            by = request.preview.variant
+            return replace(self.champion.version(by.version), variant=by.name, settings=by.settings)
+        if request.assignment is None:
+            return self.champion.serving
+        arm = self._experiments.arm(request.assignment)
+        return replace(
+            self.champion.version(arm.version),
+            variant=request.assignment.variant,
+            settings=arm.applied_to(self.settings.generator),
+        )
+
+    def _warm_up(self, threads: int) -> None:
+        """Draw an ad for nobody: what is compiled or allocated first is not a shopper's wait."""
+        torch.set_num_threads(threads)
+        product = next(iter(load_catalog().values()))
+        self.maker.generator.generate(
+            [brief(product, ())],
+            seeds=[0],
+            sampling=sampling(self.settings.generator),
+            adapter=self.champion.serving.adapter,
+        )
+
+    def _follow(self, seconds: float) -> None:
+        while not self.stop.wait(seconds):
+            try:
+                self.maker.histories.look()
+                if self.champion.follow():
+                    _log.info("champion is now version %d", self.champion.serving.version)
+                self._experiments.refresh(datetime.now(UTC))
+            except Exception:
+                # What served goes on serving while the registry or the log is away.
+                _log.exception("aliases and shares could not be followed")
+
+    def _in_thread(self, parts: ExitStack, name: str, run: Callable[[], None]) -> None:
+        thread = threading.Thread(target=run, name=name, daemon=True)
+        thread.start()
+        parts.callback(thread.join)
+        parts.callback(self.stop.set)
+
+
+def create_app(settings: Settings, *, threads: int | None = None) -> FastAPI:
+    """The FastAPI application; the parts start with it and end with it.
+
+    What draws computes with ``threads``, by default as many as torch would take here.
+    """
+    threads = threads or torch.get_num_threads()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        with ExitStack() as parts:
+            app.state.server = AdServer(settings, parts, threads)
+            yield
+
+    app = FastAPI(
+        title="adloom",
+        summary="Personalised ads, drawn for a shopper and a product.",
+        lifespan=lifespan,
+    )
+    app.state.access = Access(settings.serve)
+    app.include_router(router)
+    mount_studio(app)
+    answer_errors(app)
+    # The last one added is the first to see a request.
+    app.add_middleware(BodyLimit, max_bytes=_MAX_BODY_BYTES, max_seconds=_MAX_BODY_SECONDS)
+    app.add_middleware(RequestLog)
+    return app

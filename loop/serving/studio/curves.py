@@ -1,0 +1,71 @@
+"""Click-through over time, a curve a variant, from the event log."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel
+from scipy.stats import binomtest
+
+from adloom.loop.learning.labels import label_exposures
+
+_MOST_POINTS = 14
+_FEWEST_SHOWN = 20  # of one point, where there are more showings than that
+
+
+class CurvePoint(BaseModel):
+    """Showings that followed each other, with the 95 % Wilson interval of their rate."""
+
+    at: datetime
+    shown: int
+    clicks: int
+    rate: float
+    low: float
+    high: float
+
+
+class Curve(BaseModel):
+    """How the ads of one variant did."""
+
+    variant: str
+    shown: int
+    clicks: int
+    points: list[CurvePoint]
+
+
+def click_through_curves(events: pd.DataFrame, attribution: timedelta) -> list[Curve]:
+    """A curve for each variant that was shown, most shown first.
+
+    Args:
+        events: columns of `FeatureStore.log.read`.
+        attribution: the longest time between showing and click.
+    """
+    shown = label_exposures(events, attribution=attribution)
+    shown = shown[shown["variant"].notna()]
+    curves = [_curve(str(variant), rows) for variant, rows in shown.groupby("variant")]
+    return sorted(curves, key=lambda curve: -curve.shown)
+
+
+def _curve(variant: str, rows: pd.DataFrame) -> Curve:
+    clicked = rows["clicked_at"].notna().to_numpy()
+    times = rows["shown_at"].dt.as_unit("us").astype("int64").to_numpy()
+    parts = min(_MOST_POINTS, max(1, len(rows) // _FEWEST_SHOWN))
+    points = [
+        _point(times[part], clicked[part]) for part in np.array_split(np.arange(len(rows)), parts)
+    ]
+    return Curve(variant=variant, shown=len(rows), clicks=int(clicked.sum()), points=points)
+
+
+def _point(times: np.ndarray, clicked: np.ndarray) -> CurvePoint:
+    clicks, shown = int(clicked.sum()), len(clicked)
+    interval = binomtest(clicks, shown).proportion_ci(0.95, method="wilson")
+    return CurvePoint(
+        at=pd.Timestamp(int(times.mean()), unit="us", tz="UTC").to_pydatetime(),
+        shown=shown,
+        clicks=clicks,
+        rate=clicks / shown,
+        low=float(interval.low),
+        high=float(interval.high),
+    )

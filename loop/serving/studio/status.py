@@ -1,0 +1,163 @@
+"""How the loop is doing: the stream, the rounds, the versions, the click-through curves."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from adloom.loop.learning.registry import Version
+from adloom.loop.learning.rounds.train import RoundOutcome, outcomes
+from adloom.loop.serving.studio.curves import Curve, click_through_curves
+
+if TYPE_CHECKING:
+    from adloom.loop.serving.server import AdServer
+
+_WINDOW = timedelta(days=30)
+_RATE_WINDOW = timedelta(minutes=1)
+_READ_EVERY_SECONDS = 4.0
+_MOST_SHOPPERS = 500
+
+
+class Stream(BaseModel):
+    """Events of the last minute and in all of the last 30 days; lag and dead letters are those of
+    this server's own consumer, null where `adloom consume` runs elsewhere."""
+
+    events_per_second: float
+    events: int
+    lag: int | None
+    dead_letters: dict[str, int] | None
+
+
+class RoundSummary(BaseModel):
+    """A finished round; losses are nats a token on held-out clicks."""
+
+    number: int
+    version: int
+    train_clicks: int
+    heldout_before: float
+    heldout_after: float
+    passed: bool
+    objections: list[str]
+
+
+class VersionCard(BaseModel):
+    """A registered version."""
+
+    number: int
+    created: datetime
+    aliases: list[str]
+    gate: str | None
+    parent: str | None
+    heldout_before: float | None
+    heldout_after: float | None
+
+
+class LoopStatus(BaseModel):
+    """All of it; ``key_needed`` tells whether promoting asks for an API key."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    stream: Stream
+    rounds: list[RoundSummary]
+    versions: list[VersionCard]
+    serving: int
+    curves: list[Curve]
+    key_needed: bool
+
+
+class Shopper(BaseModel):
+    """A user of the event log."""
+
+    user_id: str
+    clicks: int
+    last_click: datetime
+
+
+class RecentEvents:
+    """The log's last 30 days, read again after some seconds. Safe to use from several threads."""
+
+    def __init__(self, server: AdServer) -> None:
+        self._log = server.features.log
+        self._lock = threading.Lock()
+        self._read_at = -_READ_EVERY_SECONDS
+        self._events = pd.DataFrame()
+
+    def events(self) -> pd.DataFrame:
+        with self._lock:
+            if time.monotonic() - self._read_at >= _READ_EVERY_SECONDS:
+                self._events = self._log.read(None, since=datetime.now(UTC) - _WINDOW)
+                self._read_at = time.monotonic()
+            return self._events
+
+    def shoppers(self, search: str) -> list[Shopper]:
+        """Users with clicks, the latest first, whose id holds the search text."""
+        events = self.events()
+        clicks = events[events["kind"] == "click"]
+        if search:
+            found = clicks["user_id"].str.contains(search, case=False, regex=False)
+            clicks = clicks[found]
+        users = clicks.groupby("user_id")["ts"].agg(["size", "max"])
+        users = users.sort_values("max", ascending=False).head(_MOST_SHOPPERS)
+        return [
+            Shopper(user_id=str(user), clicks=int(size), last_click=last)
+            for user, size, last in users.itertuples()
+        ]
+
+
+def loop_status(server: AdServer, recent: RecentEvents) -> LoopStatus:
+    """The state of the loop as this server sees it."""
+    events, settings = recent.events(), server.settings
+    attribution = timedelta(hours=settings.rounds.attribution_hours)
+    return LoopStatus(
+        stream=_stream(server, events),
+        rounds=[_round(outcome) for outcome in outcomes(settings.home / "rounds")],
+        versions=[_card(version) for version in reversed(server.registry.versions())],
+        serving=server.champion.serving.version,
+        curves=click_through_curves(events, attribution),
+        key_needed=bool(settings.serve.api_keys),
+    )
+
+
+def _stream(server: AdServer, events: pd.DataFrame) -> Stream:
+    last_minute = events["ts"] >= pd.Timestamp(datetime.now(UTC) - _RATE_WINDOW)
+    consumer = server.consumer
+    return Stream(
+        events_per_second=round(int(last_minute.sum()) / _RATE_WINDOW.total_seconds(), 2),
+        events=len(events),
+        lag=None if consumer is None else consumer.lag,
+        dead_letters=None if consumer is None else dict(consumer.counts.dead_letters),
+    )
+
+
+def _round(outcome: RoundOutcome) -> RoundSummary:
+    return RoundSummary(
+        number=outcome.number,
+        version=outcome.version,
+        train_clicks=outcome.train_clicks,
+        heldout_before=outcome.heldout_before,
+        heldout_after=outcome.heldout_after,
+        passed=outcome.passed,
+        objections=list(outcome.objections),
+    )
+
+
+def _card(version: Version) -> VersionCard:
+    tags = version.tags
+
+    def figure(name: str) -> float | None:
+        return float(tags[name]) if name in tags else None
+
+    return VersionCard(
+        number=version.number,
+        created=version.created,
+        aliases=list(version.aliases),
+        gate=tags.get("gate"),
+        parent=tags.get("parent"),
+        heldout_before=figure("heldout_loss_before"),
+        heldout_after=figure("heldout_loss_after"),
+    )

@@ -1,0 +1,119 @@
+"""All settings of adloom: defaults that work embedded, a file, the environment.
+
+Order, strongest first: environment variables (`ADLOOM_HOME`, `ADLOOM_KAFKA__BOOTSTRAP_SERVERS`:
+two underscores go one level down), then the file `adloom.toml`, then the defaults. A name that no
+setting has, or a value that does not fit, stops the program at start with the name of the key.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+from pydantic_settings.exceptions import SettingsError as SourceError
+
+from adloom.feature_store.settings import FeatureStoreSettings
+from adloom.loop.settings.experiments import ArmName, Experiment, refuse_overlaps
+from adloom.loop.settings.learning import GateSettings, MlflowSettings, RoundSettings
+from adloom.loop.settings.serving import ConsumeSettings, RaySettings, ServeSettings
+from adloom.models.settings import FineTuneSettings, GeneratorSettings
+from adloom.stream.settings import KafkaSettings
+
+PREFIX = "ADLOOM_"
+CONFIG_VARIABLE = f"{PREFIX}CONFIG"
+DEFAULT_FILE = Path("adloom.toml")
+
+
+class SettingsError(ValueError):
+    """A setting is unknown or wrong; the message is one line and names the key."""
+
+
+class Settings(BaseSettings):
+    """Everything that can be set; each part is documented where it is defined."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        toml_file=DEFAULT_FILE,
+        extra="forbid",
+        frozen=True,
+    )
+
+    home: Path = Path(".adloom")
+    kafka: KafkaSettings = KafkaSettings()
+    features: FeatureStoreSettings = FeatureStoreSettings()
+    generator: GeneratorSettings = GeneratorSettings()
+    fine_tune: FineTuneSettings = FineTuneSettings()
+    mlflow: MlflowSettings = MlflowSettings()
+    consume: ConsumeSettings = ConsumeSettings()
+    serve: ServeSettings = ServeSettings()
+    ray: RaySettings = RaySettings()
+    rounds: RoundSettings = RoundSettings()
+    gate: GateSettings = GateSettings()
+    experiments: Annotated[dict[ArmName, Experiment], AfterValidator(refuse_overlaps)] = {}
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load_settings(file: Path | None = None, **given: Any) -> Settings:
+    """Reads the settings; `given` values win over every source.
+
+    Args:
+        file: the TOML file, which must then exist; None takes `adloom.toml` if there is one.
+
+    Raises SettingsError.
+    """
+    if file is not None and not file.is_file():
+        raise SettingsError(f"{file}: no such settings file")
+    source = file or DEFAULT_FILE
+    _refuse_unknown_variables()
+
+    class FromFile(Settings):
+        model_config = SettingsConfigDict(toml_file=source)
+
+    try:
+        return FromFile(**given)
+    except ValidationError as error:
+        raise SettingsError(_one_line(error)) from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{source}: not valid TOML: {error}") from error
+    except SourceError as error:
+        raise SettingsError(f"environment: {error}") from error
+
+
+def _refuse_unknown_variables() -> None:
+    """pydantic-settings reads the variables it knows and passes over a misspelt one."""
+    for name in sorted(os.environ):
+        if not name.startswith(PREFIX) or name == CONFIG_VARIABLE:
+            continue
+        field = name.removeprefix(PREFIX).split("__")[0].lower()
+        if field not in Settings.model_fields:
+            known = ", ".join(Settings.model_fields)
+            raise SettingsError(f"{name}: no such setting (there are: {known})")
+
+
+def _one_line(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"])
+        unknown = problem["type"] == "extra_forbidden"
+        lines.append(f"{key}: " + ("no such setting" if unknown else problem["msg"]))
+    return "; ".join(lines)

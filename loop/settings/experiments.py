@@ -1,0 +1,126 @@
+"""What an experiment is: arms, shares, when it runs, and what it must not harm."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from itertools import pairwise
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+
+from adloom.models.settings import GeneratorSettings
+
+ArmName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+VersionName = Annotated[
+    Annotated[int, Field(ge=1)] | Annotated[str, Field(min_length=1)],
+    BeforeValidator(lambda name: _version_name(name)),
+]
+_SHARED_BY_ALL_ARMS = ("path", "device", "batch_size")
+
+
+class Arm(GeneratorSettings):
+    """A version of the model and settings of `[generator]` that it draws with instead."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: VersionName = Field(
+        default="champion", description="number or alias of a registered version"
+    )
+    weight: float = Field(default=1.0, gt=0, le=1e6, description="share, beside the other arms'")
+
+    @field_validator(*_SHARED_BY_ALL_ARMS)
+    @classmethod
+    def _refused(cls, value: object) -> object:
+        raise ValueError("all arms draw with one base model: set it under [generator]")
+
+    def applied_to(self, settings: GeneratorSettings) -> GeneratorSettings:
+        """`settings` with what this arm sets itself."""
+        own = self.model_fields_set & GeneratorSettings.model_fields.keys()
+        return settings.model_copy(update={name: getattr(self, name) for name in own})
+
+
+class Experiment(BaseModel):
+    """Arms that are compared. The first one is the control unless `control` names another.
+
+    ``allocation``: with ``fixed`` a user stays in one arm for ever, chosen by the weights. With
+    ``thompson`` the weights are where it begins: every ``refresh_minutes`` the shares become the
+    probabilities that an arm has the highest click-through rate, given the clicks so far, mixed
+    with ``explore`` of even shares; a user stays in one arm in between.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    arms: dict[ArmName, Arm] = Field(min_length=2, max_length=16)
+    start: AwareDatetime
+    end: AwareDatetime | None = None
+    control: ArmName | None = None
+    salt: str | None = Field(
+        default=None, min_length=1, description="another salt, another split; none = the name"
+    )
+    allocation: Literal["fixed", "thompson"] = "fixed"
+    refresh_minutes: float = Field(default=60.0, gt=0, description="thompson: time between shares")
+    explore: float = Field(default=0.1, gt=0, le=1, description="thompson: part split evenly")
+    alpha: float = Field(
+        default=0.05, gt=0, lt=0.5, description="chance of a false verdict, however often looked"
+    )
+    expected_lift: float = Field(
+        default=0.1, gt=0, le=1, description="lift that is to be found soonest"
+    )
+    max_slowdown: float = Field(
+        default=0.25, ge=0, description="guardrail: relative rise of the time to draw an ad"
+    )
+    max_invalid_titles: float = Field(
+        default=0.02, ge=0, le=1, description="guardrail: rise of the share of invalid titles"
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.control is not None and self.control not in self.arms:
+            raise ValueError(f"control: no arm {self.control!r} (arms: {', '.join(self.arms)})")
+        if self.end is not None and self.end <= self.start:
+            raise ValueError("end: must be later than start")
+        return self
+
+    @property
+    def control_arm(self) -> str:
+        """Name of the arm that the others are compared with."""
+        return self.control or next(iter(self.arms))
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The weights, as shares that add up to 1."""
+        total = sum(arm.weight for arm in self.arms.values())
+        return {name: arm.weight / total for name, arm in self.arms.items()}
+
+    def runs_at(self, moment: datetime) -> bool:
+        return self.start <= moment and (self.end is None or moment < self.end)
+
+
+def refuse_overlaps(experiments: dict[str, Experiment]) -> dict[str, Experiment]:
+    """An ad comes from one arm, so experiments run one after another.
+
+    Raises ValueError, naming the two that would run at the same time.
+    """
+    ordered = sorted(experiments.items(), key=lambda named: named[1].start)
+    for (earlier, first), (later, second) in pairwise(ordered):
+        if first.runs_at(second.start):
+            raise ValueError(
+                f"{later}.start: {earlier} still runs then; set {earlier}.end to that time at most"
+            )
+    return experiments
+
+
+def _version_name(name: object) -> object:
+    """Aliases are written `@champion` as well; from the environment a number comes as text."""
+    if isinstance(name, str):
+        return int(name) if name.isdecimal() else name.removeprefix("@")
+    return name

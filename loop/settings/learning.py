@@ -1,0 +1,64 @@
+"""Settings of learning: rounds, the gate, and where versions are kept."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from adloom.loop.settings.section import Section
+
+
+class MlflowSettings(Section):
+    """Where runs and versions are kept."""
+
+    tracking_uri: str | None = Field(
+        default=None, description="MLflow tracking server; none = SQLite under home/mlflow"
+    )
+    experiment: str = Field(default="adloom", min_length=1)
+    model_name: str = Field(default="adloom-ad-generator", pattern=r"^[^'/:]+$")
+
+
+class RoundSettings(Section):
+    """What a fine-tune round learns from."""
+
+    min_clicks: int = Field(
+        default=16, ge=2, description="fewer new clicked ads than this wait for the next round"
+    )
+    max_examples: int = Field(default=2_000, ge=2, description="the newest clicked ads are used")
+    heldout_share: float = Field(
+        default=0.25, gt=0, lt=1, description="share of the new clicked ads kept for the gate"
+    )
+    max_heldout: int = Field(default=64, ge=1, description="held-out ads beyond this are not used")
+    max_replay: int = Field(
+        default=256, ge=0, description="the newest clicked ads from before are mixed in"
+    )
+    max_pairs: int = Field(
+        default=64, ge=0, description="the newest pairs of a clicked and an unclicked ad are used"
+    )
+    max_wait_hours: float | None = Field(
+        default=24.0,
+        gt=0,
+        description="`train-round --watch` learns from what there is after this time; none = never",
+    )
+    watch_seconds: float = Field(
+        default=30.0, gt=0, description="how often `train-round --watch` looks at the clicks"
+    )
+    attribution_hours: float = Field(
+        default=24.0, gt=0, description="a click later than this after its exposure counts nothing"
+    )
+
+
+class GateSettings(Section):
+    """What the challenger may cost at most, beside the champion on the same held-out clicks."""
+
+    ads: int = Field(default=24, ge=2, le=256, description="ads each of the two draws")
+    min_loss_gain: float = Field(default=0.0, description="held-out loss, nats a token")
+    pbs_confidence: float = Field(
+        default=0.95, gt=0.5, lt=1, description="how sure it must be that PBS fell"
+    )
+    max_invalid_titles: float = Field(
+        default=0.1, ge=0, le=1, description="share that may lack product or selling point"
+    )
+    min_diversity: float = Field(
+        default=0.7, ge=0, description="spread of the scenes as a share of the champion's"
+    )
+    max_slowdown: float = Field(default=3.0, ge=1, description="time an ad over the champion's")

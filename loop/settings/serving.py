@@ -1,0 +1,74 @@
+"""Settings of what runs as a server: the ad server, its replicas, the consumer's metrics."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from limits import parse as parse_rate
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+
+from adloom.loop.settings.section import Section
+
+ApiKey = Annotated[SecretStr, Field(min_length=16, max_length=256)]
+
+
+def _rate(text: str) -> str:
+    parse_rate(text)
+    return text
+
+
+class ConsumeSettings(Section):
+    """Where `adloom consume` serves /metrics, /healthz and /readyz."""
+
+    host: str = "127.0.0.1"
+    port: int | None = Field(default=None, ge=0, le=65_535, description="none = nowhere")
+
+
+class ServeSettings(Section):
+    """The ad server."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65_535)
+    follow_seconds: float = Field(
+        default=2.0, gt=0, le=60, description="how often the champion alias is looked at"
+    )
+    max_batch: int = Field(default=16, ge=1, le=256, description="requests drawn together")
+    max_waiting: int = Field(
+        default=256, ge=1, description="requests in the queue before new ones are turned away"
+    )
+    timeout_seconds: float = Field(
+        default=60.0, gt=0, description="an ad that is not drawn by then is given up"
+    )
+    api_keys: tuple[ApiKey, ...] = Field(
+        default=(),
+        description="one of them is asked for in X-API-Key; none = nobody is asked, on loopback "
+        "only; keep them in the environment: ADLOOM_SERVE__API_KEYS as a JSON list",
+    )
+    rate_limit: Annotated[str, AfterValidator(_rate)] = Field(
+        default="6000/minute", description="of one key, or one address where no key is needed"
+    )
+
+
+class RaySettings(Section):
+    """`adloom serve --ray`: as many replicas of the ad server as the load asks for."""
+
+    address: str | None = Field(
+        default=None, description="of a Ray cluster, or auto; none = Ray is started here"
+    )
+    min_replicas: int = Field(default=1, ge=1)
+    max_replicas: int | None = Field(
+        default=None, ge=1, description="none = as many as Ray has room for at the start"
+    )
+    target_ongoing_requests: float = Field(
+        default=8.0, gt=0, description="of one replica on average; beyond it there are more of them"
+    )
+    cpus: float = Field(default=1.0, gt=0, description="of one replica, and its threads")
+    gpus: float = Field(
+        default=0.0, ge=0, description="of one replica, 0.5 is half of one; with 0 it sees none"
+    )
+
+    @model_validator(mode="after")
+    def _bounds_are_in_order(self) -> Self:
+        if self.max_replicas is not None and self.max_replicas < self.min_replicas:
+            raise ValueError("max_replicas is less than min_replicas")
+        return self

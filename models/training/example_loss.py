@@ -1,0 +1,71 @@
+"""How well the generator would have written and drawn ads that were clicked.
+
+Source: Uni-AdGen, section 3.4: one sequence, title then image, cross-entropy on both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from adloom.models.ad_generator import AdGenerator
+from adloom.models.brief import Example
+from adloom.models.generator import AdModel
+from adloom.models.precision import fast_precision
+from adloom.models.training.batching import TargetBatch, batch_briefs, batch_targets
+
+TITLE_WEIGHT = 1.0
+"""Weight of the title's loss beside the picture's."""
+
+
+def example_loss(
+    generator: AdGenerator,
+    examples: Sequence[Example],
+    unconditional: torch.Tensor | None = None,
+    noise: torch.Tensor | None = None,
+    keep: float | None = None,
+) -> torch.Tensor:
+    """Weighted sum of title and picture cross-entropy (nats a token), with gradient.
+
+    ``unconditional`` bool ``(n,)`` marks rows that train the guidance's blank prompt.
+    ``noise`` float ``(n,)`` is the share of a target's tokens that is replaced at random where
+    they are context: after clean context only the first tokens of title and picture depend on
+    the history, and a model that learns from nothing takes long to look there at all.
+    ``keep`` as for :meth:`adloom.models.generator.AdModel.prefer`.
+    """
+    model = generator.model
+    told = [generator.told(e.brief, generator.active, besides=e.title) for e in examples]
+    briefs = batch_briefs(told, model.tokenizer, model.config)
+    targets = batch_targets(examples, model.tokenizer, model.config).to(model.device)
+    context = None if noise is None else _noisy(targets, noise, model)
+    title, picture = model(briefs.to(model.device), targets, unconditional, context, keep)
+    loss: torch.Tensor = TITLE_WEIGHT * title + picture
+    return loss
+
+
+def _noisy(target: TargetBatch, share: torch.Tensor, model: AdModel) -> TargetBatch:
+    """Replace a share of each row's tokens by random ones; padding stays."""
+
+    def replaced(tokens: torch.Tensor, low: int, high: int) -> torch.Tensor:
+        at_random = torch.randint_like(tokens, low, high)
+        chosen = torch.rand(tokens.shape, device=tokens.device) < share[:, None]
+        return torch.where(chosen, at_random, tokens)
+
+    codes = replaced(target.codes, 0, model.janus.model.vqmodel.quantize.num_embeddings)
+    titles = replaced(target.titles, model.janus.config.image_token_id + 1, len(model.tokenizer))
+    padding = target.titles == model.tokenizer.pad_token_id
+    return TargetBatch(target.titles.where(padding, titles), codes)
+
+
+@torch.inference_mode()
+def heldout_loss(generator: AdGenerator, examples: Sequence[Example], batch_size: int) -> float:
+    """Mean loss of ``examples`` under the active adapter; nan when there are none."""
+    if not examples:
+        return float("nan")
+    total = 0.0
+    for start in range(0, len(examples), batch_size):
+        part = examples[start : start + batch_size]
+        with fast_precision(generator.model):
+            total += float(example_loss(generator, part)) * len(part)
+    return total / len(examples)

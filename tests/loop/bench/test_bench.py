@@ -1,0 +1,47 @@
+"""The benchmarks run, and report what other programs read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from adloom.loop.bench.generate import bench_generate
+from adloom.loop.commands.app import app
+from tests.tiny_model import tiny_model
+
+
+def report(command: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Any:
+    monkeypatch.chdir(folder)
+    result = CliRunner().invoke(app, ["bench", command, "--quick", "--json"])
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+@pytest.mark.slow
+def test_stream(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    found = report("stream", monkeypatch, tmp_path)
+    assert set(found["ratio_to_polling"]) == {"zipf", "uniform"}
+    assert found["ratio_to_push"]["sqlite"] > 30
+    assert found["ratio_to_push"]["redis"] is None or found["ratio_to_push"]["redis"] > 30
+    assert 0 < found["freshness_p50_seconds"] <= found["freshness_p99_seconds"]
+
+
+@pytest.mark.slow
+def test_features(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    costs = report("features", monkeypatch, tmp_path)["microseconds_per_event"]
+    assert set(costs["users"]) == {"1000", "10000"}
+    assert set(costs["history"]) == {"16", "256"}
+
+
+@pytest.mark.slow
+def test_generate() -> None:
+    found = bench_generate(tiny_model(), quick=True)
+    assert set(found["speedup"]) == set(found["ads_per_second"]) == {"1", "8", "32"}
+    assert set(found["speedup_vs_naive_batch"]) == {"8", "32"}
+    assert found["mixed_adapter_cost"] < 1
+    assert found["bound_ratio"] > 0
+    assert all(found["p50_latency_seconds"][n] > 0 for n in ("1", "8", "32"))

@@ -1,0 +1,149 @@
+"""The whole loop, small, on the untrained generator; and the commands around it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from mlflow.pyfunc import load_model
+from PIL import Image
+from rich.console import Console
+from typer.testing import CliRunner
+
+from adloom.loop import home
+from adloom.loop.commands.app import app
+from adloom.loop.demo.demo import run_demo
+from adloom.loop.demo.parts import DemoPlan
+from adloom.loop.settings import Settings
+from tests.loop_parts import tiny_settings
+
+SMALL = DemoPlan(rounds=1, shoppers=6, shop_ads=24, new_shop_ads=4, browsing=1.0, ads_per_round=4)
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="module")
+def settings(out: Path) -> Settings:
+    return tiny_settings(out, rounds={"max_examples": 24})
+
+
+@pytest.fixture(scope="module")
+def summary(out: Path, settings: Settings) -> dict[str, Any]:
+    run_demo(settings, SMALL, out, Console(quiet=True))
+    read: dict[str, Any] = json.loads((out / "summary.json").read_text())
+    return read
+
+
+def test_no_event_is_lost(summary: dict[str, Any]) -> None:
+    assert summary["dead_letters"] == 5
+    assert summary["events_consumed"] + summary["dead_letters"] == summary["events_produced"]
+    assert summary["features_written"] > 0
+
+
+def test_each_kind_of_bad_event_is_set_aside_with_its_reason(summary: dict[str, Any]) -> None:
+    reasons = ("not_json", "missing_field", "wrong_type", "future_timestamp", "too_large")
+    assert summary["dead_letters_by_reason"] == dict.fromkeys(reasons, 1)
+
+
+def test_a_round_makes_a_version(summary: dict[str, Any]) -> None:
+    (made,) = summary["rounds"]
+    assert made["version"] == 2
+    if made["promoted"]:
+        assert made["heldout_loss_after"] < made["heldout_loss_before"]
+    assert len(summary["ctr_by_round"]) == 2
+
+
+def test_learning_is_held_against_a_frozen_arm_and_an_oracle(summary: dict[str, Any]) -> None:
+    drift = summary["drift"]
+    assert set(drift["expected_ctr_by_round"]) == {"frozen", "learning", "oracle"}
+    oracle = drift["expected_ctr_by_round"]["oracle"]
+    assert len(oracle) == 2
+    assert all(0 < rate < 1 for rate in oracle)
+    arms = summary["experiment"]["arms"]
+    assert sum(arm["impressions"] for arm in arms.values()) == summary["ads_served"]
+    assert sum(arm["clicks"] for arm in arms.values()) == summary["clicks"]
+
+
+def test_the_experiment_of_the_demo_is_reported_from_its_settings(
+    summary: dict[str, Any], out: Path
+) -> None:
+    command = ["--config", str(out / "adloom.toml"), "experiment", "report", "--json"]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.output)
+    assert told["arms"].keys() == {"frozen", "learning"}
+    assert told["arms"]["frozen"]["clicks"] == summary["experiment"]["arms"]["frozen"]["clicks"]
+
+
+def test_ads_and_report_are_written(summary: dict[str, Any], out: Path) -> None:
+    ads = sorted((out / "ads").glob("*.png"))
+    assert len(ads) == summary["ads_served"] == 8
+    assert Image.open(ads[0]).size == (512, 640)
+    assert "The loop, end to end" in (out / "report.html").read_text()
+
+
+def test_mlflow_runs_a_registered_version(summary: dict[str, Any], settings: Settings) -> None:
+    home.open_registry(settings)
+    model = load_model(f"models:/{settings.mlflow.model_name}/2")
+    request = pd.DataFrame(
+        {
+            "user_id": ["ann", "ann"],
+            "product_id": ["running-shoes"] * 2,
+            "seed": [3, 3],
+            "history_titles": [[], []],
+            "history_codes": [[], []],
+        }
+    )
+    ads = pd.DataFrame(model.predict(request))
+    assert ads.iloc[0].equals(ads.iloc[1])
+    assert len(ads["picture_png"][0]) > 1_000
+
+
+def test_the_commands_move_the_champion(
+    summary: dict[str, Any],
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ADLOOM_HOME", str(settings.home))
+    monkeypatch.setenv("ADLOOM_GENERATOR__PATH", str(settings.generator.path))
+
+    def adloom(*words: str, code: int = 0) -> str:
+        result = CliRunner().invoke(app, list(words))
+        assert result.exit_code == code, result.output
+        return result.output
+
+    def champion() -> list[int]:
+        rows = json.loads(adloom("versions", "--json"))
+        return [row["version"] for row in rows if "champion" in row["aliases"]]
+
+    assert "Version 2 is @champion" in adloom("promote", "2")
+    assert champion() == [2]
+    assert "Version 1 is @champion again" in adloom("rollback")
+    assert champion() == [1]
+    assert "no version 9" in adloom("promote", "9", code=2)
+    assert "needs a broker" in adloom("consume", code=2)
+
+
+def test_an_earlier_demo_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    result = CliRunner().invoke(app, ["demo", "--out", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "earlier demo" in result.output
+
+
+def test_a_wrong_setting_ends_the_command_with_its_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "adloom.toml").write_text("[serve]\nprot = 1\n")
+    result = CliRunner().invoke(app, ["versions"])
+    assert result.exit_code == 2
+    assert "serve.prot: no such setting" in result.output

@@ -1,0 +1,97 @@
+"""Pretraining at its smallest: it runs to its end and can be stopped on the way."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from adloom.loop.demo.pretraining.ads import render_pool
+from adloom.loop.demo.pretraining.disguise import disguised, general_words
+from adloom.loop.demo.pretraining.plan import PretrainPlan
+from adloom.loop.demo.pretraining.pretrain import pretrain
+from adloom.loop.demo.pretraining.shoppers import TwoLookShoppers
+from adloom.loop.demo.shop.catalog import load_catalog
+from adloom.loop.demo.shop.copywriting import tone_of, write_title
+from adloom.loop.demo.shop.creatives import Look
+from adloom.loop.demo.shop.splits import heldout_looks, heldout_products, training_products
+from adloom.models.ad_generator import AdGenerator
+from adloom.models.brief import AdBrief
+
+PLAN = PretrainPlan(
+    variants=1,
+    codebook_steps=3,
+    codebook_warm_up=2,
+    codebook_batch=4,
+    generator_steps=2,
+    generator_batch=2,
+    decoder_steps=2,
+    decoder_critic_alone=1,
+    checkpoint_every=1,
+)
+
+
+def test_shoppers_of_two_looks_leave_the_heldout_out() -> None:
+    pool = render_pool(training_products(), 4, 16, 0, lambda: None)
+    codes = torch.arange(len(pool.styles), dtype=torch.int16).repeat_interleave(4).view(-1, 4)
+    shoppers = TwoLookShoppers(pool.styles, pool.products, codes, codes)
+    rng = random.Random(0)
+    drawn = [shoppers.example(rng, 6) for _ in range(60)]
+    assert {len(e.brief.history) for e in drawn} == {0, 6}
+    held = {product.name for product in heldout_products()}
+    near = []
+    for example in drawn:
+        assert example.brief.product_name not in held
+        style = pool.styles[int(example.codes[0])]
+        assert Look(*style, tone_of(example.title) or "") not in heldout_looks()
+        near += [pool.styles[int(ad.codes[0])] == style for ad in example.brief.history]
+    assert 0.35 < np.mean(near) < 0.8  # two looks and some noise, and nearness counts
+
+
+def test_a_disguised_product_keeps_what_it_looks_like_and_has_a_title_of_its_new_words() -> None:
+    rng = random.Random(0)
+    product = training_products()[0]
+    other = disguised(product, rng)
+    assert other.product_id == product.product_id
+    assert {*other.name.split()} <= {*general_words()}
+    assert other.name != product.name
+    assert other.name in write_title(other, "tech", rng=rng)
+
+
+def test_the_lessons_cover_every_step() -> None:
+    plan = PretrainPlan(generator_steps=7)
+    lessons = [plan.lesson(step) for step in range(1, 8)]
+    assert lessons[0] == plan.lessons[0]
+    assert lessons[-1] == plan.lessons[-1]
+
+
+@pytest.mark.slow
+def test_a_small_run_ends_in_a_generator_and_can_be_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    out = tmp_path / "out"
+    with mlflow.start_run() as run:  # a run in progress takes the losses
+        pretrain(out, replace(PLAN, generator_steps=1))
+        assert mlflow.active_run() is not None
+    assert mlflow.get_run(run.info.run_id).data.params["variants"] == "1"
+    codebook = (out / "codebook.safetensors").read_bytes()
+    first = load_file(out / "generator.safetensors")
+    pretrain(out, PLAN)
+    assert (out / "codebook.safetensors").read_bytes() == codebook
+    second = load_file(out / "generator.safetensors")
+    assert any(not torch.equal(first[name], second[name]) for name in first)
+    files = [path for path in (out / "model").iterdir() if path.is_file()]
+    assert {path.suffix for path in files} <= {".safetensors", ".json", ".txt"}
+    assert sum(path.stat().st_size for path in files) < 40e6
+    product = next(iter(load_catalog().values()))
+    brief = AdBrief(product.name, product.selling_points, product.cutout())
+    generator = AdGenerator.from_pretrained(out / "model", device="cpu")
+    draft = generator.generate([brief], seeds=[1])[0]
+    assert draft.background.size == (96, 96)

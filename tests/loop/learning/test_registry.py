@@ -1,0 +1,135 @@
+"""Versions and aliases in a real MLflow registry on SQLite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from PIL import Image
+
+from adloom.loop.learning.registry import CHALLENGER, CHAMPION, AdRegistry, UnknownVersion
+from adloom.loop.settings.learning import MlflowSettings
+
+NOWHERE = {"base": "/nowhere", "sampling": {}, "example_product": "running-shoes"}
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> AdRegistry:
+    return AdRegistry(MlflowSettings(), tmp_path / "mlflow")
+
+
+@pytest.fixture
+def adapter(tmp_path: Path) -> Path:
+    folder = tmp_path / "some-round" / "weights"
+    folder.mkdir(parents=True)
+    (folder / "adapter_config.json").write_text("{}")
+    (folder / "adapter_model.safetensors").write_bytes(b"weights")
+    return folder
+
+
+def register(registry: AdRegistry, adapter: Path, **tags: str) -> int:
+    run = registry.start_run("round", params={}, tags={})
+    version = registry.register(run, adapter=adapter, model_config=NOWHERE, tags=tags)
+    registry.end_run(run)
+    return version.number
+
+
+def test_the_base_is_version_one_and_champion_however_often_started(registry: AdRegistry) -> None:
+    first = registry.register_base(NOWHERE)
+    second = registry.register_base(NOWHERE)
+    assert first.number == second.number == 1
+    assert second.aliases == (CHAMPION,)
+    assert registry.adapter(second) is None
+    assert len(registry.versions()) == 1
+
+
+def test_a_registry_without_a_champion_says_so(registry: AdRegistry) -> None:
+    with pytest.raises(UnknownVersion, match="no version of 'adloom-ad-generator' is @champion"):
+        registry.champion()
+
+
+def test_a_version_keeps_its_lineage_and_its_adapter(registry: AdRegistry, adapter: Path) -> None:
+    registry.register_base(NOWHERE)
+    number = register(registry, adapter, parent="1", gate="passed")
+    version = registry.version(number)
+    assert version.tags["parent"] == "1"
+    assert version.tags["gate"] == "passed"
+    fetched = registry.adapter(version)
+    assert fetched is not None
+    assert (fetched / "adapter_model.safetensors").read_bytes() == b"weights"
+    assert registry.adapter(version) == fetched
+
+
+def test_no_weights_are_pickled(registry: AdRegistry, adapter: Path, tmp_path: Path) -> None:
+    register(registry, adapter)
+    names = [path.name for path in (tmp_path / "mlflow" / "artifacts").rglob("*")]
+    assert "pyfunc_model.py" in names
+    assert not [name for name in names if name.endswith((".pkl", ".pickle", ".pt", ".bin"))]
+
+
+def test_a_run_registers_one_version_however_often_asked(
+    registry: AdRegistry, adapter: Path
+) -> None:
+    run = registry.start_run("round", params={}, tags={})
+    first = registry.register(run, adapter=adapter, model_config=NOWHERE, tags={})
+    again = registry.register(run, adapter=adapter, model_config=NOWHERE, tags={})
+    assert first.number == again.number
+    assert len(registry.versions()) == 1
+
+
+def test_promotion_moves_the_alias_and_rollback_moves_it_back(
+    registry: AdRegistry, adapter: Path
+) -> None:
+    registry.register_base(NOWHERE)
+    second, third = register(registry, adapter), register(registry, adapter)
+    registry.set_challenger(second)
+    assert registry.version(second).aliases == (CHALLENGER,)
+    assert registry.promote(second).aliases == (CHAMPION,)
+    assert registry.by_alias(CHALLENGER) is None
+    registry.promote(third)
+    assert registry.rollback().number == second
+    assert registry.rollback().number == 1
+    assert registry.champion().number == 1
+    with pytest.raises(UnknownVersion, match="no earlier champion"):
+        registry.rollback()
+
+
+def test_an_alias_moved_by_another_mlflow_client_counts(
+    registry: AdRegistry, adapter: Path
+) -> None:
+    registry.register_base(NOWHERE)
+    second, third = register(registry, adapter), register(registry, adapter)
+    MlflowClient(registry.tracking_uri).set_registered_model_alias(
+        "adloom-ad-generator", CHAMPION, str(second)
+    )
+    assert registry.champion().number == second
+    registry.promote(third)
+    assert registry.rollback().number == second
+
+
+def test_rolling_back_skips_a_deleted_version(registry: AdRegistry, adapter: Path) -> None:
+    registry.register_base(NOWHERE)
+    second, third = register(registry, adapter), register(registry, adapter)
+    registry.promote(second)
+    registry.promote(third)
+    MlflowClient(registry.tracking_uri).delete_model_version("adloom-ad-generator", str(second))
+    assert registry.rollback().number == 1
+
+
+def test_an_unknown_version_is_named_with_those_there_are(registry: AdRegistry) -> None:
+    registry.register_base(NOWHERE)
+    with pytest.raises(UnknownVersion, match=r"no version 9 .*registered: 1"):
+        registry.promote(9)
+
+
+def test_a_run_keeps_losses_by_step_and_pictures(registry: AdRegistry) -> None:
+    run = registry.start_run("round-1", params={"steps": 3}, tags={"round": "1"})
+    registry.log_series(run, "loss", dict(enumerate([3.0, 2.0, 1.5])))
+    registry.log_metrics(run, {"heldout_before": 3.0})
+    registry.log_picture(run, Image.new("RGB", (8, 8)), "samples/ad.png")
+    registry.end_run(run)
+    client = MlflowClient(registry.tracking_uri)
+    assert [m.value for m in client.get_metric_history(run, "loss")] == [3.0, 2.0, 1.5]
+    assert [a.path for a in client.list_artifacts(run, "samples")] == ["samples/ad.png"]
+    assert client.get_run(run).data.params["steps"] == "3"

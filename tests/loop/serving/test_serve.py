@@ -1,0 +1,163 @@
+"""The ad server over a real broker, feature store and registry."""
+
+from __future__ import annotations
+
+import base64
+import io
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from adloom.loop import home
+from adloom.loop.serving.server import create_app
+from adloom.loop.settings import Settings
+from tests.loop_parts import keep_shop_ads, register_adapter, tiny_settings
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return tiny_settings(tmp_path_factory.mktemp("serve"), serve={"follow_seconds": 0.2})
+
+
+@pytest.fixture(scope="module")
+def client(settings: Settings) -> Iterator[TestClient]:
+    creatives = home.open_creatives(settings)
+    keep_shop_ads(creatives, 3)
+    creatives.close()
+    with TestClient(create_app(settings)) as client:
+        yield client
+
+
+def wanted(**changes: object) -> dict[str, object]:
+    return {"user_id": "ann", "product_id": "running-shoes", "seed": 7, **changes}
+
+
+def test_an_unknown_shopper_gets_an_unpersonalised_ad(client: TestClient) -> None:
+    answer = client.post("/v1/ads", json=wanted(user_id="nobody", inline_picture=True))
+    assert answer.status_code == 200
+    ad = answer.json()
+    assert ad["personalised"] is False
+    assert ad["history"] == []
+    assert (ad["variant"], ad["model_version"]) == ("champion", "1")
+    picture = base64.b64decode(ad["picture_png"])
+    assert Image.open(io.BytesIO(picture)).size == (512, 512)
+    fetched = client.get(ad["picture_url"])
+    assert fetched.content == picture
+    assert "immutable" in fetched.headers["cache-control"]
+
+
+def test_the_same_seed_draws_the_same_ad(client: TestClient) -> None:
+    first, second = (client.post("/v1/ads", json=wanted()).json() for _ in range(2))
+    assert first["ad_id"] != second["ad_id"]
+    assert first["picture_url"] == second["picture_url"]
+    assert first["title"] == second["title"]
+
+
+def test_a_click_posted_here_changes_the_next_ad(client: TestClient) -> None:
+    click = {
+        "event_id": "click-1",
+        "ts": datetime.now(UTC).isoformat(),
+        "user_id": "clicker",
+        "item_id": "running-shoes",
+        "ad_id": "shop-0-00001",
+    }
+    taken = client.post("/v1/events", json={"clicks": [click]})
+    assert (taken.status_code, taken.json()) == (202, {"accepted": 1})
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        ad = client.post("/v1/ads", json=wanted(user_id="clicker")).json()
+        if ad["personalised"]:
+            break
+        time.sleep(0.2)
+    assert [past["ad_id"] for past in ad["history"]] == ["shop-0-00001"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"product_id": "running-shoes"}, "user_id"),
+        (wanted(user_id=""), "user_id"),
+        (wanted(user_id="x" * 200), "user_id"),
+        (wanted(seed=-1), "seed"),
+        (wanted(colour="red"), "colour"),
+    ],
+)
+def test_a_bad_request_names_the_field(
+    client: TestClient, body: dict[str, object], field: str
+) -> None:
+    answer = client.post("/v1/ads", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"] == ["body", field]
+
+
+def test_an_unknown_product_is_told(client: TestClient) -> None:
+    answer = client.post("/v1/ads", json=wanted(product_id="unicorn"))
+    assert answer.status_code == 404
+    problem = answer.json()["detail"][0]
+    assert problem["loc"] == ["body", "product_id"]
+    assert "unicorn" in problem["msg"]
+
+
+def test_an_event_without_a_user_is_refused_by_field(client: TestClient) -> None:
+    answer = client.post("/v1/events", json={"clicks": [{"event_id": "1"}]})
+    assert answer.status_code == 422
+    assert ["body", "clicks", 0, "user_id"] in [p["loc"] for p in answer.json()["detail"]]
+
+
+def test_a_huge_body_is_refused(client: TestClient) -> None:
+    answer = client.post("/v1/ads", content=b"x" * (2 << 20))
+    assert answer.status_code == 413
+    pieces = (b"x" * (1 << 19) for _ in range(4))  # of which no header tells the length
+    headers = {"content-type": "application/json"}
+    assert client.post("/v1/ads", content=pieces, headers=headers).status_code == 413
+
+
+@pytest.mark.parametrize("name", ["0" * 64, "..%2f..%2fsecret", "creatives.db"])
+def test_only_stored_pictures_are_shown(client: TestClient, name: str) -> None:
+    assert client.get(f"/v1/pictures/{name}.png").status_code == 404
+
+
+def test_the_server_tells_how_it_is(client: TestClient) -> None:
+    assert client.get("/healthz").json() == {"status": "alive"}
+    assert client.get("/readyz").json() == {"status": "ready", "version": "1"}
+    assert "adloom_" in client.get("/metrics").text
+
+
+def test_a_promoted_version_serves_soon(client: TestClient, settings: Settings) -> None:
+    registry = home.open_registry(settings)
+    version = register_adapter(settings, registry, "fresh")
+    registry.promote(version)
+    deadline = time.monotonic() + 30
+    while client.get("/readyz").json()["version"] != str(version):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert client.post("/v1/ads", json=wanted()).json()["model_version"] == str(version)
+
+
+def test_what_is_nested_or_too_large_for_the_stream_is_refused(client: TestClient) -> None:
+    nested = "[" * 100_000
+    assert client.post("/v1/events", content=nested).status_code == 422
+    headers = {"content-type": "application/json"}
+    assert client.post("/v1/ads", content=nested, headers=headers).status_code in {400, 422}
+    click = {
+        "event_id": "large",
+        "ts": "2026-01-02T12:00:00Z",
+        "user_id": "ann",
+        "item_id": "running-shoes",
+        "context": {"page": "x" * 70_000},
+    }
+    refused = client.post("/v1/events", json={"clicks": [click]})
+    assert refused.status_code == 422
+    assert refused.json()["detail"][0]["loc"] == ["body", "clicks", 0]
+
+
+def test_a_refusal_does_not_repeat_what_was_sent(client: TestClient) -> None:
+    body = '{"user_id": "\\ud800", "product_id": ["secret"]}'
+    headers = {"content-type": "application/json"}
+    refused = client.post("/v1/ads", content=body, headers=headers)
+    assert refused.status_code == 422
+    assert "secret" not in refused.text

@@ -1,0 +1,99 @@
+"""`mlflow models serve` answers as the ad server does."""
+
+from __future__ import annotations
+
+import base64
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from adloom.feature_store.settings import FeatureStoreSettings
+from adloom.feature_store.store import FeatureStore
+from adloom.loop import home
+from adloom.loop.catalogue.creatives import Creative
+from adloom.loop.demo.shop.catalog import load_catalog
+from adloom.loop.serving.ads import Ad, AdMaker, AdRequest, Preview, Serving, Variant
+from adloom.loop.serving.champion import load_version
+from adloom.loop.settings import Settings
+from tests.loop_parts import keep_shop_ads, register_adapter, tiny_settings
+
+pytestmark = pytest.mark.slow
+_START_SECONDS = 120.0
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    settings = tiny_settings(tmp_path_factory.mktemp("mlflow"))
+    assert register_adapter(settings, home.open_registry(settings), "fresh") == 2
+    return settings
+
+
+@pytest.fixture(scope="module")
+def mlflow_server(settings: Settings) -> Iterator[httpx.Client]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    model = f"models:/{settings.mlflow.model_name}/2"
+    command = ["models", "serve", "-m", model, "--env-manager", "local", "-p", str(port)]
+    tracking = home.open_registry(settings).tracking_uri
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", *command],
+        env=os.environ | {"MLFLOW_TRACKING_URI": tracking},
+        start_new_session=True,  # it starts processes of its own
+    )
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+            deadline = time.monotonic() + _START_SECONDS
+            while not _answers(client):
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
+            yield client
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+
+
+def _answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/ping").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def served_here(settings: Settings, history: tuple[Creative, ...], seed: int) -> tuple[Ad, bytes]:
+    """The ad as the ad server draws it, by version 2, and its PNG."""
+    creatives = home.open_creatives(settings)
+    generator, registry = home.load_generator(settings), home.open_registry(settings)
+    adapter = load_version(generator, registry, registry.version(2))
+    preview = Preview(Variant("v2", 2, settings.generator), history)
+    request = AdRequest("ann", load_catalog()["running-shoes"], seed, preview=preview)
+    folder = settings.home / "features"
+    with FeatureStore.open(FeatureStoreSettings(), folder) as features:
+        maker = AdMaker(generator, features, creatives, settings.generator)
+        [ad] = maker.make([request], Serving("v2", 2, adapter))
+    return ad, creatives.picture_path(ad.creative.picture).read_bytes()
+
+
+@pytest.mark.parametrize("clicks", [0, 2])
+def test_the_same_request_and_seed_give_the_same_ad(
+    mlflow_server: httpx.Client, settings: Settings, clicks: int
+) -> None:
+    history = tuple(keep_shop_ads(home.open_creatives(settings), clicks))
+    asked: dict[str, Any] = {"user_id": "ann", "product_id": "running-shoes", "seed": 7}
+    if history:
+        asked["history_titles"] = [ad.title for ad in history]
+        asked["history_codes"] = [ad.codes.tolist() for ad in history]
+    answer = mlflow_server.post("/invocations", json={"dataframe_records": [asked]})
+    [drawn] = answer.raise_for_status().json()["predictions"]
+    ad, png = served_here(settings, history, seed=7)
+    assert drawn["title"] == ad.creative.title
+    assert base64.b64decode(drawn["picture_png"]) == png

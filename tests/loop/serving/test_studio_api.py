@@ -1,0 +1,200 @@
+"""The studio's endpoints over the real server."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from adloom.loop import home
+from adloom.loop.demo.shop.catalog import load_catalog
+from adloom.loop.serving.server import AdServer, create_app
+from adloom.loop.serving.studio.reasons import reasons
+from adloom.loop.settings import Settings
+from adloom.models.brief import HistoryAd
+from adloom.models.trends import Trends
+from tests.loop_parts import keep_shop_ads, register_adapter, tiny_settings
+
+KEY = "a-key-of-sixteen-or-more"
+KEYED = {"X-API-Key": KEY}
+UPLOAD = {"name": "Oak Stool", "category": "home", "selling_points": ["hand made", "oak wood"]}
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    settings = tiny_settings(
+        tmp_path_factory.mktemp("studio"), serve={"follow_seconds": 0.2, "api_keys": [KEY]}
+    )
+    registry = home.open_registry(settings)
+    registry.set_challenger(register_adapter(settings, registry, "fresh"))
+    return settings
+
+
+@pytest.fixture(scope="module")
+def client(settings: Settings) -> Iterator[TestClient]:
+    with TestClient(create_app(settings), headers=KEYED) as client:
+        yield client
+
+
+def png(mode: str = "RGBA", size: tuple[int, int] = (40, 60)) -> bytes:
+    """A picture with a square in its middle, around it nothing."""
+    picture = Image.new(mode, size)
+    picture.paste((200, 80, 20, 255)[: len(mode)], (10, 10, 30, 30))
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def bomb() -> bytes:
+    """A small file whose header promises 60,000 x 60,000 pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        checksum = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + checksum
+
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 6, 0, 0, 0)
+    pixels = zlib.compress(bytes(1_000))
+    parts = chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + parts
+
+
+def test_the_front_page_is_the_studio_and_runs_no_script_of_others(client: TestClient) -> None:
+    page = client.get("/")
+    assert page.url.path == "/studio"
+    assert "adloom studio" in page.text
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "<script>" not in page.text
+    assert client.get("/studio/static/studio.js").status_code == 200
+
+
+def test_every_live_variant_draws_and_none_is_an_exposure(
+    client: TestClient, settings: Settings
+) -> None:
+    ask = {"user_id": "ann", "product_id": "running-shoes", "seed": 7}
+    ads = client.post("/studio/api/ads", json=ask).json()
+    assert [(ad["variant"], ad["version"]) for ad in ads] == [
+        ("champion", "1"),
+        ("challenger", "2"),
+    ]
+    assert {ad["seed"] for ad in ads} == {7}
+    assert all(client.get(ad["picture_url"]).status_code == 200 for ad in ads)
+    shown = client.post("/v1/ads", json=ask | {"user_id": "bob"}).json()
+    server = client.app.state.server  # type: ignore[attr-defined]
+    while "bob" not in (seen := set(server.features.log.read("exposure")["user_id"])):
+        server.stop.wait(0.1)
+    assert seen == {"bob"}
+    assert shown["variant"] == "champion"
+
+
+def test_a_clicked_ad_is_a_reason_with_rank_and_maps(client: TestClient) -> None:
+    server = client.app.state.server  # type: ignore[attr-defined]
+    ad = keep_shop_ads(server.creatives, 1)[0]
+    click = {
+        "event_id": "click",
+        "ts": datetime.now(UTC).isoformat(),
+        "user_id": "clicker",
+        "item_id": ad.product_id,
+        "ad_id": ad.ad_id,
+    }
+    client.post("/v1/events", json={"clicks": [click]})
+    while not len(server.features.history("clicker")):
+        server.stop.wait(0.1)
+    ask = {"user_id": "clicker", "product_id": "running-shoes"}
+    [past] = client.post("/studio/api/reasons", json=ask).json()["clicks"]
+    assert (past["ad_id"], past["rank"]) == (ad.ad_id, 1)
+    assert any(any(row) for row in past["seen"]["kept"])
+    assert "".join(word["text"] for word in past["seen"]["words"]) in ad.title
+
+
+def test_the_trend_that_a_version_reads_before_the_history_is_shown(client: TestClient) -> None:
+    server: AdServer = client.app.state.server  # type: ignore[attr-defined]
+    maker, shop_ads = server.maker, keep_shop_ads(server.creatives, 3)
+    product = load_catalog()["running-shoes"]
+    read = tuple(HistoryAd(ad.title, ad.codes, ad.ad_id) for ad in shop_ads)
+    with server.champion.lock:
+        maker.generator.new_adapter("trendy", rank=2, alpha=4)
+        maker.generator.know_trends("trendy", Trends(2, {product.category: read}))
+        history = server.features.history("nobody")
+        seen = reasons(history, product, (), maker.creatives, maker.generator, "trendy", 2)
+        maker.generator.drop_adapter("trendy")
+    assert [ad.ad_id for ad in seen.trend] == [ad.ad_id for ad in shop_ads[:2]]
+    assert client.get(seen.trend[0].picture_url).status_code == 200
+    assert any(any(row) for row in seen.trend[0].seen.kept)
+    assert seen.clicks == []
+
+
+def test_an_uploaded_cutout_is_drawn(client: TestClient) -> None:
+    sent = client.post(
+        "/studio/api/uploads", params=UPLOAD, content=png(), headers={"content-type": "image/png"}
+    )
+    assert sent.status_code == 201, sent.text
+    product = sent.json()
+    kept = Image.open(io.BytesIO(client.get(product["cutout_url"]).content))
+    assert kept.size == (20, 20)
+    ask = {"user_id": "clicker", "product_id": product["product_id"]}
+    ads = client.post("/studio/api/ads", json=ask)
+    assert ads.status_code == 200, ads.text
+    assert len(ads.json()) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type", "status"),
+    [
+        (b"GIF89a", "image/gif", 415),
+        (b"not a picture", "image/png", 422),
+        (png("RGB"), "image/png", 422),
+        (bomb(), "image/png", 422),
+        (png()[:60], "image/png", 422),
+    ],
+)
+def test_a_bad_cutout_is_refused_by_name(
+    client: TestClient, content: bytes, media_type: str, status: int
+) -> None:
+    headers = {"content-type": media_type}
+    answer = client.post("/studio/api/uploads", params=UPLOAD, content=content, headers=headers)
+    assert answer.status_code == status, answer.text
+    assert answer.json()["detail"][0]["loc"] == ["body", "cutout"]
+
+
+def test_a_cutout_over_a_megabyte_is_refused(client: TestClient) -> None:
+    answer = client.post("/studio/api/uploads", params=UPLOAD, content=bytes(2 << 20))
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("product_id", ["unicorn", "upload-0123456789abcdef", "../catalog"])
+def test_an_unknown_product_is_told(client: TestClient, product_id: str) -> None:
+    ask = {"user_id": "ann", "product_id": product_id}
+    answer = client.post("/studio/api/ads", json=ask)
+    assert answer.status_code == 404
+    assert answer.json()["detail"][0]["loc"] == ["body", "product_id"]
+
+
+@pytest.mark.parametrize("key", ["", "not the key of this server"])
+def test_promoting_needs_the_key(client: TestClient, key: str) -> None:
+    answer = client.post("/studio/api/promote", json={"version": 2}, headers={"X-API-Key": key})
+    assert answer.status_code == 401
+    assert client.get("/studio/api/loop").json()["key_needed"] is True
+
+
+def test_another_sites_page_moves_nothing(client: TestClient) -> None:
+    headers = {**KEYED, "Sec-Fetch-Site": "cross-site"}
+    answer = client.post("/studio/api/promote", json={"version": 2}, headers=headers)
+    assert answer.status_code == 403
+
+
+def test_promote_and_roll_back_move_the_champion(client: TestClient, settings: Settings) -> None:
+    registry = home.open_registry(settings)
+    assert client.post("/studio/api/rollback").status_code == 409
+    assert client.post("/studio/api/promote", json={"version": 99}).status_code == 404
+    assert client.post("/studio/api/promote", json={"version": 2}).json() == {"champion": 2}
+    assert registry.champion().number == 2
+    assert client.post("/studio/api/rollback").json() == {"champion": 1}
+    assert registry.champion().number == 1

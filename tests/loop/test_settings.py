@@ -1,0 +1,63 @@
+"""Settings come from the file and the environment; a wrong one names its key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from adloom.loop.settings import SettingsError, load_settings
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_defaults_work_without_a_file() -> None:
+    settings = load_settings()
+    assert settings.kafka.bootstrap_servers is None
+    assert settings.serve.host == "127.0.0.1"
+
+
+def test_the_environment_wins_over_the_file(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (elsewhere / "adloom.toml").write_text('[kafka]\nbootstrap_servers = "file:9092"\n')
+    assert load_settings().kafka.bootstrap_servers == "file:9092"
+    monkeypatch.setenv("ADLOOM_KAFKA__BOOTSTRAP_SERVERS", "env:9092")
+    assert load_settings().kafka.bootstrap_servers == "env:9092"
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("hom = 'x'", "hom: no such setting"),
+        ("[kafka]\nbootstrap = 'x'", "kafka.bootstrap: no such setting"),
+        ("[serve]\nport = 70000", "serve.port"),
+        ("[generator]\nguidance = 'strong'", "generator.guidance"),
+        ("[features]\nonline = 'redis'", "features"),
+        ("[serve", "not valid TOML"),
+    ],
+)
+def test_a_wrong_file_is_refused_by_key(elsewhere: Path, text: str, key: str) -> None:
+    (elsewhere / "adloom.toml").write_text(text)
+    with pytest.raises(SettingsError, match=key):
+        load_settings()
+
+
+def test_a_misspelt_variable_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADLOOM_KAFFKA__BOOTSTRAP_SERVERS", "x:1")
+    with pytest.raises(SettingsError, match="ADLOOM_KAFFKA__BOOTSTRAP_SERVERS: no such setting"):
+        load_settings()
+
+
+def test_a_named_file_must_exist(elsewhere: Path) -> None:
+    with pytest.raises(SettingsError, match="no such settings file"):
+        load_settings(elsewhere / "other.toml")
+
+
+def test_a_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADLOOM_KAFKA__SASL_PASSWORD", "hunter2")
+    assert "hunter2" not in repr(load_settings())

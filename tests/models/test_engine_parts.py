@@ -1,0 +1,146 @@
+"""Parts of the engine by themselves: cache, noise, guesses, and what encodes and decodes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adloom.models import codebook
+from adloom.models.engine.cache import RowCache
+from adloom.models.engine.guesses import WIDEST, fed_next, settled
+from adloom.models.engine.history import fast_conditioning
+from adloom.models.engine.noise import GumbelNoise
+from adloom.models.engine.phrases import Phrases
+from adloom.models.engine.picture_decoder import PictureDecoder
+from adloom.models.engine.weights import Shape
+from adloom.models.training.batching import batch_briefs
+from tests.tiny_model import TINY, brief, products, tiny_model
+
+
+def next_of(noise: GumbelNoise, rows: int) -> torch.Tensor:
+    """Noise ``(rows, vocabulary)`` of a token of each of the first rows, which then is drawn."""
+    found = noise.ahead(rows, 1)[:, 0]
+    noise.advance([1] * rows)
+    return found
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_attention_of_a_row_hangs_on_no_other_row_to_a_bit(dtype: torch.dtype) -> None:
+    """However long the others are, which decides how many keys are looked at."""
+    shape, device = Shape(width=128, layers=1, heads=2, kv_heads=2, depth=64), torch.device("cpu")
+    drawn = torch.Generator().manual_seed(0)
+    prefix = torch.randn(1, 2, 2, 150, 64, generator=drawn).to(dtype)
+    queries = torch.randn(4, 128, generator=drawn).to(dtype)
+    keys_values = torch.randn(4, 256, generator=drawn).to(dtype)
+    found = []
+    for other in (1, 150, 200, 300, 380):
+        cache = RowCache(shape, 2, 400, device, dtype)
+        cache.put(0, prefix)
+        cache.put(1, torch.randn(1, 2, 2, other, 64).to(dtype))
+        cache.open_step(2, 4)
+        seen = cache.attend(0, torch.cat([queries] * 2), torch.cat([keys_values] * 2))
+        found.append(seen[:4])
+    assert all(torch.equal(found[0], one) for one in found[1:])
+
+
+def test_noise_in_blocks_hangs_on_the_seed_alone() -> None:
+    """A vocabulary so large that a row's numbers are drawn a block at a time."""
+    vocabulary, device = 1 << 17, torch.device("cpu")
+    noise = GumbelNoise(3, 9, vocabulary, device)
+    for row, seed in enumerate((4, 5)):
+        noise.start(row, seed, 0, 1.0)
+    met = [next_of(noise, 2)[1]]
+    noise.start(2, 6, 0, 1.0)
+    met += [next_of(noise, 3)[1] for _ in range(4)]
+    noise.move(1, 0)
+    met += [next_of(noise, 1)[0] for _ in range(4)]
+    alone = GumbelNoise(1, 9, vocabulary, device)
+    alone.start(0, 5, 0, 1.0)
+    assert torch.equal(torch.stack(met), torch.stack([next_of(alone, 1)[0] for _ in range(9)]))
+
+
+def test_noise_ahead_is_that_of_the_tokens_when_they_come() -> None:
+    """Blocks of four tokens, since fewer would not hold what is looked at ahead."""
+    vocabulary, device = 1 << 18, torch.device("cpu")
+    noise = GumbelNoise(1, 9, vocabulary, device, widest=4)
+    noise.start(0, 5, 0, 1.0)
+    met = []
+    for drawn in (3, 1, 4, 1):
+        met.append(noise.ahead(1, 4)[0, :drawn])
+        noise.advance([drawn])
+    one_by_one = GumbelNoise(1, 9, vocabulary, device, widest=4)
+    one_by_one.start(0, 5, 0, 1.0)
+    assert torch.equal(torch.cat(met), torch.cat([next_of(one_by_one, 1) for _ in range(9)]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(tokens=st.integers(1, 40), width=st.integers(1, 16), seed=st.integers(0, 99))
+def test_guessing_ahead_ends_where_one_token_a_step_does(
+    tokens: int, width: int, seed: int
+) -> None:
+    """For a function of all tokens before, one that changes with any of them."""
+    width = min(width, tokens)
+
+    def after(before: list[int]) -> int:
+        return (seed + 7 * sum(before[-3:]) + len(before) // 5) % 5
+
+    expected: list[int] = []
+    for _ in range(tokens):
+        expected.append(after(expected))
+    drawn, fed, steps = [0], [0] + [9] * (WIDEST - 1), 0
+    while len(drawn) <= tokens:
+        assert len(fed) == WIDEST
+        assert fed[0] == drawn[-1]
+        after_each = [after([*drawn[1:], *fed[1 : n + 1]]) for n in range(width)]
+        count = settled(fed[:width], after_each)
+        assert 1 <= count <= width
+        drawn += after_each[:count]
+        fed = fed_next(after_each, count)
+        steps += 1
+    assert drawn[1 : tokens + 1] == expected
+    assert steps <= tokens
+
+
+def test_draws_follow_the_probabilities() -> None:
+    logits = torch.tensor([[0.7, 0.2, 0.1]]).log()
+    noise = GumbelNoise(4000, 1, 3, torch.device("cpu"))
+    for row in range(4000):
+        noise.start(row, row, 1, 0.5)
+    shares = (logits / 2 + next_of(noise, 4000)).argmax(-1).bincount(minlength=3) / 4000
+    assert torch.allclose(shares, torch.tensor([0.7, 0.2, 0.1]), atol=0.03)
+
+
+@pytest.mark.parametrize("clicks", [0, 1, 3])
+@pytest.mark.parametrize("keep", [None, 1.0])
+def test_a_history_is_read_as_the_model_reads_it(clicks: int, keep: float | None) -> None:
+    """With padding, which the engine leaves out."""
+    model = tiny_model()
+    batch = batch_briefs([brief(products()[1], clicks, seed=3)], model.tokenizer, model.config)
+    fast = fast_conditioning(model.conditioning, torch.float32)
+    with torch.inference_mode():
+        codes = model.embed_codes(torch.arange(1024))
+        prompt, valid = model.prompt(batch, keep)
+        found, found_valid = model.prompt(batch, keep, fast, codes)
+    assert torch.equal(valid, found_valid)
+    assert torch.allclose(found[valid], prompt[valid], atol=1e-4)
+
+
+def test_a_picture_is_decoded_as_janus_decodes_it() -> None:
+    vq = tiny_model().janus.model.vqmodel
+    codes = torch.randint(0, 1024, (3, TINY.image_tokens))
+    expected = codebook.decode(vq, codes)
+    exact, rounded = (PictureDecoder(vq, dtype) for dtype in (torch.float32, torch.bfloat16))
+    for row, wanted in zip(codes, expected, strict=True):
+        assert torch.allclose(exact(row)[0], wanted, atol=1e-5)
+        assert (rounded(row)[0] - wanted).abs().mean() < 0.05 * wanted.abs().mean()
+
+
+def test_a_title_is_guessed_to_go_on_as_the_longest_phrase_that_it_ends_in() -> None:
+    phrases = Phrases([[1, 2, 3, 4], [9, 2, 3, 5, 6]], otherwise=0)
+    assert phrases.after([2, 3], 2) == [4, 0]
+    assert phrases.after([9, 2, 3], 3) == [5, 6, 0]
+    assert phrases.after([8, 2], 1) == [3]
+    assert phrases.after([7], 2) == [0, 0]
+    assert Phrases([], otherwise=5).after([1], 2) == [5, 5]

@@ -1,0 +1,262 @@
+"""The same ad generator on public Janus-Pro checkpoints, in their file format and sizes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tokenizers import AddedToken, Tokenizer
+from transformers import (
+    Dinov2Config,
+    Dinov2Model,
+    JanusConfig,
+    JanusForConditionalGeneration,
+    PreTrainedTokenizerFast,
+)
+
+from adloom.models.ad_generator import AdGenerator
+from adloom.models.brief import AdBrief
+from adloom.models.config import AdGeneratorConfig
+from adloom.models.generator import AdModel, causal_mask, count_positions
+from adloom.models.janus_pro import load_janus, paper_config
+from adloom.models.training.batching import BriefBatch, batch_briefs
+from adloom.models.training.example_loss import example_loss
+from tests.tiny_model import brief, examples, products, tiny_model
+
+SPECIAL = "<\uff5c{}\uff5c>"
+# Of the published checkpoints' config.json.
+SIZES = {
+    "1B": {"hidden_size": 2048, "intermediate_size": 5632, "layers": 24, "heads": 16},
+    "7B": {"hidden_size": 4096, "intermediate_size": 11008, "layers": 30, "heads": 32},
+}
+
+
+def published_config(size: str) -> JanusConfig:
+    """The configuration of Janus-Pro-1B or -7B."""
+    of = SIZES[size]
+    width = of["hidden_size"]
+    return JanusConfig(
+        text_config={
+            "model_type": "llama",
+            "vocab_size": 102400,
+            "hidden_size": width,
+            "intermediate_size": of["intermediate_size"],
+            "num_hidden_layers": of["layers"],
+            "num_attention_heads": of["heads"],
+            "num_key_value_heads": of["heads"],
+            "max_position_embeddings": 16384,
+            "bos_token_id": 100000,
+            "eos_token_id": 100001,
+            "pad_token_id": 100002,
+        },
+        vision_config={"image_size": 384, "patch_size": 16, "projection_dim": width},
+        vq_config={
+            "embed_dim": 8,
+            "num_embeddings": 16384,
+            "projection_dim": width,
+            "image_token_embed_dim": width,
+        },
+        image_token_id=100581,
+    )
+
+
+def meta_batch(config: AdGeneratorConfig, rows: int) -> BriefBatch:
+    """Inputs without values in the sizes of ``config``."""
+    items = config.history_items
+    with torch.device("meta"):
+        return BriefBatch(
+            prompt=torch.zeros(rows, config.prompt_tokens, dtype=torch.long),
+            history_codes=torch.zeros(rows, items, config.image_tokens, dtype=torch.long),
+            history_titles=torch.zeros(rows, items, config.history_title_tokens, dtype=torch.long),
+            history_valid=torch.ones(rows, items, dtype=torch.bool),
+            cutouts=torch.zeros(rows, 3, config.picture_size, config.picture_size),
+        )
+
+
+@pytest.mark.parametrize("size", ["1B", "7B"])
+def test_the_real_sizes_fit_together(size: str) -> None:
+    published = published_config(size)
+    config = paper_config(published)
+    width = SIZES[size]["hidden_size"]
+    assert (config.image_tokens, config.history_picture_tokens) == (576, 64)
+    assert config.history_title_tokens == 30
+    with torch.device("meta"):
+        janus = JanusForConditionalGeneration(published)
+        dinov2 = Dinov2Model(Dinov2Config(hidden_size=384, num_attention_heads=6))
+        model = AdModel(janus, tiny_model().tokenizer, config, dinov2)
+    assert len(janus.model.language_model.layers) == SIZES[size]["layers"]
+    batch = meta_batch(config, 2)
+    prompt, valid = model.prompt(batch)
+    kept = int(np.ceil(0.4 * 10 * 64)) + int(np.ceil(0.4 * 10 * 30))
+    assert prompt.shape == (2, 1 + config.prompt_tokens + kept + 1, width)
+    features = model.perceive(batch.cutouts)
+    assert features.shape == (2, 576, width)
+    image = model.embed_codes(torch.zeros(2, 576, dtype=torch.long, device="meta"))
+    embeds = torch.cat([prompt, image], dim=1)
+    seen = torch.cat([valid, torch.ones(2, 576, dtype=torch.bool, device="meta")], dim=1)
+    foreground = torch.cat([torch.zeros_like(prompt), features], dim=1)
+    states = model.backbone(embeds, causal_mask(seen), count_positions(seen), foreground=foreground)
+    assert states.shape == embeds.shape
+    assert janus.model.generation_head(states[:, -576:]).shape == (2, 576, 16384)
+    assert janus.lm_head(states[:, :1]).shape == (2, 1, 102400)
+
+
+def public_checkpoint(folder: Path) -> Path:
+    """A small, randomly initialised checkpoint with the files and names of the public ones."""
+    tokenizer = janus_tokenizer()
+    published = published_config("1B").to_dict()
+    small: dict[str, dict[str, Any]] = {
+        "text_config": {
+            "vocab_size": len(tokenizer) + 7,  # as published: more rows than tokens
+            "hidden_size": 64,
+            "intermediate_size": 128,
+            "num_hidden_layers": 7,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 4,
+            "head_dim": 16,
+            "bos_token_id": tokenizer.bos_token_id,
+            "eos_token_id": tokenizer.eos_token_id,
+            "pad_token_id": tokenizer.pad_token_id,
+        },
+        "vision_config": {
+            "hidden_size": 32,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "image_size": 64,
+            "projection_dim": 64,
+        },
+        "vq_config": {
+            "num_embeddings": 128,
+            "base_channels": 32,
+            "latent_channels": 32,
+            "num_res_blocks": 1,
+            "projection_dim": 64,
+            "image_token_embed_dim": 64,
+        },
+    }
+    for part, values in small.items():
+        published[part] |= values
+    torch.manual_seed(0)
+    config = JanusConfig.from_dict(
+        published | {"image_token_id": tokenizer.convert_tokens_to_ids("<image_placeholder>")}
+    )
+    JanusForConditionalGeneration(config).half().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def janus_tokenizer() -> PreTrainedTokenizerFast:
+    """Words of the tiny model's tokenizer with the special tokens of the published one."""
+    inner = json.loads(tiny_model().tokenizer.backend_tokenizer.to_str())
+    inner["added_tokens"] = []
+    vocabulary = inner["model"]["vocab"]
+    ordinary = sorted(vocabulary, key=vocabulary.__getitem__)[6:]  # the first six are special
+    inner["model"]["vocab"] = {token: index for index, token in enumerate(ordinary)}
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(json.dumps(inner)),
+        bos_token=SPECIAL.format("begin▁of▁sentence"),
+        eos_token=SPECIAL.format("end▁of▁sentence"),
+        pad_token=SPECIAL.format("▁pad▁"),
+    )
+    marks = ["<image_placeholder>", "<begin_of_image>", "<end_of_image>"]
+    tokenizer.add_tokens([AddedToken(mark, special=True) for mark in marks])
+    return tokenizer
+
+
+def small_dinov2(folder: Path) -> Path:
+    """A randomly initialised DINOv2 in the format of ``facebook/dinov2-small``."""
+    torch.manual_seed(1)
+    config = Dinov2Config(hidden_size=24, num_hidden_layers=1, num_attention_heads=2, image_size=56)
+    Dinov2Model(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def janus(tmp_path_factory: pytest.TempPathFactory) -> AdModel:
+    folder = tmp_path_factory.mktemp("public")
+    return load_janus(
+        public_checkpoint(folder / "janus"),
+        dinov2=small_dinov2(folder / "dinov2"),
+        dtype=torch.float32,
+    )
+
+
+def test_a_public_checkpoint_draws_an_ad(janus: AdModel) -> None:
+    ad = AdGenerator(janus).generate([code_brief(janus, 2), code_brief(janus, 0)], seeds=[1, 2])[0]
+    assert janus.config.picture_size == 64
+    assert ad.codes.shape == (16,)
+    assert ad.codes.max() < 128
+    assert ad.background.size == (64, 64)
+    assert not any(token in ad.title for token in janus.tokenizer.all_special_tokens)
+
+
+def code_brief(model: AdModel, history: int) -> AdBrief:
+    """A brief whose history codes fit ``model``."""
+    ask = brief(products()[0], history)
+    tokens = model.config.image_tokens
+    ads = tuple(replace(ad, codes=ad.codes[:tokens] % 128) for ad in ask.history)
+    return replace(ask, history=ads)
+
+
+def test_dinov2_is_frozen_gives_a_feature_a_token_and_is_kept_out_of_adapters(
+    janus: AdModel, tmp_path: Path
+) -> None:
+    batch = batch_briefs([code_brief(janus, 1)], janus.tokenizer, janus.config)
+    assert janus.dinov2 is not None
+    assert janus.dinov2(batch.cutouts).shape == (1, 16, 24)
+    assert not any(p.requires_grad for p in janus.dinov2.parameters())
+    generator = AdGenerator(janus)
+    generator.new_adapter("one", rank=2, alpha=4)
+    generator.save_adapter("one", tmp_path / "one")
+    generator.drop_adapter("one")
+    size = sum(file.stat().st_size for file in (tmp_path / "one").iterdir())
+    assert size < 4 * sum(p.numel() for p in janus.conditioning.parameters()) + 200_000
+
+
+def test_it_learns_and_is_saved_as_an_ad_generator(janus: AdModel, tmp_path: Path) -> None:
+    clicked = [replace(e, brief=code_brief(janus, 2), codes=e.codes % 128) for e in examples(2)]
+    generator = AdGenerator(janus)
+    torch.manual_seed(0)
+    janus.train()
+    loss = example_loss(generator, clicked)
+    loss.backward()
+    gradient = janus.conditioning.get_submodule("foreground.project.2").weight.grad
+    assert isinstance(gradient, torch.Tensor)
+    assert gradient.abs().sum() > 0
+    janus.zero_grad()
+    janus.eval()
+    ask = [code_brief(janus, 1)]
+    before = generator.generate(ask, seeds=[4])[0]
+    janus.save_pretrained(tmp_path / "saved")
+    after = AdGenerator.from_pretrained(tmp_path / "saved", device="cpu").generate(ask, seeds=[4])[
+        0
+    ]
+    assert after.title == before.title
+    assert np.array_equal(after.codes, before.codes)
+
+
+def test_codes_are_taken_by_direction(janus: AdModel) -> None:
+    weight = janus.janus.model.vqmodel.quantize.embedding.weight
+    assert torch.allclose(weight.norm(dim=-1), torch.ones(len(weight)), atol=1e-5)
+
+
+def test_a_tokenizer_that_is_not_of_janus_is_refused(tmp_path: Path) -> None:
+    public_checkpoint(tmp_path)
+    tokenizer = janus_tokenizer()
+    plain = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer.backend_tokenizer, bos_token="a", eos_token="b"
+    )
+    plain.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="tokenizer of a Janus"):
+        load_janus(tmp_path, dinov2=None)
+    with pytest.raises(ValueError, match="do not agree"):
+        AdModel(
+            tiny_model().janus,
+            tiny_model().tokenizer,
+            AdGeneratorConfig(foreground="dinov2"),
+        )

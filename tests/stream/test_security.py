@@ -1,0 +1,111 @@
+"""TLS and SASL settings reach every client; the broker stands behind a TLS proxy."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka.errors import KafkaError
+from pydantic import SecretStr
+
+from adloom.feature_store.store import FeatureStore
+from adloom.stream.broker import LocalBroker
+from adloom.stream.burial import waiting_letters
+from adloom.stream.consumer import EventConsumer
+from adloom.stream.producer import EventProducer
+from adloom.stream.reading import read_to_end
+from adloom.stream.settings import KafkaSettings
+from adloom.stream.topics import BrokerUnavailable, create_topics, topic_of
+from tests.sample_events import click
+from tests.stream.test_consumer import consume, produce
+from tests.tls_proxy import Certificates, make_certificates, tls_in_front_of
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Certificates:
+    return make_certificates(tmp_path / "certificates")
+
+
+@pytest.fixture
+def secured(certificates: Certificates) -> Iterator[KafkaSettings]:
+    """A broker that is reached through TLS with a client certificate."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    address = f"127.0.0.1:{listener.getsockname()[1]}"
+    with (
+        LocalBroker(advertised=address) as broker,
+        tls_in_front_of(listener, broker._port, certificates),
+    ):
+        yield KafkaSettings(
+            bootstrap_servers=address,
+            security_protocol="SSL",
+            ssl_cafile=certificates.authority,
+            ssl_certfile=certificates.client,
+            ssl_keyfile=certificates.client_key,
+            partitions=1,
+            session_seconds=2,
+        )
+
+
+def test_events_go_through_tls(secured: KafkaSettings, store: FeatureStore) -> None:
+    create_topics(secured)
+    produce(secured, click("c1"), click("c2", 1))
+    with EventProducer(secured) as producer:
+        producer.send_payload(topic_of(secured, "click"), None, b"{")
+    with EventConsumer(secured, store) as consumer:
+        consume(consumer, 3)
+    assert len(store.history("ann")) == 2
+    assert len(waiting_letters(secured)) == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"security_protocol": "PLAINTEXT"},
+        {"ssl_cafile": None},
+        {"ssl_certfile": None, "ssl_keyfile": None},
+    ],
+    ids=["without TLS", "an authority that is not trusted", "without a client certificate"],
+)
+def test_who_does_not_fit_the_brokers_tls_gets_no_connection(
+    changes: dict[str, Any], secured: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adloom.stream.topics._BOOTSTRAP_SECONDS", 1.5)
+    with pytest.raises(BrokerUnavailable, match="no Kafka broker answers at "):
+        create_topics(secured.model_copy(update=changes))
+
+
+_CLIENTS: dict[str, Callable[[KafkaSettings], Any]] = {
+    "adloom.stream.producer.KafkaProducer": EventProducer,
+    "adloom.stream.topics.KafkaAdminClient": create_topics,
+    "adloom.stream.reading.KafkaConsumer": lambda kafka: list(read_to_end(kafka, ["any"])),
+}
+
+
+@pytest.mark.parametrize("client", _CLIENTS)
+def test_sasl_settings_reach_every_client(client: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The local broker knows no SASL: this is as far as it can be followed."""
+    given: dict[str, Any] = {}
+    real = getattr(import_module(client.rpartition(".")[0]), client.rpartition(".")[2])
+
+    def refuse(**options: Any) -> None:
+        assert options.keys() <= real.DEFAULT_CONFIG.keys()
+        given.update(options)
+        raise KafkaError("as if the password were wrong")
+
+    monkeypatch.setattr(client, refuse)
+    kafka = KafkaSettings(
+        bootstrap_servers="kafka-1:9093",
+        security_protocol="SASL_SSL",
+        sasl_mechanism="SCRAM-SHA-512",
+        sasl_username="adloom",
+        sasl_password=SecretStr("secret"),
+    )
+    with pytest.raises((KafkaError, BrokerUnavailable), match="password were wrong"):
+        _CLIENTS[client](kafka)
+    assert given["security_protocol"] == "SASL_SSL"
+    assert given["sasl_mechanism"] == "SCRAM-SHA-512"
+    assert (given["sasl_plain_username"], given["sasl_plain_password"]) == ("adloom", "secret")
