@@ -22,6 +22,7 @@ from pydantic_settings import (
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from adloom.feature_store.settings import FeatureStoreSettings
+from adloom.loop.settings.catalogue import CatalogSettings
 from adloom.loop.settings.experiments import ArmName, Experiment, refuse_overlaps
 from adloom.loop.settings.learning import GateSettings, MlflowSettings, RoundSettings
 from adloom.loop.settings.serving import ConsumeSettings, RaySettings, ServeSettings
@@ -49,6 +50,7 @@ class Settings(BaseSettings):
     )
 
     home: Path = Path(".adloom")
+    catalog: CatalogSettings = CatalogSettings()
     kafka: KafkaSettings = KafkaSettings()
     features: FeatureStoreSettings = FeatureStoreSettings()
     generator: GeneratorSettings = GeneratorSettings()

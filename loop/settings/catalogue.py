@@ -1,0 +1,57 @@
+"""Settings of the catalogue: where products come from, and what pictures are taken."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from adloom.loop.settings.section import Section
+
+FeedFormat = Literal["csv", "tsv", "jsonl", "xml", "parquet"]
+
+
+def _language(text: str) -> str:
+    parts = text.split("-")
+    if not (2 <= len(parts[0]) <= 3 and all(part.isalnum() and part.isascii() for part in parts)):
+        raise ValueError("not a language tag, such as de or pt-BR")
+    return text
+
+
+Language = Annotated[str, AfterValidator(_language)]
+
+
+class CatalogSettings(Section):
+    """`[catalog]`: the feed, and how it is read."""
+
+    source: str | None = Field(
+        default=None,
+        min_length=1,
+        description="feed of the shop: a file, a folder of feeds, or an https address; none = "
+        "products come by adloom catalog import, POST /v1/products or the topic alone",
+    )
+    format: FeedFormat | None = Field(default=None, description="none = by the name of the file")
+    columns: dict[str, str] = Field(
+        default={},
+        description="where the feed has other names: attribute of Google's product feed = name "
+        "in the feed, such as title = 'Bezeichnung'",
+    )
+    refresh_seconds: float = Field(
+        default=60.0, gt=0, description="how often servers look for changes and read the source"
+    )
+    missing: Literal["keep", "retire"] = Field(
+        default="keep", description="what becomes of products that the feed has no more"
+    )
+    language: Language = Field(default="en", description="of products that tell none")
+    hosts: tuple[str, ...] = Field(
+        default=(),
+        description="pictures and feeds are fetched from these hosts alone ('*.shop.example' for "
+        "all under it), over https, and never from private addresses",
+    )
+    cutout: Literal["plain", "rembg", "off"] = Field(
+        default="plain",
+        description="pictures without transparency: plain = cut out from a plain ground; rembg = "
+        "by a model (pip install 'adloom[cutout]'); off = never",
+    )
+    max_picture_bytes: int = Field(default=20 << 20, ge=1024)
+    max_picture_pixels: int = Field(default=40_000_000, ge=4096, description="width times height")
