@@ -1,0 +1,1 @@
+"""Pictures of products: fetched, decoded, cut out and kept."""
