@@ -59,7 +59,7 @@ def _bad_rows(rows: Sequence[dict[str, str]]) -> list[BadRow]:
         BadRow(row(7, Link="javascript:alert(1)"), "link"),
         BadRow(row(8, Bild="pictures/gibt-es-nicht.jpg"), "picture"),
         BadRow(row(9, Bild="pictures/kaputt.jpg"), "picture"),
-        BadRow(row(10, Bild="../../../pyproject.toml"), "picture"),
+        BadRow(row(10, Bild="../../../pyproject.toml"), "image_link"),
     ]
 
 
