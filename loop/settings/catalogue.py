@@ -21,6 +21,17 @@ def _language(text: str) -> str:
 Language = Annotated[str, AfterValidator(_language)]
 
 
+def _encoding(name: str) -> str:
+    try:
+        "".encode(name)
+    except LookupError as error:
+        raise ValueError("no encoding of texts that is known here, such as utf-8") from error
+    return name
+
+
+Encoding = Annotated[str, AfterValidator(_encoding)]
+
+
 class CatalogSettings(Section):
     """`[catalog]`: the feed, and how it is read."""
 
@@ -31,6 +42,11 @@ class CatalogSettings(Section):
         "products come by adloom catalog import, POST /v1/products or the topic alone",
     )
     format: FeedFormat | None = Field(default=None, description="none = by the name of the file")
+    encoding: Encoding | None = Field(
+        default=None,
+        description="of text feeds, such as cp1252 or shift_jis; none = by the file's mark, else "
+        "UTF-8, else what is safely found",
+    )
     columns: dict[str, str] = Field(
         default={},
         description="where the feed has other names: attribute of Google's product feed = name "

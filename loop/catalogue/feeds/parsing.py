@@ -1,0 +1,228 @@
+"""From attributes to a product; the feed, the topic and the API read products by this alone."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from adloom.loop.catalogue.feeds.highlights import highlights
+from adloom.loop.catalogue.feeds.prices import parse_price
+from adloom.loop.catalogue.feeds.refusals import RowRefused, shown
+from adloom.loop.catalogue.feeds.texts import description_text, title_text
+from adloom.loop.catalogue.feeds.values import (
+    availability,
+    holds_now,
+    language_tag,
+    link,
+    picture_link,
+    shelf_path,
+)
+from adloom.loop.catalogue.product import Price, Product
+
+MAX_FIELD_CHARS = 10_000
+MAX_ROW_BYTES = 256 << 10
+_MAX_VALUES = 1000  # of one attribute
+_MAX_CHARS = {"id": 128, "title": 300, "short_title": 150, "brand": 150, "product_type": 750}
+_MAX_HIGHLIGHTS = 10
+_HIGHLIGHT_CHARS = range(2, 61)
+
+Warn = Callable[[str], None]
+
+
+def parse_product(
+    fields: Mapping[str, object],
+    language: str,
+    *,
+    now: datetime | None = None,
+    warn: Warn = lambda warning: None,
+) -> Product:
+    """The product that the attributes tell of.
+
+    Args:
+        fields: by the names of `product_attributes`; values are texts, numbers, or lists of
+            them where an attribute is repeated. Other names are passed over.
+        language: of products that tell none.
+        now: the moment that decides whether a sale price holds, aware; none = this moment.
+        warn: told of each part that is left out, in one line.
+
+    Raises RowRefused.
+    """
+    _refuse_large(fields)
+    row = _Row(fields, warn)
+    title = row.needed("title")
+    tag = language_tag(told) if (told := row.text("content_language")) else language
+    description = description_text(row.text("description"), "description")
+    price, sale_price = _prices(row, now or datetime.now(UTC))
+    return Product(
+        product_id=_product_id(row),
+        name=title,
+        short_name=row.optional("short_title"),
+        description=description,
+        category=_category(row),
+        selling_points=_selling_points(row) or highlights(description, tag, title),
+        language=tag,
+        price=price,
+        sale_price=sale_price,
+        availability=availability(row.text("availability") or "in_stock"),
+        link=link(row.text("link"), "link"),
+        brand=row.optional("brand"),
+        image=picture_link(row.text("image_link"), "image_link"),
+    )
+
+
+class _Row:
+    """The values of a row, by attribute."""
+
+    def __init__(self, fields: Mapping[str, object], warn: Warn) -> None:
+        self._fields = fields
+        self.warn = warn
+
+    def values(self, attribute: str) -> list[object]:
+        """What the row tells, without what is empty."""
+        told = self._fields.get(attribute)
+        values = told if isinstance(told, list | tuple) else [told]
+        return [value for value in values if not _is_empty(value)]
+
+    def first(self, attribute: str) -> object:
+        """None where the row tells nothing."""
+        return next(iter(self.values(attribute)), None)
+
+    def text(self, attribute: str) -> str:
+        """As it is written; "" where the row tells nothing. Raises RowRefused."""
+        return _as_text(self.first(attribute), attribute)
+
+    def needed(self, attribute: str) -> str:
+        """A text of one line. Raises RowRefused where it is empty or too long."""
+        text = title_text(self.text(attribute), attribute)
+        if not text:
+            raise RowRefused(f"{attribute}: is missing or empty")
+        if len(text) > _MAX_CHARS[attribute]:
+            raise RowRefused(f"{attribute}: is longer than {_MAX_CHARS[attribute]} characters")
+        return text
+
+    def optional(self, attribute: str) -> str:
+        """A text of one line; "" with a warning where it is too long. Raises RowRefused."""
+        text = title_text(self.text(attribute), attribute)
+        if len(text) > _MAX_CHARS[attribute]:
+            self.warn(f"{attribute}: longer than {_MAX_CHARS[attribute]} characters, left out")
+            return ""
+        return text
+
+
+def _is_empty(value: object) -> bool:
+    """Whether a cell tells nothing; NaN is how tables of numbers say so."""
+    if isinstance(value, float | Decimal):
+        return Decimal(value).is_nan()
+    return value is None or value == ""
+
+
+def _as_text(value: object, attribute: str) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float) and value.is_integer():  # ids that a table kept as numbers
+        return str(int(value))
+    if isinstance(value, int | float | Decimal):
+        return str(value)
+    raise RowRefused(f"{attribute}: {shown(value)} is neither text nor number")
+
+
+def _refuse_large(fields: Mapping[str, object]) -> None:
+    total = 0
+    for attribute, told in fields.items():
+        values = told if isinstance(told, list | tuple) else [told]
+        if len(values) > _MAX_VALUES:
+            raise RowRefused(f"{attribute}: has more than {_MAX_VALUES} values")
+        sizes = [len(value) for value in values if isinstance(value, str)]
+        if any(size > MAX_FIELD_CHARS for size in sizes):
+            raise RowRefused(f"{attribute}: is longer than {MAX_FIELD_CHARS:,} characters")
+        total += sum(sizes)
+    if total > MAX_ROW_BYTES:
+        raise RowRefused(f"row: is larger than {MAX_ROW_BYTES >> 10} KiB")
+
+
+def _product_id(row: _Row) -> str:
+    written = row.text("id").strip()
+    product_id = row.needed("id")
+    if product_id != written:
+        raise RowRefused(f"id: {shown(written)} has characters that no id can have")
+    return product_id
+
+
+def _category(row: _Row) -> str:
+    """The shop's own shelves, else Google's; its bare numbers name no shelf."""
+    own = shelf_path(row.optional("product_type"))
+    if own:
+        return own
+    google = shelf_path(title_text(row.text("google_product_category"), "google_product_category"))
+    return "" if google.isdigit() else google[: _MAX_CHARS["product_type"]]
+
+
+def _prices(row: _Row, now: datetime) -> tuple[Price | None, Price | None]:
+    """The price, and the sale price where one holds now and saves something."""
+    currency = row.text("currency").strip()
+    told, told_sale = row.first("price"), row.first("sale_price")
+    price = None if told is None else parse_price(told, "price", currency)
+    if told_sale is None:
+        return price, None
+    known = price.currency if price else currency
+    sale_price = parse_price(told_sale, "sale_price", currency or known)
+    if price is None:
+        row.warn("sale_price: left out, for there is no price")
+        return None, None
+    if sale_price.currency != price.currency:
+        raise RowRefused(f"sale_price: is in {sale_price.currency}, the price in {price.currency}")
+    if sale_price.amount >= price.amount:
+        row.warn(f"sale_price: left out, for {sale_price} is not below the price {price}")
+        return price, None
+    return price, sale_price if _sale_is_on(row, now) else None
+
+
+def _sale_is_on(row: _Row, now: datetime) -> bool:
+    interval = row.text("sale_price_effective_date").strip()
+    if not interval:
+        return True
+    try:
+        return holds_now(interval, now)
+    except ValueError:
+        row.warn(
+            f"sale_price: left out, for sale_price_effective_date {shown(interval)} is not two "
+            "moments such as 2026-02-24T00:00Z/2026-03-03T23:59Z"
+        )
+        return False
+
+
+def _selling_points(row: _Row) -> tuple[str, ...]:
+    """The highlights told, each once, in order."""
+    told = [_as_text(value, "product_highlight") for value in row.values("product_highlight")]
+    parts = _split_highlights(told[0]) if len(told) == 1 else told
+    points: dict[str, str] = {}
+    for part in parts:
+        point = title_text(part, "product_highlight")
+        if not point:
+            continue
+        if len(point) not in _HIGHLIGHT_CHARS:
+            row.warn(f"product_highlight: {shown(point)} has not 2 to 60 characters, left out")
+        else:
+            points.setdefault(point.casefold(), point)
+    if len(points) > _MAX_HIGHLIGHTS:
+        row.warn(f"product_highlight: more than {_MAX_HIGHLIGHTS}, the rest left out")
+    return tuple(points.values())[:_MAX_HIGHLIGHTS]
+
+
+def _split_highlights(text: str) -> list[str]:
+    """Parts of one text: by line, else by ``|``, else by ``;``, else quoted ones by comma."""
+    lines = text.splitlines()
+    if len(lines) > 1:
+        return lines
+    for separator in "|;":
+        if separator in text:
+            return text.split(separator)
+    if text.strip().startswith('"'):
+        return next(csv.reader([text.strip()], skipinitialspace=True), [])
+    return [text]
