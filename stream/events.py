@@ -7,6 +7,7 @@ bytes are, `parse` returns an event or raises `InvalidEvent`, never anything els
 from __future__ import annotations
 
 import operator
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -135,24 +136,33 @@ def parse(kind: Kind, payload: bytes, now: datetime) -> Event:
         event: Event = _VALIDATE[kind](payload)
     except ValidationError as error:
         event = _of_another_version(kind, payload, error)
-    if event.ts > now + MAX_CLOCK_SKEW:
-        raise InvalidEvent(
-            Reason.FUTURE_TIMESTAMP, f"ts: {event.ts.isoformat()} is later than {now.isoformat()}"
-        )
+    refuse_future(event, now)
     return event
 
 
+def refuse_future(event: Event, now: datetime, name: str = "ts") -> None:
+    """Refuses an event that a wrong clock made; `name` is what the sender calls the moment.
+
+    Raises InvalidEvent.
+    """
+    if event.ts > now + MAX_CLOCK_SKEW:
+        raise InvalidEvent(
+            Reason.FUTURE_TIMESTAMP,
+            f"{name}: {event.ts.isoformat()} is later than {now.isoformat()}",
+        )
+
+
 def _of_another_version(kind: Kind, payload: bytes, refused: ValidationError) -> Event:
-    refusal = _most_telling(refused)
+    told = refusal(refused)
     upgraded = None
-    if refusal.reason is Reason.UNSUPPORTED_VERSION:
+    if told.reason is Reason.UNSUPPORTED_VERSION:
         upgraded = upgrade(payload)
     if upgraded is None:
-        raise refusal from refused
+        raise told from refused
     try:
         return EVENT_TYPES[kind].model_validate_json(upgraded)
     except ValidationError as error:
-        raise _most_telling(error) from error
+        raise refusal(error) from error
 
 
 _REASONS = {
@@ -170,12 +180,17 @@ _REASONS = {
 }
 
 
-def _most_telling(error: ValidationError) -> InvalidEvent:
-    """One reason out of several: the version first, since it decides what fields mean."""
+def refusal(error: ValidationError, names: Mapping[str, str] | None = None) -> InvalidEvent:
+    """One reason out of several: the version first, since it decides what fields mean.
+
+    Args:
+        names: what the sender calls a field of adloom's, where it calls it otherwise.
+    """
     problems = [(_reason(problem), problem) for problem in error.errors(include_url=False)]
     order = list(Reason)
     reason, problem = min(problems, key=lambda found: order.index(found[0]))
-    field = ".".join(str(part) for part in problem["loc"])
+    first, *inner = map(str, problem["loc"]) if problem["loc"] else ("",)
+    field = ".".join([(names or {}).get(first, first), *inner])
     return InvalidEvent(reason, f"{field}: {problem['msg']}" if field else problem["msg"])
 
 

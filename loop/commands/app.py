@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
@@ -24,8 +23,8 @@ from adloom.loop.commands.errors import fail as _fail
 from adloom.loop.commands.errors import problems as _problems
 from adloom.loop.commands.experiments import app as experiment_app
 from adloom.loop.commands.learning import app as learning_app
+from adloom.loop.commands.replay import app as replay_app
 from adloom.loop.commands.stream import app as stream_app
-from adloom.loop.replay.open_bandit import Campaign, ClickLogUnavailable, Policy
 from adloom.loop.settings import CONFIG_VARIABLE, Settings, SettingsError, load_settings
 
 app = typer.Typer(
@@ -38,6 +37,7 @@ app = typer.Typer(
 app.add_typer(bench_app, name="bench")
 app.add_typer(experiment_app, name="experiment")
 app.add_typer(stream_app)
+app.add_typer(replay_app)
 app.add_typer(learning_app)
 console = Console()
 
@@ -97,46 +97,6 @@ def demo(
     table.add_row("Time", f"{summary['seconds']} s")
     console.print(table)
     console.print(f"\nOpen [bold]{out / 'report.html'}[/]; the ads are in {out / 'ads'}.")
-
-
-@app.command()
-def replay(
-    context: typer.Context,
-    log: Annotated[
-        str, typer.Argument(help="`obd` (Open Bandit Dataset sample), or a CSV or JSON-lines file.")
-    ],
-    rate: Annotated[float | None, typer.Option(min=0.1, help="Log rows a second.")] = None,
-    campaign: Annotated[Campaign, typer.Option(help="Campaign of obd.")] = "all",
-    policy: Annotated[Policy, typer.Option(help="Policy that logged obd.")] = "random",
-    as_json: Annotated[bool, typer.Option("--json", help="Print counts by item as JSON.")] = False,
-) -> None:
-    """Send a real click log through Kafka into the features, and check every count."""
-    from adloom.loop import home
-    from adloom.loop.replay.click_log import ReplayIncomplete, counts_table, replay_file, replay_obd
-    from adloom.stream.broker import running_broker
-
-    settings: Settings = context.obj
-    with (
-        _errors_told(ClickLogUnavailable, ReplayIncomplete),
-        home.open_features(settings) as features,
-        running_broker(settings.kafka) as kafka,
-        console.status("Replaying"),
-    ):
-        if log == "obd":
-            cache = settings.home / "cache"
-            result = replay_obd(kafka, features, cache, campaign=campaign, policy=policy, rate=rate)
-        else:
-            result = replay_file(Path(log), kafka, features, rate=rate)
-    if as_json:
-        print(json.dumps(result.summary(), indent=2))
-    else:
-        console.print(counts_table(result))
-        console.print(
-            f"{result.produced:,} events in {result.seconds:.1f} s; counts by item "
-            + ("[green]match the log exactly[/]" if result.exact else "[red]differ[/]")
-        )
-    if not result.exact:
-        raise typer.Exit(1)
 
 
 @app.command()

@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from adloom.loop.replay.open_bandit import Campaign, ClickLogUnavailable
+from adloom.loop.replay.errors import ClickLogUnavailable
+from adloom.loop.replay.open_bandit import Campaign
 from adloom.loop.settings import Settings
 
 if TYPE_CHECKING:

@@ -11,10 +11,14 @@ import hashlib
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 import pandas as pd
+
+from adloom.loop.replay.errors import ClickLogUnavailable
+from adloom.loop.replay.rows import Row
 
 Campaign = Literal["all", "men", "women"]
 Policy = Literal["random", "bts"]
@@ -26,12 +30,8 @@ _DOWNLOAD_SECONDS = 300
 _USER_FEATURES = [f"user_feature_{number}" for number in range(4)]
 
 
-class ClickLogUnavailable(RuntimeError):
-    """The click log cannot be had or read; the message says what to do."""
-
-
 def open_bandit(cache: Path, campaign: Campaign, policy: Policy) -> pd.DataFrame:
-    """Impressions, in the columns of `adloom.loop.replay.click_log.read_click_log`.
+    """Impressions, in the columns of a click log: `adloom.loop.replay.click_log.ClickLog.of`.
 
     The data name no users: people with the same four hashed features are one user here.
     Raises ClickLogUnavailable.
@@ -52,6 +52,13 @@ def open_bandit(cache: Path, campaign: Campaign, policy: Policy) -> pd.DataFrame
             "variant": policy,
         }
     )
+
+
+def open_bandit_rows(cache: Path, campaign: Campaign, policy: Policy) -> Iterator[Row]:
+    """The same as rows of a click log. Raises ClickLogUnavailable."""
+    rows = open_bandit(cache, campaign, policy)
+    for number, fields in enumerate(rows.to_dict("records"), start=1):
+        yield Row(number, number / len(rows), {str(name): v for name, v in fields.items()})
 
 
 def _wheel(cache: Path) -> Path:

@@ -20,7 +20,8 @@ from adloom.loop.experiments.off_policy import (
     policy_values,
 )
 from adloom.loop.experiments.open_bandit_value import action_distribution, off_policy_check
-from adloom.loop.replay.open_bandit import ClickLogUnavailable, open_bandit
+from adloom.loop.replay.errors import ClickLogUnavailable
+from adloom.loop.replay.open_bandit import open_bandit
 
 ESTIMATORS = ("ips", "snips", "dr")
 RATES = np.array([0.01, 0.02, 0.03, 0.10, 0.05])

@@ -9,17 +9,16 @@ import pytest
 
 from adloom.feature_store.store import FeatureStore
 from adloom.loop.replay import open_bandit as obd
-from adloom.loop.replay.click_log import read_click_log, replay, replay_file, replay_obd
-from adloom.loop.replay.open_bandit import ClickLogUnavailable, open_bandit
+from adloom.loop.replay.click_log import ClickLog
+from adloom.loop.replay.errors import ClickLogUnavailable
+from adloom.loop.replay.open_bandit import open_bandit
+from adloom.loop.replay.replay import replay, replay_file, replay_obd
 from adloom.stream.settings import KafkaSettings
 
 CSV = """ts,user_id,item_id,click,position,propensity
 2024-01-01T00:00:00Z,1,shoe,0,0,0.5
 2024-01-01T00:00:01Z,1,bag,1,1,0.25
 2024-01-01T00:00:02Z,2,shoe,1,,
-"""
-JSONL = """{"ts": "2024-01-01T00:00:00", "user_id": "1", "item_id": "shoe", "click": 0}
-{"ts": "2024-01-01T00:00:01+01:00", "user_id": "2", "item_id": "shoe", "click": 1, "variant": "b"}
 """
 
 
@@ -45,31 +44,32 @@ def test_a_csv_file_arrives_exactly_and_twice_is_twice(
 
 
 def test_a_rate_is_kept(csv: Path, kafka: KafkaSettings, store: FeatureStore) -> None:
-    assert replay(read_click_log(csv), kafka, store, rate=2.0).seconds >= 1.0
+    assert replay(ClickLog.of(csv), kafka, store, rate=2.0).seconds >= 1.0
 
 
-def test_json_lines_are_read(tmp_path: Path) -> None:
-    file = tmp_path / "clicks.jsonl"
-    file.write_text(JSONL)
-    rows = read_click_log(file)
-    assert rows["click"].tolist() == [False, True]
-    assert [ts.isoformat() for ts in rows["ts"]] == [
-        "2024-01-01T00:00:00+00:00",
-        "2023-12-31T23:00:01+00:00",
-    ]
+def test_what_is_refused_is_told_and_the_rest_arrives_exactly(
+    csv: Path, kafka: KafkaSettings, store: FeatureStore
+) -> None:
+    csv.write_text(CSV + "tomorrow,3,shoe,1,,\n2024-01-01T00:00:03Z,3,hat,1,,\n")
+    summary = replay_file(csv, kafka, store).summary()
+    assert summary["exact"]
+    assert (summary["produced"], summary["refused"]) == (7, 1)
+    assert summary["refused_rows"][0]["line"] == 5
+    assert summary["items"]["hat"] == {"log": (1, 1), "features": (1, 1)}
 
 
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [("a,b\n1,2\n", "no column ts"), (CSV.replace(",1,1,", ",often,1,"), "cannot be read")],
-)
-def test_a_file_that_is_no_click_log_says_why(text: str, complaint: str, tmp_path: Path) -> None:
+def test_a_file_of_many_chunks_arrives_exactly(
+    tmp_path: Path, kafka: KafkaSettings, store: FeatureStore
+) -> None:
     file = tmp_path / "clicks.csv"
-    file.write_text(text)
-    with pytest.raises(ClickLogUnavailable, match=complaint):
-        read_click_log(file)
-    with pytest.raises(ClickLogUnavailable, match=r"nothing\.csv"):
-        read_click_log(tmp_path / "nothing.csv")
+    rows = [f"2024-01-01T00:00:00Z,u{n % 50},i{n % 7},{n % 3 == 0:d}" for n in range(12_000)]
+    file.write_text("ts,user_id,item_id,click\n" + "\n".join(rows))
+    parts: list[float] = []
+    result = replay_file(file, kafka, store, told=lambda part, _: parts.append(part))
+    assert result.exact
+    assert result.produced == 16_000
+    assert parts == sorted(parts)
+    assert parts[-1] == 1.0
 
 
 def test_another_wheel_of_the_name_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,49 @@
+"""How far a long command is: a bar on a terminal, now and then a line elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+_LINE_EVERY_SECONDS = 5.0
+
+Told = Callable[[float, int], None]
+"""Takes the part that is done, 0 to 1, and a number of things."""
+
+
+@contextmanager
+def progress_told(console: Console, doing: str, things: str) -> Iterator[Told]:
+    """Tells how far the block is: `Replaying: 40 %, 12,000 events`."""
+    if not console.is_terminal:
+        yield _in_lines(console, doing, things)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[count]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(doing, total=1.0, count="")
+
+        def tell(part: float, count: int) -> None:
+            progress.update(task, completed=part, count=f"{count:,} {things}")
+
+        yield tell
+
+
+def _in_lines(console: Console, doing: str, things: str) -> Told:
+    due = time.monotonic() + _LINE_EVERY_SECONDS
+
+    def tell(part: float, count: int) -> None:
+        nonlocal due
+        if time.monotonic() >= due:
+            console.print(f"{doing}: {part:.0%}, {count:,} {things}", highlight=False)
+            due = time.monotonic() + _LINE_EVERY_SECONDS
+
+    return tell

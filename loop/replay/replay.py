@@ -1,0 +1,235 @@
+"""Real clicks through the whole stream, with a proof: counts in the features equal the log's."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from adloom.feature_store.store import FeatureStore
+from adloom.loop.replay.click_log import ClickLog, RowEvents
+from adloom.loop.replay.errors import ClickLogUnavailable
+from adloom.loop.replay.layout import Layout
+from adloom.loop.replay.open_bandit import Campaign, Policy, open_bandit_rows
+from adloom.stream.consumer import EventConsumer
+from adloom.stream.events import Event, kind_of
+from adloom.stream.producer import EventProducer
+from adloom.stream.settings import KafkaSettings
+
+_PATIENCE_SECONDS = 60.0
+_ROWS_AT_ONCE = 5_000
+_TOLD_REFUSALS = 100
+
+Counts = tuple[int, int]
+Told = Callable[[float, int], object]
+"""Called with the part of the file that was sent, 0 to 1, and the number of events."""
+
+
+class ReplayIncomplete(RuntimeError):
+    """Events did not reach the features in time."""
+
+
+@dataclass(frozen=True)
+class ReplayResult:
+    """What the log says and what became of it.
+
+    Attributes:
+        produced: events acknowledged by Kafka.
+        in_file: (impressions, clicks) of each item, counted in the log; exposures count as
+            impressions.
+        in_features: how much the item's features grew, in the same form.
+        seconds: from the first event sent to the last one found in the features.
+        log: the rows, with what was refused and left out.
+    """
+
+    produced: int
+    in_file: dict[str, Counts]
+    in_features: dict[str, Counts]
+    seconds: float
+    log: ClickLog
+
+    @property
+    def exact(self) -> bool:
+        """Whether the features grew by exactly what the log holds, for every item."""
+        return self.in_file == self.in_features
+
+    def summary(self) -> dict[str, Any]:
+        """Totals and counts by item, for a program to read; the first refused rows."""
+        refusals = self.log.refusals[:_TOLD_REFUSALS]
+        return {
+            "produced": self.produced,
+            "impressions": sum(shown for shown, _ in self.in_features.values()),
+            "clicks": sum(clicked for _, clicked in self.in_features.values()),
+            "exact": self.exact,
+            "seconds": round(self.seconds, 2),
+            "refused": self.log.refused,
+            "refused_rows": [{"line": row.line, "reason": row.reason} for row in refusals],
+            "dropped": dict(self.log.dropped),
+            "items": {
+                item: {"log": self.in_file[item], "features": self.in_features[item]}
+                for item in self.in_file
+            },
+        }
+
+
+def replay_obd(
+    kafka: KafkaSettings,
+    store: FeatureStore,
+    cache: Path,
+    *,
+    campaign: Campaign = "all",
+    policy: Policy = "random",
+    rate: float | None = None,
+    told: Told = lambda *_: None,
+) -> ReplayResult:
+    """Replays the Open Bandit Dataset's sample; its wheel is kept in `cache`.
+
+    Args:
+        rate: log rows a second; None is as fast as Kafka takes them.
+
+    Raises ClickLogUnavailable, ReplayIncomplete.
+    """
+    log = ClickLog("obd", open_bandit_rows(cache, campaign, policy), Layout())
+    return replay(log, kafka, store, rate=rate, told=told)
+
+
+def replay_file(
+    file: Path,
+    kafka: KafkaSettings,
+    store: FeatureStore,
+    layout: Layout | None = None,
+    *,
+    rate: float | None = None,
+    told: Told = lambda *_: None,
+) -> ReplayResult:
+    """Replays a click log of one's own.
+
+    Raises ClickLogUnavailable, UnknownLayout, ReplayIncomplete.
+    """
+    return replay(ClickLog.of(file, layout), kafka, store, rate=rate, told=told)
+
+
+def check_log(log: ClickLog, told: Told = lambda *_: None) -> int:
+    """Reads a log to its end and sends nothing; the number of events in it.
+
+    Raises ClickLogUnavailable.
+    """
+    count = 0
+    for row in log.events("check"):
+        count += len(row.events)
+        if count % _ROWS_AT_ONCE < len(row.events):
+            told(row.part, count)
+    return count
+
+
+def refuse_any(log: ClickLog) -> None:
+    """Raises ClickLogUnavailable when a row of a log that was read is refused."""
+    if log.refused:
+        first = log.refusals[0]
+        rows = "row is" if log.refused == 1 else "rows are"
+        raise ClickLogUnavailable(
+            f"{log.refused:,} {rows} refused and nothing was sent; "
+            f"line {first.line}: {first.reason}"
+        )
+
+
+def replay(
+    log: ClickLog,
+    kafka: KafkaSettings,
+    store: FeatureStore,
+    *,
+    rate: float | None = None,
+    told: Told = lambda *_: None,
+) -> ReplayResult:
+    """Sends the events of every row, and consumes them.
+
+    A second replay is new traffic, not a duplicate of the first. The features may already know
+    the items: what counts is by how much they grow. Nothing else should send events of the same
+    items meanwhile. Raises ClickLogUnavailable, ReplayIncomplete.
+    """
+    tally = _Tally(store)
+    started = time.monotonic()
+    with EventConsumer(kafka, store) as consumer, EventProducer(kafka) as producer:
+        rows = log.events(uuid.uuid4().hex[:8])
+        sent = 0
+        for chunk in _chunks(rows, _ROWS_AT_ONCE if rate is None else 1):
+            events = [event for row in chunk for event in row.events]
+            tally.expect(events)
+            if rate is not None:
+                _keep_pace(consumer, started + sent / rate)
+            for event in events:
+                producer.send(event)
+            sent += len(chunk)
+            told(chunk[-1].part, tally.events)
+            if rate is None and len(chunk) == _ROWS_AT_ONCE:
+                producer.flush()
+                consumer.poll()  # what was sent need not wait for the end of the file
+        producer.flush()
+        _consume(consumer, tally)
+        seconds = time.monotonic() - started
+        return ReplayResult(producer.produced, tally.expected, tally.grown(), seconds, log)
+
+
+class _Tally:
+    """Counts by item: what was sent, and by how much the features grew."""
+
+    def __init__(self, store: FeatureStore) -> None:
+        self._store = store
+        self._before: dict[str, Counts] = {}
+        self.expected: dict[str, Counts] = {}
+        self.events = 0
+
+    def expect(self, events: Sequence[Event]) -> None:
+        """Events that will be sent: what the features have of their items is noted before."""
+        new = {event.item_id for event in events} - self._before.keys()
+        if new:
+            self._before |= self._stored(new)
+        for event in events:
+            shown, clicked = self.expected.get(event.item_id, (0, 0))
+            is_click = kind_of(event) == "click"
+            self.expected[event.item_id] = (shown + (not is_click), clicked + is_click)
+        self.events += len(events)
+
+    def grown(self) -> dict[str, Counts]:
+        """How much the items have grown in the features."""
+        after = self._stored(self.expected)
+        return {
+            item: (after[item][0] - self._before[item][0], after[item][1] - self._before[item][1])
+            for item in self.expected
+        }
+
+    def _stored(self, items: Iterable[str]) -> dict[str, Counts]:
+        found = self._store.item_stats(items)
+        return {item: (stats.impressions, stats.clicks) for item, stats in found.items()}
+
+
+def _chunks(rows: Iterator[RowEvents], size: int) -> Iterator[list[RowEvents]]:
+    while chunk := list(islice(rows, size)):
+        yield chunk
+
+
+def _keep_pace(consumer: EventConsumer, due: float) -> None:
+    while time.monotonic() < due:
+        if not consumer.poll():
+            time.sleep(max(0.0, min(due - time.monotonic(), 0.01)))
+
+
+def _consume(consumer: EventConsumer, tally: _Tally) -> None:
+    """Polls until the features have grown as expected. Raises ReplayIncomplete."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        if consumer.poll():
+            deadline = time.monotonic() + _PATIENCE_SECONDS
+            continue
+        grown = sum(map(sum, tally.grown().values()))
+        if grown >= tally.events:
+            return
+        if time.monotonic() > deadline:
+            raise ReplayIncomplete(
+                f"{grown} of {tally.events} events are in the features, and none came for "
+                f"{_PATIENCE_SECONDS:.0f} s"
+            )

@@ -1,0 +1,155 @@
+"""Events in a shop's own form, read as adloom's by the map of the settings."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from adloom.stream.event_settings import EVENT_FIELDS, FieldMap, FieldSource, MomentSource
+from adloom.stream.events import EVENT_TYPES, Event, InvalidEvent, Kind, Reason, refusal
+from adloom.stream.moments import NoMoment, NoTimeZone, OutOfTime, moment
+from adloom.stream.paths import Take, taking
+
+_NO_ID = 10**38  # turning numbers far beyond it into text takes long
+_IDS = ("event_id", "user_id", "item_id", "ad_id", "variant")
+_REASONS: dict[type[NoMoment], Reason] = {
+    NoTimeZone: Reason.NO_TIME_ZONE,
+    OutOfTime: Reason.OUT_OF_RANGE,
+}
+
+
+class OwnEvents:
+    """Reads events of one kind.
+
+    Ids may be numbers, and are kept as text. A field that is null or empty text counts as left
+    out. What the map does not name is left behind, but for what `rest` keeps.
+    """
+
+    def __init__(
+        self, kind: Kind, fields: FieldMap, *, rest: bool = False, zone: tzinfo | None = None
+    ) -> None:
+        """Prepare what takes each field.
+
+        Args:
+            rest: keep fields of the payload that adloom does not know.
+            zone: of moments that tell none, where the map tells none either.
+        """
+        self._kind = kind
+        self._rest = rest
+        self._hashes = fields.event_id == "hash"
+        self._validate = EVENT_TYPES[kind].__pydantic_validator__.validate_python
+        self._takes: list[tuple[str, Take]] = []
+        self._names: dict[str, str] = {}
+        for name in EVENT_TYPES[kind].model_fields:
+            if name in EVENT_FIELDS and not (name == "event_id" and self._hashes):
+                source = getattr(fields, name) or FieldSource(path=name)
+                self._add(name, source, zone)
+        self._extra = [(name, _value(source)) for name, source in fields.extra.items()]
+
+    def _add(self, name: str, source: FieldSource, zone: tzinfo | None) -> None:
+        take = _value(source)
+        if name == "ts":
+            take = _moment(take, source, zone)
+        elif name in _IDS:
+            take = _text(take)
+        elif name == "context":
+            take = _object(take)
+        self._takes.append((name, take))
+        self._names[name] = source.path or name
+
+    def name_of(self, field: str) -> str:
+        """What the payload calls one of adloom's fields."""
+        return self._names.get(field, field)
+
+    def read(self, own: Mapping[str, Any], event_id: str | None = None) -> Event:
+        """The event that an object of the shop's is.
+
+        Args:
+            event_id: goes before the payload's own.
+
+        Raises InvalidEvent; it names the field as the payload does.
+        """
+        fields: dict[str, Any] = {}
+        try:
+            for name, take in self._takes:
+                value = take(own)
+                if value is not None and value != "":
+                    fields[name] = value
+        except NoMoment as error:
+            reason = _REASONS.get(type(error), Reason.WRONG_TYPE)
+            raise InvalidEvent(reason, f"{self._names['ts']}: {error}") from error
+        if event_id is not None:
+            fields["event_id"] = event_id
+        elif self._hashes:
+            fields["event_id"] = _hash(self._kind, own)
+        for name, take in self._extra:
+            value = take(own)
+            if value is not None:
+                fields[name] = value
+        if self._rest:
+            fields = {n: v for n, v in own.items() if n not in EVENT_FIELDS} | fields
+        try:
+            # Not strict: numbers in text are what CSV has, and Avro has decimals.
+            event: Event = self._validate(fields, strict=False)
+        except ValidationError as error:
+            raise refusal(error, self._names) from error
+        return event
+
+
+def _value(source: FieldSource) -> Take:
+    if source.path is not None:
+        return taking(source.path)
+    constant = source.value
+    return lambda _: constant
+
+
+def _moment(take: Take, source: FieldSource, zone: tzinfo | None) -> Callable[[Any], Any]:
+    unit = None
+    if isinstance(source, MomentSource):
+        unit = source.unit
+        zone = ZoneInfo(source.zone) if source.zone else zone
+
+    def read(own: Mapping[str, Any]) -> datetime | None:
+        value = take(own)
+        return None if value is None or value == "" else moment(value, unit, zone)
+
+    return read
+
+
+def _text(take: Take) -> Callable[[Any], Any]:
+    def read(own: Mapping[str, Any]) -> Any:
+        value = take(own)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)  # a number in a column with gaps: 4711.0 is item 4711
+        if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _NO_ID:
+            return str(value)
+        return value
+
+    return read
+
+
+def _object(take: Take) -> Callable[[Any], Any]:
+    """A table has an object as JSON text."""
+
+    def read(own: Mapping[str, Any]) -> Any:
+        value = take(own)
+        if isinstance(value, str) and value.startswith("{"):
+            with contextlib.suppress(ValueError):
+                return from_json(value)
+        return value
+
+    return read
+
+
+def _hash(kind: Kind, own: Mapping[str, Any]) -> str:
+    """The same for the same content, in whatever order and with whatever space it is written."""
+    canonical = json.dumps(own, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.blake2b(f"{kind} {canonical}".encode(), digest_size=16).hexdigest()
