@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from adloom.feature_store.event_log import LOG_FOLDER, EventLog
@@ -11,10 +12,17 @@ from adloom.loop.settings import Settings
 if TYPE_CHECKING:
     from adloom.feature_store.store import FeatureStore
     from adloom.loop.catalogue.creatives import CreativeStore
+    from adloom.loop.catalogue.past_ads import PastAds
+    from adloom.loop.catalogue.product import Product
+    from adloom.loop.catalogue.store import Catalogue
+    from adloom.loop.catalogue.title_words import TitleWords
     from adloom.loop.learning.registry import AdRegistry
+    from adloom.loop.learning.rounds.ground import TrainingGround
     from adloom.models.ad_generator import AdGenerator
+    from adloom.models.titles.rules import TitleRules
 
 _FEATURES = "features"
+ROUNDS_FOLDER = "rounds"
 
 
 def open_features(settings: Settings) -> FeatureStore:
@@ -36,14 +44,62 @@ def open_creatives(settings: Settings) -> CreativeStore:
     return CreativeStore(settings.home / "creatives")
 
 
+def open_catalogue(settings: Settings) -> Catalogue:
+    """The products of the shop."""
+    from adloom.loop.catalogue.opening import open_catalogue
+
+    return open_catalogue(settings.home)
+
+
+def past_ads(catalogue: Catalogue, creatives: CreativeStore, generator: AdGenerator) -> PastAds:
+    """What histories are read through."""
+    from adloom.loop.catalogue.past_ads import PastAds
+    from adloom.loop.catalogue.picture_codes import PictureCodes
+
+    codes = PictureCodes(catalogue.engine, generator.codebook_name, generator.encode_pictures)
+    return PastAds(catalogue, creatives, codes)
+
+
+def title_words(settings: Settings) -> TitleWords:
+    """What the titles of each product may say."""
+    from adloom.loop.catalogue.title_words import TitleWords
+
+    return TitleWords(settings.titles, lambda language: ())
+
+
 def open_registry(settings: Settings) -> AdRegistry:
     """The model registry; the base model is version 1 of a new one."""
     from adloom.loop.learning.registry import AdRegistry
     from adloom.loop.learning.rounds.train import model_config
 
     registry = AdRegistry(settings.mlflow, settings.home / "mlflow")
-    registry.register_base(model_config(settings))
+    registry.register_base(model_config(settings.generator))
     return registry
+
+
+def training_ground(
+    settings: Settings,
+    generator: AdGenerator,
+    features: FeatureStore,
+    past_ads: PastAds,
+    registry: AdRegistry,
+    titles: Callable[[Product], TitleRules],
+) -> TrainingGround:
+    """Where rounds learn, with their settings."""
+    from adloom.loop.learning.rounds.ground import TrainingGround
+
+    return TrainingGround(
+        settings.home / ROUNDS_FOLDER,
+        generator,
+        features,
+        past_ads,
+        registry,
+        titles,
+        settings.rounds,
+        settings.fine_tune,
+        settings.gate,
+        settings.generator,
+    )
 
 
 def load_generator(settings: Settings) -> AdGenerator:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ from adloom.models.engine import Drawn, Engine, Wanted
 from adloom.models.engine.matmul import fast_dtype
 from adloom.models.generator import DEMO_MODEL, AdModel
 from adloom.models.sampling import Sampling
-from adloom.models.title_constraint import spelt
+from adloom.models.titles.fit import fit_name
+from adloom.models.titles.mentions import spelt
 
 
 class AdGenerator(AdaptedModel):
@@ -73,7 +75,7 @@ class AdGenerator(AdaptedModel):
         ]
         self.finish(started)
         return [
-            self.draft(future.result()[0], brief.product_name)
+            self.draft(future.result()[0], brief)
             for future, brief in zip(started, briefs, strict=True)
         ]
 
@@ -92,7 +94,7 @@ class AdGenerator(AdaptedModel):
         """
         started = self.start(brief, seeds=seeds, sampling=sampling, adapter=adapter)
         self.finish([started])
-        return [self.draft(drawn, brief.product_name) for drawn in started.result()]
+        return [self.draft(drawn, brief) for drawn in started.result()]
 
     def start(
         self,
@@ -101,17 +103,20 @@ class AdGenerator(AdaptedModel):
         seeds: Sequence[int],
         sampling: Sampling | None = None,
         adapter: str | None = None,
+        title_only: bool = False,
     ) -> Future[list[Drawn]]:
         """Let a brief join the running batch; it is drawn while :meth:`step` is called.
 
-        The adapter counts as it is now: it may change or be dropped before the ad is done.
+        The adapter counts as it is now: it may change or be dropped before the ad is done. With
+        ``title_only`` no picture is drawn.
 
         Raises:
             UnknownAdapter: ``adapter`` was never loaded.
         """
         told = self.told(brief, adapter)
-        wanted = Wanted(told, tuple(seeds), sampling or Sampling(), self._snapshot(adapter))
-        return self.engine.submit(wanted)
+        snapshot = self._snapshot(adapter)
+        how = sampling or Sampling()
+        return self.engine.submit(Wanted(told, tuple(seeds), how, snapshot, title_only))
 
     def step(self) -> None:
         """Draw the next tokens of every ad that is under way."""
@@ -124,15 +129,35 @@ class AdGenerator(AdaptedModel):
             while not future.done():
                 self.step()
 
-    def draft(self, drawn: Drawn, product_name: str) -> AdDraft:
-        """Text and picture of what was drawn for a product, its name spelt as it is.
+    def draft(self, drawn: Drawn, brief: AdBrief) -> AdDraft:
+        """Text and picture of what was drawn for a brief.
 
         A picture is decoded by itself, so it is the same to a bit whatever was drawn with it.
         """
         pixels = (self._engine or self.engine).picture(drawn)
-        text = str(self.model.tokenizer.decode(list(drawn.title), skip_special_tokens=True))
         codes = drawn.codes.numpy().astype(np.int16)
-        return AdDraft(spelt(text.strip(), product_name), codes, codebook.to_pictures(pixels)[0])
+        picture = codebook.to_pictures(pixels)[0]
+        return AdDraft(self.title(drawn, brief), codes, picture, drawn.cut)
+
+    def title(self, drawn: Drawn, brief: AdBrief) -> str:
+        """Text of what was drawn for a brief, the product's name spelt as it is."""
+        text = self.model.tokenizer.decode(
+            list(drawn.title), skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return spelt(str(text).strip(), self.title_name(brief)).strip()
+
+    def title_name(self, brief: AdBrief) -> str:
+        """What titles call the brief's product: its name as far as a title has room for it.
+
+        A name that this tokenizer cannot spell stays as it is.
+        """
+        length = self.model.config.title_tokens
+        try:
+            return fit_name(
+                self.model.tokenizer, brief.product_name, brief.short_name, length
+            ).text
+        except ValueError:
+            return brief.product_name
 
     @property
     def engine(self) -> Engine:
@@ -150,3 +175,9 @@ class AdGenerator(AdaptedModel):
         pixels = codebook.to_pixels(pictures, config.picture_size)
         codes = codebook.encode(self.model.janus.model.vqmodel, pixels)
         return codes.cpu().numpy().astype(np.int16)
+
+    @cached_property
+    def codebook_name(self) -> str:
+        """Names the codebook that pictures are encoded with, and their size."""
+        vq = self.model.janus.model.vqmodel
+        return f"{codebook.fingerprint(vq)[:32]}-{self.model.config.picture_size}"

@@ -1,5 +1,6 @@
 """Pictures to image tokens and back, by the VQ model of Janus."""
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -39,3 +40,12 @@ def encode(vq: JanusVQVAE, pixels: Tensor, batch: int = 32) -> Tensor:
 def decode(vq: JanusVQVAE, codes: Tensor, batch: int = 32) -> Tensor:
     """Pictures of codes: int64 ``(n, tokens)`` to ``(n, 3, size, size)`` in about -1..1."""
     return torch.cat([vq.decode(part.to(vq.device)) for part in codes.split(batch)])
+
+
+def fingerprint(vq: JanusVQVAE) -> str:
+    """Names the encoder by its weights: codes that another made mean other pictures."""
+    digest = hashlib.sha256()
+    for name, weight in sorted(vq.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(weight.detach().float().cpu().numpy().tobytes())
+    return digest.hexdigest()

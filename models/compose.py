@@ -1,6 +1,6 @@
 """The finished picture: the product, sharp, on the generated background."""
 
-from PIL import Image, ImageChops, ImageFilter
+from PIL import Image, ImageChops, ImageFilter, ImageOps
 
 GROUND = 0.87
 """Height (share of the picture) at which the product stands."""
@@ -62,3 +62,23 @@ def compose_ad(background: Image.Image, cutout: Image.Image, *, size: int = 512)
     large = background.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
     shaded = cast_shadow(large, cutout, depth=0.035).convert("RGBA")
     return Image.alpha_composite(shaded, cutout_layer(cutout, size)).convert("RGB")
+
+
+def show_whole(picture: Image.Image, *, size: int = 512) -> Image.Image:
+    """A picture that is no cutout, whole, on a square ground that goes on in its colours.
+
+    Args:
+        picture: of any size and shape; what is transparent of it becomes white.
+        size: side of the result in pixels.
+
+    Returns:
+        RGB picture of ``size`` x ``size`` pixels.
+    """
+    white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
+    flat = Image.alpha_composite(white, picture.convert("RGBA")).convert("RGB")
+    inner = ImageOps.contain(flat, (size, size), Image.Resampling.LANCZOS)
+    if inner.size == (size, size):
+        return inner
+    ground = ImageOps.fit(flat, (size, size)).filter(ImageFilter.GaussianBlur(size / 16))
+    ground.paste(inner, ((size - inner.width) // 2, (size - inner.height) // 2))
+    return ground

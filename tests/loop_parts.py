@@ -15,13 +15,15 @@ from adloom.loop import home
 from adloom.loop.catalogue.creatives import Creative, CreativeStore
 from adloom.loop.demo.shop.creatives import seed_creatives
 from adloom.loop.learning.registry import AdRegistry
-from adloom.loop.learning.rounds.train import TrainingGround, model_config
+from adloom.loop.learning.rounds.ground import TrainingGround
+from adloom.loop.learning.rounds.train import model_config
 from adloom.loop.serving.ads import AdMaker
 from adloom.loop.settings import Settings, load_settings
 from adloom.stream.consumer import EventConsumer
 from adloom.stream.events import Click, Exposure
 from adloom.stream.producer import EventProducer
 from adloom.stream.settings import KafkaSettings
+from tests.stocked import stocked
 from tests.tiny_model import TINY, tiny_model
 
 
@@ -42,7 +44,7 @@ def tiny_settings(folder: Path, **given: Any) -> Settings:
         "rounds": {"min_clicks": 4},
         "gate": {"ads": 2},
     }
-    return load_settings(home=folder / "home", **small | given)
+    return load_settings(home=stocked(folder / "home"), **small | given)
 
 
 def keep_shop_ads(creatives: CreativeStore, n: int) -> list[Creative]:
@@ -96,9 +98,21 @@ def click_through(
 
 def training_ground(settings: Settings, features: FeatureStore) -> TrainingGround:
     """A training ground on the settings' own stores and registry."""
-    creatives = home.open_creatives(settings)
-    maker = AdMaker(home.load_generator(settings), features, creatives, settings.generator)
-    return TrainingGround(settings, maker, features, home.open_registry(settings))
+    generator = home.load_generator(settings)
+    past_ads = home.past_ads(
+        home.open_catalogue(settings), home.open_creatives(settings), generator
+    )
+    registry = home.open_registry(settings)
+    return home.training_ground(settings, generator, features, past_ads, registry)
+
+
+def ad_maker(settings: Settings, features: FeatureStore) -> AdMaker:
+    """An ad maker on the settings' own stores."""
+    generator = home.load_generator(settings)
+    past_ads = home.past_ads(
+        home.open_catalogue(settings), home.open_creatives(settings), generator
+    )
+    return AdMaker(generator, features, past_ads, settings.generator)
 
 
 def register_adapter(settings: Settings, registry: AdRegistry, name: str) -> int:
@@ -112,5 +126,5 @@ def register_adapter(settings: Settings, registry: AdRegistry, name: str) -> int
     folder = settings.home / name
     generator.save_adapter(name, folder)
     run = registry.start_run(name, params={}, tags={})
-    config = model_config(settings)
+    config = model_config(settings.generator)
     return registry.register(run, adapter=folder, model_config=config, tags={}).number

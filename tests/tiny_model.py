@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from transformers import JanusForConditionalGeneration
 
-from adloom.loop.demo.shop.catalog import Product, load_catalog
+from adloom.loop.catalogue.product import Product
+from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.loop.demo.shop.copywriting import TONES, write_title
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.brief import AdBrief, Example, HistoryAd

@@ -130,7 +130,7 @@ def _draw(
     while waiting:
         generator.step()
         for future in [f for f in waiting if f.done()]:
-            generator.draft(future.result()[0], waiting.pop(future).product_name)
+            generator.draft(future.result()[0], waiting.pop(future))
             if latencies is not None:
                 latencies[len(asks)].append(time.perf_counter() - began)
 

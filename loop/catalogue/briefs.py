@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+from PIL import Image
 
-from adloom.feature_store.store import UserHistory
-from adloom.loop.catalogue.creatives import Creative, CreativeStore
-from adloom.loop.demo.shop.catalog import Product, load_catalog
-from adloom.loop.demo.shop.copywriting import STYLE_WORDS
+from adloom.loop.catalogue.past_ads import PastAd
+from adloom.loop.catalogue.product import NoCutout, Product
 from adloom.models.brief import AdBrief, HistoryAd
-from adloom.models.retrieval import ItemIndex
+from adloom.models.compose import compose_ad, show_whole
 from adloom.models.sampling import Sampling
-from adloom.models.settings import Coarse, GeneratorSettings
+from adloom.models.settings import GeneratorSettings
+from adloom.models.titles.rules import TitleRules
 
 
 def candidate_seeds(seed: int, n: int) -> tuple[int, ...]:
@@ -22,54 +22,51 @@ def candidate_seeds(seed: int, n: int) -> tuple[int, ...]:
     return seed, *(int(number) for number in more)
 
 
-def catalog_index() -> ItemIndex:
-    """The FAISS index over the shop's products by name and selling points, and by category."""
-    catalog = load_catalog()
-    texts = [f"{p.name}: {', '.join(p.selling_points)}" for p in catalog.values()]
-    return ItemIndex(list(catalog), texts, [p.category for p in catalog.values()])
-
-
-def representative_ads(
-    history: UserHistory,
+def brief(
     product: Product,
-    index: ItemIndex,
-    creatives: CreativeStore,
-    k: int,
+    history: Iterable[PastAd | HistoryAd],
+    titles: TitleRules | None = None,
     *,
-    coarse: Coarse = "representative",
-) -> tuple[Creative, ...]:
-    """The clicked ads that stand for a shopper's taste when selling ``product``, nearest first.
+    constrained: bool = True,
+) -> AdBrief:
+    """What the generator is told.
 
-    ``coarse`` is the way they are chosen (:class:`adloom.models.settings.GeneratorSettings`).
-    Clicks whose ad is not in the creative store tell nothing of a taste in ads: left out.
+    Selling points that ``titles`` do not allow are left out. Only where it is ``constrained`` is
+    the title held to them while it is written, and only then: without ``titles`` nothing is.
+
+    Raises:
+        NoCutout: the product has no picture at all.
     """
-    kept = creatives.get_many([ad_id for ad_id in history.ad_ids if ad_id])
-    clicks = [
-        (item_id, clicked_at, kept[ad_id])
-        for item_id, clicked_at, ad_id in zip(
-            history.item_ids, history.clicked_at, history.ad_ids, strict=True
-        )
-        if ad_id in kept
-    ]
-    if not clicks or k == 0:
-        return ()
-    items, times, ads = zip(*clicks, strict=True)
-    if coarse == "similarity":
-        chosen = index.sampled(product.product_id, items, k)
-    else:
-        chosen = index.representatives(product.product_id, items, times, k)
-    return tuple(ads[i] for i in chosen)
-
-
-def brief(product: Product, history: Iterable[Creative | HistoryAd]) -> AdBrief:
-    """What the generator is told."""
+    points = product.selling_points
     return AdBrief(
         product_name=product.name,
-        selling_words=product.selling_points,
-        cutout=product.cutout(),
+        selling_words=points if titles is None else titles.allowed(points),
+        cutout=_seen(product),
         history=tuple(HistoryAd(ad.title, ad.codes) for ad in history),
         category=product.category,
+        titles=titles if constrained else None,
+        short_name=product.short_name,
     )
+
+
+def finished(background: Image.Image, product: Product, *, size: int = 512) -> Image.Image:
+    """The picture of an ad, RGB: the product on what was drawn.
+
+    A product that has no cutout is shown as its shop shows it: pasted it would be a box.
+    """
+    if product.cutout_name:
+        return compose_ad(background, product.cutout(), size=size)
+    return show_whole(_seen(product), size=size)
+
+
+def _seen(product: Product) -> Image.Image:
+    """The product alone, or else its whole picture: RGBA."""
+    if product.cutout_name:
+        return product.cutout()
+    whole = product.whole_picture()
+    if whole is None:
+        raise NoCutout(f"product {product.product_id!r} has no picture")
+    return whole.convert("RGBA")
 
 
 def sampling(settings: GeneratorSettings) -> Sampling:
@@ -79,5 +76,4 @@ def sampling(settings: GeneratorSettings) -> Sampling:
         temperature=settings.temperature,
         title_temperature=settings.title_temperature,
         foreground_strength=settings.foreground_strength,
-        style_words=STYLE_WORDS if settings.constrain_titles else None,
     )

@@ -175,9 +175,9 @@ class CreativeStore:
             raise UnknownAd(digest)
         return path
 
-    def picture(self, creative: Creative) -> Image.Image:
-        """The picture that was shown, RGB."""
-        with Image.open(self.picture_path(creative.picture)) as opened:
+    def picture(self, digest: str) -> Image.Image:
+        """The picture of a content hash, RGB. Raises UnknownAd."""
+        with Image.open(self.picture_path(digest)) as opened:
             return opened.convert("RGB")
 
     def __len__(self) -> int:

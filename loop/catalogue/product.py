@@ -51,6 +51,17 @@ class Pictures(Protocol):
 
 
 @dataclass(frozen=True)
+class OnePicture:
+    """The picture of a product that came with it."""
+
+    picture: Image.Image
+
+    def load(self, name: str) -> Image.Image:
+        """It, whatever the name."""
+        return self.picture.copy()
+
+
+@dataclass(frozen=True)
 class Product:
     """Something that is sold.
 

@@ -114,9 +114,9 @@ def serve(
 
     from adloom.loop import home
     from adloom.loop.experiments.running import UnservableArm, versions_of_arms
+    from adloom.loop.serving.app import create_app
     from adloom.loop.serving.http.access import OpenToAnyone, refuse_open_address
     from adloom.loop.serving.http.logs import log_as_json
-    from adloom.loop.serving.server import create_app
 
     settings: Settings = context.obj
     threads = torch.get_num_threads()

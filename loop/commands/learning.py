@@ -16,7 +16,8 @@ from adloom.loop.commands.errors import errors_told, problems
 from adloom.loop.settings import Settings
 
 if TYPE_CHECKING:
-    from adloom.loop.learning.rounds.train import RoundOutcome, TrainingGround
+    from adloom.loop.learning.rounds.ground import TrainingGround
+    from adloom.loop.learning.rounds.train import RoundOutcome
 
 app = typer.Typer()
 console = Console()
@@ -60,16 +61,16 @@ def train_round_command(
 @contextmanager
 def _training_ground(settings: Settings) -> Iterator[TrainingGround]:
     from adloom.loop import home
-    from adloom.loop.learning.rounds.train import TrainingGround
-    from adloom.loop.serving.ads import AdMaker
 
     with ExitStack() as parts:
         features = parts.enter_context(home.open_features(settings))
         creatives = home.open_creatives(settings)
         parts.callback(creatives.close)
-        registry = home.open_registry(settings)
-        maker = AdMaker(home.load_generator(settings), features, creatives, settings.generator)
-        yield TrainingGround(settings, maker, features, registry)
+        catalogue = home.open_catalogue(settings)
+        parts.callback(catalogue.close)
+        registry, generator = home.open_registry(settings), home.load_generator(settings)
+        past_ads = home.past_ads(catalogue, creatives, generator)
+        yield home.training_ground(settings, generator, features, past_ads, registry)
 
 
 @contextmanager

@@ -131,7 +131,7 @@ def _shown(loop: DemoLoop, ads: Sequence[Ad]) -> list[ShownAd]:
 
 def _learn_round(loop: DemoLoop, run: DemoRun, number: int, steps: Steps) -> None:
     """Fine-tune on the clicks so far; what passes the gate is promoted and serves next."""
-    total = loop.ground.settings.fine_tune.most_steps
+    total = loop.ground.fine_tune.most_steps
     with steps.step(f"Round {number}: LoRA learns from the clicks", total=total) as advance:
         outcome = train_round(
             loop.ground, force=True, on_step=lambda _, loss: advance(1, f"loss {loss:.2f}")

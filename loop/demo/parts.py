@@ -12,11 +12,11 @@ from pathlib import Path
 
 from adloom.loop import home
 from adloom.loop.demo.shop.catalog import load_catalog
+from adloom.loop.demo.shop.copywriting import title_rules
 from adloom.loop.demo.shop.creatives import SeedCreative
 from adloom.loop.demo.shop.simulator import Crowd
 from adloom.loop.demo.shop.taste import Fashion
 from adloom.loop.experiments.running import RunningExperiments, versions_of_arms
-from adloom.loop.learning.rounds.train import TrainingGround
 from adloom.loop.serving.ads import Ad, AdMaker, AdRequest, Serving
 from adloom.loop.serving.champion import Champion
 from adloom.loop.settings import Settings
@@ -124,8 +124,15 @@ class DemoLoop:
         self._experiments = RunningExperiments(
             settings.experiments, self.features.log, _ATTRIBUTION
         )
-        self.maker = AdMaker(self.generator, self.features, self.creatives, settings.generator)
-        self.ground = TrainingGround(settings, self.maker, self.features, self.registry)
+        self.catalogue = home.open_catalogue(settings)
+        parts.callback(self.catalogue.close)
+        past_ads = home.past_ads(self.catalogue, self.creatives, self.generator)
+        self.maker = AdMaker(
+            self.generator, self.features, past_ads, settings.generator, title_rules
+        )
+        self.ground = home.training_ground(
+            settings, self.generator, self.features, past_ads, self.registry, title_rules
+        )
         self.producer = parts.enter_context(EventProducer(self.kafka))
         self.consumer = parts.enter_context(_consuming(settings, self.kafka))
         self.fashion = Fashion.drawn(
@@ -139,7 +146,7 @@ class DemoLoop:
     def request(self, user_id: str, product_id: str, seed: int) -> AdRequest:
         """An ad wanted by a shopper, from the arm that they are in."""
         arm = self._experiments.assign(user_id, datetime.now(UTC))
-        return AdRequest(user_id, load_catalog()[product_id], seed, arm)
+        return AdRequest(user_id, self.catalogue[product_id], seed, arm)
 
     def draw(self, requests: Sequence[AdRequest]) -> list[Ad]:
         """Both arms in one running batch."""

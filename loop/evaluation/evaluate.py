@@ -13,12 +13,14 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from adloom.loop.catalogue.briefs import brief, catalog_index, sampling
+from adloom.loop.catalogue.briefs import brief, sampling
+from adloom.loop.demo.shop.catalog import catalog_vectors
 from adloom.loop.demo.shop.creatives import SeedCreative
 from adloom.loop.demo.shop.panel import PanelShopper, draw_panel
 from adloom.loop.demo.shop.perception import ScenePerception
@@ -31,7 +33,7 @@ from adloom.models.brief import AdBrief, AdDraft, Codes, HistoryAd
 from adloom.models.compose import compose_ad
 from adloom.models.quality.background import BackgroundEncoder, PictureEncoder
 from adloom.models.quality.moco import load_moco_v3
-from adloom.models.retrieval import ItemIndex
+from adloom.models.retrieval import representatives, sampled
 from adloom.models.settings import GeneratorSettings
 
 ARMS = ("full", "no_fine", "random_history", "other_shopper", "no_history")
@@ -71,7 +73,7 @@ class Evaluator:
         self._settings = settings
         self._plan = plan
         self._on_ads = on_ads
-        self._index: ItemIndex = catalog_index()
+        self._vectors = catalog_vectors()
         self._codes: dict[SeedCreative, Codes] = {}
 
     def run(self) -> tuple[Scores, list[SheetRow]]:
@@ -139,9 +141,10 @@ class Evaluator:
         self, product_id: str, items: Sequence[str], clicked_at: Sequence[datetime]
     ) -> list[int]:
         count = self._settings.history_items
+        clicked = np.stack([self._vectors[item] for item in items])
         if self._settings.coarse == "similarity":
-            return self._index.sampled(product_id, items, count)
-        return self._index.representatives(product_id, items, clicked_at, count)
+            return sampled(self._vectors[product_id], clicked, count)
+        return representatives(self._vectors[product_id], clicked, clicked_at, count)
 
     def _draw(
         self,

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import islice
 
-from adloom.loop.catalogue.creatives import CreativeStore
-from adloom.loop.demo.shop.catalog import load_catalog
+from adloom.loop.catalogue.past_ads import PastAds
 from adloom.loop.learning.training_set import ClickedAd
 from adloom.models.brief import HistoryAd
 
@@ -21,15 +20,15 @@ _CLICKS = 20
 class ClickTrends:
     """Clicked ads by the category of their product."""
 
-    def __init__(self, clicked: Sequence[ClickedAd], creatives: CreativeStore) -> None:
+    def __init__(self, clicked: Sequence[ClickedAd], past_ads: PastAds) -> None:
         """Look up the ads of ``clicked``; those that adloom does not know tell nothing."""
-        catalog = load_catalog()
-        kept = creatives.get_many([click.ad_id for click in clicked])
+        products = past_ads.catalogue.find(click.item_id for click in clicked)
+        kept = past_ads.creatives.get_many([click.ad_id for click in clicked])
         self._ads = {ad_id: HistoryAd(ad.title, ad.codes, ad_id) for ad_id, ad in kept.items()}
         self._clicks: dict[str, list[ClickedAd]] = {}
         for click in sorted(clicked, key=lambda c: c.clicked_at, reverse=True):
-            if click.ad_id in kept and click.item_id in catalog:
-                self._clicks.setdefault(catalog[click.item_id].category, []).append(click)
+            if click.ad_id in kept and click.item_id in products:
+                self._clicks.setdefault(products[click.item_id].category, []).append(click)
 
     def before(self, category: str, moment: datetime, besides: str) -> tuple[HistoryAd, ...]:
         """The ads that were clicked most of late before ``moment``, those first.

@@ -4,10 +4,13 @@ This file is logged with each version ("models from code"), so a version is this
 safetensors and a few settings: nothing is pickled. `mlflow models predict` and `mlflow models
 serve` run it where adloom is installed.
 
-Input columns: `user_id`, `product_id` (text), `seed` (integer), `history_titles` (list of text)
-and `history_codes` (list of lists of VQ codes): the ads this shopper clicked, nearest to the
-product first, at most ten; both lists empty, or left out, ask for an unpersonalised ad. Output
-columns: `title` and `picture_png` (base64 of the finished PNG).
+Input columns: `user_id` (text), `seed` (integer), and the product: either `product_id` alone, which
+is looked up in the catalogue of the settings where the model runs, or `product_name`,
+`selling_points` (list of text), `category` and `cutout` (base64 of a PNG or WebP with
+transparency). `history_titles` (list of text) and `history_codes` (list of lists of VQ codes) are
+the ads this shopper clicked, nearest to the product first, at most ten; both lists empty, or left
+out, ask for an unpersonalised ad. Output columns: `title` and `picture_png` (base64 of the
+finished PNG).
 """
 
 from __future__ import annotations
@@ -27,19 +30,26 @@ from mlflow.models import ModelSignature, set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from mlflow.types import ColSpec, DataType, Schema
 from mlflow.types.schema import Array
+from PIL import Image, ImageDraw
 
 if TYPE_CHECKING:
+    from adloom.loop.catalogue.product import Product
     from adloom.models.ad_generator import AdGenerator
 
 ADAPTER_PATH = "artifacts/adapter"
 _ADAPTER_NAME = "version"
+_MAX_CUTOUT_BYTES, _MAX_CUTOUT_PIXELS = 4 << 20, 4_000_000
 
 SIGNATURE = ModelSignature(
     inputs=Schema(
         [
             ColSpec(DataType.string, "user_id"),
-            ColSpec(DataType.string, "product_id"),
+            ColSpec(DataType.string, "product_id", required=False),
             ColSpec(DataType.long, "seed"),
+            ColSpec(DataType.string, "product_name", required=False),
+            ColSpec(Array(DataType.string), "selling_points", required=False),
+            ColSpec(DataType.string, "category", required=False),
+            ColSpec(DataType.string, "cutout", required=False),
             ColSpec(Array(DataType.string), "history_titles", required=False),
             ColSpec(Array(Array(DataType.long)), "history_codes", required=False),
         ]
@@ -54,16 +64,18 @@ def log(run_id: str, adapter: Path | None, model_config: Mapping[str, Any]) -> s
     Args:
         run_id: an MLflow run of the process's tracking server.
         adapter: the adapter's folder; None for the base model alone.
-        model_config: `base` (folder of the base model, None = the bundled one), `sampling`
-            (fields of `adloom.models.sampling.Sampling`) and `example_product` (for the input
-            example).
+        model_config: `base` (folder of the base model, None = the bundled one) and `sampling`
+            (fields of `adloom.models.sampling.Sampling`).
     """
     # MLflow tries the example on the logged model, so a version is seen to serve.
     example = pd.DataFrame(
         {
             "user_id": ["a new shopper"],
-            "product_id": [model_config["example_product"]],
             "seed": [0],
+            "product_name": ["Coffee Mug"],
+            "selling_points": [["hand made"]],
+            "category": ["kitchen"],
+            "cutout": [_example_cutout()],
             "history_titles": [[]],
             "history_codes": [[]],
         }
@@ -110,14 +122,12 @@ class RegisteredAdGenerator(PythonModel):
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,
     ) -> pd.DataFrame:
-        """Raises UnknownProduct for a product that the shop does not have."""
+        """Raises UnknownProduct for a product that the catalogue does not have."""
+        from adloom.loop.catalogue.briefs import brief, finished
         from adloom.loop.catalogue.creatives import png_bytes
-        from adloom.loop.demo.shop.catalog import load_catalog
-        from adloom.models.brief import AdBrief, HistoryAd
-        from adloom.models.compose import compose_ad
+        from adloom.models.brief import HistoryAd
 
-        catalog = load_catalog()
-        products = [catalog[product_id] for product_id in model_input["product_id"]]
+        products = _products(model_input)
         histories = [
             tuple(
                 HistoryAd(title, np.asarray(code, dtype=np.int16))
@@ -130,22 +140,13 @@ class RegisteredAdGenerator(PythonModel):
             )
         ]
         drafts = self._generator.generate(
-            [
-                AdBrief(
-                    product.name,
-                    product.selling_points,
-                    product.cutout(),
-                    history,
-                    product.category,
-                )
-                for product, history in zip(products, histories, strict=True)
-            ],
+            [brief(product, history) for product, history in zip(products, histories, strict=True)],
             seeds=[int(seed) for seed in model_input["seed"]],
             sampling=self._sampling,
             adapter=self._adapter,
         )
         pictures = [
-            compose_ad(draft.background, product.cutout())
+            finished(draft.background, product)
             for draft, product in zip(drafts, products, strict=True)
         ]
         return pd.DataFrame(
@@ -154,6 +155,53 @@ class RegisteredAdGenerator(PythonModel):
                 "picture_png": [base64.b64encode(png_bytes(p)).decode() for p in pictures],
             }
         )
+
+
+def _products(model_input: pd.DataFrame) -> list[Product]:
+    """The product of each row: as it tells it, or as the catalogue has it."""
+    rows = model_input.to_dict("records")
+    wanted = [row["product_id"] for row in rows if not _told(row, "product_name")]
+    known: dict[str, Product] = {}
+    if wanted:
+        from adloom.loop.catalogue.opening import open_catalogue
+        from adloom.loop.settings import load_settings
+
+        catalogue = open_catalogue(load_settings().home)
+        known = {product_id: catalogue[product_id] for product_id in dict.fromkeys(wanted)}
+    return [
+        _sent_product(row) if _told(row, "product_name") else known[row["product_id"]]
+        for row in rows
+    ]
+
+
+def _sent_product(row: dict[Any, Any]) -> Product:
+    from adloom.loop.catalogue.pictures.decode import decode_picture
+    from adloom.loop.catalogue.product import OnePicture, Product
+
+    content = base64.b64decode(row["cutout"])
+    cutout = decode_picture(content, max_bytes=_MAX_CUTOUT_BYTES, max_pixels=_MAX_CUTOUT_PIXELS)
+    points = row.get("selling_points")
+    return Product(
+        product_id=_told(row, "product_id") or "sent",
+        name=row["product_name"],
+        category=_told(row, "category"),
+        selling_points=() if points is None else tuple(points),
+        cutout_name="sent",
+        pictures=OnePicture(cutout.convert("RGBA")),
+    )
+
+
+def _told(row: dict[Any, Any], column: str) -> str:
+    value = row.get(column)
+    return value if isinstance(value, str) else ""
+
+
+def _example_cutout() -> str:
+    from adloom.loop.catalogue.creatives import png_bytes
+
+    mug = Image.new("RGBA", (96, 96), (0, 0, 0, 0))
+    ImageDraw.Draw(mug).rounded_rectangle((16, 8, 80, 92), radius=12, fill=(176, 82, 58, 255))
+    return base64.b64encode(png_bytes(mug)).decode()
 
 
 def _lists(model_input: pd.DataFrame, column: str) -> list[Any]:

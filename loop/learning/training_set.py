@@ -9,12 +9,10 @@ from datetime import datetime, timedelta
 import pandas as pd
 
 from adloom.feature_store.store import FeatureStore, UserHistory
-from adloom.loop.catalogue.briefs import brief, representative_ads
-from adloom.loop.catalogue.creatives import CreativeStore
-from adloom.loop.demo.shop.catalog import load_catalog
+from adloom.loop.catalogue.briefs import brief
+from adloom.loop.catalogue.past_ads import PastAds
 from adloom.loop.learning.labels import label_exposures
 from adloom.models.brief import Example
-from adloom.models.retrieval import ItemIndex
 from adloom.models.settings import Coarse
 
 
@@ -75,31 +73,37 @@ def unclicked_ads(
 def examples(
     shown: Sequence[ShownAd],
     features: FeatureStore,
-    creatives: CreativeStore,
-    index: ItemIndex,
+    past_ads: PastAds,
     *,
     history_items: int,
     coarse: Coarse = "representative",
+    titles: Callable[[Product], TitleRules],
+    constrained: bool = True,
 ) -> list[Example | None]:
     """Training examples of ads; the history is the one known when the ad was shown.
 
-    ``None`` stands for an ad that the creative store or the catalogue does not know.
+    ``titles`` tells what the titles of a product may say; where it is ``constrained``, what is
+    drawn for an example is held to that.
+
+    ``None`` stands for an ad that the creative store or the catalogue does not know, and for one
+    that shows its product's whole picture: nothing of it was drawn.
 
     Raises:
         FutureLeak: a history holds a click of when the ad was shown, or later.
     """
-    catalog = load_catalog()
-    kept = creatives.get_many([ad.ad_id for ad in shown])
+    products = past_ads.catalogue.find(ad.item_id for ad in shown)
+    kept = past_ads.creatives.get_many([ad.ad_id for ad in shown])
     histories = features.history_at([(ad.user_id, ad.shown_at) for ad in shown])
     made: list[Example | None] = []
     for ad, history in zip(shown, histories, strict=True):
-        product, target = catalog.get(ad.item_id), kept.get(ad.ad_id)
-        if product is None or target is None:
+        product, target = products.get(ad.item_id), kept.get(ad.ad_id)
+        if product is None or target is None or not product.cutout_name:
             made.append(None)
             continue
         _refuse_leak(ad, history)
-        past = representative_ads(history, product, index, creatives, history_items, coarse=coarse)
-        made.append(Example(brief(product, past), target.title, target.background_codes))
+        past = past_ads.representing(history, product, history_items, coarse=coarse)
+        told = brief(product, past, titles(product), constrained=constrained)
+        made.append(Example(told, target.title, target.background_codes))
     return made
 
 

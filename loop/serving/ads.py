@@ -4,32 +4,34 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from PIL import Image
 
 from adloom.feature_store.store import FeatureStore, UserHistory
-from adloom.loop.catalogue.briefs import (
-    brief,
-    candidate_seeds,
-    catalog_index,
-    representative_ads,
-    sampling,
-)
-from adloom.loop.catalogue.creatives import Creative, CreativeStore
-from adloom.loop.demo.shop.catalog import Product
-from adloom.loop.demo.shop.copywriting import describes
+from adloom.loop.catalogue.briefs import brief, candidate_seeds, finished, sampling
+from adloom.loop.catalogue.creatives import Creative
+from adloom.loop.catalogue.past_ads import PastAd, PastAds
+from adloom.loop.catalogue.product import Product
 from adloom.loop.experiments.assignment import Assignment
 from adloom.loop.serving.histories import Histories
+from adloom.loop.serving.titles import (
+    MOST_TITLES,
+    Title,
+    TitleSource,
+    drawn_title,
+    fallback_title,
+    title_seed,
+)
 from adloom.models.ad_generator import AdGenerator
-from adloom.models.brief import AdBrief
-from adloom.models.compose import compose_ad
+from adloom.models.brief import AdBrief, AdDraft
 from adloom.models.engine import Drawn
 from adloom.models.quality.rerank import Reranker
 from adloom.models.settings import GeneratorSettings
+from adloom.models.titles.rules import TitleRules
 from adloom.stream.events import Exposure
 
 
@@ -47,7 +49,7 @@ class Preview:
     """An ad to look at: drawn by this variant after these clicked ads, shown to no shopper."""
 
     variant: Variant
-    history: tuple[Creative, ...]
+    history: tuple[PastAd, ...]
 
 
 @dataclass(frozen=True)
@@ -71,16 +73,19 @@ class Ad:
 
     ``seconds`` is how long it took, and ``drawn_together`` how many ads were drawn beside it,
     itself counted, when it was done. ``degraded`` tells that the feature store was away: the
-    shopper may have a history that nobody could read.
+    shopper may have a history that nobody could read. ``valid_title`` tells that the title names
+    the product and a selling point of it, ``title_source`` whether the model wrote it.
     """
 
     request: AdRequest
     creative: Creative
     picture: Image.Image
-    history: tuple[Creative, ...]
+    history: tuple[PastAd, ...]
     seconds: float
     drawn_together: int
     degraded: bool = False
+    valid_title: bool = True
+    title_source: TitleSource = "model"
 
     @property
     def personalised(self) -> bool:
@@ -103,16 +108,23 @@ class Serving:
 
 @dataclass(frozen=True)
 class _UnderWay:
-    """A request that is being drawn."""
+    """A request that is being drawn.
+
+    ``titles_drawn`` counts its titles so far; from the second on ``chosen`` is the draft whose
+    title could not be shown, with its finished picture, and ``drawn`` is a title alone.
+    """
 
     request: AdRequest
     serving: Serving
-    history: tuple[Creative, ...]
+    history: tuple[PastAd, ...]
     told: AdBrief
+    rules: TitleRules
     drawn: Future[list[Drawn]]
     future: Future[Ad]
     since: float
     degraded: bool
+    titles_drawn: int = 1
+    chosen: tuple[AdDraft, Image.Image] | None = None
 
 
 class AdMaker:
@@ -122,14 +134,17 @@ class AdMaker:
         self,
         generator: AdGenerator,
         features: FeatureStore,
-        creatives: CreativeStore,
+        past_ads: PastAds,
         settings: GeneratorSettings,
+        titles: Callable[[Product], TitleRules],
     ) -> None:
+        """``titles`` tells what the titles of a product may say."""
         self.generator = generator
-        self.creatives = creatives
+        self.past_ads = past_ads
+        self.creatives = past_ads.creatives
         self.settings = settings
+        self._titles = titles
         self.histories = Histories(features)
-        self.index = catalog_index()
         self.reranker = Reranker(generator)
         self._under_way: list[_UnderWay] = []
 
@@ -188,15 +203,12 @@ class AdMaker:
         elif known is None:
             history = ()
         else:
-            history = representative_ads(
-                known,
-                request.product,
-                self.index,
-                self.creatives,
-                settings.history_items,
-                coarse=settings.coarse,
+            history = self.past_ads.representing(
+                known, request.product, settings.history_items, coarse=settings.coarse
             )
-        told = self.generator.told(brief(request.product, history), serving.adapter)
+        rules = self._titles(request.product)
+        asked = brief(request.product, history, rules, constrained=settings.constrain_titles)
+        told = self.generator.told(asked, serving.adapter)
         drawn = self.generator.start(
             told,
             seeds=candidate_seeds(request.seed, settings.candidates),
@@ -204,19 +216,24 @@ class AdMaker:
             adapter=serving.adapter,
         )
         degraded = known is None and request.preview is None
-        return _UnderWay(request, serving, history, told, drawn, future, since, degraded)
+        return _UnderWay(request, serving, history, told, rules, drawn, future, since, degraded)
 
     def _finish(self, complete: Sequence[_UnderWay]) -> None:
         ads: list[tuple[Future[Ad], Ad]] = []
         together = len(complete) + len(self._under_way)
         for one in complete:
-            # From here on it cannot be cancelled any more.
-            if not one.future.set_running_or_notify_cancel():
-                continue
             try:
-                ads.append((one.future, self._composed(one, together)))
+                draft, picture, title = self._looked_through(one)
+                if title is None:
+                    self._under_way.append(self._writing_again(one, draft, picture))
+                    continue
+                # From here on it cannot be cancelled any more.
+                if one.future.set_running_or_notify_cancel():
+                    ad = self._composed(one, draft, picture, title, together)
+                    ads.append((one.future, ad))
             except Exception as error:  # its own: the others go on
-                one.future.set_exception(error)
+                if one.future.running() or one.future.set_running_or_notify_cancel():
+                    one.future.set_exception(error)
         try:
             self.creatives.add(ad.creative for _, ad in ads)
         except Exception as error:
@@ -226,17 +243,48 @@ class AdMaker:
         for future, ad in ads:
             future.set_result(ad)
 
-    def _composed(self, one: _UnderWay, together: int) -> Ad:
+    def _looked_through(self, one: _UnderWay) -> tuple[AdDraft, Image.Image, Title | None]:
+        """The draft that is served, its picture, and its title where there is one to show."""
+        drawn = one.drawn.result()
+        if one.chosen is not None:
+            draft, picture = one.chosen
+            (text,) = drawn
+        else:
+            drafts = [self.generator.draft(candidate, one.told) for candidate in drawn]
+            pictures = [finished(draft.background, one.request.product) for draft in drafts]
+            best = self.reranker.best(pictures, one.told.read_ads)
+            draft, picture, text = drafts[best], pictures[best], drawn[best]
+        title = drawn_title(self.generator, text, one.told, one.rules)
+        if title is None and (one.titles_drawn >= MOST_TITLES or not self._may_draw(one)):
+            title = fallback_title(self.generator, one.told, one.rules)
+        return draft, picture, title
+
+    def _may_draw(self, one: _UnderWay) -> bool:
+        """False once the adapter that drew was dropped."""
+        adapter = one.serving.adapter
+        return adapter is None or adapter in self.generator.adapters
+
+    def _writing_again(self, one: _UnderWay, draft: AdDraft, picture: Image.Image) -> _UnderWay:
+        """The request with a new title under way; it joins the batch like any other."""
+        drawn = self.generator.start(
+            one.told,
+            seeds=[title_seed(one.request.seed, one.titles_drawn)],
+            sampling=sampling(one.serving.settings or self.settings),
+            adapter=one.serving.adapter,
+            title_only=True,
+        )
+        return replace(
+            one, drawn=drawn, titles_drawn=one.titles_drawn + 1, chosen=(draft, picture)
+        )
+
+    def _composed(
+        self, one: _UnderWay, draft: AdDraft, picture: Image.Image, title: Title, together: int
+    ) -> Ad:
         request, serving = one.request, one.serving
-        cutout, name = request.product.cutout(), request.product.name
-        drafts = [self.generator.draft(drawn, name) for drawn in one.drawn.result()]
-        pictures = [compose_ad(draft.background, cutout) for draft in drafts]
-        chosen = self.reranker.best(pictures, one.told.read_ads)
-        draft, picture = drafts[chosen], pictures[chosen]
         creative = Creative(
             ad_id=str(uuid.uuid4()),
             product_id=request.product.product_id,
-            title=draft.title,
+            title=title.text,
             picture=self.creatives.put_picture(picture),
             codes=self.generator.encode_pictures([picture])[0],
             background_codes=draft.codes,
@@ -245,8 +293,17 @@ class AdMaker:
             seed=request.seed,
             served_at=datetime.now(UTC),
         )
-        seconds = time.monotonic() - one.since
-        return Ad(request, creative, picture, one.history, seconds, together, degraded=one.degraded)
+        return Ad(
+            request,
+            creative,
+            picture,
+            one.history,
+            seconds=time.monotonic() - one.since,
+            drawn_together=together,
+            degraded=one.degraded,
+            valid_title=title.describes,
+            title_source=title.source,
+        )
 
 
 def exposure(ad: Ad) -> Exposure:
@@ -254,7 +311,7 @@ def exposure(ad: Ad) -> Exposure:
 
     Its context has what an experiment is judged by: see `adloom.loop.experiments.outcomes`.
     """
-    assignment, product = ad.request.assignment, ad.request.product
+    assignment = ad.request.assignment
     return Exposure(
         event_id=str(uuid.uuid4()),
         ts=datetime.now(UTC),
@@ -268,7 +325,8 @@ def exposure(ad: Ad) -> Exposure:
             "version": ad.creative.version,
             "seconds": round(ad.seconds, 4),
             "drawn_together": ad.drawn_together,
-            "valid_title": describes(ad.creative.title, product),
+            "valid_title": ad.valid_title,
+            "title_source": ad.title_source,
             **({"degraded": True} if ad.degraded else {}),
             **({} if assignment is None else assignment.context()),
         },

@@ -6,23 +6,9 @@ import threading
 from collections.abc import Collection
 
 from adloom.loop.learning.registry import CHAMPION, AdRegistry, UnknownVersion, Version
+from adloom.loop.learning.versions import load_version
 from adloom.loop.serving.ads import Serving
 from adloom.models.ad_generator import AdGenerator
-
-
-def load_version(generator: AdGenerator, registry: AdRegistry, version: Version) -> str | None:
-    """Load a version's adapter into the generator; returns its name there (None: the base)."""
-    folder = registry.adapter(version)
-    if folder is None:
-        return None
-    name = adapter_name(version.number)
-    generator.load_adapter(name, folder)
-    return name
-
-
-def adapter_name(number: int) -> str:
-    """Name of a registered version's adapter in a generator."""
-    return f"version-{number}"
 
 
 class Champion:

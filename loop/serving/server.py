@@ -1,40 +1,34 @@
-"""The ad server: its running parts, and the application around them."""
+"""The running parts of the ad server."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import torch
-from fastapi import FastAPI
+from PIL import Image
 
 from adloom.loop import home
-from adloom.loop.catalogue.briefs import brief, sampling
+from adloom.loop.catalogue.briefs import sampling
 from adloom.loop.catalogue.creatives import CreativeStore
-from adloom.loop.demo.shop.catalog import Product, load_catalog
+from adloom.loop.catalogue.product import Product
+from adloom.loop.catalogue.store import Catalogue
 from adloom.loop.experiments.running import RunningExperiments, versions_of_arms
 from adloom.loop.serving.ads import Ad, AdMaker, AdRequest, Serving
 from adloom.loop.serving.champion import Champion
 from adloom.loop.serving.drawing_queue import DrawingQueue
-from adloom.loop.serving.http.access import Access
-from adloom.loop.serving.http.errors import answer_errors
-from adloom.loop.serving.http.limits import BodyLimit
-from adloom.loop.serving.http.logs import RequestLog
-from adloom.loop.serving.http.routes import router
-from adloom.loop.serving.studio.router import mount_studio
 from adloom.loop.settings import Settings
+from adloom.models.brief import AdBrief
 from adloom.stream.broker import running_broker
 from adloom.stream.consumer import EventConsumer
 from adloom.stream.producer import EventProducer
 
 _log = logging.getLogger("adloom.serve")
-_MAX_BODY_BYTES = 1 << 20
-_MAX_BODY_SECONDS = 20.0
 
 
 class AdServer:
@@ -57,16 +51,22 @@ class AdServer:
         self.features = features = parts.enter_context(home.open_features(settings))
         self.creatives: CreativeStore = home.open_creatives(settings)
         parts.callback(self.creatives.close)
+        self.catalogue: Catalogue = home.open_catalogue(settings)
+        parts.callback(self.catalogue.close)
         generator = home.load_generator(settings)
         self.registry = registry = home.open_registry(settings)
         beside = versions_of_arms(settings.experiments, registry, datetime.now(UTC))
         self.champion = Champion(generator, registry, beside)
         self.settings = settings
+        self.timeout_seconds = settings.serve.timeout_seconds
         self._experiments = RunningExperiments(
             settings.experiments, features.log, timedelta(hours=settings.rounds.attribution_hours)
         )
         self._experiments.refresh(datetime.now(UTC))
-        self.maker = AdMaker(generator, features, self.creatives, settings.generator)
+        past_ads = home.past_ads(self.catalogue, self.creatives, generator)
+        self.maker = AdMaker(
+            generator, features, past_ads, settings.generator, home.title_words(settings).rules
+        )
         self.producer = parts.enter_context(
             EventProducer(kafka, patience_seconds=settings.serve.timeout_seconds)
         )
@@ -119,9 +119,9 @@ class AdServer:
     def _warm_up(self, threads: int) -> None:
         """Draw an ad for nobody: what is compiled or allocated first is not a shopper's wait."""
         torch.set_num_threads(threads)
-        product = next(iter(load_catalog().values()))
+        nothing = AdBrief("nothing", (), Image.new("RGBA", (64, 64), (128, 128, 128, 255)))
         self.maker.generator.generate(
-            [brief(product, ())],
+            [nothing],
             seeds=[0],
             sampling=sampling(self.settings.generator),
             adapter=self.champion.serving.adapter,
@@ -131,6 +131,7 @@ class AdServer:
         while not self.stop.wait(seconds):
             try:
                 self.maker.histories.look()
+                self.catalogue.follow()
                 if self.champion.follow():
                     _log.info("champion is now version %d", self.champion.serving.version)
                 self._experiments.refresh(datetime.now(UTC))
@@ -143,31 +144,3 @@ class AdServer:
         thread.start()
         parts.callback(thread.join)
         parts.callback(self.stop.set)
-
-
-def create_app(settings: Settings, *, threads: int | None = None) -> FastAPI:
-    """The FastAPI application; the parts start with it and end with it.
-
-    What draws computes with ``threads``, by default as many as torch would take here.
-    """
-    threads = threads or torch.get_num_threads()
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with ExitStack() as parts:
-            app.state.server = AdServer(settings, parts, threads)
-            yield
-
-    app = FastAPI(
-        title="adloom",
-        summary="Personalised ads, drawn for a shopper and a product.",
-        lifespan=lifespan,
-    )
-    app.state.access = Access(settings.serve)
-    app.include_router(router)
-    mount_studio(app)
-    answer_errors(app)
-    # The last one added is the first to see a request.
-    app.add_middleware(BodyLimit, max_bytes=_MAX_BODY_BYTES, max_seconds=_MAX_BODY_SECONDS)
-    app.add_middleware(RequestLog)
-    return app

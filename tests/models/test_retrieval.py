@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adloom.models.retrieval import ItemIndex
+from adloom.models.retrieval import (
+    Vector,
+    embed_texts,
+    product_vectors,
+    relevance,
+    representatives,
+    sampled,
+)
 
 TEXTS = {
     "sneaker": "running shoe, light, breathable",
@@ -26,105 +34,98 @@ NOW = datetime(2025, 6, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def index() -> ItemIndex:
-    return ItemIndex(list(TEXTS), list(TEXTS.values()))
+def vectors() -> dict[str, Vector]:
+    return dict(zip(TEXTS, embed_texts(list(TEXTS.values())), strict=True))
+
+
+def of(vectors: dict[str, Vector], item_ids: list[str]) -> Vector:
+    """Vectors of a history's clicks."""
+    return np.array([vectors[i] for i in item_ids], dtype=np.float32).reshape(-1, 384)
 
 
 def times(n: int, step: timedelta = timedelta(hours=1)) -> list[datetime]:
     return [NOW - step * (n - 1 - i) for i in range(n)]
 
 
-def test_only_the_shoppers_own_known_items_are_scored(index: ItemIndex) -> None:
-    scores = index.relevance("sneaker", ["boot", "guitar", "gone", "boot"])
-    assert set(scores) == {"boot", "guitar"}
-    assert 1 >= scores["boot"] > scores["guitar"]
-    assert index.relevance("sneaker", ["gone"]) == {}
-    assert index.relevance("sneaker", ["sneaker"])["sneaker"] == pytest.approx(1, abs=1e-5)
-    assert "boot" in index
-    assert "gone" not in index
-
-
-def test_an_unknown_product_is_an_error(index: ItemIndex) -> None:
-    with pytest.raises(KeyError):
-        index.relevance("gone", ["boot"])
+def test_an_item_is_as_relevant_as_it_is_like_the_product(vectors: dict[str, Vector]) -> None:
+    sneaker, boot, guitar = relevance(
+        vectors["sneaker"], of(vectors, ["sneaker", "boot", "guitar"])
+    )
+    assert sneaker == pytest.approx(1, abs=1e-5)
+    assert 1 >= boot > guitar
+    assert relevance(vectors["sneaker"], of(vectors, [])).shape == (0,)
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.sampled_from([*TEXTS, "gone", "lost"]), max_size=40), st.integers(0, 12))
-def test_at_most_k_known_clicks_nearest_first(
-    index: ItemIndex, item_ids: list[str], k: int
+@given(st.lists(st.sampled_from(list(TEXTS)), max_size=40), st.integers(0, 12))
+def test_at_most_k_clicks_nearest_first(
+    vectors: dict[str, Vector], item_ids: list[str], k: int
 ) -> None:
     clicked_at = [NOW] * len(item_ids)
-    chosen = index.representatives("sneaker", item_ids, clicked_at, k)
-    known = [p for p, item_id in enumerate(item_ids) if item_id in TEXTS]
-    assert len(chosen) == min(k, len(known))
+    items = of(vectors, item_ids)
+    chosen = representatives(vectors["sneaker"], items, clicked_at, k)
+    assert len(chosen) == min(k, len(item_ids))
     assert len(set(chosen)) == len(chosen)
-    assert set(chosen) <= set(known)
-    scores = index.relevance("sneaker", item_ids)
-    assert [scores[item_ids[p]] for p in chosen] == sorted(
-        (scores[item_ids[p]] for p in chosen), reverse=True
-    )
-    assert chosen == index.representatives("sneaker", item_ids, clicked_at, k)
+    scores = relevance(vectors["sneaker"], items)
+    assert [scores[p] for p in chosen] == sorted((scores[p] for p in chosen), reverse=True)
+    assert chosen == representatives(vectors["sneaker"], items, clicked_at, k)
 
 
-def test_a_short_history_is_taken_whole(index: ItemIndex) -> None:
-    assert index.representatives("sofa", ["boot", "gone", "piano"], times(3)) == [0, 2]
+def test_a_short_history_is_taken_whole(vectors: dict[str, Vector]) -> None:
+    items = of(vectors, ["boot", "piano"])
+    assert representatives(vectors["sofa"], items, times(2)) == [0, 1]
 
 
-def test_every_corner_of_a_history_is_covered(index: ItemIndex) -> None:
+def test_every_corner_of_a_history_is_covered(vectors: dict[str, Vector]) -> None:
     item_ids = ["sneaker", "boot", "sandal"] * 8 + ["guitar", "lipstick"]
-    chosen = index.representatives("boot", item_ids, times(len(item_ids)), 6)
+    chosen = representatives(vectors["boot"], of(vectors, item_ids), times(len(item_ids)), 6)
     taken = [item_ids[p] for p in chosen]
     assert "guitar" in taken
     assert "lipstick" in taken
     assert taken.count("boot") >= 1
 
 
-def test_what_is_near_the_product_comes_first(index: ItemIndex) -> None:
+def test_what_is_near_the_product_comes_first(vectors: dict[str, Vector]) -> None:
     item_ids = list(TEXTS) * 3
     clicked_at = [NOW] * len(item_ids)
-    taken = [item_ids[p] for p in index.representatives("piano", item_ids, clicked_at, 1)]
-    assert taken == ["piano"]
+    chosen = representatives(vectors["piano"], of(vectors, item_ids), clicked_at, 1)
+    assert [item_ids[p] for p in chosen] == ["piano"]
 
 
-def test_recent_clicks_weigh_more(index: ItemIndex) -> None:
-    item_ids = ["boot"] * 6
+def test_recent_clicks_weigh_more(vectors: dict[str, Vector]) -> None:
     clicked_at = times(6, timedelta(days=40))
-    assert index.representatives("boot", item_ids, clicked_at, 2) == [5, 4]
+    assert representatives(vectors["boot"], of(vectors, ["boot"] * 6), clicked_at, 2) == [5, 4]
 
 
 def test_things_of_one_category_are_near_whatever_they_are_called() -> None:
-    index = ItemIndex(
-        ["boot", "insole", "lace-curtain"],
+    boot, insole, curtain = product_vectors(
         ["hiking boot, waterproof", "gel cushion", "white lace, with eyelets"],
         ["footwear", "footwear", "home"],
     )
-    scores = index.relevance("boot", ["insole", "lace-curtain"])
-    assert scores["insole"] > scores["lace-curtain"] + 0.2
+    near, far = relevance(boot, np.stack([insole, curtain]))
+    assert near > far + 0.2
+    assert product_vectors([], []).shape[0] == 0
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.sampled_from([*TEXTS, "gone"]), max_size=30), st.integers(0, 12))
-def test_a_sample_holds_k_known_clicks_nearest_first(
-    index: ItemIndex, item_ids: list[str], k: int
+@given(st.lists(st.sampled_from(list(TEXTS)), max_size=30), st.integers(0, 12))
+def test_a_sample_holds_k_clicks_nearest_first(
+    vectors: dict[str, Vector], item_ids: list[str], k: int
 ) -> None:
-    drawn = index.sampled("sneaker", item_ids, k, seed=3)
-    known = [p for p, item_id in enumerate(item_ids) if item_id in TEXTS]
-    assert len(drawn) == min(k, len(known))
+    items = of(vectors, item_ids)
+    drawn = sampled(vectors["sneaker"], items, k, seed=3)
+    assert len(drawn) == min(k, len(item_ids))
     assert len(set(drawn)) == len(drawn)
-    scores = index.relevance("sneaker", item_ids)
-    assert [scores[item_ids[p]] for p in drawn] == sorted(
-        (scores[item_ids[p]] for p in drawn), reverse=True
-    )
-    assert set(drawn) <= set(known)
-    assert drawn == index.sampled("sneaker", item_ids, k, seed=3)
+    scores = relevance(vectors["sneaker"], items)
+    assert [scores[p] for p in drawn] == sorted((scores[p] for p in drawn), reverse=True)
+    assert drawn == sampled(vectors["sneaker"], items, k, seed=3)
 
 
-def test_likeness_makes_a_click_likelier_in_a_sample(index: ItemIndex) -> None:
+def test_likeness_makes_a_click_likelier_in_a_sample(vectors: dict[str, Vector]) -> None:
     item_ids = list(TEXTS)
-    drawn = [item_ids[index.sampled("boot", item_ids, 1, seed=s)[0]] for s in range(600)]
-    scores = index.relevance("boot", item_ids)
-    weights = {item_id: 1 + score for item_id, score in scores.items()}
+    items = of(vectors, item_ids)
+    drawn = [item_ids[sampled(vectors["boot"], items, 1, seed=s)[0]] for s in range(600)]
+    weights = dict(zip(item_ids, 1 + relevance(vectors["boot"], items), strict=True))
     for item_id in ("sneaker", "boot", "piano"):
         share = weights[item_id] / sum(weights.values())
         assert drawn.count(item_id) / 600 == pytest.approx(share, abs=0.06)

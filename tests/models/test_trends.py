@@ -108,7 +108,7 @@ def test_a_round_takes_as_much_of_a_trend_as_the_heldout_clicks_ask_for(tmp_path
     result = fine_tune(generator, clicks, settings=settings, out=tmp_path / "round")
     assert result.trend_items == min(losses, key=losses.__getitem__)
     assert result.steps == (3 if result.trend_items else 2)
-    assert result.heldout_before == pytest.approx(losses[0])
+    assert result.heldout_before == pytest.approx(losses[0], rel=1e-3)  # other batches
     kept = Trends.load(result.adapter)
     assert kept.items == result.trend_items
     assert same(kept.ads["toys"], CLICKED)

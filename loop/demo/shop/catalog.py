@@ -2,46 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
 
+from adloom.loop.catalogue.feeds.reading import read_feed
+from adloom.loop.catalogue.feeds.refusals import FeedRow
+from adloom.loop.catalogue.product import Product, UnknownProduct, index_text
+from adloom.loop.settings.catalogue import CatalogSettings
+from adloom.models.retrieval import Vector, product_vectors
+
 _FOLDER = Path(__file__).parent
+FEED = _FOLDER / "feed.jsonl"
+"""The shop's feed: `adloom demo` imports it as any shop imports its own."""
 
 
-class UnknownProduct(KeyError):
-    """Raised when a product id is not in the catalogue."""
+class _Cutouts:
+    """The pictures that ship with adloom, by product id."""
 
-    def __init__(self, product_id: str) -> None:
-        super().__init__(product_id)
-        self.product_id = product_id
-
-    def __str__(self) -> str:
-        return (
-            f"unknown product {self.product_id!r}: the demo shop does not sell it "
-            "(the known ids are in loop/shop/catalog.json)"
-        )
-
-
-@dataclass(frozen=True)
-class Product:
-    """One thing the shop sells.
-
-    `selling_points` holds 4 to 6 phrases of one or two lower-case words.
-    """
-
-    product_id: str
-    name: str
-    category: str
-    selling_points: tuple[str, ...]
-
-    def cutout(self) -> Image.Image:
-        """Picture of the product alone: RGBA, at most 256 px a side, cropped to its content."""
-        return _cutout(self.product_id).copy()
+    def load(self, name: str) -> Image.Image:
+        return _cutout(name).copy()
 
 
 class Catalog(Mapping[str, Product]):
@@ -71,19 +54,26 @@ class Catalog(Mapping[str, Product]):
 
 @cache
 def load_catalog() -> Catalog:
-    """Read the demo shop's catalogue that ships with adloom."""
-    records = json.loads((_FOLDER / "catalog.json").read_text(encoding="utf-8"))
+    """Read the demo shop's catalogue that ships with adloom.
+
+    A product has 4 to 6 selling points of one or two lower-case words.
+    """
+    rows = (row for row in read_feed(FEED, CatalogSettings()) if isinstance(row, FeedRow))
     return Catalog(
         tuple(
-            Product(
-                product_id=record["product_id"],
-                name=record["name"],
-                category=record["category"],
-                selling_points=tuple(record["selling_points"]),
-            )
-            for record in records
+            replace(row.product, cutout_name=row.product.product_id, pictures=_Cutouts())
+            for row in rows
         )
     )
+
+
+@cache
+def catalog_vectors() -> dict[str, Vector]:
+    """The vector of each product, by its id."""
+    products = list(load_catalog().values())
+    texts = [index_text(product.name, product.selling_points) for product in products]
+    made = product_vectors(texts, [product.category for product in products])
+    return dict(zip(load_catalog(), made, strict=True))
 
 
 @cache

@@ -9,7 +9,8 @@ from typing import TypeVar
 
 from PIL import Image
 
-from adloom.loop.demo.shop.catalog import Product, load_catalog
+from adloom.loop.catalogue.product import Product
+from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.loop.demo.shop.copywriting import TONES, write_title
 from adloom.loop.demo.shop.scenes import PALETTES, SCENES, render_scene
 from adloom.models.compose import compose_ad

@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 
 from PIL import Image
 
-from adloom.loop.demo.shop.catalog import Product, load_catalog
+from adloom.loop.catalogue.product import Product
+from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.loop.demo.shop.creatives import SeedCreative
 from adloom.loop.demo.shop.perception import ScenePerception
 from adloom.loop.demo.shop.taste import Fashion, Shopper

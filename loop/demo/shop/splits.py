@@ -9,7 +9,8 @@ import zlib
 from functools import cache
 from itertools import product
 
-from adloom.loop.demo.shop.catalog import Product, load_catalog
+from adloom.loop.catalogue.product import Product
+from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.loop.demo.shop.copywriting import TONES
 from adloom.loop.demo.shop.creatives import Look
 from adloom.loop.demo.shop.scenes import PALETTES, SCENES

@@ -7,7 +7,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from adloom.loop.demo.shop.catalog import Product
+from adloom.loop.catalogue.product import Product
 from adloom.loop.demo.shop.copywriting import TONES, tone_of
 from adloom.loop.demo.shop.creatives import Look
 from adloom.loop.demo.shop.perception import Sight

@@ -8,25 +8,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pandas as pd
 from pydantic import BaseModel, ConfigDict, computed_field
 
-from adloom.feature_store.store import FeatureStore
 from adloom.loop.catalogue.briefs import sampling
 from adloom.loop.learning.click_trends import ClickTrends
 from adloom.loop.learning.gate import Trial, objections, try_out
-from adloom.loop.learning.registry import AdRegistry
+from adloom.loop.learning.rounds.ground import TrainingGround
 from adloom.loop.learning.rounds.plan import RoundClicks, RoundPlan, choose_clicks, offsets_of
 from adloom.loop.learning.rounds.record import record_round
 from adloom.loop.learning.training_set import ShownAd, examples
-from adloom.loop.serving.ads import AdMaker
-from adloom.loop.serving.champion import load_version
-from adloom.loop.settings import Settings
+from adloom.loop.learning.versions import load_version
 from adloom.models.brief import Example
+from adloom.models.settings import GeneratorSettings
 from adloom.models.training.fine_tune import FineTuneResult, TrainingClicks, fine_tune
 from adloom.models.training.preference_loss import PreferencePair
 
@@ -62,27 +59,6 @@ class RoundOutcome(BaseModel):
         return not self.objections
 
 
-@dataclass(frozen=True)
-class TrainingGround:
-    """Where rounds learn: the parts of the loop that a round reads from and writes to."""
-
-    settings: Settings
-    maker: AdMaker
-    features: FeatureStore
-    registry: AdRegistry
-
-    @property
-    def folder(self) -> Path:
-        """The folder that holds a folder a round."""
-        return self.settings.home / "rounds"
-
-    def usable_events(self, until: datetime) -> pd.DataFrame:
-        """The log before a moment; of ads that adloom does not know there is nothing to learn."""
-        events = self.features.log.read(None, until=until)
-        known = self.maker.creatives.known(events["ad_id"].dropna().unique().tolist())
-        return events[events["ad_id"].isin(known)]
-
-
 def train_round(
     ground: TrainingGround,
     *,
@@ -109,9 +85,9 @@ def train_round(
     clicks = _training_clicks(ground, plan.clicks)
     result = _learn(ground, plan, clicks, folder, on_step)
     champion, challenger = _trials(ground, plan, clicks, folder.name, result)
-    against = objections(champion.figures, challenger.figures, ground.settings.gate)
+    against = objections(champion.figures, challenger.figures, ground.gate)
     version = record_round(
-        ground.registry, plan, result, champion, challenger, against, model_config(ground.settings)
+        ground.registry, plan, result, champion, challenger, against, model_config(ground.drawing)
     )
     if not against:
         ground.registry.set_challenger(version.number)
@@ -130,7 +106,7 @@ def train_round(
         seconds=time.monotonic() - started,
     )
     _write(folder / _OUTCOME, outcome)
-    ground.maker.generator.drop_adapter(folder.name)
+    ground.generator.drop_adapter(folder.name)
     return outcome
 
 
@@ -151,7 +127,7 @@ def outcomes(folder: Path) -> list[RoundOutcome]:
 
 
 def _start(ground: TrainingGround, *, force: bool) -> Path:
-    rounds, earlier = ground.settings.rounds, outcomes(ground.folder)
+    rounds, earlier = ground.rounds, outcomes(ground.folder)
     until = datetime.now(UTC)
     events = ground.usable_events(until)
     clicks = choose_clicks(
@@ -165,7 +141,7 @@ def _start(ground: TrainingGround, *, force: bool) -> Path:
     parent = ground.registry.champion()
     run_id = ground.registry.start_run(
         f"round {number}",
-        params=ground.settings.fine_tune.model_dump() | rounds.model_dump(),
+        params=ground.fine_tune.model_dump() | rounds.model_dump(),
         tags={"kind": "round", "round": str(number), "parent": str(parent.number)},
     )
     folder = ground.folder / f"round-{number:04d}"
@@ -189,12 +165,12 @@ def _learn(
     folder: Path,
     on_step: Callable[[int, float], None],
 ) -> FineTuneResult:
-    generator = ground.maker.generator
+    generator = ground.generator
     parent = load_version(generator, ground.registry, ground.registry.version(plan.parent))
     return fine_tune(
         generator,
         clicks,
-        settings=ground.settings.fine_tune,
+        settings=ground.fine_tune,
         out=folder,
         parent=parent,
         on_step=on_step,
@@ -209,7 +185,7 @@ def _trials(
     result: FineTuneResult,
 ) -> tuple[Trial, Trial]:
     """Champion and challenger on the held-out clicks."""
-    generator = ground.maker.generator
+    generator = ground.generator
     parent = load_version(generator, ground.registry, ground.registry.version(plan.parent))
     sides = ((parent, result.heldout_before), (adapter, result.heldout_after))
     champion, challenger = (
@@ -218,8 +194,8 @@ def _trials(
             name,
             clicks.heldout,
             loss,
-            sampling=sampling(ground.settings.generator),
-            ads=ground.settings.gate.ads,
+            sampling=sampling(ground.drawing),
+            ads=ground.gate.ads,
         )
         for name, loss in sides
     )
@@ -227,16 +203,17 @@ def _trials(
 
 
 def _training_clicks(ground: TrainingGround, clicks: RoundClicks) -> TrainingClicks:
-    trends = ClickTrends([*clicks.replay, *clicks.train], ground.maker.creatives)
+    trends = ClickTrends([*clicks.replay, *clicks.train], ground.past_ads)
 
     def made(shown: Sequence[ShownAd]) -> list[Example | None]:
         return examples(
             shown,
             ground.features,
-            ground.maker.creatives,
-            ground.maker.index,
-            history_items=ground.settings.generator.history_items,
-            coarse=ground.settings.generator.coarse,
+            ground.past_ads,
+            history_items=ground.drawing.history_items,
+            coarse=ground.drawing.coarse,
+            titles=ground.titles,
+            constrained=ground.drawing.constrain_titles,
         )
 
     def lessons(shown: Sequence[ShownAd]) -> list[Example | None]:
@@ -267,13 +244,11 @@ def _on_trend(example: Example, ad: ShownAd, trends: ClickTrends) -> Example:
     return replace(example, brief=replace(example.brief, trend=trend))
 
 
-def model_config(settings: Settings) -> dict[str, object]:
+def model_config(drawing: GeneratorSettings) -> dict[str, object]:
     """What a registered version needs to know to draw ads on its own."""
-    generator = settings.generator
     return {
-        "base": None if generator.path is None else str(generator.path.resolve()),
-        "sampling": asdict(sampling(generator)),
-        "example_product": "running-shoes",
+        "base": None if drawing.path is None else str(drawing.path.resolve()),
+        "sampling": asdict(sampling(drawing)),
     }
 
 

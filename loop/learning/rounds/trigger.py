@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from adloom.loop.learning.rounds.ground import TrainingGround
 from adloom.loop.learning.rounds.plan import new_clicks
 from adloom.loop.learning.rounds.train import (
     RoundOutcome,
-    TrainingGround,
     outcomes,
     train_round,
     unfinished_round,
@@ -48,8 +48,8 @@ def due(ground: TrainingGround, now: datetime) -> Trigger:
         return Trigger("a round was cut off", 0)
     finished = outcomes(ground.folder)
     last = finished[-1].until if finished else None
-    clicks = new_clicks(ground.usable_events(now), ground.settings.rounds, since=last, until=now)
-    return trigger(clicks, ground.settings.rounds, last=last, now=now)
+    clicks = new_clicks(ground.usable_events(now), ground.rounds, since=last, until=now)
+    return trigger(clicks, ground.rounds, last=last, now=now)
 
 
 def rounds_when_due(
@@ -70,4 +70,4 @@ def rounds_when_due(
             yield train_round(ground, force=True, on_step=on_step)
         else:
             on_wait(found)
-            sleep(ground.settings.rounds.watch_seconds)
+            sleep(ground.rounds.watch_seconds)

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from adloom.loop.catalogue.creatives import Creative
+from adloom.loop.catalogue.past_ads import Clicked
 from adloom.loop.serving.ads import Ad
 from adloom.stream.events import Click, Impression
 
@@ -33,9 +34,10 @@ class AdWanted(BaseModel):
 
 
 class ClickedBefore(BaseModel):
-    """An ad of the history that the new ad was made after."""
+    """A click of the history that the new ad was made after."""
 
-    ad_id: str
+    ad_id: str | None = Field(description="null: the product itself stands for the click")
+    product_id: str
     title: str
     picture_url: str
 
@@ -63,6 +65,7 @@ class AdMade(BaseModel):
                     "history": [
                         {
                             "ad_id": "shop-0-00001",
+                            "product_id": "trail-boots",
                             "title": "Trail Boots for wet days",
                             "picture_url": f"/v1/pictures/{'1e' * 32}.png",
                         }
@@ -124,6 +127,21 @@ def picture_url(creative: Creative) -> str:
     return f"/v1/pictures/{creative.picture}.png"
 
 
+def clicked_before(past: Clicked) -> ClickedBefore:
+    """A click of a history as answers tell it."""
+    return ClickedBefore(
+        ad_id=past.ad_id or None,
+        product_id=past.product_id,
+        title=past.title,
+        picture_url=past_picture_url(past),
+    )
+
+
+def past_picture_url(past: Clicked) -> str:
+    """Where the server shows what was clicked: an ad, or a product."""
+    return f"/v1/pictures/{past.picture}.{'png' if past.ad_id else 'webp'}"
+
+
 def ad_made(ad: Ad, picture_png: str | None) -> AdMade:
     """The answer to a request."""
     return AdMade(
@@ -139,8 +157,5 @@ def ad_made(ad: Ad, picture_png: str | None) -> AdMade:
         seed=ad.creative.seed,
         personalised=ad.personalised,
         degraded=ad.degraded,
-        history=[
-            ClickedBefore(ad_id=h.ad_id, title=h.title, picture_url=picture_url(h))
-            for h in ad.history
-        ],
+        history=[clicked_before(past) for past in ad.history],
     )

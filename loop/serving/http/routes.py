@@ -15,7 +15,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import ValidationError
 
 from adloom.loop.catalogue.creatives import UnknownAd
-from adloom.loop.demo.shop.catalog import UnknownProduct, load_catalog
+from adloom.loop.catalogue.pictures.store import UnknownPicture
+from adloom.loop.catalogue.product import UnknownProduct
 from adloom.loop.serving.ads import exposure
 from adloom.loop.serving.http.access import Admitted
 from adloom.loop.serving.http.bodies import Accepted, AdMade, AdWanted, Events, ad_made
@@ -33,6 +34,8 @@ _EVENTS_BODY: dict[str, Any] = {
     }
 }
 _PICTURE: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}}}
+_PRODUCT_PICTURE: dict[int | str, dict[str, Any]] = {200: {"content": {"image/webp": {}}}}
+_FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 _GUARDED = (400, 401, 403, 408, 413, 422, 429)
 
 router = APIRouter(tags=["ads"])
@@ -68,18 +71,32 @@ async def make_ad(wanted: AdWanted, request: Request, after: BackgroundTasks) ->
     """
     server = running(request)
     try:
-        product = load_catalog()[wanted.product_id]
+        product = await asyncio.to_thread(server.catalogue.selling, wanted.product_id)
     except UnknownProduct as error:
         raise HTTPException(404, problem("product_id", str(error))) from error
     seed = secrets.randbelow(2**31) if wanted.seed is None else wanted.seed
     future = server.request(wanted.user_id, product, seed)
-    [ad] = await drawn_in_time([future], request, server.settings.serve.timeout_seconds)
+    [ad] = await drawn_in_time([future], request, server.timeout_seconds)
     png = None
     if wanted.inline_picture:
         path = server.creatives.picture_path(ad.creative.picture)
         png = base64.b64encode(await asyncio.to_thread(path.read_bytes)).decode()
     after.add_task(server.producer.send, exposure(ad))
     return ad_made(ad, png)
+
+
+@router.get(
+    "/v1/pictures/{digest}.webp",
+    responses=_PRODUCT_PICTURE | refusals(404),
+    response_class=FileResponse,
+)
+def product_picture(digest: str, request: Request) -> FileResponse:
+    """The picture of a product by the SHA-256 of its bytes: the same for ever."""
+    try:
+        path = running(request).catalogue.pictures.path(digest)
+    except UnknownPicture as error:
+        raise HTTPException(404, problem("digest", "no such picture", place="path")) from error
+    return FileResponse(path, media_type="image/webp", headers=_FOR_EVER)
 
 
 @router.get(
@@ -93,11 +110,7 @@ def picture(digest: str, request: Request) -> FileResponse:
         path = running(request).creatives.picture_path(digest)
     except UnknownAd as error:
         raise HTTPException(404, problem("digest", "no such picture", place="path")) from error
-    return FileResponse(
-        path,
-        media_type="image/png",
-        headers={"Cache-Control": "public, max-age=31536000, immutable"},
-    )
+    return FileResponse(path, media_type="image/png", headers=_FOR_EVER)
 
 
 @router.post(

@@ -10,8 +10,8 @@ from ray import serve
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from adloom.loop.serving.app import create_app
 from adloom.loop.serving.http.logs import log_as_json
-from adloom.loop.serving.server import create_app
 from adloom.loop.settings import Settings
 
 REPLICA_HEADER = "X-Adloom-Replica"

@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from pydantic import BaseModel
 
 from adloom.feature_store.store import UserHistory
-from adloom.loop.catalogue.briefs import brief, representative_ads
-from adloom.loop.catalogue.creatives import Creative, CreativeStore
-from adloom.loop.demo.shop.catalog import Product
-from adloom.loop.serving.http.bodies import picture_url
+from adloom.loop.catalogue.briefs import brief
+from adloom.loop.catalogue.past_ads import PastAd, PastAds
+from adloom.loop.catalogue.product import Product
+from adloom.loop.serving.http.bodies import past_picture_url, picture_url
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.kept_tokens import KeptAd, kept_tokens
-from adloom.models.retrieval import ItemIndex
-from adloom.models.settings import GeneratorSettings
 
 _MOST_CLICKS = 60
 
@@ -39,9 +37,12 @@ class Seen(BaseModel):
 
 
 class PastClick(BaseModel):
-    """An ad that the shopper clicked; ``rank`` counts from 1 among the representatives."""
+    """What the shopper clicked; ``rank`` counts from 1 among the representatives.
 
-    ad_id: str
+    ``ad_id`` is null where no ad is known and the product itself stands for the click.
+    """
+
+    ad_id: str | None
     title: str
     picture_url: str
     clicked_at: str
@@ -70,27 +71,11 @@ class Reasons(BaseModel):
     version: int
 
 
-def chosen_ads(
-    history: UserHistory,
-    product: Product,
-    index: ItemIndex,
-    creatives: CreativeStore,
-    settings: GeneratorSettings,
-) -> tuple[Creative, ...]:
-    """The representatives for a product, which the catalogue need not have."""
-    if product.product_id not in index:
-        text = f"{product.name}: {', '.join(product.selling_points)}"
-        index = index.including(product.product_id, text, product.category)
-    return representative_ads(
-        history, product, index, creatives, settings.history_items, coarse=settings.coarse
-    )
-
-
 def reasons(
     history: UserHistory,
     product: Product,
-    chosen: Sequence[Creative],
-    creatives: CreativeStore,
+    chosen: Sequence[PastAd],
+    past_ads: PastAds,
     generator: AdGenerator,
     adapter: str | None,
     version: int,
@@ -99,32 +84,34 @@ def reasons(
     told = generator.told(brief(product, chosen), adapter)
     # No more are read than a prompt has room for.
     trend = (told.trend or ())[: generator.model.config.history_items]
-    wanted = [ad_id for ad_id in history.ad_ids if ad_id] + [ad.ad_id for ad in trend]
-    known = creatives.get_many(wanted)
-    times = dict(zip(history.ad_ids, history.clicked_at, strict=True))  # the latest click counts
+    trendy = past_ads.creatives.get_many([ad.ad_id for ad in trend])
     maps = _scaled(kept_tokens(generator.model, [told], generator.conditioning(adapter))[0])
     own_maps = maps[len(trend) :]
-    read = [ad.ad_id for ad in chosen[: len(own_maps)]]
-    ranks = {ad_id: rank for rank, ad_id in reversed(list(enumerate(read, start=1)))}
+    read = [ad.key for ad in chosen[: len(own_maps)]]
+    ranks = {key: rank for rank, key in reversed(list(enumerate(read, start=1)))}
     seen = dict(zip(read, own_maps, strict=True))
-    ads = sorted((known[ad_id] for ad_id in times if ad_id in known), key=lambda a: times[a.ad_id])
-    shown = [ad for n, ad in enumerate(ads) if len(ads) - n <= _MOST_CLICKS or ad.ad_id in ranks]
+    clicks = past_ads.clicked(history)
+    shown = [
+        click
+        for n, click in enumerate(clicks)
+        if len(clicks) - n <= _MOST_CLICKS or click[0].key in ranks
+    ]
     return Reasons(
         trend=[
             TrendAd(ad_id=ad.ad_id, title=ad.title, picture_url=picture_url(kept), seen=map_)
             for ad, map_ in zip(trend, maps[: len(trend)], strict=True)
-            if (kept := known.get(ad.ad_id))
+            if (kept := trendy.get(ad.ad_id))
         ],
         clicks=[
             PastClick(
-                ad_id=ad.ad_id,
-                title=ad.title,
-                picture_url=picture_url(ad),
-                clicked_at=times[ad.ad_id].isoformat(),
-                rank=ranks.get(ad.ad_id),
-                seen=seen.get(ad.ad_id),
+                ad_id=clicked.ad_id or None,
+                title=clicked.title,
+                picture_url=past_picture_url(clicked),
+                clicked_at=clicked_at.isoformat(),
+                rank=ranks.get(clicked.key),
+                seen=seen.get(clicked.key),
             )
-            for ad in shown
+            for clicked, clicked_at in shown
         ],
         all_clicks=len(history),
         version=version,

@@ -15,7 +15,7 @@ from fastapi.responses import FileResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from adloom.loop.demo.shop.catalog import Product, UnknownProduct, load_catalog
+from adloom.loop.catalogue.product import Product, UnknownProduct
 from adloom.loop.learning.registry import UnknownVersion
 from adloom.loop.serving.ads import Ad, AdRequest, Preview
 from adloom.loop.serving.drawing_queue import QueueFull
@@ -24,7 +24,7 @@ from adloom.loop.serving.http.bodies import Identifier, picture_url
 from adloom.loop.serving.http.errors import problem, refusals
 from adloom.loop.serving.http.routes import running
 from adloom.loop.serving.http.waiting import drawn_in_time
-from adloom.loop.serving.studio.reasons import Reasons, chosen_ads, reasons
+from adloom.loop.serving.studio.reasons import Reasons, reasons
 from adloom.loop.serving.studio.status import LoopStatus, RecentEvents, Shopper, loop_status
 from adloom.loop.serving.studio.uploads import FORMATS, BadCutout, Uploads, decode_cutout
 from adloom.loop.serving.studio.variants import live_variants
@@ -42,6 +42,7 @@ _PAGE_HEADERS = {
     "Cache-Control": "no-cache",
 }
 _MAX_SEED = 2**31 - 1
+_PRODUCTS_A_PAGE = 60
 _PICTURE: dict[int | str, dict[str, Any]] = {200: {"content": {"image/webp": {}}}}
 _GUARDED = (400, 401, 403, 408, 413, 429)
 _CUTOUT_BODY: dict[str, Any] = {
@@ -151,10 +152,15 @@ def cutout(product_id: str, request: Request) -> Response:
     )
 
 
-@router.get("/api/products")
-def products() -> list[ShopProduct]:
-    """What the shop sells, in the catalogue's order."""
-    return [_shown(product) for product in load_catalog().values()]
+@router.get("/api/products", responses=refusals(*_GUARDED), dependencies=Admitted)
+def products(
+    request: Request,
+    search: Annotated[str, Query(max_length=128)] = "",
+    after: Annotated[str, Query(max_length=128)] = "",
+) -> list[ShopProduct]:
+    """What the shop sells, in the order of ids: those after one, whose texts hold the search."""
+    found = running(request).catalogue.page(after=after, search=search, limit=_PRODUCTS_A_PAGE)
+    return [_shown(entry.product) for entry in found]
 
 
 @router.get("/api/shoppers", responses=refusals(*_GUARDED), dependencies=Admitted)
@@ -197,14 +203,17 @@ def why(subject: Subject, request: Request) -> Reasons:
     """The shopper's clicked ads and what the champion makes of them for the product."""
     server, product = running(request), _product(request, subject.product_id)
     history, maker = server.features.history(subject.user_id), server.maker
-    chosen = chosen_ads(history, product, maker.index, maker.creatives, maker.settings)
+    settings = maker.settings
+    chosen = maker.past_ads.representing(
+        history, product, settings.history_items, coarse=settings.coarse
+    )
     with server.champion.lock:  # a swap must not drop the adapter while its modules are looked at
         serving = server.champion.serving
         return reasons(
             history,
             product,
             chosen,
-            maker.creatives,
+            maker.past_ads,
             maker.generator,
             serving.adapter,
             serving.version,
@@ -225,7 +234,7 @@ async def draw(wanted: Draw, request: Request) -> list[Drawn]:
         for future in futures:
             future.cancel()
         raise
-    ads = await drawn_in_time(futures, request, server.settings.serve.timeout_seconds)
+    ads = await drawn_in_time(futures, request, server.timeout_seconds)
     return [_drawn(ad) for ad in ads]
 
 
@@ -273,7 +282,12 @@ def _previews(server: AdServer, user_id: str, product: Product, seed: int) -> li
             seed,
             preview=Preview(
                 variant,
-                chosen_ads(history, product, maker.index, maker.creatives, variant.settings),
+                maker.past_ads.representing(
+                    history,
+                    product,
+                    variant.settings.history_items,
+                    coarse=variant.settings.coarse,
+                ),
             ),
         )
         for variant in variants
@@ -285,7 +299,7 @@ def _product(request: Request, product_id: str, place: str = "body") -> Product:
     if uploaded is not None:
         return uploaded
     try:
-        return load_catalog()[product_id]
+        return running(request).catalogue.selling(product_id)
     except UnknownProduct as error:
         told = str(error)
         if product_id.startswith("upload-"):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
+from adloom.loop.home import ROUNDS_FOLDER
 from adloom.loop.learning.registry import Version
 from adloom.loop.learning.rounds.train import RoundOutcome, outcomes
 from adloom.loop.serving.studio.curves import Curve, click_through_curves
@@ -115,7 +116,7 @@ def loop_status(server: AdServer, recent: RecentEvents) -> LoopStatus:
     attribution = timedelta(hours=settings.rounds.attribution_hours)
     return LoopStatus(
         stream=_stream(server, events),
-        rounds=[_round(outcome) for outcome in outcomes(settings.home / "rounds")],
+        rounds=[_round(outcome) for outcome in outcomes(settings.home / ROUNDS_FOLDER)],
         versions=[_card(version) for version in reversed(server.registry.versions())],
         serving=server.champion.serving.version,
         curves=click_through_curves(events, attribution),

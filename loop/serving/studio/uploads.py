@@ -7,11 +7,10 @@ import secrets
 import threading
 import warnings
 from collections import OrderedDict
-from dataclasses import dataclass
 
 from PIL import Image
 
-from adloom.loop.demo.shop.catalog import Product
+from adloom.loop.catalogue.product import OnePicture, Product
 
 FORMATS = {"image/png": "PNG", "image/webp": "WEBP"}
 MAX_PIXELS = 4_000_000
@@ -24,37 +23,34 @@ class BadCutout(ValueError):
     """A picture that cannot be a cutout; the message says why."""
 
 
-@dataclass(frozen=True)
-class UploadedProduct(Product):
-    """A product that the catalogue does not have."""
-
-    picture: Image.Image
-
-    def cutout(self) -> Image.Image:
-        return self.picture.copy()
-
-
 class Uploads:
     """The newest uploads by an id of the server's own making. Safe to use from several threads."""
 
     def __init__(self, kept: int = _KEPT) -> None:
         self._kept = kept
         self._lock = threading.Lock()
-        self._products: OrderedDict[str, UploadedProduct] = OrderedDict()
+        self._products: OrderedDict[str, Product] = OrderedDict()
 
     def add(
         self, name: str, category: str, selling_points: tuple[str, ...], picture: Image.Image
-    ) -> UploadedProduct:
+    ) -> Product:
         """Keeps a product; the oldest one goes where there are too many."""
         upload_id = f"upload-{secrets.token_hex(8)}"
-        product = UploadedProduct(upload_id, name, category, selling_points, picture)
+        product = Product(
+            product_id=upload_id,
+            name=name,
+            category=category,
+            selling_points=selling_points,
+            cutout_name=upload_id,
+            pictures=OnePicture(picture),
+        )
         with self._lock:
             self._products[upload_id] = product
             while len(self._products) > self._kept:
                 self._products.popitem(last=False)
         return product
 
-    def find(self, upload_id: str) -> UploadedProduct | None:
+    def find(self, upload_id: str) -> Product | None:
         """None for what was never uploaded, or is gone by now."""
         with self._lock:
             return self._products.get(upload_id)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from adloom.loop.demo.shop.catalog import Product, UnknownProduct, load_catalog
+from adloom.loop.catalogue.product import Product, UnknownProduct
+from adloom.loop.demo.shop.catalog import load_catalog
 
 CATALOG = load_catalog()
 

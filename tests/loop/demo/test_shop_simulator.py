@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from adloom.loop.demo.shop.catalog import Product, load_catalog
+from adloom.loop.catalogue.product import Product
+from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.loop.demo.shop.copywriting import TONES
 from adloom.loop.demo.shop.creatives import Look, SeedCreative, seed_creatives
 from adloom.loop.demo.shop.perception import ScenePerception, Sight

@@ -20,10 +20,13 @@ from mlflow import MlflowClient
 from PIL import Image
 
 from adloom.feature_store.store import FeatureStore
+from adloom.feature_store.settings import FeatureStoreSettings
+from adloom.feature_store.store import FeatureStore
 from adloom.loop import home
 from adloom.loop.learning.registry import CHALLENGER
 from adloom.loop.learning.rounds.plan import NotEnoughClicks, RoundPlan
-from adloom.loop.learning.rounds.train import TrainingGround, outcomes, train_round
+from adloom.loop.learning.rounds.ground import TrainingGround
+from adloom.loop.learning.rounds.train import outcomes, train_round
 from adloom.loop.learning.rounds.trigger import Trigger, rounds_when_due, trigger
 from adloom.loop.serving.champion import Champion
 from adloom.loop.settings.learning import RoundSettings
@@ -40,10 +43,10 @@ def ground(tmp_path: Path, kafka: KafkaSettings) -> Iterator[TrainingGround]:
     settings = tiny_settings(tmp_path)
     with home.open_features(settings) as features:
         ground = training_ground(settings, features)
-        ads = keep_shop_ads(ground.maker.creatives, 6)
+        ads = keep_shop_ads(ground.past_ads.creatives, 6)
         click_through(kafka, features, ads, ["ann", "bob"])
         yield ground
-        ground.maker.creatives.close()
+        ground.past_ads.creatives.close()
 
 
 def test_a_round_learns_from_clicks_and_registers_a_version(ground: TrainingGround) -> None:
@@ -119,8 +122,8 @@ def test_a_round_killed_at_any_moment_ends_as_one_version(
 ) -> None:
     settings = tmp_path / "adloom.toml"
     settings.write_text(
-        f'home = "{ground.settings.home}"\n'
-        f'[generator]\npath = "{ground.settings.generator.path}"\n'
+        f'home = "{ground.folder.parent}"\n'
+        f'[generator]\npath = "{ground.drawing.path}"\n'
         "[fine_tune]\nmax_steps = 40\nbatch_size = 4\nrank = 2\ncheckpoint_every = 1\n"
         "evaluate_every = 20\n[fine_tune.trend]\nmax_steps = 40\n"
         "[rounds]\nmin_clicks = 4\n[gate]\nads = 2\n"
@@ -151,7 +154,7 @@ def test_the_stream_is_consumed_while_a_round_trains(
 ) -> None:
     stop = threading.Event()
     with (
-        home.open_features(ground.settings) as features,
+        FeatureStore.open(FeatureStoreSettings(), ground.folder.parent / "features") as features,
         EventProducer(kafka) as producer,
         EventConsumer(kafka, features) as consumer,
     ):
@@ -209,7 +212,7 @@ def test_a_rounds_run_tells_what_it_learned_from_and_what_it_draws(ground: Train
 def test_clicks_on_ads_that_adloom_does_not_know_are_no_lesson(
     ground: TrainingGround, kafka: KafkaSettings
 ) -> None:
-    stranger = replace(keep_shop_ads(ground.maker.creatives, 1)[0], ad_id="of-somebody-else")
+    stranger = replace(keep_shop_ads(ground.past_ads.creatives, 1)[0], ad_id="of-somebody-else")
     click_through(kafka, ground.features, [stranger], ["dan", "eve"])
     outcome = train_round(ground)
     assert outcome.train_clicks + outcome.heldout_clicks == 12
@@ -249,7 +252,7 @@ def test_a_round_is_due_with_enough_clicks_or_after_enough_time(
 
 
 def test_the_champion_follows_its_alias(ground: TrainingGround) -> None:
-    champion = Champion(ground.maker.generator, ground.registry)
+    champion = Champion(ground.generator, ground.registry)
     assert champion.serving.version == 1
     assert champion.serving.adapter is None
     version = train_round(ground).version
@@ -257,15 +260,15 @@ def test_the_champion_follows_its_alias(ground: TrainingGround) -> None:
     ground.registry.promote(version)
     assert champion.follow()
     assert champion.serving.version == version
-    assert champion.serving.adapter in ground.maker.generator.adapters
+    assert champion.serving.adapter in ground.generator.adapters
     ground.registry.rollback()
     assert champion.follow()
     assert champion.serving.adapter is None
-    assert ground.maker.generator.adapters == ()
+    assert ground.generator.adapters == ()
 
 
 def test_a_store_without_clicks_has_nothing_to_learn(tmp_path: Path, store: FeatureStore) -> None:
     ground = training_ground(tiny_settings(tmp_path), store)
     with pytest.raises(NotEnoughClicks):
         train_round(ground, force=True)
-    ground.maker.creatives.close()
+    ground.past_ads.creatives.close()

@@ -14,11 +14,9 @@ from hypothesis import strategies as st
 
 from adloom.feature_store.event_log import LoggedEvent
 from adloom.feature_store.store import FeatureStore, UserHistory
-from adloom.loop.catalogue.briefs import catalog_index
-from adloom.loop.catalogue.creatives import CreativeStore
 from adloom.loop.learning.training_set import ClickedAd, FutureLeak, clicked_ads, examples
-from adloom.models.retrieval import ItemIndex
 from tests.loop_parts import keep_shop_ads
+from tests.stocked import past_ads_of
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 DAY = timedelta(hours=24)
@@ -116,15 +114,10 @@ class LeakyStore:
         return self._store.history_at([(user, NOON + DAY) for user, _ in moments])
 
 
-@pytest.fixture(scope="module")
-def index() -> ItemIndex:
-    return catalog_index()
-
-
-def test_a_planted_leak_is_caught(store: FeatureStore, index: ItemIndex, tmp_path: Path) -> None:
+def test_a_planted_leak_is_caught(store: FeatureStore, tmp_path: Path) -> None:
     """The shopper clicks once before the ad is shown, and once after: the leak."""
-    creatives = CreativeStore(tmp_path / "creatives")
-    shown, before, planted = keep_shop_ads(creatives, 3)
+    past_ads = past_ads_of(tmp_path / "home")
+    shown, before, planted = keep_shop_ads(past_ads.creatives, 3)
     at = NOON + timedelta(minutes=10)
     store.log.append(
         [
@@ -143,10 +136,9 @@ def test_a_planted_leak_is_caught(store: FeatureStore, index: ItemIndex, tmp_pat
         ]
     )
     clicked = [ClickedAd(shown.ad_id, "ann", shown.product_id, at, at + timedelta(minutes=1))]
-    (example,) = examples(clicked, store, creatives, index, history_items=10)
+    (example,) = examples(clicked, store, past_ads, history_items=10)
     assert example is not None
     assert [ad.title for ad in example.brief.history] == [before.title]
     leaky = cast(FeatureStore, LeakyStore(store))
     with pytest.raises(FutureLeak, match=shown.ad_id):
-        examples(clicked, leaky, creatives, index, history_items=10)
-    creatives.close()
+        examples(clicked, leaky, past_ads, history_items=10)

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from adloom.feature_store.store import FeatureStore
-from adloom.loop import home
 from adloom.loop.catalogue.briefs import brief, candidate_seeds
+from adloom.loop.catalogue.past_ads import past_ad
 from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.loop.serving.ads import AdMaker, AdRequest, Preview, Serving, Variant
 from adloom.models.settings import GeneratorSettings
-from tests.loop_parts import keep_shop_ads, tiny_settings
+from tests.loop_parts import ad_maker, keep_shop_ads, tiny_settings
 
 PRODUCT = next(iter(load_catalog().values()))
 SERVING = Serving("champion", 1, None)
@@ -22,10 +22,10 @@ SERVING = Serving("champion", 1, None)
 
 @pytest.fixture
 def maker(tmp_path: Path, store: FeatureStore) -> Iterator[AdMaker]:
-    settings = tiny_settings(tmp_path)
-    creatives = home.open_creatives(settings)
-    yield AdMaker(home.load_generator(settings), store, creatives, GeneratorSettings())
-    creatives.close()
+    made = ad_maker(tiny_settings(tmp_path), store)
+    made.settings = GeneratorSettings()
+    yield made
+    made.creatives.close()
 
 
 def test_the_first_candidate_has_the_seed_that_was_asked_for() -> None:
@@ -35,7 +35,7 @@ def test_the_first_candidate_has_the_seed_that_was_asked_for() -> None:
 
 
 def test_the_candidate_most_like_the_clicked_ads_is_served(maker: AdMaker) -> None:
-    clicked = tuple(keep_shop_ads(maker.creatives, 3))
+    clicked = tuple(map(past_ad, keep_shop_ads(maker.creatives, 3)))
     preview = Preview(Variant("champion", 1, maker.settings), clicked)
     asked = AdRequest("ann", PRODUCT, 11, preview=preview)
     alone = [maker.make([replace(asked, seed=seed)], SERVING)[0] for seed in candidate_seeds(11, 4)]

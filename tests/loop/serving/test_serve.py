@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from adloom.loop import home
-from adloom.loop.serving.server import create_app
+from adloom.loop.serving.app import create_app
 from adloom.loop.settings import Settings
 from tests.loop_parts import keep_shop_ads, register_adapter, tiny_settings
 

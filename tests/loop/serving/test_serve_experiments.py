@@ -17,7 +17,7 @@ from starlette.types import Message, Scope
 from adloom.loop import home
 from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.loop.experiments.report import report_experiment
-from adloom.loop.serving.server import create_app
+from adloom.loop.serving.app import create_app
 from adloom.loop.settings import Settings
 from tests.loop_parts import register_adapter, tiny_settings
 

@@ -21,7 +21,8 @@ from adloom.feature_store.event_log import LoggedEvent
 from adloom.loop import home
 from adloom.loop.bench.redis_server import RedisUnavailable, running_redis
 from adloom.loop.demo.shop.catalog import load_catalog
-from adloom.loop.serving.server import AdServer, create_app
+from adloom.loop.serving.app import create_app
+from adloom.loop.serving.server import AdServer
 from adloom.loop.settings import Settings
 from tests.loop.serving.test_serve_experiments import logged
 from tests.loop_parts import keep_shop_ads, register_adapter, tiny_settings

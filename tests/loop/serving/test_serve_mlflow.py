@@ -19,11 +19,11 @@ from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.store import FeatureStore
 from adloom.loop import home
 from adloom.loop.catalogue.creatives import Creative
-from adloom.loop.demo.shop.catalog import load_catalog
+from adloom.loop.catalogue.past_ads import past_ad
 from adloom.loop.serving.ads import Ad, AdMaker, AdRequest, Preview, Serving, Variant
-from adloom.loop.serving.champion import load_version
+from adloom.loop.learning.versions import load_version
 from adloom.loop.settings import Settings
-from tests.loop_parts import keep_shop_ads, register_adapter, tiny_settings
+from tests.loop_parts import ad_maker, keep_shop_ads, register_adapter, tiny_settings
 
 pytestmark = pytest.mark.slow
 _START_SECONDS = 120.0
@@ -46,7 +46,8 @@ def mlflow_server(settings: Settings) -> Iterator[httpx.Client]:
     tracking = home.open_registry(settings).tracking_uri
     process = subprocess.Popen(
         [sys.executable, "-m", "mlflow", *command],
-        env=os.environ | {"MLFLOW_TRACKING_URI": tracking},
+        env=os.environ
+        | {"MLFLOW_TRACKING_URI": tracking, "ADLOOM_HOME": str(settings.home)},
         start_new_session=True,  # it starts processes of its own
     )
     try:
@@ -71,16 +72,16 @@ def _answers(client: httpx.Client) -> bool:
 
 def served_here(settings: Settings, history: tuple[Creative, ...], seed: int) -> tuple[Ad, bytes]:
     """The ad as the ad server draws it, by version 2, and its PNG."""
-    creatives = home.open_creatives(settings)
-    generator, registry = home.load_generator(settings), home.open_registry(settings)
-    adapter = load_version(generator, registry, registry.version(2))
-    preview = Preview(Variant("v2", 2, settings.generator), history)
-    request = AdRequest("ann", load_catalog()["running-shoes"], seed, preview=preview)
+    registry = home.open_registry(settings)
+    preview = Preview(Variant("v2", 2, settings.generator), tuple(map(past_ad, history)))
     folder = settings.home / "features"
     with FeatureStore.open(FeatureStoreSettings(), folder) as features:
-        maker = AdMaker(generator, features, creatives, settings.generator)
+        maker = ad_maker(settings, features)
+        adapter = load_version(maker.generator, registry, registry.version(2))
+        product = maker.past_ads.catalogue["running-shoes"]
+        request = AdRequest("ann", product, seed, preview=preview)
         [ad] = maker.make([request], Serving("v2", 2, adapter))
-    return ad, creatives.picture_path(ad.creative.picture).read_bytes()
+    return ad, maker.creatives.picture_path(ad.creative.picture).read_bytes()
 
 
 @pytest.mark.parametrize("clicks", [0, 2])

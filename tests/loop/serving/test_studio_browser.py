@@ -19,7 +19,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from adloom.loop import home
-from adloom.loop.serving.server import create_app
+from adloom.loop.serving.app import create_app
 from adloom.loop.settings import Settings
 from tests.loop_parts import register_adapter, tiny_settings
 

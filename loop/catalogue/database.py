@@ -1,0 +1,138 @@
+"""The database of the catalogue: tables, and how they are opened.
+
+SQLite under the home by default; anything below is plain SQLAlchemy Core, so Postgres will do.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    DateTime,
+    Engine,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    event,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+_LOCKED_SECONDS = 30.0
+_MOST_VARIABLES = 500  # of one statement; SQLite's own limit is far above
+
+metadata = MetaData()
+
+products = Table(
+    "product",
+    metadata,
+    Column("product_id", String(128), primary_key=True),
+    Column("told", Text, nullable=False),  # what the shop tells, as JSON
+    Column("stamp", String(64), nullable=False),  # hash of all that the shop tells
+    Column("picture_stamp", String(64), nullable=False),  # which picture the shop had then
+    Column("name", Text, nullable=False),
+    Column("category", Text, nullable=False),
+    Column("language", String(35), nullable=False),
+    Column("picture_name", String(64), nullable=False),
+    Column("cutout_name", String(64), nullable=False),
+    Column("no_cutout", Text, nullable=False),  # why there is none; "" where there is one
+    Column("source", Text, nullable=False),  # the feed that tells of it
+    Column("retired", Boolean, nullable=False),
+    Column("updated", DateTime(timezone=True), nullable=False),
+    Column("revision", Integer, nullable=False, index=True),
+)
+"""``revision`` is that of the import which changed the row last."""
+
+vectors = Table(
+    "product_vector",
+    metadata,
+    Column("product_id", String(128), primary_key=True),
+    Column("text", String(64), nullable=False),  # hash of what the vector was made of
+    Column("vector", LargeBinary, nullable=False),  # float16
+)
+
+picture_codes = Table(
+    "picture_codes",
+    metadata,
+    Column("picture_name", String(64), primary_key=True),
+    Column("codebook", String(64), primary_key=True),
+    Column("codes", LargeBinary, nullable=False),  # int16
+)
+"""VQ codes of products' own pictures, made when a history first reads them."""
+
+title_words = Table(
+    "title_word",
+    metadata,
+    Column("language", String(35), primary_key=True),
+    Column("word", Text, primary_key=True),
+)
+"""Words of style that the shop's own creatives use."""
+
+feeds = Table(
+    "feed",
+    metadata,
+    Column("source", String(2048), primary_key=True),
+    Column("stamp", String(64), nullable=False),  # size and time of the file when it was read
+    Column("read_at", DateTime(timezone=True), nullable=False),
+)
+
+revisions = Table(
+    "catalogue_revision",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("number", Integer, nullable=False),
+)
+"""One row: grows with every change, so that whoever keeps products in memory sees it."""
+
+T = TypeVar("T")
+
+
+def open_database(folder: Path) -> Engine:
+    """The catalogue's database in a folder, made where there is none. For several processes."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file = folder / "catalogue.db"
+    if not file.exists():
+        os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
+    engine = create_engine(f"sqlite:///{file}", connect_args={"timeout": _LOCKED_SECONDS})
+    event.listen(engine, "connect", _write_ahead)
+    metadata.create_all(engine)
+    with engine.begin() as connection:
+        first = _insert(revisions, engine).on_conflict_do_nothing()
+        connection.execute(first, {"id": 1, "number": 0})
+    return engine
+
+
+def _write_ahead(connection: Any, _: Any) -> None:
+    """Readers do not wait for an import, nor an import for them."""
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def upsert(table: Table, engine: Engine) -> Any:
+    """An insert that takes the place of the row with its key."""
+    statement = _insert(table, engine)
+    keys = [column.name for column in table.primary_key]
+    others = {c.name: statement.excluded[c.name] for c in table.columns if c.name not in keys}
+    if not others:
+        return statement.on_conflict_do_nothing(index_elements=keys)
+    return statement.on_conflict_do_update(index_elements=keys, set_=others)
+
+
+def _insert(table: Table, engine: Engine) -> Any:
+    """An insert that may say what to do where the key is there already."""
+    dialect = postgresql if engine.dialect.name == "postgresql" else sqlite
+    return dialect.insert(table)
+
+
+def parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """As many values at a time as a statement takes."""
+    for start in range(0, len(values), _MOST_VARIABLES):
+        yield values[start : start + _MOST_VARIABLES]

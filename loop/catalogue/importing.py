@@ -1,0 +1,182 @@
+"""Products into the catalogue: what is new is taken in, what is known costs a look.
+
+Each row is looked at by itself: one that cannot be a product is refused with its line, and what
+the catalogue had of it stays. Work is done for rows that are new or changed alone: a picture is
+decoded when it is another one, a vector is made when the texts are others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+
+from adloom.loop.catalogue.feeds.refusals import FeedRow, Refusal
+from adloom.loop.catalogue.import_report import ImportReport, Note
+from adloom.loop.catalogue.picture_sources import NoPicture, PictureSource
+from adloom.loop.catalogue.pictures.decode import BadPicture
+from adloom.loop.catalogue.pictures.intake import Intake, take_in
+from adloom.loop.catalogue.product import Product, index_text
+from adloom.loop.catalogue.rows import Entry, as_told
+from adloom.loop.catalogue.store import Catalogue
+from adloom.loop.settings.catalogue import CatalogSettings
+from adloom.models.retrieval import product_vectors
+
+_ROWS_AT_ONCE = 256
+_FETCHING = 8
+
+Advice = Callable[[Product], Iterable[str]]
+"""What a user should know of a product that is taken, one line each."""
+
+
+class Importer:
+    """Takes the rows of one feed in.
+
+    Args:
+        source: names the feed: products that it has no more are those that came from it.
+        pictures: where the products' pictures are.
+        advice: asked of each product that is new or changed.
+        dry: look at everything and write nothing.
+        on_rows: told how many rows were looked at, again and again.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        settings: CatalogSettings,
+        source: str,
+        pictures: PictureSource,
+        *,
+        advice: Advice = lambda product: (),
+        dry: bool = False,
+        on_rows: Callable[[int], None] = lambda rows: None,
+    ) -> None:
+        self._catalogue = catalogue
+        self._settings = settings
+        self._source = source
+        self._pictures = pictures
+        self._advice = advice
+        self._dry = dry
+        self._on_rows = on_rows
+
+    def take(self, rows: Iterable[FeedRow | Refusal], report: ImportReport) -> Iterator[str]:
+        """Take rows in, many at a time, and count them in ``report``.
+
+        Yields the id of each row that the feed still has, taken or not; iterate to the end.
+        """
+        left = iter(rows)
+        workers = _FETCHING * (os.cpu_count() or 1)
+        with ThreadPoolExecutor(workers, thread_name_prefix="pictures") as pool:
+            while some := list(islice(left, _ROWS_AT_ONCE)):
+                for row in some:
+                    if isinstance(row, Refusal):
+                        report.refuse(row)
+                self._take([row for row in some if isinstance(row, FeedRow)], report, pool)
+                self._on_rows(len(some))
+                for row in some:
+                    yield row.product_id if isinstance(row, Refusal) else row.product.product_id
+
+    def _take(self, rows: Sequence[FeedRow], report: ImportReport, pool: Executor) -> None:
+        known = self._catalogue.entries([row.product.product_id for row in rows])
+        looked_at = pool.map(lambda row: self._entry(row, known), rows)
+        entries: list[Entry] = []
+        for row, found in zip(rows, looked_at, strict=True):
+            if isinstance(found, Refusal):
+                report.refuse(found)
+            elif found is None:
+                report.unchanged += 1
+            else:
+                entries.append(found)
+                self._tell(row, found, new=found.product.product_id not in known, report=report)
+        if entries and not self._dry:
+            self._catalogue.put(entries, self._vectors([entry.product for entry in entries]))
+
+    def _entry(self, row: FeedRow, known: Mapping[str, Entry]) -> Entry | Refusal | None:
+        """What is to be kept; None where that is kept already."""
+        product = row.product
+        before = known.get(product.product_id)
+        stamp = _stamp(product)
+        try:
+            # Another way to cut out makes another picture.
+            picture = _hashed(f"{self._pictures.stamp(product)}/{self._settings.cutout}")
+            same_picture = before is not None and before.picture_stamp == picture
+            if same_picture and before is not None:
+                if before.stamp == stamp and not before.product.retired:
+                    return None
+                return Entry(
+                    replace(
+                        product,
+                        picture_name=before.product.picture_name,
+                        cutout_name=before.product.cutout_name,
+                    ),
+                    stamp,
+                    picture,
+                    before.no_cutout,
+                    self._source,
+                )
+            taken = take_in(self._pictures.content(product), self._settings)
+        except (NoPicture, BadPicture) as error:
+            told = str(error)
+            reason = told if told.startswith("image_link") else f"image_link: {told}"
+            return Refusal(row.source, row.line, reason, product.product_id)
+        return Entry(
+            self._pictured(product, taken), stamp, picture, taken.reason or "", self._source
+        )
+
+    def _pictured(self, product: Product, taken: Intake) -> Product:
+        if self._dry:
+            return product
+        store = self._catalogue.pictures
+        return replace(
+            product,
+            picture_name=store.put(taken.whole),
+            cutout_name="" if taken.cutout is None else store.put(taken.cutout),
+        )
+
+    def _tell(self, row: FeedRow, entry: Entry, *, new: bool, report: ImportReport) -> None:
+        if new:
+            report.new += 1
+        else:
+            report.changed += 1
+
+        def note(kind: str, text: str) -> None:
+            report.note(Note(kind, row.source, row.line, entry.product.product_id, text))
+
+        for warning in (*row.warnings, *self._advice(entry.product)):
+            note("warning", warning)
+        if entry.no_cutout:
+            note(
+                "no_cutout",
+                f"image_link: cannot be cut out ({entry.no_cutout}): its ads show the picture whole",
+            )
+
+    def _vectors(self, products: Sequence[Product]) -> dict[str, tuple[str, np.ndarray]]:
+        """Vectors of the products whose texts are new, each with the hash of its text."""
+        texts = {p.product_id: index_text(p.name, p.selling_points) for p in products}
+        hashes = {p.product_id: _hashed(f"{texts[p.product_id]}\n{p.category}") for p in products}
+        known = self._catalogue.texts(list(texts))
+        new = [p for p in products if known.get(p.product_id) != hashes[p.product_id]]
+        made = product_vectors([texts[p.product_id] for p in new], [p.category for p in new])
+        return {
+            product.product_id: (hashes[product.product_id], vector)
+            for product, vector in zip(new, made, strict=True)
+        }
+
+
+def _stamp(product: Product) -> str:
+    told = as_told(product) | {
+        "name": product.name,
+        "category": product.category,
+        "language": product.language,
+    }
+    return _hashed(json.dumps(told, sort_keys=True))
+
+
+def _hashed(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,156 @@
+"""Past clicks as the generator reads them: ads, and products where no ad is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+
+from adloom.feature_store.store import UserHistory
+from adloom.loop.catalogue.creatives import Creative, CreativeStore
+from adloom.loop.catalogue.picture_codes import PictureCodes
+from adloom.loop.catalogue.product import Product, index_text
+from adloom.loop.catalogue.store import Catalogue
+from adloom.models.brief import Codes
+from adloom.models.retrieval import Vector, product_vectors, representatives, sampled
+from adloom.models.settings import Coarse
+
+
+@dataclass(frozen=True)
+class Clicked:
+    """What a shopper clicked.
+
+    Attributes:
+        product_id: the product of it.
+        title: of the ad, or the name of the product.
+        picture: name of the picture: an ad's, or a product's.
+        ad_id: the ad; "" where the product's own picture and name stand for it.
+    """
+
+    product_id: str
+    title: str
+    picture: str
+    ad_id: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The same for clicks on the same thing."""
+        return self.ad_id, "" if self.ad_id else self.product_id
+
+
+@dataclass(frozen=True)
+class PastAd(Clicked):
+    """A click as the generator reads it: with the VQ codes of its picture, int16, shape (T,)."""
+
+    codes: Codes = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class _Click:
+    """A click that says something: its ad, or else its product."""
+
+    item_id: str
+    clicked_at: datetime
+    vector: Vector
+    ad: Creative | None
+
+
+class PastAds:
+    """Finds the clicks that stand for a shopper's taste, and what to read of each.
+
+    A click names an ad that adloom drew or that the shop had. One that names none, or one that
+    nobody knows, still tells of a product: its own picture and name stand for it.
+    """
+
+    def __init__(self, catalogue: Catalogue, creatives: CreativeStore, codes: PictureCodes) -> None:
+        self.catalogue = catalogue
+        self.creatives = creatives
+        self._codes = codes
+
+    def representing(
+        self,
+        history: UserHistory,
+        product: Product,
+        k: int,
+        *,
+        coarse: Coarse = "representative",
+    ) -> tuple[PastAd, ...]:
+        """The clicks that stand for a history when selling ``product``, nearest first.
+
+        Args:
+            history: clicks, newest last.
+            product: what is to be sold; the catalogue need not have it.
+            k: how many at most.
+            coarse: how they are chosen (:class:`adloom.models.settings.GeneratorSettings`).
+        """
+        if k == 0 or not len(history):
+            return ()
+        vectors = self.catalogue.vectors([product.product_id, *history.item_ids])
+        clicks = self._telling(history, vectors)
+        if not clicks:
+            return ()
+        target = vectors.get(product.product_id)
+        if target is None:
+            text = index_text(product.name, product.selling_points)
+            [target] = product_vectors([text], [product.category])
+        items = np.stack([click.vector for click in clicks])
+        if coarse == "similarity":
+            chosen = sampled(target, items, k)
+        else:
+            chosen = representatives(target, items, [c.clicked_at for c in clicks], k)
+        return self._read([clicks[position] for position in chosen])
+
+    def clicked(self, history: UserHistory) -> list[tuple[Clicked, datetime]]:
+        """What there is to show of a history: each thing once, with its latest click, by time."""
+        ads = self.creatives.get_many([ad_id for ad_id in history.ad_ids if ad_id])
+        products = self.catalogue.find(history.item_ids)
+        latest: dict[tuple[str, str], tuple[Clicked, datetime]] = {}
+        rows = zip(history.item_ids, history.clicked_at, history.ad_ids, strict=True)
+        for item_id, clicked_at, ad_id in rows:
+            shown: Clicked
+            if ad_id in ads:
+                shown = past_ad(ads[ad_id])
+            elif item_id in products:
+                product = products[item_id]
+                shown = Clicked(item_id, product.name, _picture(product), "")
+            else:
+                continue
+            latest[shown.key] = shown, clicked_at
+        return sorted(latest.values(), key=lambda found: found[1])
+
+    def _telling(self, history: UserHistory, vectors: Mapping[str, Vector]) -> list[_Click]:
+        ads = self.creatives.get_many([ad_id for ad_id in history.ad_ids if ad_id])
+        pictured = {n for n, known in self.catalogue.find(vectors).items() if _picture(known)}
+        rows = zip(history.item_ids, history.clicked_at, history.ad_ids, strict=True)
+        return [
+            _Click(item_id, clicked_at, vectors[item_id], ads.get(ad_id))
+            for item_id, clicked_at, ad_id in rows
+            if item_id in vectors and (ad_id in ads or item_id in pictured)
+        ]
+
+    def _read(self, clicks: list[_Click]) -> tuple[PastAd, ...]:
+        products = self.catalogue.find(click.item_id for click in clicks if click.ad is None)
+        codes = self._codes.of(list(products.values()))
+        return tuple(
+            past_ad(click.ad)
+            if click.ad is not None
+            else _past_product(products[click.item_id], codes[click.item_id])
+            for click in clicks
+            if click.ad is not None or click.item_id in codes
+        )
+
+
+def past_ad(ad: Creative) -> PastAd:
+    """A known ad as it is read."""
+    return PastAd(ad.product_id, ad.title, ad.picture, ad.ad_id, ad.codes)
+
+
+def _past_product(product: Product, codes: Codes) -> PastAd:
+    return PastAd(product.product_id, product.name, _picture(product), "", codes)
+
+
+def _picture(product: Product) -> str:
+    """Name of the picture that stands for a product; "" where there is none."""
+    return product.picture_name or product.cutout_name

@@ -1,0 +1,129 @@
+"""Words that titles may use beside their products' own: set, or learnt from the shop's ads."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache, lru_cache
+
+import budoux
+import regex
+
+from adloom.loop.catalogue.product import Product
+from adloom.loop.settings.titles import TitleSettings
+from adloom.models.titles.languages import fallbacks
+from adloom.models.titles.rules import TitleRules
+from adloom.models.titles.scripts import tidied, without_spaces
+
+_MOST_WORDS = 500
+_LEAST_TITLES = 2
+_LONGEST_WORD = 40
+_WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+(?:['’\-‑·][\p{L}\p{M}\p{N}]+)*")
+_SEGMENTERS: dict[str, Callable[[], budoux.Parser]] = {
+    "ja": budoux.load_default_japanese_parser,
+    "zh": budoux.load_default_simplified_chinese_parser,
+    "zh-cn": budoux.load_default_simplified_chinese_parser,
+    "zh-hk": budoux.load_default_traditional_chinese_parser,
+    "zh-hant": budoux.load_default_traditional_chinese_parser,
+    "zh-tw": budoux.load_default_traditional_chinese_parser,
+    "th": budoux.load_default_thai_parser,
+}
+
+
+class TitleWords:
+    """What the titles of each product may say."""
+
+    def __init__(
+        self, settings: TitleSettings, learnt: Callable[[str], Sequence[str]]
+    ) -> None:
+        """``learnt`` has the words of the shop's own ads in a language: see `style_words`."""
+        self._settings = settings
+        self._learnt = learnt
+        # One object for many products: what is worked out for rules serves all of them.
+        self._rules = lru_cache(maxsize=256)(self._made)
+
+    def rules(self, product: Product) -> TitleRules:
+        """The rules of a product: its language's words, and whether it may speak of a saving."""
+        language = product.language
+        set_here = [part.words for part in self._settings.of(language) if part.words is not None]
+        words = set_here[0] if set_here else tuple(self._learnt(language))
+        return self._rules(language, words, product.sale_price is not None)
+
+    def banned_in_name(self, product: Product) -> str | None:
+        """The banned word that a product's name has in it, which its titles then say; or None."""
+        return self.rules(product).banned_in(product.name)
+
+    def _made(self, language: str, words: tuple[str, ...], reduced: bool) -> TitleRules:
+        parts = list(self._settings.of(language))
+        return TitleRules(
+            language=language,
+            style_words=words,
+            banned=(*self._settings.banned, *(word for part in parts for word in part.banned)),
+            saving_words=tuple(word for part in parts for word in part.saving),
+            may_speak_of_saving=reduced,
+        )
+
+
+def style_words(
+    titles: Iterable[str], own_texts: Iterable[str], language: str
+) -> tuple[str, ...]:
+    """Words of a shop's titles that tell nothing of a product, the most used first.
+
+    Words that the name or a selling point of any product has are left out, and so are numbers and
+    what fewer than two titles say; at most 500 are taken. Scripts without spaces are segmented
+    for Japanese, Chinese and Thai; in others no word is found.
+
+    Args:
+        titles: of the shop's own ads in ``language``.
+        own_texts: names and selling points of their products.
+    """
+    own = {word.casefold() for text in own_texts for word in words_in(text, language)}
+    seen: Counter[str] = Counter()
+    spellings: dict[str, Counter[str]] = {}
+    for title in titles:
+        words = {word.casefold(): word for word in words_in(title, language)}
+        for key, word in words.items():
+            if _says_style(word) and not _tells_of(key, own):
+                seen[key] += 1
+                spellings.setdefault(key, Counter())[word] += 1
+    often = [key for key, count in seen.most_common() if count >= _LEAST_TITLES]
+    return tuple(_spelling(spellings[key]) for key in often[:_MOST_WORDS])
+
+
+def words_in(text: str, language: str) -> list[str]:
+    """The words of ``text``, in order."""
+    return [word for run in _WORD.findall(tidied(text)) for word in _segmented(run, language)]
+
+
+def _segmented(run: str, language: str) -> Iterator[str]:
+    if not any(without_spaces(character) for character in run):
+        yield run
+        return
+    for tag in fallbacks(language):
+        if tag in _SEGMENTERS:
+            yield from _segmenter(tag).parse(run)
+            return
+
+
+@cache
+def _segmenter(tag: str) -> budoux.Parser:
+    return _SEGMENTERS[tag]()
+
+
+def _tells_of(word: str, own: set[str]) -> bool:
+    """Whether it is a word of a product, or has one in it where words have no spaces."""
+    if word in own or not any(map(without_spaces, word)):
+        return word in own
+    parts = (word[a:b] for a in range(len(word)) for b in range(a + 2, len(word) + 1))
+    return not own.isdisjoint(parts)
+
+
+def _says_style(word: str) -> bool:
+    numbers = any(character.isdigit() for character in word)
+    return not numbers and len(word) <= _LONGEST_WORD
+
+
+def _spelling(counts: Counter[str]) -> str:
+    """How a word is written within a sentence: small where that was ever seen."""
+    small = [word for word in counts if word == word.lower()]
+    return small[0] if small else counts.most_common(1)[0][0]

@@ -1,0 +1,47 @@
+"""Where rounds learn: what a round reads from and writes to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+
+from adloom.feature_store.store import FeatureStore
+from adloom.loop.catalogue.past_ads import PastAds
+from adloom.loop.catalogue.product import Product
+from adloom.loop.learning.registry import AdRegistry
+from adloom.loop.settings.learning import GateSettings, RoundSettings
+from adloom.models.ad_generator import AdGenerator
+from adloom.models.settings import FineTuneSettings, GeneratorSettings
+from adloom.models.titles.rules import TitleRules
+
+
+@dataclass(frozen=True)
+class TrainingGround:
+    """The parts of the loop that a round needs, and the settings that it goes by.
+
+    Attributes:
+        folder: holds a folder a round.
+        titles: what the titles of a product may say.
+        drawing: how ads are drawn where champion and challenger are compared.
+    """
+
+    folder: Path
+    generator: AdGenerator
+    features: FeatureStore
+    past_ads: PastAds
+    registry: AdRegistry
+    titles: Callable[[Product], TitleRules]
+    rounds: RoundSettings
+    fine_tune: FineTuneSettings
+    gate: GateSettings
+    drawing: GeneratorSettings
+
+    def usable_events(self, until: datetime) -> pd.DataFrame:
+        """The log before a moment; of ads that adloom does not know there is nothing to learn."""
+        events = self.features.log.read(None, until=until)
+        ad_ids = events["ad_id"].dropna().unique().tolist()
+        return events[events["ad_id"].isin(self.past_ads.creatives.known(ad_ids))]

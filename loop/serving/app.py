@@ -1,0 +1,49 @@
+"""The ad server as an application: its parts behind the API and the studio."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+
+import torch
+from fastapi import FastAPI
+
+from adloom.loop.serving.http.access import Access
+from adloom.loop.serving.http.errors import answer_errors
+from adloom.loop.serving.http.limits import BodyLimit
+from adloom.loop.serving.http.logs import RequestLog
+from adloom.loop.serving.http.routes import router
+from adloom.loop.serving.server import AdServer
+from adloom.loop.serving.studio.router import mount_studio
+from adloom.loop.settings import Settings
+
+_MAX_BODY_BYTES = 1 << 20
+_MAX_BODY_SECONDS = 20.0
+
+
+def create_app(settings: Settings, *, threads: int | None = None) -> FastAPI:
+    """The FastAPI application; the parts start with it and end with it.
+
+    What draws computes with ``threads``, by default as many as torch would take here.
+    """
+    threads = threads or torch.get_num_threads()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        with ExitStack() as parts:
+            app.state.server = AdServer(settings, parts, threads)
+            yield
+
+    app = FastAPI(
+        title="adloom",
+        summary="Personalised ads, drawn for a shopper and a product.",
+        lifespan=lifespan,
+    )
+    app.state.access = Access(settings.serve)
+    app.include_router(router)
+    mount_studio(app)
+    answer_errors(app)
+    # The last one added is the first to see a request.
+    app.add_middleware(BodyLimit, max_bytes=_MAX_BODY_BYTES, max_seconds=_MAX_BODY_SECONDS)
+    app.add_middleware(RequestLog)
+    return app

@@ -1,0 +1,55 @@
+"""A home whose catalogue has the demo shop's products; they are imported once a test run."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from adloom.loop.catalogue.creatives import CreativeStore
+from adloom.loop.catalogue.feed_import import import_feed
+from adloom.loop.catalogue.opening import open_catalogue
+from adloom.loop.catalogue.past_ads import PastAds
+from adloom.loop.catalogue.picture_codes import PictureCodes
+from adloom.loop.catalogue.store import Catalogue
+from adloom.loop.demo.shop.catalog import FEED
+from adloom.loop.settings.catalogue import CatalogSettings
+from tests.tiny_model import TINY
+
+
+def stocked(home: Path) -> Path:
+    """The home, with the demo shop's products in its catalogue."""
+    if not (home / "catalogue").exists():
+        shutil.copytree(_imported() / "catalogue", home / "catalogue")
+    return home
+
+
+def stocked_catalogue(home: Path) -> Catalogue:
+    """The catalogue of such a home."""
+    return open_catalogue(stocked(home))
+
+
+def past_ads_of(home: Path) -> PastAds:
+    """Past ads of such a home; no picture of a product has anything on it."""
+
+    def encode(pictures: Sequence[Image.Image]) -> np.ndarray:
+        return np.zeros((len(pictures), TINY.image_tokens), dtype=np.int16)
+
+    catalogue = stocked_catalogue(home)
+    codes = PictureCodes(catalogue.engine, "none", encode)
+    return PastAds(catalogue, CreativeStore(home / "creatives"), codes)
+
+
+@cache
+def _imported() -> Path:
+    home = Path(tempfile.mkdtemp(prefix="adloom-stocked-"))
+    catalogue = open_catalogue(home)
+    report = import_feed(catalogue, str(FEED), CatalogSettings())
+    catalogue.close()
+    assert not report.refused, report.notes
+    return home
