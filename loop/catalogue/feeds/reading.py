@@ -12,6 +12,7 @@ from adloom.loop.catalogue.feeds.delimited import delimited_rows
 from adloom.loop.catalogue.feeds.encodings import decoded
 from adloom.loop.catalogue.feeds.files import feed_files, format_of, open_feed
 from adloom.loop.catalogue.feeds.jsonlines import json_rows
+from adloom.loop.catalogue.feeds.parquet import parquet_rows
 from adloom.loop.catalogue.feeds.parsing import parse_product
 from adloom.loop.catalogue.feeds.refusals import (
     FeedRow,
@@ -21,6 +22,7 @@ from adloom.loop.catalogue.feeds.refusals import (
     shown,
 )
 from adloom.loop.catalogue.feeds.rows import RawRow
+from adloom.loop.catalogue.feeds.xml_items import xml_rows
 from adloom.loop.settings.catalogue import CatalogSettings
 
 
@@ -71,7 +73,17 @@ def _jsonl(
     return json_rows(decoded(file, settings.encoding, settings.language), columns)
 
 
-_READERS = {"csv": _csv, "tsv": _tsv, "jsonl": _jsonl}
+def _xml(file: io.BufferedReader, columns: Columns, settings: CatalogSettings) -> Iterator[RawRow]:
+    return xml_rows(file, columns)
+
+
+def _parquet(
+    file: io.BufferedReader, columns: Columns, settings: CatalogSettings
+) -> Iterator[RawRow]:
+    return parquet_rows(file, columns)
+
+
+_READERS = {"csv": _csv, "tsv": _tsv, "jsonl": _jsonl, "xml": _xml, "parquet": _parquet}
 
 
 def _row(
