@@ -304,6 +304,21 @@ class AdModel(nn.Module):
         return model.eval()
 
 
+def title_room(folder: Path | None) -> tuple[PreTrainedTokenizerFast, int]:
+    """A saved generator's tokenizer, and how many tokens its titles have room for.
+
+    Args:
+        folder: of the generator; None is the bundled one. Nothing but its texts is loaded.
+
+    Raises:
+        FileNotFoundError: ``folder`` holds no saved generator.
+    """
+    folder = folder or DEMO_MODEL
+    config = AdGeneratorConfig.load(folder)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+    return tokenizer, config.title_tokens
+
+
 def count_positions(valid: Tensor) -> Tensor:
     """Positions ``(n, length)``: how many valid tokens came before."""
     return (valid.long().cumsum(1) - 1).clamp_min(0)

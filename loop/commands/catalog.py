@@ -1,0 +1,248 @@
+"""`adloom catalog`: the products of the shop."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from adloom.loop.commands.errors import errors_told, fail, problems
+from adloom.loop.commands.progress import progress_told
+from adloom.loop.settings import Settings
+
+if TYPE_CHECKING:
+    from adloom.loop.catalogue.import_report import ImportReport, Note
+    from adloom.loop.catalogue.rows import Entry
+
+app = typer.Typer(help="The products of the shop.", no_args_is_help=True)
+_console = Console()
+_SHOWN_NOTES = 30
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+Feed = Annotated[
+    str | None,
+    typer.Argument(
+        help="File, folder of feeds, or https address; without: [catalog] source.", metavar="[FEED]"
+    ),
+]
+
+
+@app.command("import")
+def import_products(
+    context: typer.Context,
+    feed: Feed = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Retire what is missing, however much it is.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take in a product feed: CSV, TSV, JSON lines, XML or Parquet.
+
+    Attributes have the names of Google's product feed (id, title, description, link, image_link,
+    availability, price, product_type, brand, product_highlight, ...), or those that
+    [catalog.columns] gives. A row that is refused is named; the rest goes in. Servers follow
+    within catalog.refresh_seconds.
+    """
+    _run(context.obj, feed, dry=False, force=force, as_json=as_json)
+
+
+@app.command()
+def check(context: typer.Context, feed: Feed = None, as_json: AsJson = False) -> None:
+    """Look a feed through as an import would, and write nothing.
+
+    Names rows that would be refused, pictures that cannot be cut out, and names too long for
+    titles. Ends with status 1 where a row would be refused.
+    """
+    report = _run(context.obj, feed, dry=True, force=False, as_json=as_json)
+    if report.refused:
+        raise typer.Exit(1)
+
+
+@app.command("list")
+def list_products(
+    context: typer.Context,
+    search: Annotated[str, typer.Option(help="Only what has this in id, name or category.")] = "",
+    retired: Annotated[bool, typer.Option("--retired", help="Those that are retired.")] = False,
+    after: Annotated[str, typer.Option(help="Those that follow this id.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="So many at most.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List the products, in the order of their ids."""
+    from adloom.loop import home
+
+    with errors_told():
+        catalogue = home.open_catalogue(context.obj)
+        found = catalogue.page(after=after, limit=limit, search=search, retired=retired)
+        count = catalogue.count(retired=retired)
+    if as_json:
+        print(json.dumps([_as_json(entry) for entry in found], indent=2, ensure_ascii=False))
+        return
+    table = Table("Id", "Name", "Category", "Language", "Price", "Cutout", box=None)
+    for entry in found:
+        product = entry.product
+        price = product.sale_price or product.price
+        table.add_row(
+            Text(product.product_id),
+            Text(product.name),
+            Text(product.category),
+            product.language,
+            str(price or ""),
+            "no" if entry.no_cutout else "yes",
+        )
+    _console.print(table)
+    what = "retired" if retired else "sold"
+    _console.print(f"{len(found):,} of {count:,} that are {what}.", highlight=False)
+
+
+@app.command()
+def show(context: typer.Context, product_id: str, as_json: AsJson = False) -> None:
+    """Show all that the catalogue has of a product."""
+    from adloom.loop import home
+    from adloom.loop.catalogue.product import UnknownProduct
+
+    with errors_told(UnknownProduct):
+        entry = home.open_catalogue(context.obj).entry(product_id)
+    told = _as_json(entry)
+    if as_json:
+        print(json.dumps(told, indent=2, ensure_ascii=False))
+        return
+    table = Table(show_header=False, box=None, padding=(0, 2))
+    for name, value in told.items():
+        shown = ", ".join(value) if isinstance(value, list) else str(value)
+        table.add_row(name, Text(shown))
+    _console.print(table)
+
+
+@app.command()
+def retire(
+    context: typer.Context,
+    product_ids: Annotated[list[str], typer.Argument(metavar="PRODUCT_ID...")],
+    as_json: AsJson = False,
+) -> None:
+    """Sell products no more; histories still read them. An import brings them back."""
+    from adloom.loop import home
+
+    with errors_told():
+        catalogue = home.open_catalogue(context.obj)
+        unknown = sorted(set(product_ids) - catalogue.find(product_ids).keys())
+        if unknown:
+            fail(f"the catalogue does not have {', '.join(unknown)}; nothing is retired")
+        changed = catalogue.retire(product_ids)
+    if as_json:
+        print(json.dumps({"retired": changed}, indent=2))
+        return
+    already = len(set(product_ids)) - len(changed)
+    _console.print(
+        f"{len(changed)} retired" + (f", {already} were already." if already else "."),
+        highlight=False,
+    )
+
+
+def _run(
+    settings: Settings, feed: str | None, *, dry: bool, force: bool, as_json: bool
+) -> ImportReport:
+    from adloom.loop import home
+    from adloom.loop.catalogue.feed_import import FeedTooShort, import_feed
+    from adloom.loop.catalogue.feeds.refusals import FeedUnreadable
+    from adloom.loop.catalogue.import_report import ImportReport
+
+    feed = feed or settings.catalog.source
+    if feed is None:
+        fail("no feed: name one (adloom catalog import feed.csv), or set catalog.source")
+    report = ImportReport(on_note=_noted(as_json))
+    with (
+        errors_told(FeedUnreadable, FeedTooShort),
+        _rows_told("Checking" if dry else "Importing", feed) as on_rows,
+    ):
+        catalogue = home.open_catalogue(settings)
+        import_feed(
+            catalogue,
+            feed,
+            settings.catalog,
+            advice=home.title_advice(settings),
+            dry=dry,
+            force=force,
+            report=report,
+            on_rows=on_rows,
+        )
+    if as_json:
+        print(json.dumps(report.summary(), indent=2, ensure_ascii=False))
+    else:
+        _tell(report, dry=dry)
+    return report
+
+
+@contextmanager
+def _rows_told(doing: str, feed: str) -> Iterator[Callable[[int], None]]:
+    from adloom.loop.catalogue.feeds.size import rows_about
+
+    total = None if "://" in feed else rows_about(Path(feed))
+    with progress_told(problems, doing, "rows") as tell:
+        seen = 0
+
+        def on_rows(rows: int) -> None:
+            nonlocal seen
+            seen += rows
+            tell(min(1.0, seen / total) if total else 0.0, seen)
+
+        yield on_rows
+
+
+def _noted(as_json: bool) -> Callable[[Note], None]:
+    """Prints the first notes as they come; JSON has them at the end."""
+    styles = {"refused": "red", "no_cutout": "yellow", "warning": "yellow"}
+    printed = 0
+
+    def tell(note: Note) -> None:
+        nonlocal printed
+        printed += 1
+        if not as_json and printed <= _SHOWN_NOTES:
+            word = "refused" if note.kind == "refused" else "note"
+            problems.print(Text.assemble((word, styles[note.kind]), f" {note}"), soft_wrap=True)
+        elif not as_json and printed == _SHOWN_NOTES + 1:
+            problems.print("... and more; --json has the first thousand of them")
+
+    return tell
+
+
+def _tell(report: ImportReport, *, dry: bool) -> None:
+    counts = f"{report.new:,} new, {report.changed:,} changed, {report.unchanged:,} as before"
+    if report.retired:
+        counts += f", {report.retired:,} retired"
+    counts += f", {report.refused:,} refused"
+    if report.without_cutout:
+        counts += f"; {report.without_cutout:,} without a cutout"
+    _console.print(("Would be: " if dry else "") + counts + ".", highlight=False)
+    if not (report.written or dry):
+        _console.print("Nothing changed.")
+
+
+def _as_json(entry: Entry) -> dict[str, Any]:
+    product = entry.product
+    told: dict[str, Any] = {
+        "id": product.product_id,
+        "title": product.name,
+        "short_title": product.short_name,
+        "description": product.description,
+        "product_type": product.category,
+        "product_highlight": list(product.selling_points),
+        "language": product.language,
+        "price": product.price and str(product.price),
+        "sale_price": product.sale_price and str(product.sale_price),
+        "availability": product.availability,
+        "link": product.link,
+        "brand": product.brand,
+        "image_link": product.image,
+        "no_cutout": entry.no_cutout,
+        "source": entry.source,
+        "updated": product.updated and product.updated.isoformat(),
+        "retired": product.retired,
+    }
+    return {name: value for name, value in told.items() if value not in ("", None, [])}
