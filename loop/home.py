@@ -12,6 +12,7 @@ from adloom.loop.settings import Settings
 if TYPE_CHECKING:
     from adloom.feature_store.store import FeatureStore
     from adloom.loop.catalogue.creatives import CreativeStore
+    from adloom.loop.catalogue.importing import Advice
     from adloom.loop.catalogue.past_ads import PastAds
     from adloom.loop.catalogue.product import Product
     from adloom.loop.catalogue.store import Catalogue
@@ -65,6 +66,15 @@ def title_words(settings: Settings) -> TitleWords:
     from adloom.loop.catalogue.title_words import TitleWords
 
     return TitleWords(settings.titles, lambda language: ())
+
+
+def title_advice(settings: Settings) -> Advice:
+    """What is told of products' names when they are imported."""
+    from adloom.loop.catalogue.advice import TitleAdvice
+    from adloom.models.generator import title_room
+
+    tokenizer, room = title_room(settings.generator.path)
+    return TitleAdvice(tokenizer, room, title_words(settings))
 
 
 def open_registry(settings: Settings) -> AdRegistry:

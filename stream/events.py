@@ -46,12 +46,15 @@ class Reason(StrEnum):
 
     TOO_LARGE = "too_large"
     NOT_JSON = "not_json"
+    UNKNOWN_SCHEMA = "unknown_schema"
+    UNDECODABLE = "undecodable"
     UNSUPPORTED_VERSION = "unsupported_version"
     MISSING_FIELD = "missing_field"
     WRONG_TYPE = "wrong_type"
     OUT_OF_RANGE = "out_of_range"
     NO_TIME_ZONE = "no_time_zone"
     FUTURE_TIMESTAMP = "future_timestamp"
+    NOT_A_PRODUCT = "not_a_product"
 
 
 class InvalidEvent(ValueError):

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Engine,
+    Float,
     Integer,
     LargeBinary,
     MetaData,
@@ -82,6 +83,7 @@ feeds = Table(
     Column("source", String(2048), primary_key=True),
     Column("stamp", String(64), nullable=False),  # size and time of the file when it was read
     Column("read_at", DateTime(timezone=True), nullable=False),
+    Column("claimed_until", Float, nullable=False),  # by who reads it now; seconds since 1970
 )
 
 revisions = Table(
@@ -105,8 +107,7 @@ def open_database(folder: Path) -> Engine:
     event.listen(engine, "connect", _write_ahead)
     metadata.create_all(engine)
     with engine.begin() as connection:
-        first = _insert(revisions, engine).on_conflict_do_nothing()
-        connection.execute(first, {"id": 1, "number": 0})
+        connection.execute(insert_new(revisions, engine), {"id": 1, "number": 0})
     return engine
 
 
@@ -124,6 +125,11 @@ def upsert(table: Table, engine: Engine) -> Any:
     if not others:
         return statement.on_conflict_do_nothing(index_elements=keys)
     return statement.on_conflict_do_update(index_elements=keys, set_=others)
+
+
+def insert_new(table: Table, engine: Engine) -> Any:
+    """An insert that leaves a row with its key as it is."""
+    return _insert(table, engine).on_conflict_do_nothing()
 
 
 def _insert(table: Table, engine: Engine) -> Any:

@@ -96,3 +96,28 @@ def to_row(entry: Entry, now: datetime, revision: int) -> dict[str, Any]:
         "updated": now,
         "revision": revision,
     }
+
+
+def as_attributes(entry: Entry) -> dict[str, Any]:
+    """What the catalogue has of a product, by the names of Google's product feed; for JSON."""
+    product = entry.product
+    told: dict[str, Any] = {
+        "id": product.product_id,
+        "title": product.name,
+        "short_title": product.short_name,
+        "description": product.description,
+        "product_type": product.category,
+        "product_highlight": list(product.selling_points),
+        "language": product.language,
+        "price": product.price and str(product.price),
+        "sale_price": product.sale_price and str(product.sale_price),
+        "availability": product.availability,
+        "link": product.link,
+        "brand": product.brand,
+        "image_link": product.image,
+        "no_cutout": entry.no_cutout,
+        "source": entry.source,
+        "updated": product.updated and product.updated.isoformat(),
+        "retired": product.retired,
+    }
+    return {name: value for name, value in told.items() if value not in ("", None, [])}

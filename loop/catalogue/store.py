@@ -7,15 +7,25 @@ so a server starts as fast with ten million products as with ten.
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, func, or_, select
 
-from adloom.loop.catalogue.database import feeds, parts, products, revisions, upsert, vectors
+from adloom.loop.catalogue.database import (
+    feeds,
+    insert_new,
+    parts,
+    products,
+    revisions,
+    upsert,
+    vectors,
+)
 from adloom.loop.catalogue.pictures.store import PictureStore
 from adloom.loop.catalogue.product import Product, UnknownProduct
 from adloom.loop.catalogue.rows import Entry, from_row, to_row
@@ -198,10 +208,34 @@ class Catalogue:
         self.follow()
         return changed
 
+    @contextmanager
+    def claim(self, source: str, seconds: float) -> Iterator[bool]:
+        """Whether this process alone may read a feed now; given back at the end of the block.
+
+        A process that dies keeps its claim for so many seconds.
+        """
+        now = time.time()
+        nothing = {"source": source, "stamp": "", "read_at": datetime.now(UTC), "claimed_until": 0}
+        with self.engine.begin() as connection:
+            connection.execute(insert_new(feeds, self.engine), nothing)
+            taken = connection.execute(
+                feeds.update()
+                .where(feeds.c.source == source, feeds.c.claimed_until < now)
+                .values(claimed_until=now + seconds)
+            )
+            claimed = taken.rowcount == 1
+        try:
+            yield claimed
+        finally:
+            if claimed:
+                with self.engine.begin() as connection:
+                    given_back = feeds.update().where(feeds.c.source == source)
+                    connection.execute(given_back.values(claimed_until=0.0))
+
     def note_feed(self, source: str, state: str, moment: datetime) -> None:
         """Remember in which state a feed was read to its end."""
         with self.engine.begin() as connection:
-            row = {"source": source, "stamp": state, "read_at": moment}
+            row = {"source": source, "stamp": state, "read_at": moment, "claimed_until": 0.0}
             connection.execute(upsert(feeds, self.engine), [row])
 
     def feed_state(self, source: str) -> str | None:

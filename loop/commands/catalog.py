@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -19,7 +19,6 @@ from adloom.loop.settings import Settings
 
 if TYPE_CHECKING:
     from adloom.loop.catalogue.import_report import ImportReport, Note
-    from adloom.loop.catalogue.rows import Entry
 
 app = typer.Typer(help="The products of the shop.", no_args_is_help=True)
 _console = Console()
@@ -76,13 +75,14 @@ def list_products(
 ) -> None:
     """List the products, in the order of their ids."""
     from adloom.loop import home
+    from adloom.loop.catalogue.rows import as_attributes
 
     with errors_told():
         catalogue = home.open_catalogue(context.obj)
         found = catalogue.page(after=after, limit=limit, search=search, retired=retired)
         count = catalogue.count(retired=retired)
     if as_json:
-        print(json.dumps([_as_json(entry) for entry in found], indent=2, ensure_ascii=False))
+        print(json.dumps([as_attributes(entry) for entry in found], indent=2, ensure_ascii=False))
         return
     table = Table("Id", "Name", "Category", "Language", "Price", "Cutout", box=None)
     for entry in found:
@@ -106,10 +106,11 @@ def show(context: typer.Context, product_id: str, as_json: AsJson = False) -> No
     """Show all that the catalogue has of a product."""
     from adloom.loop import home
     from adloom.loop.catalogue.product import UnknownProduct
+    from adloom.loop.catalogue.rows import as_attributes
 
     with errors_told(UnknownProduct):
         entry = home.open_catalogue(context.obj).entry(product_id)
-    told = _as_json(entry)
+    told = as_attributes(entry)
     if as_json:
         print(json.dumps(told, indent=2, ensure_ascii=False))
         return
@@ -222,27 +223,3 @@ def _tell(report: ImportReport, *, dry: bool) -> None:
     _console.print(("Would be: " if dry else "") + counts + ".", highlight=False)
     if not (report.written or dry):
         _console.print("Nothing changed.")
-
-
-def _as_json(entry: Entry) -> dict[str, Any]:
-    product = entry.product
-    told: dict[str, Any] = {
-        "id": product.product_id,
-        "title": product.name,
-        "short_title": product.short_name,
-        "description": product.description,
-        "product_type": product.category,
-        "product_highlight": list(product.selling_points),
-        "language": product.language,
-        "price": product.price and str(product.price),
-        "sale_price": product.sale_price and str(product.sale_price),
-        "availability": product.availability,
-        "link": product.link,
-        "brand": product.brand,
-        "image_link": product.image,
-        "no_cutout": entry.no_cutout,
-        "source": entry.source,
-        "updated": product.updated and product.updated.isoformat(),
-        "retired": product.retired,
-    }
-    return {name: value for name, value in told.items() if value not in ("", None, [])}

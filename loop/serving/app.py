@@ -12,6 +12,7 @@ from adloom.loop.serving.http.access import Access
 from adloom.loop.serving.http.errors import answer_errors
 from adloom.loop.serving.http.limits import BodyLimit
 from adloom.loop.serving.http.logs import RequestLog
+from adloom.loop.serving.http.products import router as products_router
 from adloom.loop.serving.http.routes import router
 from adloom.loop.serving.server import AdServer
 from adloom.loop.serving.studio.router import mount_studio
@@ -19,6 +20,8 @@ from adloom.loop.settings import Settings
 
 _MAX_BODY_BYTES = 1 << 20
 _MAX_BODY_SECONDS = 20.0
+_MAX_PICTURES_BYTES = 32 << 20
+_TAKE_PICTURES = ("/v1/products", "/studio/api/uploads")
 
 
 def create_app(settings: Settings, *, threads: int | None = None) -> FastAPI:
@@ -41,9 +44,15 @@ def create_app(settings: Settings, *, threads: int | None = None) -> FastAPI:
     )
     app.state.access = Access(settings.serve)
     app.include_router(router)
+    app.include_router(products_router)
     mount_studio(app)
     answer_errors(app)
     # The last one added is the first to see a request.
-    app.add_middleware(BodyLimit, max_bytes=_MAX_BODY_BYTES, max_seconds=_MAX_BODY_SECONDS)
+    app.add_middleware(
+        BodyLimit,
+        max_bytes=_MAX_BODY_BYTES,
+        max_seconds=_MAX_BODY_SECONDS,
+        larger=dict.fromkeys(_TAKE_PICTURES, _MAX_PICTURES_BYTES),
+    )
     app.add_middleware(RequestLog)
     return app

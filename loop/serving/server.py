@@ -17,6 +17,8 @@ from adloom.loop import home
 from adloom.loop.catalogue.briefs import sampling
 from adloom.loop.catalogue.creatives import CreativeStore
 from adloom.loop.catalogue.product import Product
+from adloom.loop.catalogue.product_topic import ProductTopic
+from adloom.loop.catalogue.refresh import CatalogueRefresh
 from adloom.loop.catalogue.store import Catalogue
 from adloom.loop.experiments.running import RunningExperiments, versions_of_arms
 from adloom.loop.serving.ads import Ad, AdMaker, AdRequest, Serving
@@ -77,6 +79,12 @@ class AdServer:
             self.consumer = consumer = EventConsumer(kafka, consumer_features)
             parts.callback(consumer.close)
             self._in_thread(parts, "consumer", lambda: consumer.run(self.stop))
+        self.title_advice = home.title_advice(settings)
+        self.refresh = CatalogueRefresh(self.catalogue, settings.catalog, self.title_advice)
+        self._in_thread(parts, "catalogue", lambda: self.refresh.run(self.stop))
+        if settings.catalog.topic:
+            topic = ProductTopic(kafka, self.catalogue, settings.catalog, self.title_advice)
+            self._in_thread(parts, "products", lambda: topic.run(self.stop))
         self._in_thread(parts, "follower", lambda: self._follow(settings.serve.follow_seconds))
         self.queue = parts.enter_context(
             DrawingQueue(
@@ -131,7 +139,6 @@ class AdServer:
         while not self.stop.wait(seconds):
             try:
                 self.maker.histories.look()
-                self.catalogue.follow()
                 if self.champion.follow():
                     _log.info("champion is now version %d", self.champion.serving.version)
                 self._experiments.refresh(datetime.now(UTC))

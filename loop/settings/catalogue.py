@@ -55,6 +55,9 @@ class CatalogSettings(Section):
     refresh_seconds: float = Field(
         default=60.0, gt=0, description="how often servers look for changes and read the source"
     )
+    topic: bool = Field(
+        default=True, description="whether servers follow the topic of products (kafka.topics)"
+    )
     missing: Literal["keep", "retire"] = Field(
         default="keep", description="what becomes of products that the feed has no more"
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
@@ -12,23 +14,32 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 class BodyLimit:
     """ASGI middleware: 413 for a body of more than ``max_bytes``, 408 after ``max_seconds``.
 
-    Around an application that answers Starlette's HTTPException.
+    Around an application that answers Starlette's HTTPException. ``larger`` has the limit of each
+    path that takes pictures.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int, max_seconds: float) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        max_bytes: int,
+        max_seconds: float,
+        larger: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         self._app = app
         self._max_bytes = max_bytes
         self._max_seconds = max_seconds
-        self._too_large = f"the body is larger than {max_bytes} bytes"
+        self._larger = larger
         self._too_slow = f"the body took more than {max_seconds:g} seconds"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        most = self._larger.get(scope["path"], self._max_bytes)
+        too_large = f"the body is larger than {most} bytes"
         declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if declared.isdigit() and int(declared) > self._max_bytes:
-            refusal = JSONResponse({"detail": self._too_large}, status_code=413)
+        if declared.isdigit() and int(declared) > most:
+            refusal = JSONResponse({"detail": too_large}, status_code=413)
             await refusal(scope, receive, send)
             return
         until = asyncio.get_running_loop().time() + self._max_seconds
@@ -45,8 +56,8 @@ class BodyLimit:
                 raise HTTPException(408, self._too_slow) from None
             received += len(message.get("body", b""))
             complete = not message.get("more_body", False)
-            if received > self._max_bytes:
-                raise HTTPException(413, self._too_large)
+            if received > most:
+                raise HTTPException(413, too_large)
             return message
 
         await self._app(scope, counted, send)

@@ -1,0 +1,198 @@
+"""Products by HTTP: `POST /v1/products` takes them in, `GET` tells, `DELETE` retires."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from adloom.loop.catalogue.feeds.parsing import parse_product
+from adloom.loop.catalogue.feeds.refusals import FeedRow, Refusal, RowRefused
+from adloom.loop.catalogue.import_report import ImportReport, Note
+from adloom.loop.catalogue.importing import Importer
+from adloom.loop.catalogue.picture_sources import LinkedPictures, SentPictures
+from adloom.loop.catalogue.product import UnknownProduct
+from adloom.loop.catalogue.rows import as_attributes
+from adloom.loop.serving.http.access import Admitted
+from adloom.loop.serving.http.errors import problem, refusals
+from adloom.loop.serving.http.routes import running
+from adloom.loop.serving.server import AdServer
+
+_SOURCE = "POST /v1/products"
+_MOST_PRODUCTS = 100
+_GUARDED = (400, 401, 403, 408, 413, 422, 429)
+_EXAMPLE = {
+    "products": [
+        {
+            "id": "4711",
+            "title": "Salz- & Pfeffermühle",
+            "content_language": "de",
+            "product_type": "Küche > Mühlen",
+            "product_highlight": ["aus Eiche", "Keramikmahlwerk"],
+            "price": "39.90 EUR",
+            "image_link": "https://cdn.shop.example/4711.jpg",
+        }
+    ]
+}
+
+router = APIRouter(tags=["products"])
+
+
+class Products(BaseModel):
+    """Products by the attribute names of Google's product feed.
+
+    A picture is `image_link`, an https address on one of the hosts of `[catalog] hosts`, or
+    `image`, the file itself in base64.
+    """
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_EXAMPLE]})
+
+    products: list[dict[str, Any]] = Field(min_length=1, max_length=_MOST_PRODUCTS)
+
+
+class ProductNote(BaseModel):
+    """Something to know of a product that was sent."""
+
+    index: int = Field(description="place in the request, from 0")
+    id: str
+    text: str = Field(description="one line that names the attribute")
+
+
+class Taken(BaseModel):
+    """What became of the products; those refused are as they were before."""
+
+    new: int
+    changed: int
+    unchanged: int
+    refused: list[ProductNote]
+    notes: list[ProductNote] = Field(description="of products that are taken: what to know")
+
+
+class Retired(BaseModel):
+    """Products that are sold no more; histories still read them."""
+
+    retired: list[str]
+
+
+@router.post("/v1/products", responses=refusals(*_GUARDED), dependencies=Admitted)
+def take_products(sent: Products, request: Request) -> Taken:
+    """Take products in; each is new, changed, as before, or refused by itself.
+
+    Where all are refused the answer is 422. Servers follow within `catalog.refresh_seconds`.
+    """
+    server, report = running(request), ImportReport()
+    for _ in _importer(server, sent).take(_rows(server, sent), report):
+        pass
+    refused = [_note(note) for note in report.notes if note.kind == "refused"]
+    if report.refused == len(sent.products):
+        raise HTTPException(
+            422,
+            [
+                {
+                    "loc": ["body", "products", note.index, note.text.partition(":")[0]],
+                    "msg": note.text,
+                    "type": "refused",
+                }
+                for note in refused
+            ],
+        )
+    return Taken(
+        new=report.new,
+        changed=report.changed,
+        unchanged=report.unchanged,
+        refused=refused,
+        notes=[_note(note) for note in report.notes if note.kind != "refused"],
+    )
+
+
+@router.get("/v1/products", responses=refusals(401, 403, 422, 429), dependencies=Admitted)
+def list_products(
+    request: Request,
+    after: Annotated[str, Query(max_length=128, description="an id: those that follow it")] = "",
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+    search: Annotated[str, Query(max_length=128, description="in id, name or category")] = "",
+    retired: bool = False,
+) -> list[dict[str, Any]]:
+    """Products in the order of their ids."""
+    found = running(request).catalogue.page(
+        after=after, limit=limit, search=search, retired=retired
+    )
+    return [as_attributes(entry) for entry in found]
+
+
+@router.get(
+    "/v1/products/{product_id:path}",
+    responses=refusals(401, 403, 404, 429),
+    dependencies=Admitted,
+)
+def show_product(product_id: str, request: Request) -> dict[str, Any]:
+    """All that the catalogue has of a product, retired or not."""
+    try:
+        return as_attributes(running(request).catalogue.entry(product_id))
+    except UnknownProduct as error:
+        raise HTTPException(404, problem("product_id", str(error), place="path")) from error
+
+
+@router.delete(
+    "/v1/products/{product_id:path}",
+    responses=refusals(401, 403, 404, 429),
+    dependencies=Admitted,
+)
+def retire_product(product_id: str, request: Request) -> Retired:
+    """Sell a product no more; to send it again brings it back."""
+    catalogue = running(request).catalogue
+    try:
+        catalogue.entry(product_id)
+    except UnknownProduct as error:
+        raise HTTPException(404, problem("product_id", str(error), place="path")) from error
+    return Retired(retired=catalogue.retire([product_id]))
+
+
+def _importer(server: AdServer, sent: Products) -> Importer:
+    settings = server.settings.catalog
+    pictures = {
+        str(product.get("id")): product["image"]
+        for product in sent.products
+        if isinstance(product.get("image"), str)
+    }
+    decoded = {product_id: _decoded(image) for product_id, image in pictures.items()}
+    linked = LinkedPictures(settings)
+    return Importer(
+        server.catalogue,
+        settings,
+        _SOURCE,
+        SentPictures(decoded, linked),
+        advice=server.title_advice,
+    )
+
+
+def _rows(server: AdServer, sent: Products) -> Iterator[FeedRow | Refusal]:
+    seen: set[str] = set()
+    for index, fields in enumerate(sent.products):
+        told = {name: value for name, value in fields.items() if name != "image"}
+        warnings: list[str] = []
+        try:
+            product = parse_product(told, server.settings.catalog.language, warn=warnings.append)
+            if product.product_id in seen:
+                raise RowRefused("id: sent twice in one request")
+        except RowRefused as error:
+            yield Refusal(_SOURCE, index, str(error), str(fields.get("id", ""))[:128])
+            continue
+        seen.add(product.product_id)
+        yield FeedRow(_SOURCE, index, product, tuple(warnings))
+
+
+def _decoded(image: str) -> bytes:
+    """Nothing where it is no base64: no picture is what it is refused for then."""
+    try:
+        return base64.b64decode(image, validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _note(note: Note) -> ProductNote:
+    return ProductNote(index=note.line, id=note.product_id, text=note.text)
