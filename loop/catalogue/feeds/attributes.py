@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 
 _ATTRIBUTES = {
     "id": "the product's name in events, 1 to 128 characters",
@@ -34,19 +37,39 @@ _OTHER_NAMES = {
 _SEPARATORS = re.compile(r"[\s_\-]+")
 
 
-def product_attributes() -> dict[str, str]:
-    """Each attribute's name and what it tells, in one line."""
-    return dict(_ATTRIBUTES)
-
-
 def spelled(name: str) -> str:
     """A name without what spellings differ in: case, blanks, underscores, hyphens, ``g:``."""
     return _SEPARATORS.sub("", name.strip().casefold().removeprefix("g:"))
 
 
-_BY_SPELLING = {spelled(name): name for name in _ATTRIBUTES} | _OTHER_NAMES
+@dataclass(frozen=True)
+class Attributes:
+    """What the rows of a kind of file can tell.
+
+    Attributes:
+        section: of the settings, which says how such a file is read.
+        told: each attribute's name and what it tells, in one line.
+        needed: attributes without which there is nothing to read.
+        other_names: further spellings, each with its attribute.
+    """
+
+    section: str
+    told: Mapping[str, str]
+    needed: tuple[str, ...]
+    other_names: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def _by_spelling(self) -> dict[str, str]:
+        return {spelled(name): name for name in self.told} | dict(self.other_names)
+
+    def named(self, name: str) -> str | None:
+        """The attribute that a file means by ``name``; None where it is none that adloom reads."""
+        return self._by_spelling.get(spelled(name))
 
 
-def attribute_named(name: str) -> str | None:
-    """The attribute that a feed means by ``name``; None where it is none that adloom reads."""
-    return _BY_SPELLING.get(spelled(name))
+PRODUCT = Attributes("catalog", _ATTRIBUTES, ("id", "title"), _OTHER_NAMES)
+
+
+def product_attributes() -> dict[str, str]:
+    """Each attribute's name and what it tells, in one line."""
+    return dict(_ATTRIBUTES)

@@ -5,37 +5,38 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 
-from adloom.loop.catalogue.feeds.attributes import attribute_named, product_attributes
+from adloom.loop.catalogue.feeds.attributes import PRODUCT, Attributes
 from adloom.loop.catalogue.feeds.refusals import FeedUnreadable, shown
 
-_NEEDED = ("id", "title")
 _SHOWN_NAMES = 12
 
 Fields = dict[str, object]
 
 
 class Columns:
-    """Finds attributes by the feed's names; `[catalog.columns]` goes before the usual ones."""
+    """Finds attributes by the feed's names; those that the settings tell go before the usual."""
 
-    def __init__(self, told: Mapping[str, str]) -> None:
+    def __init__(self, told: Mapping[str, str], attributes: Attributes = PRODUCT) -> None:
         """``told``: attribute = name in the feed. Raises FeedUnreadable for no attribute."""
+        self.attributes = attributes
+        self._setting = f"{attributes.section}.columns"
         self.told: dict[str, str] = {}
         for written, name in told.items():
-            attribute = attribute_named(written)
+            attribute = attributes.named(written)
             if attribute is None:
-                near = _nearest(written, product_attributes())
-                raise FeedUnreadable(f"catalog.columns: there is no attribute {written!r}{near}")
+                near = _nearest(written, attributes.told)
+                raise FeedUnreadable(f"{self._setting}: there is no attribute {written!r}{near}")
             self.told[attribute] = name
 
     def usual(self, name: str) -> str | None:
         """The attribute that a name stands for by itself; None where the settings tell another."""
-        attribute = attribute_named(name)
+        attribute = self.attributes.named(name)
         return None if attribute in self.told else attribute
 
     def of_header(self, names: Sequence[str]) -> list[tuple[int, str]]:
         """Which column holds which attribute, in the order of the columns.
 
-        Raises FeedUnreadable where a told name is missing, or there is no id or title.
+        Raises FeedUnreadable where a told name is missing, or one is missing that is needed.
         """
         places = [
             (place, attribute)
@@ -47,11 +48,11 @@ class Columns:
             if not found:
                 raise self.missing(attribute, names)
             places += [(place, attribute) for place in found]
-        for attribute in _NEEDED:
+        for attribute in self.attributes.needed:
             if all(attribute != known for _, known in places):
                 near = _nearest(attribute, names) or f"; it has {_listed(names)}"
                 raise FeedUnreadable(
-                    f"there is no column {attribute!r}{near} (catalog.columns can name it)"
+                    f"there is no column {attribute!r}{near} ({self._setting} can name it)"
                 )
         return sorted(places)
 
@@ -59,7 +60,7 @@ class Columns:
         """The error of a told name that the feed has not."""
         told, known = self.told[attribute], list(dict.fromkeys(names))
         near = _nearest(told, known) or f"; it has {_listed(known)}"
-        return FeedUnreadable(f"catalog.columns: the feed has no {told!r} for {attribute}{near}")
+        return FeedUnreadable(f"{self._setting}: the feed has no {told!r} for {attribute}{near}")
 
 
 def gathered(pairs: Iterable[tuple[str, object]]) -> Fields:

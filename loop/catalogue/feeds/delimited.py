@@ -10,7 +10,7 @@ from typing import TextIO
 
 from adloom.loop.catalogue.feeds.columns import Columns, gathered
 from adloom.loop.catalogue.feeds.refusals import FeedUnreadable
-from adloom.loop.catalogue.feeds.rows import MAX_ROW_CHARS, RawRow, numbered_lines
+from adloom.loop.catalogue.feeds.rows import MAX_ROW_CHARS, RawRow, no_text, numbered_lines
 
 _SEPARATORS = ",;\t|"
 _MAX_UNCLOSED = 100
@@ -29,7 +29,7 @@ def delimited_rows(text: TextIO, columns: Columns, separator: str | None) -> Ite
     """
     lines = _RecordLines(numbered_lines(text))
     separator = separator or _separator(lines.peek(), columns)
-    records = _records(lines, separator)
+    records = _records(lines, separator, columns.attributes.section)
     for _, names in records:
         if isinstance(names, str):
             raise FeedUnreadable(f"the header cannot be read: {names}")
@@ -62,7 +62,9 @@ def _separator(header: str, columns: Columns) -> str:
     return max(_SEPARATORS, key=known)
 
 
-def _records(lines: _RecordLines, separator: str) -> Iterator[tuple[int, list[str] | str]]:
+def _records(
+    lines: _RecordLines, separator: str, section: str
+) -> Iterator[tuple[int, list[str] | str]]:
     """Line and fields of each record, or the reason why it has none."""
     unclosed = 0
     while True:
@@ -75,13 +77,7 @@ def _records(lines: _RecordLines, separator: str) -> Iterator[tuple[int, list[st
                 if not any(fields):
                     continue
                 if _UNREADABLE.search(separator.join(fields)):
-                    yield (
-                        lines.first,
-                        (
-                            "row: has bytes that are not text; set catalog.encoding if the feed is "
-                            "not UTF-8"
-                        ),
-                    )
+                    yield lines.first, no_text(section)
                 else:
                     yield lines.first, fields
         except StopIteration:

@@ -1,4 +1,4 @@
-"""Rows of JSON lines: one product, one object, one line."""
+"""Rows of JSON lines: one row, one object, one line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic_core import from_json
 
 from adloom.loop.catalogue.feeds.columns import Columns, Fields, gathered
 from adloom.loop.catalogue.feeds.refusals import FeedUnreadable
-from adloom.loop.catalogue.feeds.rows import MAX_ROW_CHARS, RawRow, numbered_lines
+from adloom.loop.catalogue.feeds.rows import MAX_ROW_CHARS, RawRow, no_text, numbered_lines
 
 _LOOKED_AT = 100  # rows in which names told by the settings must be found
 _UNREADABLE = re.compile("[\ud800-\udfff\ufffd]")
@@ -23,7 +23,7 @@ def json_rows(text: TextIO, columns: Columns) -> Iterator[RawRow]:
 
     Raises FeedUnreadable.
     """
-    objects = _objects(text)
+    objects = _objects(text, columns.attributes.section)
     begin = list(islice(objects, _LOOKED_AT))
     _find_told([row for _, row in begin if not isinstance(row, str)], columns)
     for line, row in chain(begin, objects):
@@ -40,25 +40,25 @@ def fields_of(row: Mapping[str, object], columns: Columns) -> Fields:
     return gathered((attribute, value) for attribute, value in chain(told, usual) if attribute)
 
 
-def _objects(text: TextIO) -> Iterator[tuple[int, dict[str, object] | str]]:
+def _objects(text: TextIO, section: str) -> Iterator[tuple[int, dict[str, object] | str]]:
     first = True
     for number, line in numbered_lines(text):
         if line is not None and not line.strip():
             continue
         if first and _ONE_DOCUMENT.match((line or "")[:1000].rstrip()):
             raise FeedUnreadable(
-                "is one JSON document; write each product as an object on a line of its own "
+                "is one JSON document; write each row as an object on a line of its own "
                 "(jq -c '.[]' does so)"
             )
         first = False
-        yield number, _parsed(line)
+        yield number, _parsed(line, section)
 
 
-def _parsed(line: str | None) -> dict[str, object] | str:
+def _parsed(line: str | None, section: str) -> dict[str, object] | str:
     if line is None:
         return f"row: is larger than {MAX_ROW_CHARS >> 10} KiB"
     if _UNREADABLE.search(line):
-        return "row: has bytes that are not text; set catalog.encoding if the feed is not UTF-8"
+        return no_text(section)
     try:
         row = from_json(line, allow_inf_nan=False)
     except ValueError as error:

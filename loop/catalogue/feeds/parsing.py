@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
 
 from adloom.loop.catalogue.feeds.highlights import highlights
 from adloom.loop.catalogue.feeds.prices import parse_price
 from adloom.loop.catalogue.feeds.refusals import RowRefused, shown
+from adloom.loop.catalogue.feeds.row_values import RowValues, Warn, as_text, refuse_large
 from adloom.loop.catalogue.feeds.texts import description_text, title_text
 from adloom.loop.catalogue.feeds.values import (
     availability,
@@ -21,14 +21,9 @@ from adloom.loop.catalogue.feeds.values import (
 )
 from adloom.loop.catalogue.product import Price, Product
 
-MAX_FIELD_CHARS = 10_000
-MAX_ROW_BYTES = 256 << 10
-_MAX_VALUES = 1000  # of one attribute
 _MAX_CHARS = {"id": 128, "title": 300, "short_title": 150, "brand": 150, "product_type": 750}
 _MAX_HIGHLIGHTS = 10
 _HIGHLIGHT_CHARS = range(2, 61)
-
-Warn = Callable[[str], None]
 
 
 def parse_product(
@@ -49,8 +44,8 @@ def parse_product(
 
     Raises RowRefused.
     """
-    _refuse_large(fields)
-    row = _Row(fields, warn)
+    refuse_large(fields)
+    row = RowValues(fields, _MAX_CHARS, warn)
     title = row.needed("title")
     tag = language_tag(told) if (told := row.text("content_language")) else language
     description = description_text(row.text("description"), "description")
@@ -72,81 +67,7 @@ def parse_product(
     )
 
 
-class _Row:
-    """The values of a row, by attribute."""
-
-    def __init__(self, fields: Mapping[str, object], warn: Warn) -> None:
-        self._fields = fields
-        self.warn = warn
-
-    def values(self, attribute: str) -> list[object]:
-        """What the row tells, without what is empty."""
-        told = self._fields.get(attribute)
-        values = told if isinstance(told, list | tuple) else [told]
-        return [value for value in values if not _is_empty(value)]
-
-    def first(self, attribute: str) -> object:
-        """None where the row tells nothing."""
-        return next(iter(self.values(attribute)), None)
-
-    def text(self, attribute: str) -> str:
-        """As it is written; "" where the row tells nothing. Raises RowRefused."""
-        return _as_text(self.first(attribute), attribute)
-
-    def needed(self, attribute: str) -> str:
-        """A text of one line. Raises RowRefused where it is empty or too long."""
-        text = title_text(self.text(attribute), attribute)
-        if not text:
-            raise RowRefused(f"{attribute}: is missing or empty")
-        if len(text) > _MAX_CHARS[attribute]:
-            raise RowRefused(f"{attribute}: is longer than {_MAX_CHARS[attribute]} characters")
-        return text
-
-    def optional(self, attribute: str) -> str:
-        """A text of one line; "" with a warning where it is too long. Raises RowRefused."""
-        text = title_text(self.text(attribute), attribute)
-        if len(text) > _MAX_CHARS[attribute]:
-            self.warn(f"{attribute}: longer than {_MAX_CHARS[attribute]} characters, left out")
-            return ""
-        return text
-
-
-def _is_empty(value: object) -> bool:
-    """Whether a cell tells nothing; NaN is how tables of numbers say so."""
-    if isinstance(value, float | Decimal):
-        return Decimal(value).is_nan()
-    return value is None or value == ""
-
-
-def _as_text(value: object, attribute: str) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return value
-    if isinstance(value, float) and value.is_integer():  # ids that a table kept as numbers
-        return str(int(value))
-    if isinstance(value, int | float | Decimal):
-        return str(value)
-    raise RowRefused(f"{attribute}: {shown(value)} is neither text nor number")
-
-
-def _refuse_large(fields: Mapping[str, object]) -> None:
-    total = 0
-    for attribute, told in fields.items():
-        values = told if isinstance(told, list | tuple) else [told]
-        if len(values) > _MAX_VALUES:
-            raise RowRefused(f"{attribute}: has more than {_MAX_VALUES} values")
-        sizes = [len(value) for value in values if isinstance(value, str)]
-        if any(size > MAX_FIELD_CHARS for size in sizes):
-            raise RowRefused(f"{attribute}: is longer than {MAX_FIELD_CHARS:,} characters")
-        total += sum(sizes)
-    if total > MAX_ROW_BYTES:
-        raise RowRefused(f"row: is larger than {MAX_ROW_BYTES >> 10} KiB")
-
-
-def _product_id(row: _Row) -> str:
+def _product_id(row: RowValues) -> str:
     written = row.text("id").strip()
     product_id = row.needed("id")
     if product_id != written:
@@ -154,7 +75,7 @@ def _product_id(row: _Row) -> str:
     return product_id
 
 
-def _category(row: _Row) -> str:
+def _category(row: RowValues) -> str:
     """The shop's own shelves, else Google's; its bare numbers name no shelf."""
     own = shelf_path(row.optional("product_type"))
     if own:
@@ -163,7 +84,7 @@ def _category(row: _Row) -> str:
     return "" if google.isdigit() else google[: _MAX_CHARS["product_type"]]
 
 
-def _prices(row: _Row, now: datetime) -> tuple[Price | None, Price | None]:
+def _prices(row: RowValues, now: datetime) -> tuple[Price | None, Price | None]:
     """The price, and the sale price where one holds now and saves something."""
     currency = row.text("currency").strip()
     told, told_sale = row.first("price"), row.first("sale_price")
@@ -183,7 +104,7 @@ def _prices(row: _Row, now: datetime) -> tuple[Price | None, Price | None]:
     return price, sale_price if _sale_is_on(row, now) else None
 
 
-def _sale_is_on(row: _Row, now: datetime) -> bool:
+def _sale_is_on(row: RowValues, now: datetime) -> bool:
     interval = row.text("sale_price_effective_date").strip()
     if not interval:
         return True
@@ -197,9 +118,9 @@ def _sale_is_on(row: _Row, now: datetime) -> bool:
         return False
 
 
-def _selling_points(row: _Row) -> tuple[str, ...]:
+def _selling_points(row: RowValues) -> tuple[str, ...]:
     """The highlights told, each once, in order."""
-    told = [_as_text(value, "product_highlight") for value in row.values("product_highlight")]
+    told = [as_text(value, "product_highlight") for value in row.values("product_highlight")]
     parts = _split_highlights(told[0]) if len(told) == 1 else told
     points: dict[str, str] = {}
     for part in parts:

@@ -43,7 +43,7 @@ def read_feed(
     nothing = True
     for file in feed_files(path):
         try:
-            for raw in _raw_rows(file, columns, settings):
+            for raw in raw_rows(file, columns, settings):
                 nothing = False
                 yield _row(raw, file.name, settings.language, seen, now or datetime.now(UTC))
         except FeedUnreadable as error:
@@ -52,7 +52,8 @@ def read_feed(
         raise FeedUnreadable(f"{path}: has no products")
 
 
-def _raw_rows(file: Path, columns: Columns, settings: CatalogSettings) -> Iterator[RawRow]:
+def raw_rows(file: Path, columns: Columns, settings: CatalogSettings) -> Iterator[RawRow]:
+    """The rows of one file, read as they are asked for. Raises FeedUnreadable, at any row."""
     with open_feed(file) as opened:
         yield from _READERS[settings.format or format_of(file, opened)](opened, columns, settings)
 

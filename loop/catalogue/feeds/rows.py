@@ -1,4 +1,4 @@
-"""A row as a format reads it, before anybody asks whether it is a product."""
+"""A row as a format reads it, before anybody asks what it means."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ class RawRow:
     line: int
     fields: Fields = field(default_factory=dict)
     reason: str = ""
+
+
+def no_text(section: str) -> str:
+    """Why a row of an unknown encoding could not be read; ``section`` of the settings tells it."""
+    return f"row: has bytes that are not text; set {section}.encoding if the file is not UTF-8"
 
 
 def numbered_lines(text: TextIO) -> Iterator[tuple[int, str | None]]:
