@@ -204,7 +204,7 @@ def test_bad_lines_of_json_are_refused_one_by_one(jsonl: Path) -> None:
     ],
 )
 def test_one_json_document_is_refused_in_words(jsonl: Path, document: str) -> None:
-    with pytest.raises(FeedUnreadable, match="one JSON document; write each product"):
+    with pytest.raises(FeedUnreadable, match="one JSON document; write each row"):
         read(written(jsonl, document))
 
 
