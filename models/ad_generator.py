@@ -153,9 +153,7 @@ class AdGenerator(AdaptedModel):
         """
         length = self.model.config.title_tokens
         try:
-            return fit_name(
-                self.model.tokenizer, brief.product_name, brief.short_name, length
-            ).text
+            return fit_name(self.model.tokenizer, brief.product_name, brief.short_name, length).text
         except ValueError:
             return brief.product_name
 

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from adloom.models.titles.rules import TitleRules
+
 Codes = NDArray[np.int16]
 """VQ codes of one picture, ``(image tokens,)``."""
 
@@ -29,7 +31,8 @@ class AdBrief:
     holds the representative clicked ads, the one that says most about the product first; empty is
     a cold start. ``category`` is the product's in the catalogue, if it has one, and ``trend`` what
     everybody clicked there of late, the most clicked first; None leaves that to the adapter
-    (:mod:`adloom.models.trends`).
+    (:mod:`adloom.models.trends`). ``titles`` keeps the title to its product; None sets no limit.
+    ``short_name`` is what a title says where the name is too long for it.
     """
 
     product_name: str
@@ -38,6 +41,8 @@ class AdBrief:
     history: tuple[HistoryAd, ...] = ()
     category: str = ""
     trend: tuple[HistoryAd, ...] | None = None
+    titles: TitleRules | None = None
+    short_name: str = ""
 
     @property
     def read_ads(self) -> tuple[HistoryAd, ...]:
@@ -47,11 +52,15 @@ class AdBrief:
 
 @dataclass(frozen=True)
 class AdDraft:
-    """A generated title and background (RGB), with the codes it was decoded from."""
+    """A generated title and background (RGB), with the codes it was decoded from.
+
+    ``cut`` is true where the title was ended for want of room.
+    """
 
     title: str
     codes: Codes
     background: Image.Image
+    cut: bool = False
 
 
 @dataclass(frozen=True)

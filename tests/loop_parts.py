@@ -103,7 +103,8 @@ def training_ground(settings: Settings, features: FeatureStore) -> TrainingGroun
         home.open_catalogue(settings), home.open_creatives(settings), generator
     )
     registry = home.open_registry(settings)
-    return home.training_ground(settings, generator, features, past_ads, registry)
+    titles = home.title_words(settings).rules
+    return home.training_ground(settings, generator, features, past_ads, registry, titles)
 
 
 def ad_maker(settings: Settings, features: FeatureStore) -> AdMaker:
@@ -112,7 +113,9 @@ def ad_maker(settings: Settings, features: FeatureStore) -> AdMaker:
     past_ads = home.past_ads(
         home.open_catalogue(settings), home.open_creatives(settings), generator
     )
-    return AdMaker(generator, features, past_ads, settings.generator)
+    return AdMaker(
+        generator, features, past_ads, settings.generator, home.title_words(settings).rules
+    )
 
 
 def register_adapter(settings: Settings, registry: AdRegistry, name: str) -> int:

@@ -17,6 +17,7 @@ from adloom.models.ad_generator import AdGenerator
 from adloom.models.brief import AdBrief, Example, HistoryAd
 from adloom.models.config import AdGeneratorConfig, demo_janus_config
 from adloom.models.generator import AdModel
+from adloom.models.titles.rules import TitleRules
 from adloom.models.tokenizer import train_tokenizer
 from adloom.models.training.batching import instruction
 
@@ -68,7 +69,9 @@ def tiny_generator() -> AdGenerator:
     return AdGenerator(tiny_model())
 
 
-def brief(product: Product, history: int, *, seed: int = 0) -> AdBrief:
+def brief(
+    product: Product, history: int, *, seed: int = 0, titles: TitleRules | None = None
+) -> AdBrief:
     """A brief for ``product`` with ``history`` clicked ads."""
     rng = random.Random(seed)
     codes = np.random.default_rng(seed).integers(0, 1024, (history, TINY.image_tokens))
@@ -76,7 +79,7 @@ def brief(product: Product, history: int, *, seed: int = 0) -> AdBrief:
         HistoryAd(write_title(rng.choice(products()), rng.choice(TONES), rng=rng), row)
         for row in codes.astype(np.int16)
     )
-    return AdBrief(product.name, product.selling_points, product.cutout(), ads)
+    return AdBrief(product.name, product.selling_points, product.cutout(), ads, titles=titles)
 
 
 def examples(n: int, *, seed: int = 0) -> list[Example]:

@@ -33,9 +33,7 @@ _SEGMENTERS: dict[str, Callable[[], budoux.Parser]] = {
 class TitleWords:
     """What the titles of each product may say."""
 
-    def __init__(
-        self, settings: TitleSettings, learnt: Callable[[str], Sequence[str]]
-    ) -> None:
+    def __init__(self, settings: TitleSettings, learnt: Callable[[str], Sequence[str]]) -> None:
         """``learnt`` has the words of the shop's own ads in a language: see `style_words`."""
         self._settings = settings
         self._learnt = learnt
@@ -64,9 +62,7 @@ class TitleWords:
         )
 
 
-def style_words(
-    titles: Iterable[str], own_texts: Iterable[str], language: str
-) -> tuple[str, ...]:
+def style_words(titles: Iterable[str], own_texts: Iterable[str], language: str) -> tuple[str, ...]:
     """Words of a shop's titles that tell nothing of a product, the most used first.
 
     Words that the name or a selling point of any product has are left out, and so are numbers and

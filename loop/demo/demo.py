@@ -35,7 +35,8 @@ from adloom.loop.demo.run import DemoRun, Shown
 from adloom.loop.demo.shop.simulator import ShownAd
 from adloom.loop.experiments.report import report_experiment
 from adloom.loop.learning.rounds.train import train_round
-from adloom.loop.serving.ads import Ad, exposure
+from adloom.loop.serving.ads import Ad
+from adloom.loop.serving.exposures import exposure
 from adloom.loop.settings import Settings
 
 

@@ -21,6 +21,7 @@ from rich.table import Table
 
 from adloom.loop.catalogue.briefs import brief, sampling
 from adloom.loop.demo.shop.catalog import catalog_vectors
+from adloom.loop.demo.shop.copywriting import title_rules
 from adloom.loop.demo.shop.creatives import SeedCreative
 from adloom.loop.demo.shop.panel import PanelShopper, draw_panel
 from adloom.loop.demo.shop.perception import ScenePerception
@@ -175,7 +176,8 @@ class Evaluator:
         codes = self._generator.encode_pictures([ad.picture(AD_SIZE) for ad in new])
         self._codes.update(zip(new, codes, strict=True))
         ads = tuple(HistoryAd(ad.title, self._codes[ad]) for ad in history)
-        return brief(product, ads)
+        rules = title_rules(product)
+        return brief(product, ads, rules, constrained=self._settings.constrain_titles)
 
     def _sheet_rows(
         self, panel: Sequence[PanelShopper], ads: Mapping[str, Sequence[ScoredAd]]

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.stats import bootstrap
 
-from adloom.loop.demo.shop.copywriting import describes, tone_of
+from adloom.loop.demo.shop.copywriting import tone_of
 from adloom.loop.demo.shop.creatives import SeedCreative
 from adloom.loop.demo.shop.perception import ScenePerception
 from adloom.models.quality.background import PictureEncoder, background_similarity
 from adloom.models.quality.distance import kernel_distance
 from adloom.models.quality.text import bleu, rouge_l
+from adloom.models.titles.mentions import describes
 
 AD_SIZE = 256
 """Side in pixels of the pictures that are compared."""
@@ -65,7 +66,10 @@ class Judge:
             "scene_match": [s.scene == k.scene for s, k in zip(sights, looks, strict=True)],
             "palette_match": [s.palette == k.palette for s, k in zip(sights, looks, strict=True)],
             "tone_match": [tone_of(ad.title) == ad.clicked.look.tone for ad in ads],
-            "true_title": [describes(ad.title, ad.clicked.product) for ad in ads],
+            "true_title": [
+                describes(ad.title, ad.clicked.product.name, ad.clicked.product.selling_points)
+                for ad in ads
+            ],
             "bleu": [bleu(ad.title, ad.clicked.title) for ad in ads],
             "rouge_l": [rouge_l(ad.title, ad.clicked.title) for ad in ads],
         }

@@ -19,15 +19,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.stats import ttest_rel
 
-from adloom.loop.demo.shop.catalog import Product
-from adloom.loop.demo.shop.copywriting import describes
 from adloom.loop.settings.learning import GateSettings
 from adloom.models import codebook
 from adloom.models.ad_generator import AdGenerator
-from adloom.models.brief import AdBrief, AdDraft, Example
+from adloom.models.brief import AdBrief, Example
 from adloom.models.compose import compose_ad
 from adloom.models.quality.background import PICTURE_SIZE, BackgroundEncoder, background_similarity
 from adloom.models.sampling import Sampling
+from adloom.models.titles.mentions import describes
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,10 @@ def try_out(
     encoder = BackgroundEncoder.from_pretrained()
     embedded = encoder.embed(drawn)
     similarity = background_similarity(embedded, encoder.embed(clicked))
-    valid = [_is_true(d, e.brief) for d, e in zip(drafts, chosen, strict=True)]
+    valid = [
+        describes(draft.title, generator.title_name(brief), brief.selling_words)
+        for draft, brief in zip(drafts, briefs, strict=True)
+    ]
     figures = GateFigures(
         heldout_loss=heldout_loss,
         pbs=float(similarity.mean()),
@@ -176,10 +178,6 @@ def _finished(backgrounds: Sequence[Image.Image], briefs: Sequence[AdBrief]) -> 
         compose_ad(background, brief.cutout, size=PICTURE_SIZE)
         for background, brief in zip(backgrounds, briefs, strict=True)
     ]
-
-
-def _is_true(draft: AdDraft, brief: AdBrief) -> bool:
-    return describes(draft.title, Product("", brief.product_name, "", brief.selling_words))
 
 
 def _spread(embedded: NDArray[np.float32]) -> float:

@@ -64,8 +64,8 @@ def log(run_id: str, adapter: Path | None, model_config: Mapping[str, Any]) -> s
     Args:
         run_id: an MLflow run of the process's tracking server.
         adapter: the adapter's folder; None for the base model alone.
-        model_config: `base` (folder of the base model, None = the bundled one) and `sampling`
-            (fields of `adloom.models.sampling.Sampling`).
+        model_config: `base` (folder of the base model, None = the bundled one), `sampling`
+            (fields of `adloom.models.sampling.Sampling`) and `constrain_titles`.
     """
     # MLflow tries the example on the logged model, so a version is seen to serve.
     example = pd.DataFrame(
@@ -109,7 +109,13 @@ class RegisteredAdGenerator(PythonModel):
 
         disable_progress_bar()
         self._config = json.loads(Path(context.artifacts["settings"]).read_text())
-        self._sampling = Sampling(**self._config["sampling"])
+        sampling = dict(self._config["sampling"])
+        # Versions of before titles had rules: their words stood here, null for no constraint.
+        self._style_words = tuple(sampling.pop("style_words", ()) or ())
+        self._constrained = self._config.get(
+            "constrain_titles", self._config["sampling"].get("style_words") is not None
+        )
+        self._sampling = Sampling(**sampling)
         self._generator: AdGenerator = AdGenerator.from_pretrained(self._config["base"])
         self._adapter = None
         if "adapter" in context.artifacts:
@@ -125,8 +131,11 @@ class RegisteredAdGenerator(PythonModel):
         """Raises UnknownProduct for a product that the catalogue does not have."""
         from adloom.loop.catalogue.briefs import brief, finished
         from adloom.loop.catalogue.creatives import png_bytes
+        from adloom.loop.catalogue.title_words import TitleWords
+        from adloom.loop.settings import load_settings
         from adloom.models.brief import HistoryAd
 
+        titles = TitleWords(load_settings().titles, lambda language: self._style_words)
         products = _products(model_input)
         histories = [
             tuple(
@@ -140,7 +149,10 @@ class RegisteredAdGenerator(PythonModel):
             )
         ]
         drafts = self._generator.generate(
-            [brief(product, history) for product, history in zip(products, histories, strict=True)],
+            [
+                brief(product, history, titles.rules(product), constrained=self._constrained)
+                for product, history in zip(products, histories, strict=True)
+            ],
             seeds=[int(seed) for seed in model_input["seed"]],
             sampling=self._sampling,
             adapter=self._adapter,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,9 +11,11 @@ import pandas as pd
 from adloom.feature_store.store import FeatureStore, UserHistory
 from adloom.loop.catalogue.briefs import brief
 from adloom.loop.catalogue.past_ads import PastAds
+from adloom.loop.catalogue.product import Product
 from adloom.loop.learning.labels import label_exposures
 from adloom.models.brief import Example
 from adloom.models.settings import Coarse
+from adloom.models.titles.rules import TitleRules
 
 
 class FutureLeak(RuntimeError):

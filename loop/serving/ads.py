@@ -32,7 +32,6 @@ from adloom.models.engine import Drawn
 from adloom.models.quality.rerank import Reranker
 from adloom.models.settings import GeneratorSettings
 from adloom.models.titles.rules import TitleRules
-from adloom.stream.events import Exposure
 
 
 @dataclass(frozen=True)
@@ -273,9 +272,8 @@ class AdMaker:
             adapter=one.serving.adapter,
             title_only=True,
         )
-        return replace(
-            one, drawn=drawn, titles_drawn=one.titles_drawn + 1, chosen=(draft, picture)
-        )
+        again = one.titles_drawn + 1
+        return replace(one, drawn=drawn, titles_drawn=again, chosen=(draft, picture))
 
     def _composed(
         self, one: _UnderWay, draft: AdDraft, picture: Image.Image, title: Title, together: int
@@ -304,30 +302,3 @@ class AdMaker:
             valid_title=title.describes,
             title_source=title.source,
         )
-
-
-def exposure(ad: Ad) -> Exposure:
-    """The event that tells that an ad was shown now, by which variant and how likely that was.
-
-    Its context has what an experiment is judged by: see `adloom.loop.experiments.outcomes`.
-    """
-    assignment = ad.request.assignment
-    return Exposure(
-        event_id=str(uuid.uuid4()),
-        ts=datetime.now(UTC),
-        user_id=ad.request.user_id,
-        item_id=ad.creative.product_id,
-        ad_id=ad.creative.ad_id,
-        variant=ad.creative.variant,
-        propensity=1.0 if assignment is None else assignment.propensity,
-        position=0,
-        context={
-            "version": ad.creative.version,
-            "seconds": round(ad.seconds, 4),
-            "drawn_together": ad.drawn_together,
-            "valid_title": ad.valid_title,
-            "title_source": ad.title_source,
-            **({"degraded": True} if ad.degraded else {}),
-            **({} if assignment is None else assignment.context()),
-        },
-    )

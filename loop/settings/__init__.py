@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, ValidationError
+from pydantic import AfterValidator, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -26,8 +26,11 @@ from adloom.loop.settings.catalogue import CatalogSettings
 from adloom.loop.settings.experiments import ArmName, Experiment, refuse_overlaps
 from adloom.loop.settings.learning import GateSettings, MlflowSettings, RoundSettings
 from adloom.loop.settings.serving import ConsumeSettings, RaySettings, ServeSettings
+from adloom.loop.settings.titles import TitleSettings
 from adloom.models.settings import FineTuneSettings, GeneratorSettings
+from adloom.stream.event_settings import EventSettings
 from adloom.stream.settings import KafkaSettings
+from adloom.stream.topics import refuse_untold_kinds
 
 PREFIX = "ADLOOM_"
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
@@ -51,7 +54,9 @@ class Settings(BaseSettings):
 
     home: Path = Path(".adloom")
     catalog: CatalogSettings = CatalogSettings()
+    titles: TitleSettings = TitleSettings()
     kafka: KafkaSettings = KafkaSettings()
+    events: EventSettings = EventSettings()
     features: FeatureStoreSettings = FeatureStoreSettings()
     generator: GeneratorSettings = GeneratorSettings()
     fine_tune: FineTuneSettings = FineTuneSettings()
@@ -62,6 +67,11 @@ class Settings(BaseSettings):
     rounds: RoundSettings = RoundSettings()
     gate: GateSettings = GateSettings()
     experiments: Annotated[dict[ArmName, Experiment], AfterValidator(refuse_overlaps)] = {}
+
+    @model_validator(mode="after")
+    def _kinds_can_be_told_apart(self) -> Self:
+        refuse_untold_kinds(self.kafka, self.events)
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -117,5 +127,6 @@ def _one_line(error: ValidationError) -> str:
     for problem in error.errors():
         key = ".".join(str(part) for part in problem["loc"])
         unknown = problem["type"] == "extra_forbidden"
-        lines.append(f"{key}: " + ("no such setting" if unknown else problem["msg"]))
+        told = "no such setting" if unknown else problem["msg"].removeprefix("Value error, ")
+        lines.append(f"{key}: {told}" if key else told)
     return "; ".join(lines)

@@ -22,7 +22,9 @@ from adloom.models.engine.request import Drawn, Wanted
 from adloom.models.engine.stages import TITLE_TOKENS_EACH, Pictures, Titles
 from adloom.models.engine.weights import Weights, fingerprint
 from adloom.models.generator import AdModel, Conditioning
-from adloom.models.title_constraint import TitleConstraint
+from adloom.models.titles.constraint import TitleConstraint
+from adloom.models.titles.fit import fit_name
+from adloom.models.titles.rules import TitleRules
 
 
 class Engine:
@@ -50,9 +52,7 @@ class Engine:
         self._known: WeakKeyDictionary[Adapter, tuple[Tensor, Conditioning]] = WeakKeyDictionary()
         self._waiting: deque[Job] = deque()
         # What a constraint has worked out for a product serves the next request for it.
-        self._constraint = lru_cache(256)(
-            lambda style, own: TitleConstraint(model.tokenizer, style, [own])
-        )
+        self._constraint = lru_cache(256)(self._new_constraint)
         self._lora: LoraRows | None = None
         self._changed = False
         self._lock = threading.RLock()
@@ -148,10 +148,12 @@ class Engine:
                 return
 
     def _encode(self, wanted: Wanted) -> Encoded:
-        adapter, brief, words = wanted.adapter, wanted.brief, wanted.sampling.style_words
+        adapter, brief = wanted.adapter, wanted.brief
         constraint = None
-        if words is not None:
-            constraint = self._constraint(tuple(words), (brief.product_name, *brief.selling_words))
+        if brief.titles is not None:
+            constraint = self._constraint(
+                brief.product_name, brief.short_name, brief.selling_words, brief.titles
+            )
         if adapter not in self._known:
             adapter.check()
             bos = self.weights.embeddings[self._model.tokenizer.bos_token_id]
@@ -165,6 +167,13 @@ class Engine:
         lora = self._bank.rows([adapter] * (len(prompt) - 1))
         prefix = self._decoder.prefill(prompt[:-1], lora)
         return Encoded(prefix, blank, foreground, phrases, constraint)
+
+    def _new_constraint(
+        self, name: str, short_name: str, phrases: tuple[str, ...], rules: TitleRules
+    ) -> TitleConstraint:
+        tokenizer, length = self._model.tokenizer, self._model.config.title_tokens
+        fitted = fit_name(tokenizer, name, short_name, length)
+        return TitleConstraint(tokenizer, fitted.text, phrases, rules, length)
 
     def _advance(self) -> None:
         titles, pictures = self._titles, self._pictures
@@ -203,7 +212,10 @@ class Engine:
 
     def _begin_picture(self, at: int) -> None:
         row = self._titles.rows[at]
-        self._pictures.add(row, self._titles.cache.take(at))
+        if row.job.wanted.title_only:
+            self._answer(row)
+        else:
+            self._pictures.add(row, self._titles.cache.take(at))
         self._titles.remove(at)
         self._changed = True
 
@@ -211,7 +223,11 @@ class Engine:
         row = self._pictures.rows[at]
         self._pictures.remove(at)
         self._changed = True
-        row.job.finish(row.number, Drawn(tuple(row.title[:-1]), torch.tensor(row.codes)))
+        self._answer(row)
+
+    def _answer(self, row: Row) -> None:
+        codes = torch.tensor(row.codes, dtype=torch.long)
+        row.job.finish(row.number, Drawn(tuple(row.title[:-1]), codes, row.cut))
 
     def _drop_answered(self) -> None:
         """Take out the rows of requests that have failed."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from adloom.models.engine.phrases import Phrases
 from adloom.models.engine.request import Drawn, Wanted
 from adloom.models.generator import AdModel, Conditioning
-from adloom.models.title_constraint import TitleConstraint
+from adloom.models.titles.constraint import TitleConstraint
 from adloom.models.training.batching import BriefBatch, batch_briefs
 
 
@@ -56,7 +56,8 @@ class Job:
 class Row:
     """One ad under way: its number in its request, the title so far, eos included, and the codes.
 
-    ``fed`` is what the decoder gets next: the last token and guesses for those after it.
+    ``fed`` is what the decoder gets next: the last token and guesses for those after it. ``cut``
+    is true once the title was ended for want of room.
     """
 
     job: Job
@@ -64,6 +65,7 @@ class Row:
     title: list[int] = field(default_factory=list)
     codes: list[int] = field(default_factory=list)
     fed: list[int] = field(default_factory=list)
+    cut: bool = False
 
     @property
     def seed(self) -> int:

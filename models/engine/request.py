@@ -15,7 +15,7 @@ from adloom.models.sampling import Sampling
 class Wanted:
     """Ads for one brief, one a seed; brief and history are encoded once for all of them.
 
-    The bare base is an adapter without LoRA.
+    The bare base is an adapter without LoRA. With ``title_only`` no picture is drawn.
 
     Raises:
         ValueError: a seed is negative.
@@ -25,6 +25,7 @@ class Wanted:
     seeds: tuple[int, ...]
     sampling: Sampling
     adapter: Adapter
+    title_only: bool = False
 
     def __post_init__(self) -> None:
         if any(seed < 0 for seed in self.seeds):
@@ -33,7 +34,12 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Drawn:
-    """One drawn ad: ``title`` ids without eos, ``codes`` int64 ``(image tokens,)`` on the CPU."""
+    """One drawn ad: ``title`` ids without eos, ``codes`` int64 ``(image tokens,)`` on the CPU.
+
+    ``cut`` is true where the title was ended for want of room; without a picture ``codes`` is
+    empty.
+    """
 
     title: tuple[int, ...]
     codes: Tensor
+    cut: bool = False

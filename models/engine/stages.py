@@ -11,10 +11,9 @@ from adloom.models.engine.job import Row, forbidden_in_titles
 from adloom.models.engine.noise import GumbelNoise
 from adloom.models.engine.weights import Weights
 from adloom.models.generator import AdModel
-from adloom.models.title_constraint import TitleConstraint
+from adloom.models.titles.constraint import TitleConstraint
 
 TITLE_STAGE, PICTURE_STAGE = 0, 1
-_NEVER_DRAWN = -1
 TITLE_TOKENS_EACH = 4
 """Tokens of each title that are fed in a step, one and guesses; see models.engine.guesses."""
 
@@ -93,6 +92,7 @@ class Titles:
             if fed == self._eos:
                 break
             last = len(row.title) == self._title_tokens - 1
+            row.cut = last and token != self._eos
             row.title.append(self._eos if last else token)
             if row.fed[count : count + 1] != row.title[-1:]:
                 break
@@ -116,12 +116,8 @@ class Titles:
             title = row.title + row.fed[1 : place + 1]
             if self._eos in title:
                 return
-            allowed = constraint.allowed(0, title)
+            allowed = constraint.allowed(title)
             mask[place, : len(allowed)] = ~allowed
-            if not allowed.any() and place > 0:
-                row.fed[place] = _NEVER_DRAWN
-            elif not allowed.any():
-                row.job.fail(ValueError(f"no word of the product may follow in {title}"))
             if not allowed[row.fed[place + 1 : place + 2]].all():
                 return  # a wrong guess, and no title goes on like that
 

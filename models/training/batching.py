@@ -55,7 +55,9 @@ def encode_text(
     """Token ids ``(n, length)``, cut or padded; with ``end`` an eos follows the text."""
     rows = torch.full((len(texts), length), tokenizer.pad_token_id, dtype=torch.long)
     for row, text in zip(rows, texts, strict=True):
-        ids = tokenizer.encode(text, add_special_tokens=False)[: length - end]
+        # "<eos>" in a shop's text is five characters and no end.
+        ids = tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
+        ids = ids[: length - end]
         ids = ids + [tokenizer.eos_token_id] * end
         row[: len(ids)] = torch.tensor(ids, dtype=torch.long)
     return rows

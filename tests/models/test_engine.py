@@ -19,6 +19,7 @@ from adloom.models.engine.noise import GumbelNoise
 from adloom.models.engine.phrases import Phrases
 from adloom.models.generator import AdModel, causal_mask, count_positions
 from adloom.models.sampling import Sampling
+from adloom.models.titles.rules import TitleRules
 from adloom.models.training.batching import batch_briefs
 from tests.tiny_model import TINY, brief, products, tiny_generator, tiny_model
 
@@ -177,9 +178,7 @@ def test_what_goes_wrong_in_one_row_fails_its_request_alone(generator: AdGenerat
     bad = [
         generator.start(ASKS[0], seeds=[3], adapter="broken"),
         generator.start(replace(ASKS[1], history=(wrong_codes,)), seeds=[4]),
-        generator.start(
-            AdBrief("", ("?",), ASKS[0].cutout), seeds=[5], sampling=Sampling(style_words=())
-        ),
+        generator.start(AdBrief("", ("?",), ASKS[0].cutout, titles=TitleRules()), seeds=[5]),
     ]
     generator.finish([*started, *bad])
     generator.drop_adapter("broken")
@@ -218,22 +217,20 @@ def test_changed_weights_are_seen(generator: AdGenerator) -> None:
     assert not same(changed, draw(generator, [(ASKS[2], 5, None)])[0])
 
 
-@pytest.mark.parametrize("style_words", [None, ("lovely", "now", "for you")])
+@pytest.mark.parametrize("titles", [None, TitleRules(style_words=("lovely", "now", "for you"))])
 def test_guesses_of_a_title_save_steps_and_change_nothing(
-    generator: AdGenerator, style_words: tuple[str, ...] | None, monkeypatch: pytest.MonkeyPatch
+    generator: AdGenerator, titles: TitleRules | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether all are right, all wrong or by chance, and whether the others' are."""
-    how = Sampling(style_words=style_words)
-    asks = [(ask, n, ADAPTERS[n % 4]) for n, ask in enumerate(ASKS)]
+    asks = [(replace(ask, titles=titles), n, ADAPTERS[n % 4]) for n, ask in enumerate(ASKS)]
     eos = generator.model.tokenizer.eos_token_id
-    expected = draw(generator, asks, how)
-    titles = [[*drawn.title, eos, eos, eos, eos] for drawn in expected]
+    expected = draw(generator, asks)
+    written = [[*drawn.title, eos, eos, eos, eos] for drawn in expected]
 
     def steps(guess: Callable[[list[int], int], list[int]]) -> int:
         monkeypatch.setattr(Phrases, "after", lambda _, tokens, count: guess(tokens[1:], count))
         started = [
-            generator.start(ask, seeds=[seed], adapter=adapter, sampling=how)
-            for ask, seed, adapter in asks
+            generator.start(ask, seeds=[seed], adapter=adapter) for ask, seed, adapter in asks
         ]
         generator.step()
         taken = 1
@@ -246,7 +243,7 @@ def test_guesses_of_a_title_save_steps_and_change_nothing(
         return taken
 
     def right(title: list[int], count: int) -> list[int]:
-        whole = next(whole for whole in titles if whole[: len(title)] == title)
+        whole = next(whole for whole in written if whole[: len(title)] == title)
         return whole[len(title) :][:count]
 
     def wrong(title: list[int], count: int) -> list[int]:

@@ -14,7 +14,9 @@ from collections import Counter
 from functools import cache
 from itertools import pairwise
 
-from adloom.loop.demo.shop.catalog import Product, load_catalog
+from adloom.loop.catalogue.product import Product
+from adloom.loop.demo.shop.catalog import load_catalog
+from adloom.models.titles.rules import TitleRules
 
 # {name}: product name; {a}, {b}: selling points; {A}, {B}: the same at a sentence's start.
 _TEMPLATES: dict[str, tuple[str, ...]] = {
@@ -105,6 +107,13 @@ STYLE_WORDS: tuple[str, ...] = tuple(
 )
 """What a title may say beside its product's name and selling points: all that sets a tone."""
 
+
+def title_rules(product: object) -> TitleRules:
+    """What a title of any of the shop's products may say: the words of its tones."""
+    return _RULES
+
+
+_RULES = TitleRules(language="en", style_words=STYLE_WORDS)
 _SURE = 0.8
 """Posterior probability from which `tone_of` names a tone."""
 
@@ -146,12 +155,6 @@ def selling_words_in(title: str, product: Product) -> tuple[str, ...]:
     return tuple(
         point for point in product.selling_points if f" {' '.join(_words(point))} " in words
     )
-
-
-def describes(title: str, product: Product) -> bool:
-    """Whether a title names its product and one of its selling points, as an ad must."""
-    named = product.name.lower() in title.lower()
-    return named and bool(selling_words_in(title, product))
 
 
 def _words(text: str) -> list[str]:

@@ -249,6 +249,7 @@ def model_config(drawing: GeneratorSettings) -> dict[str, object]:
     return {
         "base": None if drawing.path is None else str(drawing.path.resolve()),
         "sampling": asdict(sampling(drawing)),
+        "constrain_titles": drawing.constrain_titles,
     }
 
 

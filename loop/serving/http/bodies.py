@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from adloom.loop.catalogue.creatives import Creative
 from adloom.loop.catalogue.past_ads import Clicked
 from adloom.loop.serving.ads import Ad
+from adloom.loop.serving.titles import TitleSource
 from adloom.stream.events import Click, Impression
 
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=128)]
@@ -62,6 +63,7 @@ class AdMade(BaseModel):
                     "seed": 7,
                     "personalised": True,
                     "degraded": False,
+                    "title_source": "model",
                     "history": [
                         {
                             "ad_id": "shop-0-00001",
@@ -87,6 +89,10 @@ class AdMade(BaseModel):
     seed: int
     personalised: bool
     degraded: bool = Field(description="the feature store was away: drawn without a history")
+    title_source: TitleSource = Field(
+        description="model: it wrote the title; fallback: none that it wrote could be shown, so "
+        "the title is the product's name and a selling point"
+    )
     history: list[ClickedBefore]
 
 
@@ -157,5 +163,6 @@ def ad_made(ad: Ad, picture_png: str | None) -> AdMade:
         seed=ad.creative.seed,
         personalised=ad.personalised,
         degraded=ad.degraded,
+        title_source=ad.title_source,
         history=[clicked_before(past) for past in ad.history],
     )

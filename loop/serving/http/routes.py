@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from adloom.loop.catalogue.creatives import UnknownAd
 from adloom.loop.catalogue.pictures.store import UnknownPicture
 from adloom.loop.catalogue.product import UnknownProduct
-from adloom.loop.serving.ads import exposure
+from adloom.loop.serving.exposures import exposure
 from adloom.loop.serving.http.access import Admitted
 from adloom.loop.serving.http.bodies import Accepted, AdMade, AdWanted, Events, ad_made
 from adloom.loop.serving.http.errors import problem, refusals

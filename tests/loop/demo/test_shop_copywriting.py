@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adloom.loop.demo.shop.catalog import Product, load_catalog
+from adloom.loop.catalogue.product import Product
+from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.loop.demo.shop.copywriting import TONES, selling_words_in, tone_of, write_title
 
 CATALOG = load_catalog()

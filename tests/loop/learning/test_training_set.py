@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from adloom.feature_store.event_log import LoggedEvent
 from adloom.feature_store.store import FeatureStore, UserHistory
+from adloom.loop.demo.shop.copywriting import title_rules
 from adloom.loop.learning.training_set import ClickedAd, FutureLeak, clicked_ads, examples
 from tests.loop_parts import keep_shop_ads
 from tests.stocked import past_ads_of
@@ -136,9 +137,9 @@ def test_a_planted_leak_is_caught(store: FeatureStore, tmp_path: Path) -> None:
         ]
     )
     clicked = [ClickedAd(shown.ad_id, "ann", shown.product_id, at, at + timedelta(minutes=1))]
-    (example,) = examples(clicked, store, past_ads, history_items=10)
+    (example,) = examples(clicked, store, past_ads, history_items=10, titles=title_rules)
     assert example is not None
     assert [ad.title for ad in example.brief.history] == [before.title]
     leaky = cast(FeatureStore, LeakyStore(store))
     with pytest.raises(FutureLeak, match=shown.ad_id):
-        examples(clicked, leaky, past_ads, history_items=10)
+        examples(clicked, leaky, past_ads, history_items=10, titles=title_rules)

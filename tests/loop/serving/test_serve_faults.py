@@ -24,6 +24,7 @@ from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.loop.serving.app import create_app
 from adloom.loop.serving.server import AdServer
 from adloom.loop.settings import Settings
+from adloom.models.brief import AdBrief
 from tests.loop.serving.test_serve_experiments import logged
 from tests.loop_parts import keep_shop_ads, register_adapter, tiny_settings
 
@@ -81,10 +82,10 @@ def test_an_ad_that_cannot_be_drawn_fails_alone(
     server = parts(client)
     draft = server.maker.generator.draft
 
-    def broken(drawn: Any, product_name: str) -> Any:
-        if product_name == load_catalog()["wrist-watch"].name:
+    def broken(drawn: Any, brief: AdBrief) -> Any:
+        if brief.product_name == load_catalog()["wrist-watch"].name:
             raise FloatingPointError("not finite")
-        return draft(drawn, product_name)
+        return draft(drawn, brief)
 
     monkeypatch.setattr(server.maker.generator, "draft", broken)
     with ThreadPoolExecutor(3) as pool:

@@ -1,0 +1,36 @@
+"""The event that an ad was shown."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+
+from adloom.loop.serving.ads import Ad
+from adloom.stream.events import Exposure
+
+
+def exposure(ad: Ad) -> Exposure:
+    """The event that tells that an ad was shown now, by which variant and how likely that was.
+
+    Its context has what an experiment is judged by: see `adloom.loop.experiments.outcomes`.
+    """
+    assignment = ad.request.assignment
+    return Exposure(
+        event_id=str(uuid.uuid4()),
+        ts=datetime.now(UTC),
+        user_id=ad.request.user_id,
+        item_id=ad.creative.product_id,
+        ad_id=ad.creative.ad_id,
+        variant=ad.creative.variant,
+        propensity=1.0 if assignment is None else assignment.propensity,
+        position=0,
+        context={
+            "version": ad.creative.version,
+            "seconds": round(ad.seconds, 4),
+            "drawn_together": ad.drawn_together,
+            "valid_title": ad.valid_title,
+            "title_source": ad.title_source,
+            **({"degraded": True} if ad.degraded else {}),
+            **({} if assignment is None else assignment.context()),
+        },
+    )

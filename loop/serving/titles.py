@@ -1,0 +1,57 @@
+"""The title of an ad: the model's where it may be shown, else one that needs no model."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from adloom.models.ad_generator import AdGenerator
+from adloom.models.brief import AdBrief
+from adloom.models.engine import Drawn
+from adloom.models.titles.check import check_title, plain_title
+from adloom.models.titles.mentions import describes
+from adloom.models.titles.rules import TitleRules
+
+TitleSource = Literal["model", "fallback"]
+MOST_TITLES = 3
+"""Titles that are drawn for an ad at most, the first with its picture."""
+_log = logging.getLogger("adloom.serve")
+
+
+@dataclass(frozen=True)
+class Title:
+    """A title that is shown.
+
+    ``describes`` is true where it names the product and a selling point of it, if it has any.
+    """
+
+    text: str
+    source: TitleSource
+    describes: bool
+
+
+def title_seed(seed: int, attempt: int) -> int:
+    """The seed of a title that is drawn again; ``attempt`` counts from 1."""
+    return int(np.random.SeedSequence([seed, attempt]).generate_state(1)[0])
+
+
+def drawn_title(
+    generator: AdGenerator, drawn: Drawn, told: AdBrief, rules: TitleRules
+) -> Title | None:
+    """The title that was drawn, or None where it may not be shown."""
+    text, name = generator.title(drawn, told), generator.title_name(told)
+    against = check_title(text, name, rules, cut=drawn.cut)
+    if against is not None:
+        _log.info("a title for %r %s: %r", name, against, text[:200])
+        return None
+    return Title(text, "model", describes(text, name, told.selling_words))
+
+
+def fallback_title(generator: AdGenerator, told: AdBrief, rules: TitleRules) -> Title:
+    """The name and a selling point."""
+    name = generator.title_name(told)
+    text = plain_title(name, told.selling_words, rules)
+    return Title(text, "fallback", describes(text, name, told.selling_words))

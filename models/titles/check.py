@@ -1,0 +1,39 @@
+"""Whether a title may be shown."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+from adloom.models.titles.languages import punctuation
+from adloom.models.titles.mentions import mentions
+from adloom.models.titles.rules import TitleRules
+from adloom.models.titles.scripts import tidied, unfit_in
+
+
+def check_title(
+    title: str, name: str, rules: TitleRules | None = None, *, cut: bool = False
+) -> str | None:
+    """Why a title may not be shown, in words that follow "the title"; None where it may.
+
+    Args:
+        name: what the title calls its product.
+        rules: those of the product; without them nothing is banned.
+        cut: the title was ended where there was no room for more.
+    """
+    if not title.strip():
+        return "is empty"
+    if (character := unfit_in(title)) is not None:
+        return f"holds {unicodedata.name(character, f'U+{ord(character):04X}')}"
+    if cut:
+        return "is cut"
+    if not mentions(title, name):
+        return f"does not name {name!r}"
+    return rules.objection(title, name) if rules is not None else None
+
+
+def plain_title(name: str, selling_points: Sequence[str], rules: TitleRules | None = None) -> str:
+    """A title that needs no model: the name and the first selling point that the rules allow."""
+    rules = rules or TitleRules()
+    said = rules.allowed(tuple(filter(None, map(tidied, selling_points))))
+    return name + punctuation(rules.language).naming + said[0] if said else name

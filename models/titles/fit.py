@@ -1,0 +1,111 @@
+"""The name of a product as titles say it: whole, short, or cut where a word ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import regex
+from transformers import PreTrainedTokenizerFast
+
+from adloom.models.titles.scripts import characters, tidied, without_spaces
+from adloom.models.titles.spelling import Speller, speller
+
+_KINDS = regex.compile(
+    r"(?<kanji>[\p{Han}])|(?<kana>[\p{Hiragana}])|(?<katakana>[\p{Katakana}ー])"
+    r"|(?<digit>\p{N})|(?<letter>[\p{L}\p{M}])"
+)
+_DANGLING = " -–—,;:、，：・&+/|(（[［{<«„“‚‘「『"
+"""What a name that was cut does not end in."""
+_WORTHWHILE = 0.5
+"""Share of what fits that a cut at a word's end keeps, where words have no spaces."""
+_LONGEST = 1000
+"""Characters of a name that are looked at."""
+
+
+@dataclass(frozen=True)
+class FittedName:
+    """A name that fits.
+
+    Attributes:
+        text: what titles say.
+        needed: tokens of a title that is the whole name and nothing else, its end counted.
+        cut: neither the name nor the short one fits: ``text`` is the beginning of one of them.
+    """
+
+    text: str
+    needed: int
+    cut: bool
+
+
+@lru_cache(maxsize=4096)
+def fit_name(
+    tokenizer: PreTrainedTokenizerFast, name: str, short_name: str, limit: int
+) -> FittedName:
+    """The name if it fits into ``limit`` tokens with a title's end, else the short one, else cut.
+
+    Raises:
+        ValueError: there is no name, the tokenizer cannot spell it, or not even its first
+            character fits.
+    """
+    spell = speller(tokenizer)
+    full, short = tidied(name[:_LONGEST]), tidied(short_name[:_LONGEST])
+    if not full:
+        raise ValueError("a title needs the name of its product")
+    needed = _tokens(spell, full)
+    if needed is None:
+        raise ValueError(f"the model's tokenizer cannot spell the name {full!r}")
+    for whole in filter(None, (full, short)):
+        if _fits(spell, whole, limit):
+            return FittedName(whole, needed, cut=False)
+    for text in filter(None, (short, full)):
+        beginning = _cut(spell, text, limit)
+        if beginning:
+            return FittedName(beginning, needed, cut=True)
+    raise ValueError(f"no part of the name {full!r} fits into {limit} tokens")
+
+
+def _tokens(spell: Speller, text: str) -> int | None:
+    ids = spell.spell(text)
+    return None if ids is None else len(ids) + 1
+
+
+def _fits(spell: Speller, text: str, limit: int) -> bool:
+    needed = _tokens(spell, text)
+    return needed is not None and needed <= limit
+
+
+def _cut(spell: Speller, text: str, limit: int) -> str:
+    """The longest beginning that fits and ends with a word, or at least with a character."""
+    whole = next((end for end in _ends(text, words=False) if _fits(spell, end, limit)), "")
+    at_words = (end for end in _ends(text, words=True) if len(end) <= len(whole))
+    worded = next((end for end in at_words if _fits(spell, end, limit)), "")
+    spaced = bool(whole) and not without_spaces(whole[-1])
+    if worded and (spaced or len(worded) >= _WORTHWHILE * len(whole)):
+        return worded
+    return whole
+
+
+def _ends(text: str, *, words: bool) -> Iterator[str]:
+    """Beginnings of ``text``, the longest first, without what dangles at their ends."""
+    clusters = characters(text)
+    for count in range(len(clusters) - 1, 0, -1):
+        if not words or _word_ends(clusters[count - 1], clusters[count]):
+            beginning = "".join(clusters[:count]).rstrip(_DANGLING)
+            if beginning:
+                yield beginning
+
+
+def _word_ends(left: str, right: str) -> bool:
+    """Whether a word may end between the two; scripts without spaces change their kind there."""
+    if left.isspace() or right.isspace():
+        return True
+    if without_spaces(left[0]) or without_spaces(right[0]):
+        return _kind(left) != _kind(right) and (_kind(left), _kind(right)) != ("kanji", "kana")
+    return False
+
+
+def _kind(cluster: str) -> str | None:
+    found = _KINDS.match(cluster)
+    return found.lastgroup if found else None

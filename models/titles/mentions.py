@@ -1,0 +1,105 @@
+"""Whether a title says something: the same words, whatever their case, width or spaces.
+
+Texts are compared as Unicode compares them for a reader (NFKC and case folding, UAX 15). A match
+begins and ends with whole characters, and with whole words where the script has spaces between
+them; Korean words may have endings.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import regex
+
+from adloom.models.titles.scripts import characters, parted_by_spaces, takes_endings
+
+_ALIKE = str.maketrans({"\u2019": "'", "\u02bc": "'", "\u2010": "-", "\u2011": "-", "\u2212": "-"})
+_UNSEEN = regex.compile(r"\p{Default_Ignorable_Code_Point}")
+
+
+def mentions(title: str, phrase: str) -> list[tuple[int, int]]:
+    """Where ``title`` says ``phrase``: from and to, in order, without overlaps."""
+    folded, wanted = _fold(title), _fold(phrase).text.strip()
+    found: list[tuple[int, int]] = []
+    at = folded.text.find(wanted) if wanted else -1
+    while at >= 0:
+        end = at + len(wanted)
+        if folded.parted(at, end):
+            found.append((folded.begins[at], folded.ends[end]))
+        at = folded.text.find(wanted, end if folded.parted(at, end) else at + 1)
+    return found
+
+
+def first_mentioned(title: str, phrases: Iterable[str]) -> str | None:
+    """The first of ``phrases`` that ``title`` says; None where it says none."""
+    return next((phrase for phrase in phrases if mentions(title, phrase)), None)
+
+
+def describes(title: str, name: str, selling_points: Sequence[str]) -> bool:
+    """Whether a title names its product and, where there are any, one of its selling points."""
+    if not mentions(title, name):
+        return False
+    return not selling_points or first_mentioned(title, selling_points) is not None
+
+
+def spelt(title: str, name: str) -> str:
+    """``title`` with every mention of ``name`` in that spelling, whatever its case was."""
+    for begin, end in reversed(mentions(title, name)):
+        title = title[:begin] + name + title[end:]
+    return title
+
+
+def without(title: str, name: str) -> str:
+    """``title`` with a mark that no word has for every mention of ``name``."""
+    for begin, end in reversed(mentions(title, name)):
+        title = f"{title[:begin]}\0{title[end:]}"
+    return title
+
+
+@dataclass(frozen=True)
+class _Folded:
+    """A text for comparing; ``begins`` and ``ends`` are the places in the text of its own where
+    characters of ``text`` begin and end."""
+
+    text: str
+    begins: dict[int, int]
+    ends: dict[int, int]
+
+    def parted(self, begin: int, end: int) -> bool:
+        """Whether whole characters, and words where there are spaces, lie from ``begin`` to
+        ``end``."""
+        text = self.text
+        if begin not in self.begins or end not in self.ends:
+            return False
+        if begin > 0 and _one_word(text[begin - 1], text[begin]):
+            return False
+        return not (
+            end < len(text)
+            and _one_word(text[end - 1], text[end])
+            and not takes_endings(text[end - 1])
+        )
+
+
+def _one_word(left: str, right: str) -> bool:
+    return parted_by_spaces(left) and parted_by_spaces(right)
+
+
+@lru_cache(maxsize=4096)
+def _fold(text: str) -> _Folded:
+    folded, at = "", 0
+    begins: dict[int, int] = {}
+    ends: dict[int, int] = {}
+    for cluster in characters(text):
+        if cluster.isspace():
+            plain = "" if folded.endswith(" ") else " "
+        else:
+            plain = unicodedata.normalize("NFKC", cluster).casefold()
+            plain = unicodedata.normalize("NFKC", plain).translate(_ALIKE)
+            plain = _UNSEEN.sub("", plain)
+        begins[len(folded)] = at
+        folded, at = folded + plain, at + len(cluster)
+        ends.setdefault(len(folded), at)
+    return _Folded(folded, begins, ends)

@@ -1,0 +1,45 @@
+"""What the titles of a product may say besides its own name and selling points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from adloom.models.titles.mentions import first_mentioned, without
+from adloom.models.titles.savings import claims_saving
+
+
+@dataclass(frozen=True)
+class TitleRules:
+    """What keeps a title to its product.
+
+    Attributes:
+        language: BCP 47 tag, which tells the punctuation and the words for a saving.
+        style_words: words or phrases that any title may use.
+        banned: words or phrases that none may use, but for a name that has them in it.
+        saving_words: what speaks of a saving beside :mod:`adloom.models.titles.savings`.
+        may_speak_of_saving: the product has a price that was lowered.
+    """
+
+    language: str = "en"
+    style_words: tuple[str, ...] = ()
+    banned: tuple[str, ...] = ()
+    saving_words: tuple[str, ...] = ()
+    may_speak_of_saving: bool = True
+
+    def objection(self, text: str, name: str = "") -> str | None:
+        """Why a title may not say ``text``, mentions of ``name`` left out; None where it may."""
+        said = without(text, name) if name else text
+        word = self.banned_in(said)
+        if word is not None:
+            return f"says {word!r}, which is banned"
+        if not self.may_speak_of_saving and claims_saving(said, self.language, self.saving_words):
+            return "speaks of a saving on a product without a sale price"
+        return None
+
+    def banned_in(self, text: str) -> str | None:
+        """The first banned word that ``text`` says; None where it says none."""
+        return first_mentioned(text, self.banned)
+
+    def allowed(self, texts: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of ``texts`` that a title may say."""
+        return tuple(text for text in texts if self.objection(text) is None)

@@ -1,0 +1,73 @@
+"""The words and phrases that titles are made of, spelt for every place in a title."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from transformers import PreTrainedTokenizerFast
+
+from adloom.models.titles.rules import TitleRules
+from adloom.models.titles.scripts import (
+    capitalised,
+    characters,
+    small,
+    tidied,
+    without_spaces,
+)
+from adloom.models.titles.spelling import Node, Speller, speller
+
+_TURKIC = {"tr", "az"}
+"""Here the capital of ``i`` is ``İ``."""
+
+
+@dataclass(frozen=True)
+class Units:
+    """Texts, each as it is and with a capital first letter.
+
+    ``spaced`` has them after a space; ``joined`` begin with a script that needs none before,
+    ``apart`` with anything else.
+    """
+
+    spaced: Node = field(default_factory=Node)
+    joined: Node = field(default_factory=Node)
+    apart: Node = field(default_factory=Node)
+
+    def add(self, text: str, spell: Speller) -> None:
+        """Take ``text`` in, unless the tokenizer cannot spell it."""
+        first, last = characters(text)[0][0], characters(text)[-1][0]
+        bare = self.joined if without_spaces(first) else self.apart
+        touching = not without_spaces(last)
+        for node, written in ((bare, text), (self.spaced, f" {text}")):
+            tokens = spell.spell(written)
+            if tokens is not None:
+                node.add(tokens, touching=touching)
+
+
+def units(texts: Iterable[str], spell: Speller, language: str, *, any_case: bool = False) -> Units:
+    """``texts`` as units; ``any_case`` has them with a small first letter too."""
+    made = Units()
+    for text in dict.fromkeys(texts):
+        for written in _cases(text, language, any_case):
+            made.add(written, spell)
+    return made
+
+
+@lru_cache(maxsize=16)
+def style_units(tokenizer: PreTrainedTokenizerFast, rules: TitleRules) -> Units:
+    """The style words that ``rules`` allow, which all products of such rules share."""
+    words = tuple(filter(None, (bare(text) for text in rules.style_words)))
+    return units(rules.allowed(words), speller(tokenizer), rules.language)
+
+
+def bare(text: str) -> str:
+    """``text`` tidied, without the punctuation around it: a title has its own."""
+    return tidied(text).strip(" .,:;!?¡¿…、。，！？：；・،؛؟।॥")
+
+
+def _cases(text: str, language: str, any_case: bool) -> list[str]:
+    if text[:1] in "iIıİ" and language.lower().split("-")[0] in _TURKIC:
+        return [text]
+    cases = [text, capitalised(text), *([small(text)] if any_case else [])]
+    return list(dict.fromkeys(cases))
