@@ -13,32 +13,27 @@ import io
 import sqlite3
 import threading
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from adloom.loop.catalogue.creative_table import prepare_table
+
+SHOP = "shop"
+"""The variant of ads that adloom did not make."""
 _COLUMNS = (
-    "ad_id, product_id, title, picture, codes, background_codes, variant, version, seed, served_at"
+    "ad_id, product_id, title, picture, codes, background_codes, variant, version, seed, "
+    "served_at, background, stamp"
 )
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS creative (
-    ad_id TEXT PRIMARY KEY,
-    product_id TEXT NOT NULL,
-    title TEXT NOT NULL,
-    picture TEXT NOT NULL,
-    codes BLOB NOT NULL,
-    background_codes BLOB NOT NULL,
-    variant TEXT NOT NULL,
-    version TEXT NOT NULL,
-    seed INTEGER NOT NULL,
-    served_at TEXT NOT NULL
-) WITHOUT ROWID
-"""
+_KNOWN = "ad_id, product_id, title, picture, variant, background, stamp"
+_MARKS = ",".join("?" * 13)
 _SQLITE_MAX_VARIABLES = 500  # well under SQLite's limit on "?" in one statement
 
 
@@ -70,6 +65,9 @@ class Creative:
         version: the registered model version that made it; "" where none did.
         seed: the seed it was sampled with.
         served_at: when it was made, aware, UTC.
+        background: for the shop's own, the hash of the picture that ``background_codes`` were made
+            of; "" where the shop has none but ``picture``.
+        stamp: for the shop's own, what the picture's file looked like; "" for others.
     """
 
     ad_id: str
@@ -82,6 +80,30 @@ class Creative:
     version: str
     seed: int
     served_at: datetime
+    background: str = ""
+    stamp: str = ""
+
+
+@dataclass(frozen=True)
+class KnownAd:
+    """What tells whether an ad is the one that is stored: see :class:`Creative`."""
+
+    ad_id: str
+    product_id: str
+    title: str
+    picture: str
+    variant: str
+    background: str
+    stamp: str
+
+
+@dataclass(frozen=True)
+class ShopTitle:
+    """A title of the shop's own ads; ``number`` counts them in the order they came in."""
+
+    number: int
+    product_id: str
+    title: str
 
 
 def png_bytes(picture: Image.Image) -> bytes:
@@ -101,8 +123,7 @@ class CreativeStore:
         self._db = sqlite3.connect(
             folder / "creatives.db", check_same_thread=False, isolation_level=None, timeout=30
         )
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute(_SCHEMA)
+        prepare_table(self._db)
 
     def close(self) -> None:
         with self._lock:
@@ -124,17 +145,21 @@ class CreativeStore:
     def add(self, creatives: Iterable[Creative]) -> None:
         """Stores creatives; one with a known ad id is left as it was (ads never change)."""
         rows = [_to_row(creative) for creative in creatives]
-        with self._lock:
-            self._db.execute("BEGIN")
-            try:
-                self._db.executemany(
-                    f"INSERT OR IGNORE INTO creative ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?)",
-                    rows,
-                )
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+        with self._writing() as db:
+            last = db.execute("SELECT max(number) FROM creative").fetchone()[0] or 0
+            shop = count(last + 1)
+            db.executemany(
+                f"INSERT OR IGNORE INTO creative ({_COLUMNS}, number) VALUES ({_MARKS})",
+                [(*row, next(shop) if row[6] == SHOP else None) for row in rows],
+            )
+
+    def stamp(self, stamps: Mapping[str, str]) -> None:
+        """Note what the files of known ads look like now, by ad id."""
+        with self._writing() as db:
+            db.executemany(
+                "UPDATE creative SET stamp = ? WHERE ad_id = ?",
+                [(stamp, ad_id) for ad_id, stamp in stamps.items()],
+            )
 
     def get(self, ad_id: str) -> Creative:
         """Raises UnknownAd when no such ad was stored."""
@@ -150,6 +175,45 @@ class CreativeStore:
     def known(self, ad_ids: Sequence[str]) -> set[str]:
         """Those of `ad_ids` that were stored."""
         return {row[0] for row in self._rows("ad_id", ad_ids)}
+
+    def known_ads(self, ad_ids: Sequence[str]) -> dict[str, KnownAd]:
+        """Those of `ad_ids` that were stored, by ad id, without their codes."""
+        return {row[0]: KnownAd(*row) for row in self._rows(_KNOWN, ad_ids)}
+
+    def page(self, *, after: str = "", limit: int = 100, product_id: str = "") -> list[Creative]:
+        """Creatives in the order of their ad ids, those that follow ``after``.
+
+        ``product_id`` takes those of one product alone.
+        """
+        wanted, values = "ad_id > ?", [after]
+        if product_id:
+            wanted, values = f"{wanted} AND product_id = ?", [*values, product_id]
+        query = f"SELECT {_COLUMNS} FROM creative WHERE {wanted} ORDER BY ad_id LIMIT ?"
+        with self._lock:
+            rows = self._db.execute(query, (*values, limit)).fetchall()
+        return [_from_row(row) for row in rows]
+
+    def shop_titles(self, *, after: int, limit: int) -> list[ShopTitle]:
+        """Titles of the shop's own ads in the order they came in, those that follow a number."""
+        query = (
+            "SELECT number, product_id, title FROM creative WHERE number > ? "
+            "ORDER BY number LIMIT ?"
+        )
+        with self._lock:
+            rows = self._db.execute(query, (after, limit)).fetchall()
+        return [ShopTitle(*row) for row in rows]
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction: all of the block, or nothing."""
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
 
     def _rows(self, columns: str, ad_ids: Sequence[str]) -> Iterator[Any]:
         """Columns of the ads among `ad_ids` that exist."""
@@ -200,20 +264,26 @@ def _to_row(creative: Creative) -> tuple[object, ...]:
         creative.version,
         creative.seed,
         creative.served_at.astimezone(UTC).isoformat(),
+        creative.background,
+        creative.stamp,
     )
 
 
-def _from_row(row: tuple[str, str, str, str, bytes, bytes, str, str, int, str]) -> Creative:
-    ad_id, product_id, title, picture, codes, background, variant, version, seed, served_at = row
+def _from_row(row: Sequence[Any]) -> Creative:
+    """The creative of a row of `_COLUMNS`."""
+    ad_id, product_id, title, picture, codes, background_codes, *made = row
+    variant, version, seed, served_at, background, stamp = made
     return Creative(
         ad_id=ad_id,
         product_id=product_id,
         title=title,
         picture=picture,
         codes=np.frombuffer(codes, dtype="<i2"),
-        background_codes=np.frombuffer(background, dtype="<i2"),
+        background_codes=np.frombuffer(background_codes, dtype="<i2"),
         variant=variant,
         version=version,
         seed=seed,
         served_at=datetime.fromisoformat(served_at),
+        background=background,
+        stamp=stamp,
     )

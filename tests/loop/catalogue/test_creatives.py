@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -49,7 +51,7 @@ def test_an_ad_comes_back_as_it_was_stored(store: CreativeStore) -> None:
         made.seed,
         made.served_at,
     )
-    assert store.picture(read).getpixel((3, 3)) == (255, 0, 0)
+    assert store.picture(read.picture).getpixel((3, 3)) == (255, 0, 0)
 
 
 def test_ads_outlive_the_process_that_made_them(tmp_path: Path) -> None:
@@ -59,6 +61,49 @@ def test_ads_outlive_the_process_that_made_them(tmp_path: Path) -> None:
     second = CreativeStore(tmp_path)
     assert second.get("ad-1").title == "A red shoe"
     second.close()
+
+
+def test_a_store_of_an_earlier_version_opens_with_its_ads_and_takes_more(tmp_path: Path) -> None:
+    (tmp_path / "png").mkdir()
+    db = sqlite3.connect(tmp_path / "creatives.db")
+    db.execute(
+        "CREATE TABLE creative (ad_id TEXT PRIMARY KEY, product_id TEXT NOT NULL, "
+        "title TEXT NOT NULL, picture TEXT NOT NULL, codes BLOB NOT NULL, "
+        "background_codes BLOB NOT NULL, variant TEXT NOT NULL, version TEXT NOT NULL, "
+        "seed INTEGER NOT NULL, served_at TEXT NOT NULL) WITHOUT ROWID"
+    )
+    old = ("shoe", "Old", "0" * 64, b"\x01\x00", b"\x02\x00")
+    for ad_id, variant in [("b", "shop"), ("a", "shop"), ("c", "champion")]:
+        row = (ad_id, *old, variant, "", 0, "2026-01-02T03:04:05+00:00")
+        db.execute("INSERT INTO creative VALUES (?,?,?,?,?,?,?,?,?,?)", row)
+    db.commit()
+    db.close()
+    for _ in range(2):
+        store = CreativeStore(tmp_path)
+        store.add([replace(creative(store, "d", "New"), variant="shop")])
+        assert (store.get("a").title, store.get("a").stamp) == ("Old", "")
+        titles = store.shop_titles(after=0, limit=10)
+        assert [(title.number, title.title) for title in titles] == [
+            (1, "Old"),
+            (2, "Old"),
+            (3, "New"),
+        ]
+        store.close()
+
+
+def test_the_shops_titles_are_read_in_the_order_they_came_in(store: CreativeStore) -> None:
+    for title, variant in [("one", "shop"), ("drawn", "champion"), ("two", "shop")]:
+        store.add([replace(creative(store, title, title), variant=variant)])
+    first = store.shop_titles(after=0, limit=1)
+    rest = store.shop_titles(after=first[0].number, limit=10)
+    assert [title.title for title in (*first, *rest)] == ["one", "two"]
+
+
+def test_a_page_follows_an_ad_and_may_be_of_one_product(store: CreativeStore) -> None:
+    store.add([creative(store, name) for name in "abc"])
+    store.add([replace(creative(store, "bag"), product_id="bag")])
+    assert [ad.ad_id for ad in store.page(after="a", limit=2)] == ["b", "bag"]
+    assert [ad.ad_id for ad in store.page(product_id="bag")] == ["bag"]
 
 
 def test_a_stored_ad_never_changes(store: CreativeStore) -> None:
