@@ -22,7 +22,7 @@ from pydantic_settings import (
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from adloom.feature_store.settings import FeatureStoreSettings
-from adloom.loop.settings.catalogue import CatalogSettings
+from adloom.loop.settings.catalogue import CatalogSettings, CreativesSettings
 from adloom.loop.settings.experiments import ArmName, Experiment, refuse_overlaps
 from adloom.loop.settings.learning import GateSettings, MlflowSettings, RoundSettings
 from adloom.loop.settings.serving import ConsumeSettings, RaySettings, ServeSettings
@@ -54,6 +54,7 @@ class Settings(BaseSettings):
 
     home: Path = Path(".adloom")
     catalog: CatalogSettings = CatalogSettings()
+    creatives: CreativesSettings = CreativesSettings()
     titles: TitleSettings = TitleSettings()
     kafka: KafkaSettings = KafkaSettings()
     events: EventSettings = EventSettings()

@@ -74,3 +74,19 @@ class CatalogSettings(Section):
     )
     max_picture_bytes: int = Field(default=20 << 20, ge=1024)
     max_picture_pixels: int = Field(default=40_000_000, ge=4096, description="width times height")
+
+
+class CreativesSettings(Section):
+    """`[creatives]`: files of the shop's own ads; `[catalog]` tells which pictures are taken."""
+
+    format: FeedFormat | None = Field(default=None, description="none = by the name of the file")
+    encoding: Encoding | None = Field(
+        default=None,
+        description="of text files, such as cp1252 or shift_jis; none = by the file's mark, else "
+        "UTF-8, else what is safely found",
+    )
+    columns: dict[str, str] = Field(
+        default={},
+        description="where the file has other names: ad_id, product_id, title, picture, "
+        "background or created = name in the file, such as title = 'Titel'",
+    )
