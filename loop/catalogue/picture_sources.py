@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -29,51 +31,71 @@ class PictureSource(Protocol):
         """The picture's file."""
 
 
-class LinkedPictures:
-    """Pictures at the products' ``image``: under a folder, or on one of the hosts allowed."""
+class PictureLinks:
+    """Pictures by link: files under a folder, or on one of the hosts allowed. Raises NoPicture."""
 
     def __init__(self, settings: CatalogSettings, folder: Path | None = None) -> None:
-        """``folder`` is that of the feed; None where only addresses are taken."""
+        """``folder`` is that of the file with the links; None where only addresses are taken."""
         self._settings = settings
-        self._folder = folder
+        self._folder = folder and folder.resolve()
 
-    def stamp(self, product: Product) -> str:
-        if _ADDRESS.match(product.image):
-            return _hashed(product.image)
-        state = self._file(product).stat()
-        return _hashed(f"{product.image}/{state.st_size}/{state.st_mtime_ns}")
+    def stamp(self, link: str) -> str:
+        """Another one where the picture is another: cheap, nothing is read."""
+        if _ADDRESS.match(link):
+            return _hashed(link)
+        _, state = self._file(link)
+        return _hashed(f"{link}/{state.st_size}/{state.st_mtime_ns}")
 
-    def content(self, product: Product) -> bytes:
+    def content(self, link: str) -> bytes:
+        """The picture's file."""
         given = self._settings
-        if _ADDRESS.match(product.image):
+        if _ADDRESS.match(link):
             try:
-                return fetch_picture(
-                    product.image, hosts=given.hosts, max_bytes=given.max_picture_bytes
-                )
+                return fetch_picture(link, hosts=given.hosts, max_bytes=given.max_picture_bytes)
             except CannotFetch as error:
-                raise NoPicture(f"image_link: {error}") from error
-        file = self._file(product)
-        if file.stat().st_size > given.max_picture_bytes:
+                raise NoPicture(str(error)) from error
+        file, state = self._file(link)
+        if state.st_size > given.max_picture_bytes:
             raise NoPicture(
-                f"image_link: {product.image} has more than {given.max_picture_bytes:,} bytes "
+                f"{link} has more than {given.max_picture_bytes:,} bytes "
                 "(catalog.max_picture_bytes)"
             )
         try:
             return file.read_bytes()
         except OSError as error:
-            raise NoPicture(f"image_link: {product.image}: {error.strerror}") from error
+            raise NoPicture(f"{link}: {error.strerror}") from error
 
-    def _file(self, product: Product) -> Path:
-        if not product.image:
-            raise NoPicture("image_link: a product needs a picture")
+    def _file(self, link: str) -> tuple[Path, os.stat_result]:
+        if not link:
+            raise NoPicture("there is none, and a picture is needed")
         if self._folder is None:
-            raise NoPicture("image_link: only an https address is taken here")
-        file = (self._folder / product.image).resolve()
-        if not file.is_relative_to(self._folder.resolve()):
-            raise NoPicture(f"image_link: {product.image} leads out of the feed's folder")
-        if not file.is_file():
-            raise NoPicture(f"image_link: no file {product.image} beside the feed")
-        return file
+            raise NoPicture("only an https address is taken here")
+        try:
+            file = (self._folder / link).resolve()
+            if not file.is_relative_to(self._folder):
+                raise NoPicture(f"{link} leads out of the folder of its file")
+            state = file.stat()
+        except FileNotFoundError as error:
+            raise NoPicture(f"there is no file {link}") from error
+        except (OSError, RuntimeError) as error:  # names too long, links that go round
+            raise NoPicture(f"{link} cannot be opened") from error
+        if not stat.S_ISREG(state.st_mode):
+            raise NoPicture(f"{link} is no file")
+        return file, state
+
+
+class LinkedPictures:
+    """Pictures at the products' ``image``: see :class:`PictureLinks`."""
+
+    def __init__(self, settings: CatalogSettings, folder: Path | None = None) -> None:
+        """``folder`` is that of the feed; None where only addresses are taken."""
+        self._links = PictureLinks(settings, folder)
+
+    def stamp(self, product: Product) -> str:
+        return self._links.stamp(product.image)
+
+    def content(self, product: Product) -> bytes:
+        return self._links.content(product.image)
 
 
 class SentPictures:
