@@ -120,8 +120,9 @@ def _sale_is_on(row: RowValues, now: datetime) -> bool:
 
 def _selling_points(row: RowValues) -> tuple[str, ...]:
     """The highlights told, each once, in order."""
-    told = [as_text(value, "product_highlight") for value in row.values("product_highlight")]
-    parts = _split_highlights(told[0]) if len(told) == 1 else told
+    attribute = "product_highlight"
+    told = [as_text(value, attribute) for value in row.values(attribute)]
+    parts = _split_highlights(told[0]) if told and not row.is_list(attribute) else told
     points: dict[str, str] = {}
     for part in parts:
         point = title_text(part, "product_highlight")

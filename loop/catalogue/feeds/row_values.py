@@ -36,6 +36,10 @@ class RowValues:
         values = told if isinstance(told, list | tuple) else [told]
         return [value for value in values if not _is_empty(value)]
 
+    def is_list(self, attribute: str) -> bool:
+        """Whether the row tells several values, or one in a list."""
+        return isinstance(self._fields.get(attribute), list | tuple)
+
     def first(self, attribute: str) -> object:
         """None where the row tells nothing."""
         return next(iter(self.values(attribute)), None)
