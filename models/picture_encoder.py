@@ -1,0 +1,86 @@
+"""The part of a saved generator that turns pictures into codes, by itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors import safe_open
+from transformers import JanusConfig
+from transformers.models.janus.configuration_janus import JanusVQVAEConfig
+from transformers.models.janus.modeling_janus import JanusVQVAE
+
+from adloom.models import codebook
+from adloom.models.config import AdGeneratorConfig
+from adloom.models.generator import DEMO_MODEL
+
+_PREFIX = "model.vqmodel."
+_WEIGHTS, _SHARDS = "model.safetensors", "model.safetensors.index.json"
+
+
+class PictureEncoder:
+    """Pictures to VQ codes as :class:`adloom.models.ad_generator.AdGenerator` makes them."""
+
+    def __init__(self, vq: JanusVQVAE, picture_size: int, image_tokens: int) -> None:
+        self._vq = vq.eval()
+        self._size = picture_size
+        self._tokens = image_tokens
+
+    @classmethod
+    def from_pretrained(
+        cls, path: Path | str | None = None, device: str | None = None
+    ) -> PictureEncoder:
+        """Load no more of a saved generator than its VQ model; ``None`` is the bundled one.
+
+        It computes in float32: in half precision a picture gets other codes.
+
+        Raises:
+            FileNotFoundError: the folder holds no saved generator.
+        """
+        folder = Path(path) if path else DEMO_MODEL
+        config = AdGeneratorConfig.load(folder)
+        sizes = JanusConfig.from_pretrained(folder, local_files_only=True).vq_config
+        vq = JanusVQVAE(cast(JanusVQVAEConfig, sizes))
+        vq.load_state_dict(_weights(folder))
+        place = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        return cls(vq.float().to(place), config.picture_size, config.image_tokens)
+
+    def encode(self, pictures: Sequence[Image.Image]) -> NDArray[np.int16]:
+        """VQ codes of pictures of any size: int16 ``(n, image tokens)``."""
+        if not pictures:
+            return np.zeros((0, self._tokens), dtype=np.int16)
+        codes = codebook.encode(self._vq, codebook.to_pixels(pictures, self._size))
+        return codes.cpu().numpy().astype(np.int16)
+
+    @cached_property
+    def codebook_name(self) -> str:
+        """Names the codebook, and the size of the pictures."""
+        return f"{codebook.fingerprint(self._vq)[:32]}-{self._size}"
+
+
+def _weights(folder: Path) -> dict[str, torch.Tensor]:
+    """Weights of the VQ model, by their names in it."""
+    found: dict[str, torch.Tensor] = {}
+    for file in _files(folder):
+        with safe_open(str(file), framework="pt") as opened:
+            names = [name for name in opened.keys() if name.startswith(_PREFIX)]  # noqa: SIM118
+            found |= {name.removeprefix(_PREFIX): opened.get_tensor(name) for name in names}
+    return found
+
+
+def _files(folder: Path) -> list[Path]:
+    shards = folder / _SHARDS
+    if not shards.exists():
+        return [folder / _WEIGHTS]
+    placed: dict[str, str] = json.loads(shards.read_text())["weight_map"]
+    return [
+        folder / name
+        for name in sorted({file for weight, file in placed.items() if weight.startswith(_PREFIX)})
+    ]
