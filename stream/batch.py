@@ -1,9 +1,10 @@
-"""What Kafka hands out, read: every record is either an event or a dead letter."""
+"""What Kafka hands out, read: a record is an event, a dead letter, or left out by a rule."""
 
 from __future__ import annotations
 
 import json
 import operator
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,7 +14,8 @@ from kafka import TopicPartition
 
 from adloom.feature_store.event_log import LoggedEvent
 from adloom.stream.dead_letter import DeadLetter
-from adloom.stream.events import Event, InvalidEvent, Kind, parse
+from adloom.stream.event_reader import Dropped, EventReader
+from adloom.stream.events import Event, InvalidEvent, kind_of
 
 Records = Mapping[TopicPartition, Sequence[Any]]
 """kafka-python's consumer records by partition, each partition's in the order of offsets."""
@@ -25,36 +27,53 @@ _details = operator.attrgetter("ad_id", "variant", "propensity", "position")
 
 @dataclass
 class Batch:
-    """The records of one poll."""
+    """The records of one poll.
+
+    Attributes:
+        dropped: how many each rule of the settings left out.
+    """
 
     events: list[LoggedEvent] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
+    dropped: Counter[str] = field(default_factory=Counter)
+
+    def reasons(self) -> Counter[str]:
+        """How many dead letters there are, by reason."""
+        return Counter(letter.reason for letter in self.dead_letters)
 
 
-def read_batch(records: Records, kinds: Mapping[str, Kind], topic_ids: Mapping[str, str]) -> Batch:
-    """Parses every record; `kinds` and `topic_ids` are by name of the topic."""
+def read_batch(records: Records, reader: EventReader, topic_ids: Mapping[str, str]) -> Batch:
+    """Reads every record; `topic_ids` are by name of the topic. Raises RegistryUnavailable."""
     now = datetime.now(UTC)
     batch = Batch()
     for source, part in records.items():
-        kind, topic_id = kinds[source.topic], topic_ids[source.topic]
+        read, topic_id = reader.of_topic(source.topic), topic_ids[source.topic]
         for record in part:
             payload = record.value or b""
             try:
-                event = parse(kind, payload, now)
+                event = read(payload, record.headers, now)
             except InvalidEvent as error:
                 letter = DeadLetter.of(
-                    error, source.topic, source.partition, record.offset, payload
+                    error,
+                    source.topic,
+                    source.partition,
+                    record.offset,
+                    payload,
+                    record.headers,
                 )
                 batch.dead_letters.append(letter)
             else:
-                batch.events.append(_logged(event, kind, topic_id, record))
+                if isinstance(event, Dropped):
+                    batch.dropped[event.rule] += 1
+                else:
+                    batch.events.append(_logged(event, topic_id, record))
     return batch
 
 
-def _logged(event: Event, kind: Kind, topic_id: str, record: Any) -> LoggedEvent:
+def _logged(event: Event, topic_id: str, record: Any) -> LoggedEvent:
     # By position, in the order of the fields: by name takes twice as long.
     return LoggedEvent(
-        kind,
+        kind_of(event),
         *_who_and_what(event),
         record.topic,
         record.partition,

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from adloom.stream.dead_letter import DeadLetter
-from adloom.stream.events import Event, InvalidEvent, Reason, parse
+from adloom.stream.event_reader import Dropped, EventReader
+from adloom.stream.event_settings import EventSettings
+from adloom.stream.events import Event, InvalidEvent, Reason
 from adloom.stream.producer import EventProducer
 from adloom.stream.reading import read_to_end
 from adloom.stream.settings import KafkaSettings
@@ -20,10 +22,17 @@ from adloom.stream.topics import dead_letter_topic, event_topics
 
 @dataclass(frozen=True)
 class Replayed:
-    """What became of the letters: sent as events, or refused again, with the reason of today."""
+    """What became of the letters.
+
+    Attributes:
+        sent: as events, to where they came from.
+        refused: again, with the reason of today; they stay.
+        dropped: left out by a rule of today; they wait no longer.
+    """
 
     sent: list[DeadLetter]
     refused: list[DeadLetter]
+    dropped: list[DeadLetter]
 
 
 def waiting_letters(
@@ -45,35 +54,44 @@ def waiting_letters(
 
 
 def replay_letters(
-    kafka: KafkaSettings, reasons: Collection[Reason] = frozenset(Reason)
+    kafka: KafkaSettings,
+    reasons: Collection[Reason] = frozenset(Reason),
+    own_events: EventSettings | None = None,
 ) -> Replayed:
     """Sends every waiting letter that is an event now: after an upgrade, or when its time came.
 
     A crash on the way sends a letter twice at most, which counts once. Raises BrokerUnavailable,
     DeliveryFailed.
     """
-    replayed = Replayed([], [])
+    replayed = Replayed([], [], [])
+    reader = EventReader(kafka, own_events)
     events: list[tuple[DeadLetter, Event]] = []
     for letter in waiting_letters(kafka, reasons):
         try:
-            events.append((letter, _event(kafka, letter)))
+            event = _event(kafka, reader, letter)
         except InvalidEvent as error:
             today = {"reason": error.reason, "detail": error.detail}
             replayed.refused.append(letter.model_copy(update=today))
+        else:
+            if isinstance(event, Dropped):
+                replayed.dropped.append(letter)
+            else:
+                events.append((letter, event))
     with EventProducer(kafka) as producer:
         for letter, event in events:
-            producer.send_payload(letter.topic, event.user_id.encode(), letter.kept)
+            key = event.user_id.encode()
+            producer.send_payload(letter.topic, key, letter.kept, letter.kept_headers)
         producer.flush()
-        for letter, _ in events:
+        replayed.sent.extend(letter for letter, _ in events)
+        for letter in (*replayed.sent, *replayed.dropped):
             producer.send_payload(dead_letter_topic(kafka), letter.key, None)
-            replayed.sent.append(letter)
     return replayed
 
 
-def _event(kafka: KafkaSettings, letter: DeadLetter) -> Event:
-    kind = event_topics(kafka).get(letter.topic)
-    if kind is None:
+def _event(kafka: KafkaSettings, reader: EventReader, letter: DeadLetter) -> Event | Dropped:
+    if letter.topic not in event_topics(kafka):
         raise InvalidEvent(letter.reason, f"{letter.topic} is not a topic of events here")
     if len(letter.kept) < letter.payload_bytes:
         raise InvalidEvent(Reason.TOO_LARGE, f"{letter.payload_bytes} bytes, not all were kept")
-    return parse(kind, letter.kept, datetime.now(UTC))
+    read = reader.of_topic(letter.topic)
+    return read(letter.kept, letter.kept_headers, datetime.now(UTC))

@@ -12,11 +12,8 @@ import logging
 import random
 import threading
 import time
-from collections import Counter
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Self
 
 from kafka import KafkaConsumer, TopicPartition
@@ -32,6 +29,9 @@ from kafka.errors import (
 from adloom.feature_store.store import FeatureStore, StoreUnavailable
 from adloom.stream import metrics
 from adloom.stream.batch import Batch, Records, read_batch
+from adloom.stream.counts import Counts, tell_metrics
+from adloom.stream.event_reader import EventReader
+from adloom.stream.event_settings import EventSettings
 from adloom.stream.producer import DeliveryFailed, EventProducer
 from adloom.stream.settings import KafkaSettings
 from adloom.stream.topics import BrokerUnavailable, EventTopics, dead_letter_topic, event_topics
@@ -57,38 +57,29 @@ _PATIENCE_SECONDS = 5.0  # with a broker that does not answer
 _CLOSING_SECONDS = 2.0
 
 
-@dataclass(frozen=True)
-class Counts:
-    """What one consumer has done so far, by batches that are committed.
-
-    Attributes:
-        consumed: valid events, duplicates included.
-        dead_letters: refused payloads by reason.
-        features_written: rows written to the online store.
-    """
-
-    consumed: int = 0
-    dead_letters: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
-    features_written: int = 0
-
-
 class EventConsumer:
     """One member of the consumer group. Use it from one thread; the properties from any."""
 
-    def __init__(self, kafka: KafkaSettings, store: FeatureStore) -> None:
+    def __init__(
+        self, kafka: KafkaSettings, store: FeatureStore, own_events: EventSettings | None = None
+    ) -> None:
         """Joins the group at the first `poll`.
 
-        Raises BrokerUnavailable; ValueError when the event topics differ in partitions.
+        Args:
+            own_events: how events in the shop's form are read; None = all are in adloom's own.
+
+        Raises BrokerUnavailable; ValueError when the event topics differ in partitions, or
+        nothing tells apart kinds of events that share one.
         """
         self._kafka = kafka
         self._store = store
-        self._kinds = event_topics(kafka)
+        self._reader = EventReader(kafka, own_events)
         self._topics = EventTopics(kafka, patience_seconds=_PATIENCE_SECONDS)
         self._topic_ids = self._topics.ids()
         self._dead_letters = EventProducer(kafka, patience_seconds=_PATIENCE_SECONDS)
         session = int(kafka.session_seconds * 1000)
         self._consumer = KafkaConsumer(
-            *self._kinds,
+            *event_topics(kafka),
             **kafka.client_options(),
             group_id=kafka.group_id,
             enable_auto_commit=False,
@@ -230,7 +221,7 @@ class EventConsumer:
         self.close()
 
     def _read(self, records: Records) -> Batch:
-        return read_batch(records, self._kinds, self._topic_ids)
+        return read_batch(records, self._reader, self._topic_ids)
 
     def _update_and_log(self, batch: Batch) -> int:
         """Both at once: each waits for the disk, and neither needs the other done."""
@@ -282,15 +273,5 @@ class EventConsumer:
         metrics.LAG.set(lag)
 
     def _account(self, batch: Batch, rows: int) -> None:
-        reasons = Counter[str](letter.reason for letter in batch.dead_letters)
-        self._counts = Counts(
-            self._counts.consumed + len(batch.events),
-            MappingProxyType(dict(Counter(self._counts.dead_letters) + reasons)),
-            self._counts.features_written + rows,
-        )
-        for kind, number in Counter(event.kind for event in batch.events).items():
-            metrics.CONSUMED.labels(kind).inc(number)
-        for reason, number in reasons.items():
-            metrics.DEAD_LETTERS.labels(reason).inc(number)
-        metrics.FEATURES_WRITTEN.inc(rows)
-        metrics.BATCH_EVENTS.observe(len(batch.events))
+        self._counts = self._counts.after(batch, rows)
+        tell_metrics(batch, rows)

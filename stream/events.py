@@ -58,12 +58,16 @@ class Reason(StrEnum):
 
 
 class InvalidEvent(ValueError):
-    """A payload that is not an event; `detail` says in words what is wrong with it."""
+    """A payload that is not an event; `detail` says in words what is wrong with it.
 
-    def __init__(self, reason: Reason, detail: str) -> None:
+    `field` is the one that is wrong, as the sender calls it; none where it is the whole payload.
+    """
+
+    def __init__(self, reason: Reason, detail: str, field: str | None = None) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+        self.field = field
 
 
 class _Event(BaseModel):
@@ -152,6 +156,7 @@ def refuse_future(event: Event, now: datetime, name: str = "ts") -> None:
         raise InvalidEvent(
             Reason.FUTURE_TIMESTAMP,
             f"{name}: {event.ts.isoformat()} is later than {now.isoformat()}",
+            name,
         )
 
 
@@ -194,7 +199,8 @@ def refusal(error: ValidationError, names: Mapping[str, str] | None = None) -> I
     reason, problem = min(problems, key=lambda found: order.index(found[0]))
     first, *inner = map(str, problem["loc"]) if problem["loc"] else ("",)
     field = ".".join([(names or {}).get(first, first), *inner])
-    return InvalidEvent(reason, f"{field}: {problem['msg']}" if field else problem["msg"])
+    told = problem["msg"]
+    return InvalidEvent(reason, f"{field}: {told}" if field else told, field or None)
 
 
 def _reason(problem: ErrorDetails) -> Reason:

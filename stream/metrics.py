@@ -8,6 +8,9 @@ CONSUMED = Counter(
     "adloom_stream_events_consumed", "Valid events applied, duplicates too", ["kind"]
 )
 DEAD_LETTERS = Counter("adloom_stream_dead_letters", "Payloads refused", ["reason"])
+DROPPED = Counter(
+    "adloom_events_dropped", "Events left out by the settings, from Kafka and over HTTP", ["rule"]
+)
 FEATURES_WRITTEN = Counter("adloom_stream_features_written", "Rows written to the online store")
 FAILURES = Counter(
     "adloom_stream_failures", "Failures of broker or store; what failed is tried again", ["error"]

@@ -85,7 +85,8 @@ class OwnEvents:
                     fields[name] = value
         except NoMoment as error:
             reason = _REASONS.get(type(error), Reason.WRONG_TYPE)
-            raise InvalidEvent(reason, f"{self._names['ts']}: {error}") from error
+            name = self._names["ts"]
+            raise InvalidEvent(reason, f"{name}: {error}", name) from error
         if event_id is not None:
             fields["event_id"] = event_id
         elif self._hashes:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from kafka import KafkaProducer
 
 from adloom.stream.events import Event, encode, kind_of
+from adloom.stream.headers import MARKS
 from adloom.stream.settings import KafkaSettings
 from adloom.stream.topics import topic_of
 
@@ -51,14 +53,23 @@ class EventProducer:
         return self._produced
 
     def send(self, event: Event) -> None:
-        """Queues an event for the topic of its type, keyed by its user."""
-        self.send_payload(
-            topic_of(self._settings, kind_of(event)), event.user_id.encode(), encode(event)
-        )
+        """Queues an event for the topic of its type, keyed by its user.
 
-    def send_payload(self, topic: str, key: bytes | None, payload: bytes | None) -> None:
+        It is marked as one in adloom's own form, so that no map of own events is read into it.
+        """
+        kind = kind_of(event)
+        topic = topic_of(self._settings, kind)
+        self.send_payload(topic, event.user_id.encode(), encode(event), MARKS[kind])
+
+    def send_payload(
+        self,
+        topic: str,
+        key: bytes | None,
+        payload: bytes | None,
+        headers: Sequence[tuple[str, bytes]] = (),
+    ) -> None:
         """Queues any bytes, or none, as they are: what a foreign producer may send."""
-        sent = self._producer.send(topic, key=key, value=payload)
+        sent = self._producer.send(topic, key=key, value=payload, headers=list(headers))
         sent.add_callback(self._acknowledged)
         sent.add_errback(self._failed)
 

@@ -3,9 +3,48 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
+
+
+class TopicNames(BaseModel):
+    """`[kafka.topics]`: topics with names of their own; the others have the prefix.
+
+    Impressions, clicks and exposures may share a topic where `[events.kind]` tells them apart.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    impressions: TopicName | None = None
+    clicks: TopicName | None = None
+    exposures: TopicName | None = None
+    deadletter: TopicName | None = None
+    products: TopicName | None = None
+
+
+class RegistrySettings(BaseModel):
+    """`[kafka.registry]`: a schema registry that speaks as Confluent's does."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: AnyHttpUrl | None = Field(default=None, description="none = payloads are plain JSON")
+    username: str | None = None
+    password: SecretStr | None = Field(
+        default=None, description="keep it in the environment: ADLOOM_KAFKA__REGISTRY__PASSWORD"
+    )
+    ssl_cafile: Path | None = None
+    timeout_seconds: float = Field(default=5.0, gt=0, le=60)
+
+    @model_validator(mode="after")
+    def _secrets_are_no_part_of_the_url(self) -> Self:
+        if self.url is not None and (self.url.username or self.url.password):
+            raise ValueError("keep the login out of url: set username and password")
+        if (self.username is None) != (self.password is None):
+            raise ValueError("set both username and password, or none of them")
+        return self
 
 
 class KafkaSettings(BaseModel):
@@ -24,6 +63,8 @@ class KafkaSettings(BaseModel):
     sasl_username: str | None = None
     sasl_password: SecretStr | None = None
     topic_prefix: str = Field(default="adloom", pattern=r"^[A-Za-z0-9._-]{1,200}$")
+    topics: TopicNames = TopicNames()
+    registry: RegistrySettings = RegistrySettings()
     group_id: str = Field(default="adloom-features", min_length=1)
     partitions: int = Field(
         default=8, ge=1, le=1024, description="of each topic; the most consumers that can share"
@@ -35,6 +76,24 @@ class KafkaSettings(BaseModel):
     session_seconds: float = Field(
         default=10.0, ge=1, description="a consumer silent for this long loses its partitions"
     )
+
+    @model_validator(mode="after")
+    def _topics_do_not_clash(self) -> Self:
+        """Events may share a topic: whether they can be told apart is not known here."""
+        events = {"impressions", "clicks", "exposures"}
+        names = {key: self.topic(key) for key in TopicNames.model_fields}
+        for key in ("deadletter", "products"):
+            for other in sorted(events | {"deadletter", "products"} - {key}):
+                if names[key] == names[other]:
+                    raise ValueError(
+                        f"topics.{key}: {names[key]!r} is the topic of {other} already"
+                    )
+        return self
+
+    def topic(self, key: str) -> str:
+        """The name of a topic by its key in `[kafka.topics]`."""
+        own: str | None = getattr(self.topics, key)
+        return f"{self.topic_prefix}.{key}" if own is None else own
 
     def client_options(self) -> dict[str, Any]:
         """Keyword arguments that every kafka-python client of this cluster takes.

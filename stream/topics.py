@@ -1,7 +1,7 @@
-"""The four topics, by the prefix of the settings, and how they come to be.
+"""The topics, by the names of the settings, and how they come to be.
 
-All are keyed by user id, and the three of events have the same number of partitions, so one
-member of the consumer group sees everything that a user does.
+Those of events are keyed by user id and have the same number of partitions, so one member of the
+consumer group sees everything that a user does. Products are keyed by their id.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
+from adloom.stream.event_settings import EventSettings
 from adloom.stream.events import EVENT_TYPES, Kind
 from adloom.stream.settings import KafkaSettings
 
@@ -23,17 +24,34 @@ class BrokerUnavailable(RuntimeError):
 
 def topic_of(settings: KafkaSettings, kind: Kind) -> str:
     """The topic that events of a kind go to, such as `adloom.clicks`."""
-    return f"{settings.topic_prefix}.{kind}s"
+    return settings.topic(f"{kind}s")
 
 
-def event_topics(settings: KafkaSettings) -> dict[str, Kind]:
-    """What kind of event each topic carries."""
-    return {topic_of(settings, kind): kind for kind in EVENT_TYPES}
+def event_topics(settings: KafkaSettings) -> dict[str, tuple[Kind, ...]]:
+    """What kinds of events each topic carries: one, where the settings do not say otherwise."""
+    topics: dict[str, tuple[Kind, ...]] = {}
+    for kind in EVENT_TYPES:
+        topic = topic_of(settings, kind)
+        topics[topic] = (*topics.get(topic, ()), kind)
+    return topics
+
+
+def refuse_untold_kinds(kafka: KafkaSettings, events: EventSettings) -> None:
+    """Raises ValueError when kinds of events share a topic and nothing tells them apart."""
+    for topic, kinds in event_topics(kafka).items():
+        if len(kinds) > 1 and events.kind is None:
+            keys = " and ".join(f"kafka.topics.{kind}s" for kind in kinds)
+            raise ValueError(f"{keys} are both {topic!r}: set events.kind, which tells them apart")
 
 
 def dead_letter_topic(settings: KafkaSettings) -> str:
     """Where payloads go that are not events."""
-    return f"{settings.topic_prefix}.deadletter"
+    return settings.topic("deadletter")
+
+
+def products_topic(settings: KafkaSettings) -> str:
+    """Where products come from: compacted, keyed by product id."""
+    return settings.topic("products")
 
 
 def connect_admin(
@@ -56,16 +74,34 @@ def connect_admin(
 
 
 def create_topics(settings: KafkaSettings) -> None:
-    """Creates the topics that do not exist yet. Raises BrokerUnavailable."""
+    """Creates the topics that do not exist yet. Raises BrokerUnavailable.
+
+    Topics of events that come to others get as many partitions as those have.
+    """
     admin = connect_admin(settings)
     try:
-        for name in (*event_topics(settings), dead_letter_topic(settings)):
+        events = list(event_topics(settings))
+        partitions = _partitions(admin, events) or settings.partitions
+        topics = {name: NewTopic(name, partitions, _BROKER_DEFAULT) for name in events}
+        letters, products = dead_letter_topic(settings), products_topic(settings)
+        topics[letters] = NewTopic(letters, settings.partitions, _BROKER_DEFAULT)
+        compacted = {"cleanup.policy": "compact"}
+        topics[products] = NewTopic(
+            products, settings.partitions, _BROKER_DEFAULT, topic_configs=compacted
+        )
+        for topic in topics.values():
             try:
-                admin.create_topics([NewTopic(name, settings.partitions, _BROKER_DEFAULT)])
+                admin.create_topics([topic])
             except TopicAlreadyExistsError:
                 continue
     finally:
         admin.close()
+
+
+def _partitions(admin: KafkaAdminClient, topics: list[str]) -> int | None:
+    """How many the topics that exist have, where they agree."""
+    found = {len(topic["partitions"]) for topic in admin.describe_topics(topics)} - {0}
+    return found.pop() if len(found) == 1 else None
 
 
 class EventTopics:

@@ -85,6 +85,7 @@ def replay(
             unit,
             zone,
             kind,
+            settings.events,
         )
         if (strict or dry_run) and log != "obd":
             _read_once(Path(log), layout, strict, dry_run, as_json)

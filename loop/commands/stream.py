@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -60,7 +61,7 @@ def consume(
     stop = _stop_at_signal()
     with errors_told(OSError), ExitStack() as parts:
         features = parts.enter_context(home.open_features(settings))
-        consumer = EventConsumer(kafka, features)
+        consumer = EventConsumer(kafka, features, settings.events)
         parts.callback(_tell_counts, consumer)
         parts.callback(consumer.close)
         if port is not None:
@@ -94,8 +95,13 @@ def _stop_at_signal() -> threading.Event:
 
 
 def _tell_counts(consumer: Any) -> None:
-    dead = sum(consumer.counts.dead_letters.values())
-    _console.print(f"{consumer.counts.consumed:,} events applied, {dead:,} dead letters.")
+    counts = consumer.counts
+    dead, dropped = sum(counts.dead_letters.values()), sum(counts.dropped.values())
+    rules = ", ".join(f"{rule} {number:,}" for rule, number in counts.dropped.items())
+    _console.print(
+        f"{counts.consumed:,} events applied, {dead:,} dead letters"
+        + (f", {dropped:,} left out ({escape(rules)})." if dropped else ".")
+    )
 
 
 @app.command()
@@ -125,7 +131,8 @@ def backfill(
         Progress(*columns, console=problems) as progress,
     ):
         if from_offsets:
-            batches = past_events.from_kafka(_broker(settings, "backfill --from-offsets"))
+            kafka = _broker(settings, "backfill --from-offsets")
+            batches = past_events.from_kafka(kafka, settings.events)
         else:
             batches = features.log.batches() if file is None else past_events.from_files(file)
         task, applied = progress.add_task("Backfilling"), 0
@@ -165,14 +172,20 @@ def replay_letters(context: typer.Context, reason: Reasons = None, as_json: AsJs
     from adloom.stream import burial
     from adloom.stream.producer import DeliveryFailed
 
-    kafka = _broker(context.obj, "deadletter")
+    settings: Settings = context.obj
+    kafka = _broker(settings, "deadletter")
     with errors_told(DeliveryFailed):
-        replayed = burial.replay_letters(kafka, reason or list(Reason))
+        replayed = burial.replay_letters(kafka, reason or list(Reason), settings.events)
     if as_json:
-        reasons = Counter(str(letter.reason) for letter in replayed.refused)
-        print(json.dumps({"replayed": len(replayed.sent), "refused": reasons}, indent=2))
+        told: dict[str, Any] = {"replayed": len(replayed.sent)}
+        told["refused"] = Counter(str(letter.reason) for letter in replayed.refused)
+        if replayed.dropped:
+            told["dropped"] = len(replayed.dropped)
+        print(json.dumps(told, indent=2))
         return
     _console.print(f"{len(replayed.sent)} sent to their topics.", highlight=False)
+    if replayed.dropped:
+        _console.print(f"{len(replayed.dropped)} left out by [events] drop.", markup=False)
     if replayed.refused:
         _console.print(f"{_counted(replayed.refused)} stay.", highlight=False)
 

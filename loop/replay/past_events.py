@@ -7,6 +7,8 @@ from pathlib import Path
 
 from adloom.feature_store.event_log import EventLog, LoggedEvent, read_events
 from adloom.stream.batch import read_batch
+from adloom.stream.event_reader import EventReader
+from adloom.stream.event_settings import EventSettings
 from adloom.stream.reading import read_to_end
 from adloom.stream.settings import KafkaSettings
 from adloom.stream.topics import event_topics, topic_ids
@@ -27,11 +29,16 @@ def from_files(path: Path) -> Iterator[list[LoggedEvent]]:
         raise FileNotFoundError(f"{path}: no parquet file is there")
 
 
-def from_kafka(kafka: KafkaSettings) -> Iterator[list[LoggedEvent]]:
+def from_kafka(
+    kafka: KafkaSettings, own_events: EventSettings | None = None
+) -> Iterator[list[LoggedEvent]]:
     """Every event that Kafka still holds; what is none was a dead letter before.
+
+    Args:
+        own_events: how events in the shop's form are read; None = all are in adloom's own.
 
     Raises BrokerUnavailable.
     """
-    kinds, ids = event_topics(kafka), topic_ids(kafka)
-    for records in read_to_end(kafka, list(kinds)):
-        yield read_batch(records, kinds, ids).events
+    reader, ids = EventReader(kafka, own_events), topic_ids(kafka)
+    for records in read_to_end(kafka, list(event_topics(kafka))):
+        yield read_batch(records, reader, ids).events

@@ -16,6 +16,7 @@ from adloom.loop.replay.errors import ClickLogUnavailable
 from adloom.loop.replay.layout import Layout
 from adloom.loop.replay.open_bandit import Campaign, Policy, open_bandit_rows
 from adloom.stream.consumer import EventConsumer
+from adloom.stream.event_settings import EventSettings
 from adloom.stream.events import Event, kind_of
 from adloom.stream.producer import EventProducer
 from adloom.stream.settings import KafkaSettings
@@ -110,7 +111,9 @@ def replay_file(
 
     Raises ClickLogUnavailable, UnknownLayout, ReplayIncomplete.
     """
-    return replay(ClickLog.of(file, layout), kafka, store, rate=rate, told=told)
+    layout = layout or Layout()
+    log = ClickLog.of(file, layout)
+    return replay(log, kafka, store, rate=rate, told=told, own_events=layout.events)
 
 
 def check_log(log: ClickLog, told: Told = lambda *_: None) -> int:
@@ -144,16 +147,27 @@ def replay(
     *,
     rate: float | None = None,
     told: Told = lambda *_: None,
+    own_events: EventSettings | None = None,
 ) -> ReplayResult:
     """Sends the events of every row, and consumes them.
 
     A second replay is new traffic, not a duplicate of the first. The features may already know
     the items: what counts is by how much they grow. Nothing else should send events of the same
-    items meanwhile. Raises ClickLogUnavailable, ReplayIncomplete.
+    items meanwhile.
+
+    Args:
+        rate: log rows a second; None is as fast as Kafka takes them.
+        told: called after every few thousand rows.
+        own_events: how what others send meanwhile is read.
+
+    Raises ClickLogUnavailable, ReplayIncomplete.
     """
     tally = _Tally(store)
     started = time.monotonic()
-    with EventConsumer(kafka, store) as consumer, EventProducer(kafka) as producer:
+    with (
+        EventConsumer(kafka, store, own_events) as consumer,
+        EventProducer(kafka) as producer,
+    ):
         rows = log.events(uuid.uuid4().hex[:8])
         sent = 0
         for chunk in _chunks(rows, _ROWS_AT_ONCE if rate is None else 1):

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from adloom.loop.serving.http.access import Access
 from adloom.loop.serving.http.errors import answer_errors
+from adloom.loop.serving.http.events import mount_events
 from adloom.loop.serving.http.limits import BodyLimit
 from adloom.loop.serving.http.logs import RequestLog
 from adloom.loop.serving.http.products import router as products_router
@@ -17,6 +18,7 @@ from adloom.loop.serving.http.routes import router
 from adloom.loop.serving.server import AdServer
 from adloom.loop.serving.studio.router import mount_studio
 from adloom.loop.settings import Settings
+from adloom.stream.event_reader import EventReader
 
 _MAX_BODY_BYTES = 1 << 20
 _MAX_BODY_SECONDS = 20.0
@@ -44,6 +46,7 @@ def create_app(settings: Settings, *, threads: int | None = None) -> FastAPI:
     )
     app.state.access = Access(settings.serve)
     app.include_router(router)
+    mount_events(app, EventReader(settings.kafka, settings.events))
     app.include_router(products_router)
     mount_studio(app)
     answer_errors(app)

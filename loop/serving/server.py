@@ -76,7 +76,7 @@ class AdServer:
         self.consumer: EventConsumer | None = None
         if own_broker:
             consumer_features = parts.enter_context(home.open_features(settings))
-            self.consumer = consumer = EventConsumer(kafka, consumer_features)
+            self.consumer = consumer = EventConsumer(kafka, consumer_features, settings.events)
             parts.callback(consumer.close)
             self._in_thread(parts, "consumer", lambda: consumer.run(self.stop))
         self.title_advice = home.title_advice(settings)

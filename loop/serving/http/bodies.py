@@ -10,10 +10,8 @@ from adloom.loop.catalogue.creatives import Creative
 from adloom.loop.catalogue.past_ads import Clicked
 from adloom.loop.serving.ads import Ad
 from adloom.loop.serving.titles import TitleSource
-from adloom.stream.events import Click, Impression
 
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=128)]
-_MAX_EVENTS = 1_000
 
 
 class AdWanted(BaseModel):
@@ -94,38 +92,6 @@ class AdMade(BaseModel):
         "the title is the product's name and a selling point"
     )
     history: list[ClickedBefore]
-
-
-class Events(BaseModel):
-    """Events from the shop's pages."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {
-                    "clicks": [
-                        {
-                            "event_id": "click-1",
-                            "ts": "2026-01-02T12:00:00Z",
-                            "user_id": "shopper-0001",
-                            "item_id": "running-shoes",
-                            "ad_id": "5f1c2a52-7f0e-4c6e-9d2e-0a8f9e1f7c11",
-                        }
-                    ]
-                }
-            ]
-        },
-    )
-
-    impressions: list[Impression] = Field(default=[], max_length=_MAX_EVENTS)
-    clicks: list[Click] = Field(default=[], max_length=_MAX_EVENTS)
-
-
-class Accepted(BaseModel):
-    """How many events are on the broker."""
-
-    accepted: int
 
 
 def picture_url(creative: Creative) -> str:

@@ -1,38 +1,28 @@
-"""The API: `POST /v1/ads` draws, `POST /v1/events` listens, pictures are fetched by their hash."""
+"""The API: `POST /v1/ads` draws, pictures are fetched by their hash."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import secrets
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter, BackgroundTasks, Depends, HTTPException, Request, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi import APIRouter, BackgroundTasks, HTTPException, Request, Response
 from fastapi.responses import FileResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import ValidationError
 
 from adloom.loop.catalogue.creatives import UnknownAd
 from adloom.loop.catalogue.pictures.store import UnknownPicture
 from adloom.loop.catalogue.product import UnknownProduct
 from adloom.loop.serving.exposures import exposure
 from adloom.loop.serving.http.access import Admitted
-from adloom.loop.serving.http.bodies import Accepted, AdMade, AdWanted, Events, ad_made
+from adloom.loop.serving.http.bodies import AdMade, AdWanted, ad_made
 from adloom.loop.serving.http.errors import problem, refusals
 from adloom.loop.serving.http.waiting import drawn_in_time
-from adloom.stream.events import MAX_PAYLOAD_BYTES, Event, encode
 
 if TYPE_CHECKING:
     from adloom.loop.serving.server import AdServer
 
-_EVENTS_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": Events.model_json_schema()}},
-    }
-}
 _PICTURE: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}}}
 _PRODUCT_PICTURE: dict[int | str, dict[str, Any]] = {200: {"content": {"image/webp": {}}}}
 _FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
@@ -45,17 +35,6 @@ def running(request: Request) -> AdServer:
     """The running parts."""
     server: AdServer = request.app.state.server
     return server
-
-
-async def _events(request: Request) -> Events:
-    """The body as strict JSON: FastAPI would decode it first, and then a moment is just text."""
-    try:
-        return Events.model_validate_json(await request.body())
-    except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False)
-        raise RequestValidationError(
-            [{**found, "loc": ("body", *found["loc"])} for found in problems]
-        ) from error
 
 
 @router.post(
@@ -111,31 +90,6 @@ def picture(digest: str, request: Request) -> FileResponse:
     except UnknownAd as error:
         raise HTTPException(404, problem("digest", "no such picture", place="path")) from error
     return FileResponse(path, media_type="image/png", headers=_FOR_EVER)
-
-
-@router.post(
-    "/v1/events",
-    status_code=202,
-    responses=refusals(*_GUARDED, 503),
-    openapi_extra=_EVENTS_BODY,
-    dependencies=Admitted,
-)
-def take_events(events: Annotated[Events, Depends(_events)], request: Request) -> Accepted:
-    """Put a page's impressions and clicks on the stream; when this answers, the broker has them."""
-    named: dict[str, Sequence[Event]] = {"impressions": events.impressions, "clicks": events.clicks}
-    taken: list[Event] = []
-    for name, some in named.items():
-        for number, event in enumerate(some):
-            if len(encode(event)) > MAX_PAYLOAD_BYTES:
-                told = f"an event has at most {MAX_PAYLOAD_BYTES} bytes"
-                where = {"loc": ["body", name, number], "msg": told, "type": "too_large"}
-                raise HTTPException(422, [where])
-            taken.append(event)
-    producer = running(request).producer
-    for event in taken:
-        producer.send(event)
-    producer.flush()
-    return Accepted(accepted=len(taken))
 
 
 @router.get("/healthz", tags=["state"])

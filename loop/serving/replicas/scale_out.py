@@ -129,7 +129,7 @@ def _shared(settings: Settings) -> Iterator[Settings]:
         home.open_creatives(settings).close()
         home.open_registry(settings)
         if settings.kafka.bootstrap_servers is None:
-            consumer, stop = EventConsumer(kafka, features), threading.Event()
+            consumer, stop = EventConsumer(kafka, features, settings.events), threading.Event()
             parts.callback(consumer.close)
             thread = threading.Thread(target=_consume, args=(consumer, stop), daemon=True)
             thread.start()

@@ -1,0 +1,190 @@
+"""`POST /v1/events`: what shoppers did with a page, in adloom's form or in the shop's own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, TypeVar
+
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
+
+from adloom.loop.serving.http.access import Admitted
+from adloom.loop.serving.http.errors import refusals
+from adloom.loop.serving.http.routes import running
+from adloom.stream import metrics
+from adloom.stream.event_reader import Dropped, EventReader
+from adloom.stream.events import (
+    MAX_PAYLOAD_BYTES,
+    Click,
+    Event,
+    Impression,
+    InvalidEvent,
+    Kind,
+    Reason,
+    encode,
+)
+
+Form = Literal["own", "adloom"]
+_Body = TypeVar("_Body", bound=BaseModel)
+
+_GUARDED = (400, 401, 403, 408, 413, 422, 429)
+_MAX_EVENTS = 1_000
+_EXAMPLE: dict[str, Any] = {
+    "clicks": [
+        {
+            "event_id": "click-1",
+            "ts": "2026-01-02T12:00:00Z",
+            "user_id": "shopper-0001",
+            "item_id": "running-shoes",
+            "ad_id": "5f1c2a52-7f0e-4c6e-9d2e-0a8f9e1f7c11",
+        }
+    ]
+}
+_LISTS: dict[str, Kind | None] = {"impressions": "impression", "clicks": "click", "events": None}
+
+
+class Events(BaseModel):
+    """Events from the shop's pages."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_EXAMPLE]})
+
+    impressions: list[Impression] = Field(default=[], max_length=_MAX_EVENTS)
+    clicks: list[Click] = Field(default=[], max_length=_MAX_EVENTS)
+
+
+class OwnEvents(BaseModel):
+    """Events from the shop's pages in the form that `[events]` of the settings tells."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    impressions: list[dict[str, Any]] = Field(default=[], max_length=_MAX_EVENTS)
+    clicks: list[dict[str, Any]] = Field(default=[], max_length=_MAX_EVENTS)
+    events: list[dict[str, Any]] = Field(
+        default=[],
+        max_length=_MAX_EVENTS,
+        description="of any kind: each tells it, see events.kind",
+    )
+
+
+class Accepted(BaseModel):
+    """What became of the events."""
+
+    accepted: int = Field(description="events on the broker")
+    dropped: int = Field(default=0, description="left out by [events] of the settings")
+
+
+@dataclass
+class _Taken:
+    """Events to send, and how many each rule left out."""
+
+    events: list[Event] = field(default_factory=list)
+    dropped: Counter[str] = field(default_factory=Counter)
+
+    def take(self, place: tuple[str, int], event: Event | Dropped) -> None:
+        if isinstance(event, Dropped):
+            self.dropped[event.rule] += 1
+        elif len(encode(event)) > MAX_PAYLOAD_BYTES:
+            told = f"an event has at most {MAX_PAYLOAD_BYTES} bytes"
+            raise _refused([*place], told, Reason.TOO_LARGE)
+        else:
+            self.events.append(event)
+
+
+async def _taken(
+    request: Request,
+    form: Annotated[
+        Form | None,
+        Query(description="of the events: own = as [events] maps them; none = own if it does"),
+    ] = None,
+) -> _Taken:
+    reader: EventReader = request.app.state.event_reader
+    own = reader.has_own_form if form is None else form == "own"
+    read = _own_events if own else _adloom_events
+    return read(await request.body(), reader)
+
+
+def mount_events(app: FastAPI, reader: EventReader) -> None:
+    """Add the route; which form it takes by default is what the reader's settings say."""
+    app.state.event_reader = reader
+    router = APIRouter(tags=["ads"])
+    body = OwnEvents if reader.has_own_form else Events
+    schema = {"application/json": {"schema": body.model_json_schema()}}
+
+    @router.post(
+        "/v1/events",
+        status_code=202,
+        responses=refusals(*_GUARDED, 503),
+        openapi_extra={"requestBody": {"required": True, "content": schema}},
+        dependencies=Admitted,
+    )
+    def take_events(events: Annotated[_Taken, Depends(_taken)], request: Request) -> Accepted:
+        """Put a page's events on the stream; when this answers, the broker has them."""
+        producer = running(request).producer
+        for event in events.events:
+            producer.send(event)
+        producer.flush()
+        for rule, number in events.dropped.items():
+            metrics.DROPPED.labels(rule).inc(number)
+        return Accepted(accepted=len(events.events), dropped=events.dropped.total())
+
+    app.include_router(router)
+
+
+def _adloom_events(body: bytes, reader: EventReader) -> _Taken:
+    """Strict JSON: FastAPI would decode it first, and then a moment is just text."""
+    taken = _Taken()
+    found = _validated(Events, body)
+    raw = from_json(body) if reader.drops else {}
+    named: dict[str, list[Any]] = {"impressions": found.impressions, "clicks": found.clicks}
+    for name, some in named.items():
+        for number, event in enumerate(some):
+            rule = reader.rule_against(raw[name][number]) if reader.drops else None
+            taken.take((name, number), event if rule is None else Dropped(rule))
+    return taken
+
+
+def _own_events(body: bytes, reader: EventReader) -> _Taken:
+    taken, now = _Taken(), datetime.now(UTC)
+    for place, kind, own in _all(_validated(OwnEvents, body)):
+        try:
+            taken.take(place, reader.read_own(kind, own, now))
+        except InvalidEvent as error:
+            raise _refused([*place, *_path(error)], _told(error), error.reason) from error
+    return taken
+
+
+def _all(found: OwnEvents) -> Iterator[tuple[tuple[str, int], Kind | None, dict[str, Any]]]:
+    for name, kind in _LISTS.items():
+        for number, own in enumerate(getattr(found, name)):
+            yield (name, number), kind, own
+
+
+def _validated(model: type[_Body], body: bytes) -> _Body:
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=False)
+        raise RequestValidationError(
+            [{**found, "loc": ("body", *found["loc"])} for found in problems]
+        ) from error
+
+
+def _path(error: InvalidEvent) -> list[str | int]:
+    """The field, as the shop calls it, step by step."""
+    steps = error.field.split(".") if error.field else []
+    return [int(step) if step.isdecimal() else step for step in steps]
+
+
+def _told(error: InvalidEvent) -> str:
+    if error.reason is Reason.FUTURE_TIMESTAMP:
+        return "the moment is in the future"  # an answer never repeats what was sent
+    return error.detail.removeprefix(f"{error.field}: ")
+
+
+def _refused(place: list[str | int], told: str, reason: Reason) -> HTTPException:
+    return HTTPException(422, [{"loc": ["body", *place], "msg": told, "type": str(reason)}])
