@@ -51,7 +51,7 @@ def parse_product(
     description = description_text(row.text("description"), "description")
     price, sale_price = _prices(row, now or datetime.now(UTC))
     return Product(
-        product_id=_product_id(row),
+        product_id=row.name("id"),
         name=title,
         short_name=row.optional("short_title"),
         description=description,
@@ -65,14 +65,6 @@ def parse_product(
         brand=row.optional("brand"),
         image=picture_link(row.text("image_link"), "image_link"),
     )
-
-
-def _product_id(row: RowValues) -> str:
-    written = row.text("id").strip()
-    product_id = row.needed("id")
-    if product_id != written:
-        raise RowRefused(f"id: {shown(written)} has characters that no id can have")
-    return product_id
 
 
 def _category(row: RowValues) -> str:

@@ -57,6 +57,13 @@ class RowValues:
             raise RowRefused(f"{attribute}: is longer than {self._max_chars[attribute]} characters")
         return text
 
+    def name(self, attribute: str) -> str:
+        """A text by which events call something. Raises RowRefused where it is none as written."""
+        written, name = self.text(attribute).strip(), self.needed(attribute)
+        if name != written:
+            raise RowRefused(f"{attribute}: {shown(written)} has characters that no id can have")
+        return name
+
     def optional(self, attribute: str) -> str:
         """A text of one line; "" with a warning where it is too long. Raises RowRefused."""
         text = title_text(self.text(attribute), attribute)
