@@ -58,7 +58,9 @@ vectors = Table(
     Column("product_id", String(128), primary_key=True),
     Column("text", String(64), nullable=False),  # hash of what the vector was made of
     Column("vector", LargeBinary, nullable=False),  # float16
+    Column("pictured", Boolean, nullable=False),  # whether the product has a picture
 )
+"""Rows are short: a request reads one for each click of a history."""
 
 picture_codes = Table(
     "picture_codes",
@@ -74,8 +76,19 @@ title_words = Table(
     metadata,
     Column("language", String(35), primary_key=True),
     Column("word", Text, primary_key=True),
+    Column("titles", Integer, nullable=False),  # how many of the shop's own ads say it so
+    Column("own", Boolean, nullable=False),  # whether a product of theirs has it, in small letters
+    Column("place", Integer),  # among the words of style, from 1; none where it is none of them
 )
-"""Words of style that the shop's own creatives use."""
+"""Words of the titles of the shop's own creatives."""
+
+titles_read = Table(
+    "titles_read",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("number", Integer, nullable=False),
+)
+"""One row: the number of the last of the shop's own titles whose words are counted."""
 
 feeds = Table(
     "feed",

@@ -151,10 +151,8 @@ class Importer:
         for warning in (*row.warnings, *self._advice(entry.product)):
             note("warning", warning)
         if entry.no_cutout:
-            note(
-                "no_cutout",
-                f"image_link: cannot be cut out ({entry.no_cutout}): its ads show the picture whole",
-            )
+            why = f"image_link: cannot be cut out ({entry.no_cutout})"
+            note("no_cutout", f"{why}: its ads show the picture whole")
 
     def _vectors(self, products: Sequence[Product]) -> dict[str, tuple[str, np.ndarray]]:
         """Vectors of the products whose texts are new, each with the hash of its text."""

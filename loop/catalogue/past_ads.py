@@ -12,7 +12,7 @@ from adloom.feature_store.store import UserHistory
 from adloom.loop.catalogue.creatives import Creative, CreativeStore
 from adloom.loop.catalogue.picture_codes import PictureCodes
 from adloom.loop.catalogue.product import Product, index_text
-from adloom.loop.catalogue.store import Catalogue
+from adloom.loop.catalogue.store import Catalogue, Placed
 from adloom.models.brief import Codes
 from adloom.models.retrieval import Vector, product_vectors, representatives, sampled
 from adloom.models.settings import Coarse
@@ -87,12 +87,13 @@ class PastAds:
         """
         if k == 0 or not len(history):
             return ()
-        vectors = self.catalogue.vectors([product.product_id, *history.item_ids])
-        clicks = self._telling(history, vectors)
+        placed = self.catalogue.placed([product.product_id, *history.item_ids])
+        clicks = self._telling(history, placed)
         if not clicks:
             return ()
-        target = vectors.get(product.product_id)
-        if target is None:
+        if product.product_id in placed:
+            target = placed[product.product_id].vector
+        else:
             text = index_text(product.name, product.selling_points)
             [target] = product_vectors([text], [product.category])
         items = np.stack([click.vector for click in clicks])
@@ -120,14 +121,13 @@ class PastAds:
             latest[shown.key] = shown, clicked_at
         return sorted(latest.values(), key=lambda found: found[1])
 
-    def _telling(self, history: UserHistory, vectors: Mapping[str, Vector]) -> list[_Click]:
+    def _telling(self, history: UserHistory, placed: Mapping[str, Placed]) -> list[_Click]:
         ads = self.creatives.get_many([ad_id for ad_id in history.ad_ids if ad_id])
-        pictured = {n for n, known in self.catalogue.find(vectors).items() if _picture(known)}
         rows = zip(history.item_ids, history.clicked_at, history.ad_ids, strict=True)
         return [
-            _Click(item_id, clicked_at, vectors[item_id], ads.get(ad_id))
+            _Click(item_id, clicked_at, placed[item_id].vector, ads.get(ad_id))
             for item_id, clicked_at, ad_id in rows
-            if item_id in vectors and (ad_id in ads or item_id in pictured)
+            if item_id in placed and (ad_id in ads or placed[item_id].pictured)
         ]
 
     def _read(self, clicks: list[_Click]) -> tuple[PastAd, ...]:

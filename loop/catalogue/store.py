@@ -11,11 +11,12 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Engine, func, or_, select
+from sqlalchemy import Connection, Engine, bindparam, func, or_, select
 
 from adloom.loop.catalogue.database import (
     feeds,
@@ -40,6 +41,14 @@ class RetiredProduct(UnknownProduct):
 
     def __str__(self) -> str:
         return f"product {self.product_id!r} is retired: it is not sold any more"
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A product's vector (:func:`adloom.models.retrieval.product_vectors`); has it a picture?"""
+
+    vector: NDArray[np.float32]
+    pictured: bool
 
 
 class Catalogue:
@@ -140,16 +149,16 @@ class Catalogue:
             for some in connection.execute(query).scalars().partitions(_IDS_AT_ONCE):
                 yield list(some)
 
-    def vectors(self, product_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        """The vector of each known product: see :func:`adloom.models.retrieval.product_vectors`."""
-        found: dict[str, NDArray[np.float32]] = {}
+    def placed(self, product_ids: Sequence[str]) -> dict[str, Placed]:
+        """Where each known product lies among the others: what retrieval needs, and no more."""
+        columns = vectors.c.product_id, vectors.c.vector, vectors.c.pictured
+        found: dict[str, Placed] = {}
         with self.engine.connect() as connection:
             for some in parts(list(dict.fromkeys(product_ids))):
-                query = select(vectors.c.product_id, vectors.c.vector).where(
-                    vectors.c.product_id.in_(some)
-                )
-                for name, content in connection.execute(query):
-                    found[name] = np.frombuffer(content, dtype="<f2").astype(np.float32)
+                query = select(*columns).where(vectors.c.product_id.in_(some))
+                for name, content, pictured in connection.execute(query):
+                    vector = np.frombuffer(content, dtype="<f2").astype(np.float32)
+                    found[name] = Placed(vector, pictured)
         return found
 
     def put(
@@ -166,18 +175,29 @@ class Catalogue:
             rows = [to_row(entry, now, revision) for entry in entries]
             if rows:
                 connection.execute(upsert(products, self.engine), rows)
-            if made:
-                connection.execute(
-                    upsert(vectors, self.engine),
-                    [
-                        {
-                            "product_id": name,
-                            "text": text,
-                            "vector": vector.astype("<f2").tobytes(),
-                        }
-                        for name, (text, vector) in made.items()
-                    ],
+            pictured = {
+                entry.product.product_id: bool(
+                    entry.product.picture_name or entry.product.cutout_name
                 )
+                for entry in entries
+            }
+            if made:
+                rows = [
+                    {
+                        "product_id": name,
+                        "text": text,
+                        "vector": vector.astype("<f2").tobytes(),
+                        "pictured": pictured[name],
+                    }
+                    for name, (text, vector) in made.items()
+                ]
+                connection.execute(upsert(vectors, self.engine), rows)
+            known = [
+                {"name": name, "has": has} for name, has in pictured.items() if name not in made
+            ]
+            if known:
+                chosen = vectors.update().where(vectors.c.product_id == bindparam("name"))
+                connection.execute(chosen.values(pictured=bindparam("has")), known)
         self.follow()
 
     def texts(self, product_ids: Sequence[str]) -> dict[str, str]:

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from adloom.loop.commands.errors import fail
+from adloom.loop.commands.errors import fail, problems
 
 app = typer.Typer(help="Measure a part beside its baseline.", no_args_is_help=True)
 
@@ -37,6 +37,17 @@ def features(quick: Quick = False, as_json: AsJson = False) -> None:
     from adloom.loop.bench.features import bench_features
 
     _show(bench_features(quick=quick), as_json)
+
+
+@app.command()
+def retrieval(quick: Quick = False, as_json: AsJson = False) -> None:
+    """Cost of a request and of a start by number of products, against one flat index."""
+    from adloom.loop.bench.retrieval import bench_retrieval
+
+    def on_step(step: str) -> None:
+        problems.print(f"Measuring {step}", highlight=False)
+
+    _show(bench_retrieval(quick=quick, on_step=on_step), as_json)
 
 
 @app.command()

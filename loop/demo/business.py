@@ -9,9 +9,11 @@ from datetime import UTC, datetime, timedelta
 from PIL import Image
 
 from adloom.loop.catalogue.creatives import Creative
+from adloom.loop.catalogue.feed_import import import_feed
 from adloom.loop.demo.parts import DemoLoop
 from adloom.loop.demo.progress import Steps
 from adloom.loop.demo.run import DemoRun
+from adloom.loop.demo.shop.catalog import FEED, load_catalog
 from adloom.loop.demo.shop.creatives import SeedCreative, seed_creatives
 from adloom.loop.demo.shop.season import new_creatives
 from adloom.models.compose import cast_shadow
@@ -21,6 +23,15 @@ from adloom.stream.topics import topic_of
 _BEFORE = timedelta(days=14)
 _GLANCE = timedelta(seconds=0.2)
 """How long a shopper looks at an ad while a day is a minute."""
+
+
+def stock(loop: DemoLoop, steps: Steps) -> None:
+    """The shop's feed into the catalogue."""
+    with steps.step("Importing the shop's product feed", total=len(load_catalog())) as advance:
+        settings = loop.settings.catalog
+        import_feed(
+            loop.catalogue, str(FEED), settings, on_rows=lambda rows: advance(rows, "products")
+        )
 
 
 def warm_up(loop: DemoLoop, run: DemoRun, steps: Steps) -> None:

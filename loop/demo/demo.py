@@ -58,6 +58,7 @@ def run_demo(settings: Settings, plan: DemoPlan, out: Path, console: Console) ->
         steps = parts.enter_context(Steps(console))
         with steps.step("Starting broker, stores, registry and generator"):
             loop = DemoLoop(settings, plan, parts)
+        demo_shop.stock(loop, steps)
         demo_shop.warm_up(loop, run, steps)
         for number in range(1, plan.rounds + 2):
             demo_shop.browse(loop, number, steps)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cache
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from PIL import Image

@@ -25,7 +25,7 @@ from adloom.loop.serving.server import AdServer
 _SOURCE = "POST /v1/products"
 _MOST_PRODUCTS = 100
 _GUARDED = (400, 401, 403, 408, 413, 422, 429)
-_EXAMPLE = {
+_EXAMPLE: dict[str, Any] = {
     "products": [
         {
             "id": "4711",
