@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import cache, lru_cache
+from itertools import islice
 
 import budoux
 import regex
@@ -73,17 +74,35 @@ def style_words(titles: Iterable[str], own_texts: Iterable[str], language: str) 
         titles: of the shop's own ads in ``language``.
         own_texts: names and selling points of their products.
     """
-    own = {word.casefold() for text in own_texts for word in words_in(text, language)}
+    said = Counter(word for title in titles for word in said_by(title, language))
+    return chosen_words(said, {word for text in own_texts for word in own_words(text, language)})
+
+
+def said_by(title: str, language: str) -> set[str]:
+    """Words of a title that may be words of style, each in one spelling."""
+    words = {word.casefold(): word for word in words_in(title, language)}
+    return {word for word in words.values() if _says_style(word)}
+
+
+def own_words(text: str, language: str) -> set[str]:
+    """Words of a product's text, in small letters."""
+    return {word.casefold() for word in words_in(text, language)}
+
+
+def chosen_words(said: Mapping[str, int], own: Set[str]) -> tuple[str, ...]:
+    """Words of style among those said, by how many titles say each: see `style_words`."""
     seen: Counter[str] = Counter()
     spellings: dict[str, Counter[str]] = {}
-    for title in titles:
-        words = {word.casefold(): word for word in words_in(title, language)}
-        for key, word in words.items():
-            if _says_style(word) and not _tells_of(key, own):
-                seen[key] += 1
-                spellings.setdefault(key, Counter())[word] += 1
-    often = [key for key, count in seen.most_common() if count >= _LEAST_TITLES]
-    return tuple(_spelling(spellings[key]) for key in often[:_MOST_WORDS])
+    for word, titles in said.items():
+        key = word.casefold()
+        seen[key] += titles
+        spellings.setdefault(key, Counter())[word] += titles
+    often = sorted(
+        (key for key, titles in seen.items() if titles >= _LEAST_TITLES),
+        key=lambda key: (-seen[key], key),
+    )
+    style = (key for key in often if not _tells_of(key, own))
+    return tuple(_spelling(spellings[key]) for key in islice(style, _MOST_WORDS))
 
 
 def words_in(text: str, language: str) -> list[str]:
@@ -106,7 +125,7 @@ def _segmenter(tag: str) -> budoux.Parser:
     return _SEGMENTERS[tag]()
 
 
-def _tells_of(word: str, own: set[str]) -> bool:
+def _tells_of(word: str, own: Set[str]) -> bool:
     """Whether it is a word of a product, or has one in it where words have no spaces."""
     if word in own or not any(map(without_spaces, word)):
         return word in own
@@ -122,4 +141,4 @@ def _says_style(word: str) -> bool:
 def _spelling(counts: Counter[str]) -> str:
     """How a word is written within a sentence: small where that was ever seen."""
     small = [word for word in counts if word == word.lower()]
-    return small[0] if small else counts.most_common(1)[0][0]
+    return min(small or counts, key=lambda word: (-counts[word], word))

@@ -19,6 +19,7 @@ from rich.table import Table
 # Heavy parts are imported by the command that needs them, so that `--help` answers at once.
 from adloom.loop.commands.bench import app as bench_app
 from adloom.loop.commands.catalog import app as catalog_app
+from adloom.loop.commands.creatives import app as creatives_app
 from adloom.loop.commands.errors import errors_told as _errors_told
 from adloom.loop.commands.errors import fail as _fail
 from adloom.loop.commands.errors import problems as _problems
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 app.add_typer(bench_app, name="bench")
 app.add_typer(catalog_app, name="catalog")
+app.add_typer(creatives_app, name="creatives")
 app.add_typer(experiment_app, name="experiment")
 app.add_typer(stream_app)
 app.add_typer(replay_app)

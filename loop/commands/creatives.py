@@ -1,0 +1,230 @@
+"""`adloom creatives`: the ads that there are, and those that the shop had before."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from adloom.loop.commands.errors import errors_told, fail, problems
+from adloom.loop.commands.progress import progress_told
+from adloom.loop.settings import Settings
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
+    from adloom.loop.catalogue.creative_feeds import RefusedCreative
+    from adloom.loop.catalogue.creative_import import CreativeReport
+    from adloom.loop.catalogue.creatives import Creative
+    from adloom.models.picture_encoder import PictureEncoder
+
+app = typer.Typer(help="Ads, with the titles and pictures that they had.", no_args_is_help=True)
+_console = Console()
+_SHOWN_REFUSALS = 30
+_INTERRUPTED = 130
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+
+
+@app.command("import")
+def import_creatives(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="CSV, TSV, JSON lines or Parquet; or .gz.")],
+    columns: Annotated[
+        list[str] | None,
+        typer.Option("--map", help="Own name of a column: title=Titel; can be given again."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take in the shop's own ads, so that clicks on them count in histories and rounds.
+
+    A row has ad_id, product_id, title and picture (a path beside the file, or an https address on
+    one of catalog.hosts); where the shop has it, background (the picture without its product) and
+    created. [creatives.columns] or --map tell other names. A row that is refused is named; the
+    rest goes in. The same file again changes nothing, and goes on where it was stopped.
+    """
+    settings: Settings = context.obj
+    from adloom.loop.catalogue.creative_import import CreativeReport
+    from adloom.loop.catalogue.feeds.refusals import FeedUnreadable
+
+    report = CreativeReport(on_refusal=_refusals_told(as_json))
+    with errors_told(FeedUnreadable):
+        try:
+            _import(settings, file, _columns(columns or []), report)
+        except KeyboardInterrupt:
+            _told(report, as_json)
+            problems.print("Stopped; the same command goes on from here.")
+            raise typer.Exit(_INTERRUPTED) from None
+    _told(report, as_json)
+
+
+@app.command("list")
+def list_creatives(
+    context: typer.Context,
+    product: Annotated[str, typer.Option(help="Only those of this product.")] = "",
+    after: Annotated[str, typer.Option(help="Those that follow this ad id.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="So many at most.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List the ads, in the order of their ids."""
+    from adloom.loop import home
+
+    with errors_told():
+        creatives = home.open_creatives(context.obj)
+        found = creatives.page(after=after, limit=limit, product_id=product)
+        count = len(creatives)
+    if as_json:
+        print(json.dumps([_as_json(ad) for ad in found], indent=2, ensure_ascii=False))
+        return
+    table = Table("Ad id", "Product", "Title", "Made by", "At", box=None)
+    for ad in found:
+        version = f"{ad.variant}, version {ad.version}" if ad.version else ad.variant
+        made_at = f"{ad.served_at:%Y-%m-%d %H:%M}"
+        table.add_row(Text(ad.ad_id), Text(ad.product_id), Text(ad.title), Text(version), made_at)
+    _console.print(table)
+    _console.print(f"{len(found):,} of {count:,} ads.", highlight=False)
+
+
+@app.command()
+def show(
+    context: typer.Context,
+    ad_id: str,
+    picture: Annotated[Path | None, typer.Option(help="Write its picture to this file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show all that is kept of an ad."""
+    from adloom.loop import home
+    from adloom.loop.catalogue.creatives import UnknownAd
+
+    with errors_told(UnknownAd):
+        creatives = home.open_creatives(context.obj)
+        ad = creatives.get(ad_id)
+        if picture is not None:
+            _write(creatives.picture(ad.picture), picture)
+    told = _as_json(ad)
+    if as_json:
+        print(json.dumps(told, indent=2, ensure_ascii=False))
+        return
+    table = Table(show_header=False, box=None, padding=(0, 2))
+    for name, value in told.items():
+        table.add_row(name, Text(str(value)))
+    _console.print(table)
+
+
+def _import(
+    settings: Settings, file: Path, columns: dict[str, str], report: CreativeReport
+) -> None:
+    from adloom.loop import home
+    from adloom.loop.catalogue.creative_feeds import read_creatives
+    from adloom.loop.catalogue.creative_import import CreativeImporter
+    from adloom.loop.catalogue.picture_sources import PictureLinks
+
+    told = settings.creatives.model_copy(
+        update={"columns": {**settings.creatives.columns, **columns}}
+    )
+    with ExitStack() as parts:
+        on_rows = parts.enter_context(_rows_told(file))
+        catalogue, creatives = home.open_catalogue(settings), home.open_creatives(settings)
+        parts.callback(catalogue.close)
+        parts.callback(creatives.close)
+        if not catalogue.count() and not catalogue.count(retired=True):
+            fail("the catalogue has no products: import it first (adloom catalog import)")
+        links = PictureLinks(settings.catalog, file.parent)
+        importer = CreativeImporter(
+            catalogue, creatives, settings.catalog, links, _encode(settings), on_rows=on_rows
+        )
+        importer.take(read_creatives(file, told, settings.catalog), report)
+
+
+def _encode(settings: Settings) -> Callable[[Sequence[Image.Image]], np.ndarray]:
+    """Codes of pictures; the model is loaded when the first ones are wanted."""
+
+    @cache
+    def encoder() -> PictureEncoder:
+        from adloom.models.picture_encoder import PictureEncoder
+
+        given = settings.generator
+        return PictureEncoder.from_pretrained(given.path, given.device)
+
+    return lambda pictures: encoder().encode(pictures)
+
+
+@contextmanager
+def _rows_told(file: Path) -> Iterator[Callable[[int], None]]:
+    from adloom.loop.catalogue.feeds.size import rows_about
+
+    total = rows_about(file)
+    with progress_told(problems, "Importing", "ads") as tell:
+        seen = 0
+
+        def on_rows(rows: int) -> None:
+            nonlocal seen
+            seen += rows
+            tell(min(1.0, seen / total) if total else 0.0, seen)
+
+        yield on_rows
+
+
+def _columns(given: Sequence[str]) -> dict[str, str]:
+    columns = {}
+    for each in given:
+        name, sign, own = each.partition("=")
+        if not (name and sign and own):
+            fail(f"--map {each}: write it as ATTRIBUTE=COLUMN, such as title=Titel")
+        columns[name.strip()] = own.strip()
+    return columns
+
+
+def _refusals_told(as_json: bool) -> Callable[[RefusedCreative], None]:
+    """Prints the first refusals as they come; JSON has them at the end."""
+    printed = 0
+
+    def tell(refusal: RefusedCreative) -> None:
+        nonlocal printed
+        printed += 1
+        if not as_json and printed <= _SHOWN_REFUSALS:
+            problems.print(Text.assemble(("refused", "red"), f" {refusal}"), soft_wrap=True)
+        elif not as_json and printed == _SHOWN_REFUSALS + 1:
+            problems.print("... and more; --json has the first thousand of them")
+
+    return tell
+
+
+def _told(report: CreativeReport, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(report.summary(), indent=2, ensure_ascii=False))
+        return
+    counts = f"{report.new:,} new, {report.unchanged:,} as before, {report.refused:,} refused."
+    _console.print(counts, highlight=False)
+    if not report.new:
+        _console.print("Nothing changed.")
+
+
+def _as_json(ad: Creative) -> dict[str, Any]:
+    return {
+        "ad_id": ad.ad_id,
+        "product_id": ad.product_id,
+        "title": ad.title,
+        "picture": ad.picture,
+        "background": ad.background,
+        "variant": ad.variant,
+        "version": ad.version,
+        "seed": ad.seed,
+        "served_at": ad.served_at.isoformat(),
+    }
+
+
+def _write(picture: Image.Image, file: Path) -> None:
+    try:
+        picture.save(file)
+    except (OSError, ValueError) as error:
+        fail(f"{file}: cannot be written: {error}")
