@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from adloom.loop.catalogue.feeds.attributes import PRODUCT, Attributes
 from adloom.loop.catalogue.feeds.refusals import FeedUnreadable, shown
@@ -62,6 +62,26 @@ class Columns:
         near = _nearest(told, known) or f"; it has {_listed(known)}"
         return FeedUnreadable(f"{self._setting}: the feed has no {told!r} for {attribute}{near}")
 
+    def absent(self, found: Collection[str], names: Iterable[str]) -> tuple[str, ...]:
+        """Warnings of told names that the first rows have not, where a row need not have all.
+
+        A name may be absent because nothing is on sale today. Raises FeedUnreadable where it must
+        be a mistake: the attribute is needed, or there is a name almost like it.
+
+        Args:
+            found: attributes whose told name is there.
+            names: all that the rows have.
+        """
+        known = [name for name in dict.fromkeys(names) if self.usual(name) is None]
+        warnings = []
+        for attribute, told in self.told.items():
+            if attribute in found or told in known:
+                continue
+            if attribute in self.attributes.needed or _nearest(told, known, cutoff=0.8):
+                raise self.missing(attribute, known)
+            warnings.append(f"{self._setting}: the first rows have no {told!r} for {attribute}")
+        return tuple(warnings)
+
 
 def gathered(pairs: Iterable[tuple[str, object]]) -> Fields:
     """Values by attribute; those of a repeated one are a list."""
@@ -76,9 +96,9 @@ def gathered(pairs: Iterable[tuple[str, object]]) -> Fields:
     return fields
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
+def _nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     by_spelling = {other.casefold(): other for other in known}
-    near = difflib.get_close_matches(name.casefold(), by_spelling, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(name.casefold(), by_spelling, n=1, cutoff=cutoff)
     return f"; did you mean {shown(by_spelling[near[0]])}?" if near else ""
 
 

@@ -79,7 +79,7 @@ def _stop_words(language: str) -> frozenset[str]:
 def _phrases(text: str, language: str, name: str) -> Iterator[str]:
     """Runs of words without stop words and without the name, in order."""
     stop_words = _stop_words(language)
-    if name:  # in one piece, for it may hold a stop word
+    if name and name.lower() in text.lower():  # in one piece, for it may hold a stop word
         text = re.sub(re.escape(name), _NAME, text, flags=re.IGNORECASE)
     for clause in _CLAUSE_END.split(text):
         run: list[re.Match[str]] = []

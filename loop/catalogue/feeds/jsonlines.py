@@ -25,12 +25,13 @@ def json_rows(text: TextIO, columns: Columns) -> Iterator[RawRow]:
     """
     objects = _objects(text, columns.attributes.section)
     begin = list(islice(objects, _LOOKED_AT))
-    _find_told([row for _, row in begin if not isinstance(row, str)], columns)
+    warnings = _absent([row for _, row in begin if not isinstance(row, str)], columns)
     for line, row in chain(begin, objects):
         if isinstance(row, str):
             yield RawRow(line, reason=row)
         else:
-            yield RawRow(line, fields_of(row, columns))
+            yield RawRow(line, fields_of(row, columns), warnings=warnings)
+            warnings = ()
 
 
 def fields_of(row: Mapping[str, object], columns: Columns) -> Fields:
@@ -80,11 +81,16 @@ def _at(row: object, path: str) -> object:
     return row
 
 
-def _find_told(rows: list[dict[str, object]], columns: Columns) -> None:
-    """Raises FeedUnreadable where no row has a name that the settings tell."""
-    for attribute, path in columns.told.items() if rows else ():
-        if all(_at(row, path) is None for row in rows):
-            raise columns.missing(attribute, (name for row in rows for name in _paths(row)))
+def _absent(rows: list[dict[str, object]], columns: Columns) -> tuple[str, ...]:
+    """Warnings of told names that no row has. Raises FeedUnreadable."""
+    if not rows:
+        return ()
+    found = {
+        attribute
+        for attribute, path in columns.told.items()
+        if any(_at(row, path) is not None for row in rows)
+    }
+    return columns.absent(found, (name for row in rows for name in _paths(row)))
 
 
 def _paths(row: Mapping[str, object]) -> Iterator[str]:

@@ -25,6 +25,8 @@ from adloom.loop.catalogue.feeds.rows import RawRow
 from adloom.loop.catalogue.feeds.xml_items import xml_rows
 from adloom.loop.settings.catalogue import CatalogSettings
 
+_LINE_BITS = 40  # a file and a line are kept for each id: one number takes half of a pair
+
 
 def read_feed(
     path: Path, settings: CatalogSettings, *, now: datetime | None = None
@@ -39,13 +41,16 @@ def read_feed(
     that the settings tell.
     """
     columns = Columns(settings.columns)
-    seen: dict[str, tuple[str, int]] = {}
+    seen: dict[str, int] = {}
     nothing = True
-    for file in feed_files(path):
+    files = feed_files(path)
+    for number, file in enumerate(files):
         try:
             for raw in raw_rows(file, columns, settings):
                 nothing = False
-                yield _row(raw, file.name, settings.language, seen, now or datetime.now(UTC))
+                row = _row(raw, file.name, settings.language, now or datetime.now(UTC))
+                place = number << _LINE_BITS | raw.line
+                yield _first_of_id(row, place, seen, files)
         except FeedUnreadable as error:
             raise FeedUnreadable(f"{file}: {error}") from error
     if nothing:
@@ -87,25 +92,30 @@ def _parquet(
 _READERS = {"csv": _csv, "tsv": _tsv, "jsonl": _jsonl, "xml": _xml, "parquet": _parquet}
 
 
-def _row(
-    raw: RawRow, source: str, language: str, seen: dict[str, tuple[str, int]], now: datetime
-) -> FeedRow | Refusal:
-    warnings: list[str] = []
+def _row(raw: RawRow, source: str, language: str, now: datetime) -> FeedRow | Refusal:
+    warnings = list(raw.warnings)
     try:
         if raw.reason:
             raise RowRefused(raw.reason)
         product = parse_product(raw.fields, language, now=now, warn=warnings.append)
-        first_source, first_line = seen.setdefault(product.product_id, (source, raw.line))
-        if (first_source, first_line) != (source, raw.line):
-            where = "line" if first_source == source else f"{first_source}, line"
-            raise RowRefused(
-                f"id: {shown(product.product_id)} is that of {where} {first_line} already"
-            )
     except RowRefused as error:
-        return Refusal(source, raw.line, str(error), _id_of(raw))
+        told = raw.fields.get("id")
+        known = str(told)[:128] if isinstance(told, str | int) else ""
+        return Refusal(source, raw.line, str(error), known)
     return FeedRow(source, raw.line, product, tuple(warnings))
 
 
-def _id_of(raw: RawRow) -> str:
-    told = raw.fields.get("id")
-    return str(told)[:128] if isinstance(told, str | int) else ""
+def _first_of_id(
+    row: FeedRow | Refusal, place: int, seen: dict[str, int], files: list[Path]
+) -> FeedRow | Refusal:
+    """The row, or a refusal that names the row which has its id already."""
+    if isinstance(row, Refusal):
+        return row
+    product_id = row.product.product_id
+    first = seen.setdefault(product_id, place)
+    if first == place:
+        return row
+    source, line = files[first >> _LINE_BITS].name, first & ((1 << _LINE_BITS) - 1)
+    where = "line" if source == row.source else f"{source}, line"
+    reason = f"id: {shown(product_id)} is that of {where} {line} already"
+    return Refusal(row.source, row.line, reason, product_id)

@@ -19,11 +19,13 @@ class RawRow:
         line: where the row begins, from 1.
         fields: values by attribute.
         reason: why the row could not be read; "" where it could.
+        warnings: what is to be told beside it, one line each.
     """
 
     line: int
     fields: Fields = field(default_factory=dict)
     reason: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def no_text(section: str) -> str:

@@ -28,15 +28,20 @@ def xml_rows(file: io.BufferedReader, columns: Columns) -> Iterator[RawRow]:
     """The items of a feed. Raises FeedUnreadable where it is not XML (any more)."""
     items = _items(file)
     begin = list(islice(items, _LOOKED_AT))
-    names = {name: None for item in begin for name, _ in item.values}
-    for attribute, told in columns.told.items() if begin else ():
-        if told not in names:
-            raise columns.missing(attribute, names)
+    names = {one: None for item in begin for name, _ in item.values for one in _names(name)}
+    found = {attribute for attribute, told in columns.told.items() if told in names}
+    warnings = columns.absent(found, names) if names else ()
     for item in chain(begin, items):
         if item.too_large:
             yield RawRow(item.line, reason=f"row: is larger than {MAX_ROW_CHARS >> 10} KiB")
         else:
-            yield RawRow(item.line, _fields(item, columns))
+            yield RawRow(item.line, _fields(item, columns), warnings=warnings)
+            warnings = ()
+
+
+def _names(name: str) -> tuple[str, ...]:
+    """With and without Google's prefix; the settings may tell either."""
+    return (name, name.removeprefix("g:")) if name.startswith("g:") else (name,)
 
 
 class _Item:

@@ -172,6 +172,20 @@ def test_names_that_are_not_there_end_the_reading(csv: Path, jsonl: Path) -> Non
         read(jsonl, columns={"title": "names.dee"})
 
 
+def test_a_told_name_that_no_row_needs_is_warned_of(jsonl: Path, tmp_path: Path) -> None:
+    columns = {"sale_price": "angebot", "link": "seite"}
+    warned = (
+        "catalog.columns: the first rows have no 'angebot' for sale_price",
+        "catalog.columns: the first rows have no 'seite' for link",
+    )
+    written(jsonl, '{"id": "1", "title": "Mill"}\n{"id": "2", "title": "Pan"}\n')
+    rows, _ = read(jsonl, columns=columns)
+    assert [row.warnings for row in rows] == [warned, ()]
+    feed = written(tmp_path / "a.xml", "<a><item><id>1</id><title>Mill</title></item></a>")
+    rows, _ = read(feed, columns=columns)
+    assert [row.warnings for row in rows] == [warned]
+
+
 def test_json_lines_may_nest(jsonl: Path) -> None:
     row = {
         "sku": 4711,
