@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from adloom.feature_store.store import FeatureStore
     from adloom.loop.catalogue.creatives import CreativeStore
     from adloom.loop.catalogue.importing import Advice
+    from adloom.loop.catalogue.neighbours import Neighbours
     from adloom.loop.catalogue.past_ads import PastAds
     from adloom.loop.catalogue.product import Product
     from adloom.loop.catalogue.store import Catalogue
@@ -52,8 +53,16 @@ def open_catalogue(settings: Settings) -> Catalogue:
     return open_catalogue(settings.home)
 
 
+def open_neighbours(settings: Settings, catalogue: Catalogue) -> Neighbours:
+    """Search over all products."""
+    from adloom.loop.catalogue.opening import open_neighbours
+
+    return open_neighbours(settings.home, catalogue)
+
+
 def past_ads(catalogue: Catalogue, creatives: CreativeStore, generator: AdGenerator) -> PastAds:
     """What histories are read through."""
+    from adloom.loop.catalogue.neighbours import Neighbours
     from adloom.loop.catalogue.past_ads import PastAds
     from adloom.loop.catalogue.picture_codes import PictureCodes
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from adloom.loop.catalogue.picture_codes import PictureCodes
 from adloom.loop.catalogue.product import Product
 from adloom.loop.catalogue.rows import Entry
 from adloom.loop.catalogue.store import Catalogue
+from adloom.loop.catalogue.vectors import Made
 from adloom.models.retrieval import VECTOR_SIZE, representatives
 
 _CLICKS = 256
@@ -77,12 +79,12 @@ def _measured(folder: Path, size: int, requests: int) -> dict[str, float]:
     chosen: list[float] = []
     for history, product_id in zip(shoppers, wanted, strict=True):
         product = past_ads.catalogue[product_id]
-        spent = _milliseconds(lambda h=history, p=product: past_ads.representing(h, p, _CHOSEN))
+        spent = _milliseconds(partial(past_ads.representing, history, product, _CHOSEN))
         chosen.append(spent)
     flat_starts = [_milliseconds(lambda: FlatIndex.read(folder)) for _ in range(3)]
     flat = FlatIndex.read(folder)
     flat_chosen = [
-        _milliseconds(lambda h=history, p=product_id: flat.representatives(p, h, _CHOSEN))
+        _milliseconds(partial(flat.representatives, product_id, history, _CHOSEN))
         for history, product_id in zip(shoppers, wanted, strict=True)
     ]
     return {
@@ -128,7 +130,7 @@ def _fill(folder: Path, size: int) -> None:
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         catalogue.put(
             [_entry(name) for name in some],
-            {name: ("text", vector) for name, vector in zip(some, vectors, strict=True)},
+            {name: Made("text", vector) for name, vector in zip(some, vectors, strict=True)},
         )
         _keep_codes(catalogue, some, rng)
         names += some

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -59,6 +60,8 @@ vectors = Table(
     Column("text", String(64), nullable=False),  # hash of what the vector was made of
     Column("vector", LargeBinary, nullable=False),  # float16
     Column("pictured", Boolean, nullable=False),  # whether the product has a picture
+    Column("place", BigInteger, nullable=False, index=True),  # number in the index of all
+    Column("revision", Integer, nullable=False, index=True),  # when the vector was made
 )
 """Rows are short: a request reads one for each click of a history."""
 
@@ -96,7 +99,13 @@ feeds = Table(
     Column("source", String(2048), primary_key=True),
     Column("stamp", String(64), nullable=False),  # size and time of the file when it was read
     Column("read_at", DateTime(timezone=True), nullable=False),
-    Column("claimed_until", Float, nullable=False),  # by who reads it now; seconds since 1970
+)
+
+claims = Table(
+    "claim",
+    metadata,
+    Column("work", String(2048), primary_key=True),
+    Column("until", Float, nullable=False),  # seconds since 1970
 )
 
 revisions = Table(

@@ -15,8 +15,6 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
 
-import numpy as np
-
 from adloom.loop.catalogue.feeds.refusals import FeedRow, Refusal
 from adloom.loop.catalogue.import_report import ImportReport, Note
 from adloom.loop.catalogue.picture_sources import NoPicture, PictureSource
@@ -25,6 +23,7 @@ from adloom.loop.catalogue.pictures.intake import Intake, take_in
 from adloom.loop.catalogue.product import Product, index_text
 from adloom.loop.catalogue.rows import Entry, as_told
 from adloom.loop.catalogue.store import Catalogue
+from adloom.loop.catalogue.vectors import Made
 from adloom.loop.settings.catalogue import CatalogSettings
 from adloom.models.retrieval import product_vectors
 
@@ -154,15 +153,15 @@ class Importer:
             why = f"image_link: cannot be cut out ({entry.no_cutout})"
             note("no_cutout", f"{why}: its ads show the picture whole")
 
-    def _vectors(self, products: Sequence[Product]) -> dict[str, tuple[str, np.ndarray]]:
+    def _vectors(self, products: Sequence[Product]) -> dict[str, Made]:
         """Vectors of the products whose texts are new, each with the hash of its text."""
         texts = {p.product_id: index_text(p.name, p.selling_points) for p in products}
         hashes = {p.product_id: _hashed(f"{texts[p.product_id]}\n{p.category}") for p in products}
-        known = self._catalogue.texts(list(texts))
+        known = self._catalogue.vectors.texts(list(texts))
         new = [p for p in products if known.get(p.product_id) != hashes[p.product_id]]
         made = product_vectors([texts[p.product_id] for p in new], [p.category for p in new])
         return {
-            product.product_id: (hashes[product.product_id], vector)
+            product.product_id: Made(hashes[product.product_id], vector)
             for product, vector in zip(new, made, strict=True)
         }
 

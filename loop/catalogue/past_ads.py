@@ -12,7 +12,8 @@ from adloom.feature_store.store import UserHistory
 from adloom.loop.catalogue.creatives import Creative, CreativeStore
 from adloom.loop.catalogue.picture_codes import PictureCodes
 from adloom.loop.catalogue.product import Product, index_text
-from adloom.loop.catalogue.store import Catalogue, Placed
+from adloom.loop.catalogue.store import Catalogue
+from adloom.loop.catalogue.vectors import Placed
 from adloom.models.brief import Codes
 from adloom.models.retrieval import Vector, product_vectors, representatives, sampled
 from adloom.models.settings import Coarse
@@ -87,7 +88,7 @@ class PastAds:
         """
         if k == 0 or not len(history):
             return ()
-        placed = self.catalogue.placed([product.product_id, *history.item_ids])
+        placed = self.catalogue.vectors.placed([product.product_id, *history.item_ids])
         clicks = self._telling(history, placed)
         if not clicks:
             return ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
+from adloom.loop.catalogue.claims import claimed
 from adloom.loop.catalogue.feed_import import FeedTooShort, import_feed, is_unread
 from adloom.loop.catalogue.feeds.refusals import FeedUnreadable
 from adloom.loop.catalogue.import_report import ImportReport, Note
@@ -49,8 +50,8 @@ class CatalogueRefresh:
             if not is_unread(self._catalogue, source):
                 return
             # Of many servers one reads the feed; the others follow.
-            with self._catalogue.claim(source, _LONGEST_IMPORT_SECONDS) as claimed:
-                if claimed:
+            with claimed(self._catalogue.engine, source, _LONGEST_IMPORT_SECONDS) as ours:
+                if ours:
                     self._tell(
                         import_feed(
                             self._catalogue,

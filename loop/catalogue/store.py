@@ -7,29 +7,17 @@ so a server starts as fast with ten million products as with ten.
 from __future__ import annotations
 
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import numpy as np
-from numpy.typing import NDArray
-from sqlalchemy import Connection, Engine, bindparam, func, or_, select
+from sqlalchemy import Connection, Engine, func, or_, select
 
-from adloom.loop.catalogue.database import (
-    feeds,
-    insert_new,
-    parts,
-    products,
-    revisions,
-    upsert,
-    vectors,
-)
+from adloom.loop.catalogue.database import feeds, parts, products, revisions, upsert
 from adloom.loop.catalogue.pictures.store import PictureStore
 from adloom.loop.catalogue.product import Product, UnknownProduct
 from adloom.loop.catalogue.rows import Entry, from_row, to_row
+from adloom.loop.catalogue.vectors import Made, ProductVectors
 
 _IDS_AT_ONCE = 10_000
 _KEPT = 4_096
@@ -43,20 +31,13 @@ class RetiredProduct(UnknownProduct):
         return f"product {self.product_id!r} is retired: it is not sold any more"
 
 
-@dataclass(frozen=True)
-class Placed:
-    """A product's vector (:func:`adloom.models.retrieval.product_vectors`); has it a picture?"""
-
-    vector: NDArray[np.float32]
-    pictured: bool
-
-
 class Catalogue:
     """Products by id. For several threads and processes at once."""
 
     def __init__(self, engine: Engine, pictures: PictureStore) -> None:
         self.engine = engine
         self.pictures = pictures
+        self.vectors = ProductVectors(engine)
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, Product | None] = OrderedDict()
         self._revision = self.revision()
@@ -149,67 +130,24 @@ class Catalogue:
             for some in connection.execute(query).scalars().partitions(_IDS_AT_ONCE):
                 yield list(some)
 
-    def placed(self, product_ids: Sequence[str]) -> dict[str, Placed]:
-        """Where each known product lies among the others: what retrieval needs, and no more."""
-        columns = vectors.c.product_id, vectors.c.vector, vectors.c.pictured
-        found: dict[str, Placed] = {}
-        with self.engine.connect() as connection:
-            for some in parts(list(dict.fromkeys(product_ids))):
-                query = select(*columns).where(vectors.c.product_id.in_(some))
-                for name, content, pictured in connection.execute(query):
-                    vector = np.frombuffer(content, dtype="<f2").astype(np.float32)
-                    found[name] = Placed(vector, pictured)
-        return found
-
-    def put(
-        self, entries: Sequence[Entry], made: Mapping[str, tuple[str, NDArray[np.float32]]]
-    ) -> None:
+    def put(self, entries: Sequence[Entry], made: Mapping[str, Made]) -> None:
         """Take entries in, all or none, in the place of those with their ids.
 
         Args:
-            made: for products whose texts are new, the hash of the text and its vector.
+            entries: one at least.
+            made: vectors of the products whose texts are new.
         """
         now = datetime.now(UTC)
+        pictured = {
+            product.product_id: bool(product.picture_name or product.cutout_name)
+            for product in (entry.product for entry in entries)
+        }
         with self.engine.begin() as connection:
             revision = self._next_revision(connection)
             rows = [to_row(entry, now, revision) for entry in entries]
-            if rows:
-                connection.execute(upsert(products, self.engine), rows)
-            pictured = {
-                entry.product.product_id: bool(
-                    entry.product.picture_name or entry.product.cutout_name
-                )
-                for entry in entries
-            }
-            if made:
-                rows = [
-                    {
-                        "product_id": name,
-                        "text": text,
-                        "vector": vector.astype("<f2").tobytes(),
-                        "pictured": pictured[name],
-                    }
-                    for name, (text, vector) in made.items()
-                ]
-                connection.execute(upsert(vectors, self.engine), rows)
-            known = [
-                {"name": name, "has": has} for name, has in pictured.items() if name not in made
-            ]
-            if known:
-                chosen = vectors.update().where(vectors.c.product_id == bindparam("name"))
-                connection.execute(chosen.values(pictured=bindparam("has")), known)
+            connection.execute(upsert(products, self.engine), rows)
+            self.vectors.put(connection, pictured, made, revision)
         self.follow()
-
-    def texts(self, product_ids: Sequence[str]) -> dict[str, str]:
-        """Hash of the text that each known vector was made of."""
-        found: dict[str, str] = {}
-        with self.engine.connect() as connection:
-            for some in parts(product_ids):
-                query = select(vectors.c.product_id, vectors.c.text).where(
-                    vectors.c.product_id.in_(some)
-                )
-                found |= {row[0]: row[1] for row in connection.execute(query)}
-        return found
 
     def retire(self, product_ids: Sequence[str]) -> list[str]:
         """Sell these no more; returns those that were sold until now. Unknown ones are left out."""
@@ -228,34 +166,10 @@ class Catalogue:
         self.follow()
         return changed
 
-    @contextmanager
-    def claim(self, source: str, seconds: float) -> Iterator[bool]:
-        """Whether this process alone may read a feed now; given back at the end of the block.
-
-        A process that dies keeps its claim for so many seconds.
-        """
-        now = time.time()
-        nothing = {"source": source, "stamp": "", "read_at": datetime.now(UTC), "claimed_until": 0}
-        with self.engine.begin() as connection:
-            connection.execute(insert_new(feeds, self.engine), nothing)
-            taken = connection.execute(
-                feeds.update()
-                .where(feeds.c.source == source, feeds.c.claimed_until < now)
-                .values(claimed_until=now + seconds)
-            )
-            claimed = taken.rowcount == 1
-        try:
-            yield claimed
-        finally:
-            if claimed:
-                with self.engine.begin() as connection:
-                    given_back = feeds.update().where(feeds.c.source == source)
-                    connection.execute(given_back.values(claimed_until=0.0))
-
     def note_feed(self, source: str, state: str, moment: datetime) -> None:
         """Remember in which state a feed was read to its end."""
         with self.engine.begin() as connection:
-            row = {"source": source, "stamp": state, "read_at": moment, "claimed_until": 0.0}
+            row = {"source": source, "stamp": state, "read_at": moment}
             connection.execute(upsert(feeds, self.engine), [row])
 
     def feed_state(self, source: str) -> str | None:

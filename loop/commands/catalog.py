@@ -68,18 +68,24 @@ def check(context: typer.Context, feed: Feed = None, as_json: AsJson = False) ->
 def list_products(
     context: typer.Context,
     search: Annotated[str, typer.Option(help="Only what has this in id, name or category.")] = "",
+    like: Annotated[str, typer.Option(help="Those likest to this in meaning, likest first.")] = "",
     retired: Annotated[bool, typer.Option("--retired", help="Those that are retired.")] = False,
     after: Annotated[str, typer.Option(help="Those that follow this id.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="So many at most.")] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List the products, in the order of their ids."""
+    """List the products, in the order of their ids, or those like a text."""
     from adloom.loop import home
     from adloom.loop.catalogue.rows import as_attributes
 
     with errors_told():
         catalogue = home.open_catalogue(context.obj)
-        found = catalogue.page(after=after, limit=limit, search=search, retired=retired)
+        if like:
+            products = home.open_neighbours(context.obj, catalogue).like(like, limit)
+            entries = catalogue.entries([product.product_id for product in products])
+            found = [entries[product.product_id] for product in products]
+        else:
+            found = catalogue.page(after=after, limit=limit, search=search, retired=retired)
         count = catalogue.count(retired=retired)
     if as_json:
         print(json.dumps([as_attributes(entry) for entry in found], indent=2, ensure_ascii=False))
@@ -173,6 +179,8 @@ def _run(
             report=report,
             on_rows=on_rows,
         )
+        if not dry:
+            home.open_neighbours(settings, catalogue).build()
     if as_json:
         print(json.dumps(report.summary(), indent=2, ensure_ascii=False))
     else:
