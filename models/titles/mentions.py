@@ -22,7 +22,7 @@ _UNSEEN = regex.compile(r"\p{Default_Ignorable_Code_Point}")
 
 def mentions(title: str, phrase: str) -> list[tuple[int, int]]:
     """Where ``title`` says ``phrase``: from and to, in order, without overlaps."""
-    folded, wanted = _fold(title), _fold(phrase).text.strip()
+    folded, wanted = _fold(title), _fold(phrase.strip()).text
     found: list[tuple[int, int]] = []
     at = folded.text.find(wanted) if wanted else -1
     while at >= 0:

@@ -148,3 +148,29 @@ def test_what_is_no_moco_checkpoint_is_refused(tmp_path: Path) -> None:
     torch.save({"state_dict": {"module.base_encoder.conv1.weight": torch.zeros(1)}}, tmp_path / "r")
     with pytest.raises(ValueError, match="no vision transformer"):
         load_moco_v3(tmp_path / "r")
+
+
+SAME_IN_PART = {
+    "de": ("Salzmühle aus Edelstahl, fein", "Pfeffermühle aus Edelstahl, fein", "Lederbörse"),
+    "ja": ("毎日使える軽い包丁", "毎日使える重い包丁", "革財布"),
+    "zh-CN": ("轻便的三德刀、每天都用", "轻便的菜刀、每天都用", "真皮钱包"),
+    "th": ("โคมไฟตั้งโต๊ะ แสงอุ่น", "โคมไฟตั้งพื้น แสงอุ่น", "ชา"),
+    "ko": ("따뜻한 빛 책상 램프", "따뜻한 빛 침대 램프", "가죽 지갑"),
+    "ar": ("مصباح مكتب بضوء دافئ", "مصباح سرير بضوء دافئ", "محفظة جلد"),
+    "hi": ("गरम रोशनी वाला डेस्क लैंप", "गरम रोशनी वाला टेबल लैंप", "चमड़े का बटुआ"),
+}
+
+
+@pytest.mark.parametrize("language", SAME_IN_PART)
+def test_titles_are_compared_in_their_language(language: str) -> None:
+    title, closer, other = SAME_IN_PART[language]
+    assert bleu(title, title, language) == rouge_l(title, title) == pytest.approx(1)
+    assert bleu(title, title, language) > bleu(closer, title, language) > 0.3
+    assert 1 > rouge_l(closer, title) > 0.5
+    assert bleu(other, title, language) < 0.2
+    assert rouge_l(other, title) < 0.2
+
+
+def test_no_two_words_are_alike_for_having_the_same_marks() -> None:
+    assert rouge_l("über", "uber") == rouge_l("हिन्दी", "हिन्दू") == 0
+    assert rouge_l("Straße", "STRASSE") == pytest.approx(1)

@@ -1,0 +1,86 @@
+"""A name fits into a title whole, by its short form, or cut where a word ends."""
+
+from __future__ import annotations
+
+import pytest
+import regex
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import PreTrainedTokenizerFast
+
+from adloom.models.titles.fit import fit_name
+from adloom.models.titles.scripts import tidied
+from tests.tiny_model import tiny_model
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> PreTrainedTokenizerFast:
+    return tiny_model().tokenizer
+
+
+def test_a_name_that_fits_stays_as_it_is(tokenizer: PreTrainedTokenizerFast) -> None:
+    fitted = fit_name(tokenizer, " Salz- &  Pfeffermühle <Duo> ", "Duo", 60)
+    assert (fitted.text, fitted.cut) == ("Salz- & Pfeffermühle <Duo>", False)
+    assert fitted.needed <= 60
+
+
+def test_the_short_name_stands_for_one_that_does_not_fit(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    fitted = fit_name(tokenizer, "Salz- & Pfeffermühle <Duo>", "Mühle", 10)
+    assert (fitted.text, fitted.cut) == ("Mühle", False)
+    assert fitted.needed > 10
+
+
+def test_what_is_needed_counts_the_end_of_the_title(tokenizer: PreTrainedTokenizerFast) -> None:
+    needed = fit_name(tokenizer, "Salz- & Pfeffermühle", "", 60).needed
+    assert not fit_name(tokenizer, "Salz- & Pfeffermühle", "", needed).cut
+    assert fit_name(tokenizer, "Salz- & Pfeffermühle", "", needed - 1).cut
+
+
+@pytest.mark.parametrize(
+    ("name", "room", "text"),
+    [
+        ("Salz- & Pfeffermühle Duo", "Salz- & Pfefferm", "Salz"),
+        ("Große Auflaufform (rund)", "Große Auflaufform (ru", "Große Auflaufform"),
+        ("ステンレス三徳包丁", "ステンレス三徳", "ステンレス"),
+        ("美しい庖丁", "美しい", "美しい"),
+        ("Donaudampfschifffahrt", "Donaudam", "Donaudam"),
+        ("👨‍👩‍👧‍👦🏳️‍🌈", "👨‍👩‍👧‍👦🏳️", "👨‍👩‍👧‍👦"),
+    ],
+)
+def test_a_long_name_is_cut_where_a_word_ends(
+    tokenizer: PreTrainedTokenizerFast, name: str, room: str, text: str
+) -> None:
+    limit = fit_name(tokenizer, room, "", 2000).needed
+    fitted = fit_name(tokenizer, name, "", limit)
+    assert (fitted.text, fitted.cut) == (text, True)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(min_size=1, max_size=40), st.text(max_size=10), st.integers(1, 40))
+def test_what_is_fitted_fits_and_ends_with_a_whole_character(
+    tokenizer: PreTrainedTokenizerFast, name: str, short_name: str, limit: int
+) -> None:
+    try:
+        fitted = fit_name(tokenizer, name, short_name, limit)
+    except ValueError:
+        return
+    again = fit_name(tokenizer, fitted.text, "", limit)
+    assert (again.text, again.cut) == (fitted.text, False)
+    if fitted.cut:
+        source = next(t for t in map(tidied, (short_name, name)) if t.startswith(fitted.text))
+        clusters = regex.findall(r"\X", source)
+        beginnings = {"".join(clusters[:count]) for count in range(len(clusters) + 1)}
+        assert fitted.text in beginnings
+
+
+@pytest.mark.parametrize(
+    ("name", "limit", "told"),
+    [(" \n", 32, "needs the name"), ("👨‍👩‍👧‍👦", 3, "no part of the name")],
+)
+def test_a_name_that_cannot_be_said_is_an_error(
+    tokenizer: PreTrainedTokenizerFast, name: str, limit: int, told: str
+) -> None:
+    with pytest.raises(ValueError, match=told):
+        fit_name(tokenizer, name, "", limit)
