@@ -27,6 +27,7 @@ from sqlalchemy import (
     event,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 _LOCKED_SECONDS = 30.0
 _MOST_VARIABLES = 500  # of one statement; SQLite's own limit is far above
@@ -127,8 +128,11 @@ def open_database(folder: Path) -> Engine:
         os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
     engine = create_engine(f"sqlite:///{file}", connect_args={"timeout": _LOCKED_SECONDS})
     event.listen(engine, "connect", _write_ahead)
-    metadata.create_all(engine)
     with engine.begin() as connection:
+        for table in metadata.sorted_tables:  # another process may make them at the same time
+            connection.execute(CreateTable(table, if_not_exists=True))
+            for index in table.indexes:
+                connection.execute(CreateIndex(index, if_not_exists=True))
         connection.execute(insert_new(revisions, engine), {"id": 1, "number": 0})
     return engine
 
