@@ -57,7 +57,8 @@ def encoding_of(sample: bytes, language: str) -> str:
     for mark, encoding in _MARKS:
         if sample.startswith(mark):
             return encoding
-    lines = [line for line in sample.splitlines() if not line.isascii()]
+    whole, _, cut = sample.rpartition(b"\n")  # a line that is cut may end within a character
+    lines = [line for line in (whole or cut).splitlines() if not line.isascii()]
     if not lines or any(_is_utf8(line) for line in lines):
         return "utf-8"
     old = _OLD_ENCODING_OF.get(language.split("-")[0])

@@ -24,6 +24,7 @@ _FORMATS: dict[str, FeedFormat] = {
     ".parquet": "parquet",
     ".txt": "csv",  # Google's text feeds: the separator is found in the header
 }
+_BUFFER_BYTES = 64 << 10  # the sample by which format and encoding are found
 _GZIP = b"\x1f\x8b"
 # Texts compress to a tenth or so; what expands far more was made to fill disks.
 _MAX_EXPANSION = 100
@@ -70,13 +71,13 @@ def open_feed(path: Path) -> io.BufferedReader:
     Raises FeedUnreadable, then and at any read.
     """
     try:
-        file = path.open("rb")
+        file = path.open("rb", buffering=_BUFFER_BYTES)
     except OSError as error:
         raise FeedUnreadable(f"cannot be opened: {error.strerror}") from error
     try:
         if not file.peek(2).startswith(_GZIP):
             return file
-        return io.BufferedReader(_Expanded(file, path.stat().st_size), 1 << 16)
+        return io.BufferedReader(_Expanded(file, path.stat().st_size), _BUFFER_BYTES)
     except OSError as error:
         file.close()
         raise FeedUnreadable(f"cannot be read: {error.strerror}") from error

@@ -13,8 +13,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-import stopwordsiso
-
 _MOST = 5
 _LOOKED_AT_CHARS = 2000  # the best is said first
 _MAX_WORDS = 4
@@ -71,6 +69,8 @@ def _begin(description: str) -> str:
 
 @lru_cache(maxsize=64)
 def _stop_words(language: str) -> frozenset[str]:
+    import stopwordsiso  # its lists take long to load, and many feeds need none
+
     language = "no" if language in ("nb", "nn") else language
     known = stopwordsiso.has_lang(language)
     return frozenset(stopwordsiso.stopwords(language)) if known else frozenset()
