@@ -120,7 +120,7 @@ def _row(raw: RawRow, source: str) -> CreativeRow | RefusedCreative:
         return _creative(raw.fields, source, raw.line)
     except RowRefused as error:
         told = raw.fields.get("ad_id")
-        ad_id = str(told)[:128] if isinstance(told, str | int) else ""
+        ad_id = str(told).strip()[:128] if isinstance(told, str | int) else ""
         return RefusedCreative(source, raw.line, ad_id, str(error))
 
 

@@ -254,6 +254,12 @@ def _parts(rows: Iterable[Row]) -> Iterator[list[Row]]:
 def _without_repeats(rows: Sequence[CreativeRow]) -> Iterator[list[CreativeRow]]:
     """The first row of each ad id, then what comes of it again: known by then."""
     while rows:
-        first = {row.ad_id: row for row in reversed(rows)}
-        yield [row for row in rows if first[row.ad_id] is row]
-        rows = [row for row in rows if first[row.ad_id] is not row]
+        first: dict[str, CreativeRow] = {}
+        again: list[CreativeRow] = []
+        for row in rows:
+            if row.ad_id in first:
+                again.append(row)
+            else:
+                first[row.ad_id] = row
+        yield list(first.values())
+        rows = again
