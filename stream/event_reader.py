@@ -54,6 +54,7 @@ class EventReader:
         self._drop = dropping(events.drop)
         self._registry = SchemaRegistry(kafka.registry) if kafka.registry.url else None
         self._kind_of = _telling(events)
+        self._mapped = {kind for kind in EVENT_TYPES if events.map_of(kind)}
         self._own = {kind: self._reader(kind) for kind in EVENT_TYPES}
         self._topics: dict[str, Read] = {}
         for topic, kinds in event_topics(kafka).items():
@@ -66,7 +67,7 @@ class EventReader:
     @property
     def has_own_form(self) -> bool:
         """Whether impressions or clicks are in a form of the shop's."""
-        return any(self._events.map_of(kind) for kind in _SHOPS_KINDS)
+        return not self._mapped.isdisjoint(_SHOPS_KINDS)
 
     @property
     def drops(self) -> bool:
@@ -106,7 +107,7 @@ class EventReader:
         tells = self._events.kind is not None and not own_exposures
         drops = bool(self._events.drop) and not own_exposures
         plain = not (tells or drops or self._registry)
-        if alone is not None and plain and self._events.map_of(alone) is None:
+        if alone is not None and plain and alone not in self._mapped:
             return functools.partial(_plainly, alone)
         return functools.partial(self._read, topic, None if tells else alone)
 
@@ -125,7 +126,7 @@ class EventReader:
             own = self._registry.decode(topic, payload, headers)
         else:
             own = _object(payload)
-        if kind is not None and not framed and self._events.map_of(kind) is None:
+        if kind is not None and not framed and kind not in self._mapped:
             rule = None if kind == "exposure" else self._drop(own)
             return parse(kind, payload, now) if rule is None else Dropped(rule)
         return self.read_own(kind, own, now)

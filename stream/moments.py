@@ -58,7 +58,7 @@ def _zone_told(text: str) -> str:
 def _number(value: Any) -> int | float | None:
     if isinstance(value, bool):
         return None
-    if isinstance(value, int | float):
+    if isinstance(value, (int, float)):
         return value
     if not isinstance(value, str) or len(value) > 32:
         return None

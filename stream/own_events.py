@@ -128,6 +128,8 @@ def _moment(take: Take, source: FieldSource, zone: tzinfo | None) -> Callable[[A
 def _text(take: Take) -> Callable[[Any], Any]:
     def read(own: Mapping[str, Any]) -> Any:
         value = take(own)
+        if isinstance(value, str):
+            return value
         if isinstance(value, float) and value.is_integer():
             value = int(value)  # a number in a column with gaps: 4711.0 is item 4711
         if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _NO_ID:

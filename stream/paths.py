@@ -18,16 +18,17 @@ def taking(path: str) -> Take:
     steps = path.split(".")
     if len(steps) == 1:
         return lambda own: own.get(path)
+    places = [(step, int(step) if step.isdecimal() else None) for step in steps]
 
     def take(own: Mapping[str, Any]) -> Any:
         if path in own:
             return own[path]
         found: Any = own
-        for step in steps:
-            if isinstance(found, Mapping):
+        for step, place in places:
+            if type(found) is dict:
                 found = found.get(step)
-            elif isinstance(found, list) and step.isdecimal() and int(step) < len(found):
-                found = found[int(step)]
+            elif type(found) is list and place is not None and place < len(found):
+                found = found[place]
             else:
                 return None
         return found
