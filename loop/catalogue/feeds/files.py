@@ -71,7 +71,7 @@ def open_feed(path: Path) -> io.BufferedReader:
     Raises FeedUnreadable, then and at any read.
     """
     try:
-        file = io.BufferedReader(io.FileIO(path), _BUFFER_BYTES)
+        file: io.BufferedReader = io.BufferedReader(io.FileIO(path), _BUFFER_BYTES)
     except OSError as error:
         raise FeedUnreadable(f"cannot be opened: {error.strerror}") from error
     try:
