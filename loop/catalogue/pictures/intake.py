@@ -1,0 +1,49 @@
+"""What the catalogue keeps of a picture: the whole of it, and the product alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PIL import Image
+
+from adloom.loop.catalogue.pictures.cutout import cut_out, flat, has_cutout, is_blank
+from adloom.loop.catalogue.pictures.decode import BadPicture, decode_picture
+from adloom.loop.catalogue.pictures.plain_ground import NotPlain
+from adloom.loop.settings.catalogue import CatalogSettings
+
+MAX_WHOLE_SIDE = 1_024
+
+
+@dataclass(frozen=True)
+class Intake:
+    """A picture that was taken.
+
+    Attributes:
+        whole: RGB, or RGBA where its transparency makes the cutout; at most 1,024 px a side.
+        cutout: the product alone, RGBA, at most 256 px a side.
+        reason: why there is no cutout.
+    """
+
+    whole: Image.Image
+    cutout: Image.Image | None
+    reason: str | None
+
+
+def take_in(content: bytes, settings: CatalogSettings) -> Intake:
+    """From the bytes of a picture's file to what is kept.
+
+    Raises BadPicture, and MissingExtra where the settings ask for a model that is not installed.
+    """
+    picture = decode_picture(
+        content, max_bytes=settings.max_picture_bytes, max_pixels=settings.max_picture_pixels
+    )
+    if is_blank(picture):
+        raise BadPicture("the picture has nothing on it: every pixel is transparent")
+    cutout, reason = None, None
+    try:
+        cutout = cut_out(picture, settings.cutout)
+    except NotPlain as error:
+        reason = str(error)
+    whole = picture if has_cutout(picture) else flat(picture)
+    whole.thumbnail((MAX_WHOLE_SIDE, MAX_WHOLE_SIDE), Image.Resampling.LANCZOS)
+    return Intake(whole, cutout, reason)
