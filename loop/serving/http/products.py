@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import Iterator
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from adloom.loop.catalogue.feeds.parsing import parse_product
-from adloom.loop.catalogue.feeds.refusals import FeedRow, Refusal, RowRefused
 from adloom.loop.catalogue.import_report import ImportReport, Note
 from adloom.loop.catalogue.importing import Importer
 from adloom.loop.catalogue.picture_sources import LinkedPictures, SentPictures
@@ -20,6 +16,7 @@ from adloom.loop.catalogue.rows import as_attributes
 from adloom.loop.serving.http.access import Admitted
 from adloom.loop.serving.http.errors import problem, refusals
 from adloom.loop.serving.http.routes import running
+from adloom.loop.serving.http.sent_products import read_sent
 from adloom.loop.serving.server import AdServer
 
 _SOURCE = "POST /v1/products"
@@ -85,9 +82,10 @@ def take_products(sent: Products, request: Request) -> Taken:
     Where all are refused the answer is 422. Servers follow within `catalog.refresh_seconds`.
     """
     server, report = running(request), ImportReport()
-    for _ in _importer(server, sent).take(_rows(server, sent), report):
+    rows, pictures = read_sent(sent.products, _SOURCE, server.settings.catalog.language)
+    for _ in _importer(server, pictures).take(rows, report):
         pass
-    refused = [_note(note) for note in report.notes if note.kind == "refused"]
+    refused = [_note(note, pictures) for note in report.notes if note.kind == "refused"]
     if report.refused == len(sent.products):
         raise HTTPException(
             422,
@@ -105,7 +103,7 @@ def take_products(sent: Products, request: Request) -> Taken:
         changed=report.changed,
         unchanged=report.unchanged,
         refused=refused,
-        notes=[_note(note) for note in report.notes if note.kind != "refused"],
+        notes=[_note(note, pictures) for note in report.notes if note.kind != "refused"],
     )
 
 
@@ -152,47 +150,20 @@ def retire_product(product_id: str, request: Request) -> Retired:
     return Retired(retired=catalogue.retire([product_id]))
 
 
-def _importer(server: AdServer, sent: Products) -> Importer:
+def _importer(server: AdServer, pictures: Mapping[str, bytes]) -> Importer:
     settings = server.settings.catalog
-    pictures = {
-        str(product.get("id")): product["image"]
-        for product in sent.products
-        if isinstance(product.get("image"), str)
-    }
-    decoded = {product_id: _decoded(image) for product_id, image in pictures.items()}
-    linked = LinkedPictures(settings)
     return Importer(
         server.catalogue,
         settings,
         _SOURCE,
-        SentPictures(decoded, linked),
+        SentPictures(pictures, LinkedPictures(settings)),
         advice=server.title_advice,
     )
 
 
-def _rows(server: AdServer, sent: Products) -> Iterator[FeedRow | Refusal]:
-    seen: set[str] = set()
-    for index, fields in enumerate(sent.products):
-        told = {name: value for name, value in fields.items() if name != "image"}
-        warnings: list[str] = []
-        try:
-            product = parse_product(told, server.settings.catalog.language, warn=warnings.append)
-            if product.product_id in seen:
-                raise RowRefused("id: sent twice in one request")
-        except RowRefused as error:
-            yield Refusal(_SOURCE, index, str(error), str(fields.get("id", ""))[:128])
-            continue
-        seen.add(product.product_id)
-        yield FeedRow(_SOURCE, index, product, tuple(warnings))
-
-
-def _decoded(image: str) -> bytes:
-    """Nothing where it is no base64: no picture is what it is refused for then."""
-    try:
-        return base64.b64decode(image, validate=True)
-    except (binascii.Error, ValueError):
-        return b""
-
-
-def _note(note: Note) -> ProductNote:
-    return ProductNote(index=note.line, id=note.product_id, text=note.text)
+def _note(note: Note, pictures: Collection[str]) -> ProductNote:
+    """What is said of a picture names the attribute that it came in."""
+    text = note.text
+    if note.product_id in pictures and text.startswith("image_link:"):
+        text = text.replace("image_link", "image", 1)
+    return ProductNote(index=note.line, id=note.product_id, text=text)
