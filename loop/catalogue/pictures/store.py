@@ -14,7 +14,8 @@ from PIL import Image
 
 _MOST_SIDE = 1_024
 _QUALITY = 90
-_IN_MEMORY = 256
+_CUTOUT_SIDE = 256  # pictures with transparency up to it lose nothing
+_IN_MEMORY = 64 << 20  # bytes of decoded pictures
 
 
 class UnknownPicture(KeyError):
@@ -32,6 +33,7 @@ class PictureStore:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = threading.Lock()
         self._decoded: OrderedDict[str, Image.Image] = OrderedDict()
+        self._held = 0
 
     def put(self, picture: Image.Image) -> str:
         """Keep a picture, RGB or RGBA, at most 1,024 px a side; returns its name."""
@@ -42,9 +44,13 @@ class PictureStore:
             path.parent.mkdir(exist_ok=True, mode=0o700)
             # A reader never sees half a file: write beside it, then move into place.
             partial = path.with_suffix(f".{uuid.uuid4().hex}.partial")
-            with os.fdopen(os.open(partial, os.O_CREAT | os.O_WRONLY, 0o600), "wb") as file:
-                file.write(data)
-            partial.replace(path)
+            made = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            try:
+                with os.fdopen(made, "wb") as file:
+                    file.write(data)
+                partial.replace(path)
+            finally:
+                partial.unlink(missing_ok=True)
         return name
 
     def load(self, name: str) -> Image.Image:
@@ -57,10 +63,7 @@ class PictureStore:
         with Image.open(self.path(name), formats=["WEBP"]) as opened:
             opened.load()
             picture = opened.copy()
-        with self._lock:
-            self._decoded[name] = picture
-            while len(self._decoded) > _IN_MEMORY:
-                self._decoded.popitem(last=False)
+        self._hold(name, picture)
         return picture.copy()
 
     def path(self, name: str) -> Path:
@@ -75,17 +78,31 @@ class PictureStore:
             raise UnknownPicture(name)
         return path
 
+    def _hold(self, name: str, picture: Image.Image) -> None:
+        with self._lock:
+            if name in self._decoded:  # another thread was faster
+                return
+            self._decoded[name] = picture
+            self._held += _bytes(picture)
+            while self._held > _IN_MEMORY:
+                _, oldest = self._decoded.popitem(last=False)
+                self._held -= _bytes(oldest)
+
     def _path(self, name: str) -> Path:
         return self._folder / name[:2] / f"{name}.webp"
 
 
+def _bytes(picture: Image.Image) -> int:
+    return 4 * picture.width * picture.height  # Pillow gives RGB four bytes as well
+
+
 def _webp(picture: Image.Image) -> bytes:
     """Cutouts lose nothing, whole pictures little."""
-    alone = picture.mode == "RGBA"
-    kept = picture if alone else picture.convert("RGB")
+    kept = picture if picture.mode == "RGBA" else picture.convert("RGB")
     if max(kept.size) > _MOST_SIDE:
         kept = kept.copy()
         kept.thumbnail((_MOST_SIDE, _MOST_SIDE), Image.Resampling.LANCZOS)
+    cutout = kept.mode == "RGBA" and max(kept.size) <= _CUTOUT_SIDE
     buffer = io.BytesIO()
-    kept.save(buffer, "WEBP", lossless=alone, quality=_QUALITY, method=4)
+    kept.save(buffer, "WEBP", lossless=cutout, quality=_QUALITY, method=4)
     return buffer.getvalue()
