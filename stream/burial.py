@@ -17,7 +17,7 @@ from adloom.stream.events import Event, InvalidEvent, Reason
 from adloom.stream.producer import EventProducer
 from adloom.stream.reading import read_to_end
 from adloom.stream.settings import KafkaSettings
-from adloom.stream.topics import dead_letter_topic, event_topics
+from adloom.stream.topics import dead_letter_topic, event_topics, products_topic
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,9 @@ def replay_letters(
 
 
 def _event(kafka: KafkaSettings, reader: EventReader, letter: DeadLetter) -> Event | Dropped:
+    if letter.topic == products_topic(kafka):
+        # The shop may have told otherwise since: what is old must not come after what is new.
+        raise InvalidEvent(letter.reason, f"{letter.detail}; the shop must send it anew")
     if letter.topic not in event_topics(kafka):
         raise InvalidEvent(letter.reason, f"{letter.topic} is not a topic of events here")
     if len(letter.kept) < letter.payload_bytes:

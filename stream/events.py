@@ -79,15 +79,21 @@ class _Event(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)
 
-    event_id: Name
-    ts: Moment
-    user_id: Name
-    item_id: Name
-    ad_id: Name | None = None
-    variant: Name | None = None
-    propensity: float | None = Field(default=None, gt=0, le=1)
-    position: int | None = Field(default=None, ge=0, lt=2**31)
-    context: dict[str, JsonValue] = Field(default_factory=dict)
+    event_id: Name = Field(description="the same id counts once")
+    ts: Moment = Field(description="when it happened: ISO 8601 with a zone, from 1970 to 2199")
+    user_id: Name = Field(description="also the key of the record")
+    item_id: Name = Field(description="id of the product")
+    ad_id: Name | None = Field(default=None, description="of the ad, as POST /v1/ads answered it")
+    variant: Name | None = Field(default=None, description="what chose the item or the ad")
+    propensity: float | None = Field(
+        default=None, gt=0, le=1, description="probability with which the variant was chosen"
+    )
+    position: int | None = Field(
+        default=None, ge=0, lt=2**31, description="on the page, from 0 at its top"
+    )
+    context: dict[str, JsonValue] = Field(
+        default_factory=dict, description="whatever else was known"
+    )
     version: Literal[1] = 1
 
 

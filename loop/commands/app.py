@@ -26,6 +26,7 @@ from adloom.loop.commands.errors import problems as _problems
 from adloom.loop.commands.experiments import app as experiment_app
 from adloom.loop.commands.learning import app as learning_app
 from adloom.loop.commands.replay import app as replay_app
+from adloom.loop.commands.schema import app as schema_app
 from adloom.loop.commands.stream import app as stream_app
 from adloom.loop.settings import CONFIG_VARIABLE, Settings, SettingsError, load_settings
 
@@ -42,6 +43,7 @@ app.add_typer(creatives_app, name="creatives")
 app.add_typer(experiment_app, name="experiment")
 app.add_typer(stream_app)
 app.add_typer(replay_app)
+app.add_typer(schema_app)
 app.add_typer(learning_app)
 console = Console()
 
