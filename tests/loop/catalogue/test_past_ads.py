@@ -1,0 +1,102 @@
+"""Past clicks as the generator reads them: ads, and products where no ad is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from adloom.feature_store.store import UserHistory
+from adloom.loop.catalogue.past_ads import PastAds
+from adloom.loop.catalogue.picture_codes import PictureCodes
+from adloom.models.settings import Coarse
+from tests.loop_parts import keep_shop_ads
+from tests.stocked import past_ads_of
+from tests.tiny_model import TINY
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def past_ads(tmp_path: Path) -> PastAds:
+    return past_ads_of(tmp_path / "home")
+
+
+def history(*clicks: tuple[str, str]) -> UserHistory:
+    times = tuple(NOON + timedelta(minutes=n) for n in range(len(clicks)))
+    return UserHistory(tuple(c[0] for c in clicks), times, tuple(c[1] for c in clicks))
+
+
+def test_a_click_without_a_known_ad_is_read_as_its_product(past_ads: PastAds) -> None:
+    [ad] = keep_shop_ads(past_ads.creatives, 1)
+    mug = past_ads.catalogue["coffee-mug"]
+    clicks = history(
+        (ad.product_id, ad.ad_id), ("coffee-mug", ""), ("coffee-mug", "gone"), ("nothing", "")
+    )
+    read = past_ads.representing(clicks, mug, 10)
+    assert sorted(one.title for one in read) == sorted([ad.title, mug.name, mug.name])
+    [of_ad] = [one for one in read if one.ad_id]
+    assert (of_ad.picture, of_ad.product_id) == (ad.picture, ad.product_id)
+    assert (of_ad.codes == ad.codes).all()
+    of_product = next(one for one in read if not one.ad_id)
+    assert of_product.picture == mug.picture_name
+    assert of_product.codes.shape == (TINY.image_tokens,)
+
+
+def test_retired_products_are_read(past_ads: PastAds) -> None:
+    past_ads.catalogue.retire(["coffee-mug"])
+    read = past_ads.representing(
+        history(("coffee-mug", "")), past_ads.catalogue["running-shoes"], 10
+    )
+    assert [one.product_id for one in read] == ["coffee-mug"]
+
+
+@pytest.mark.parametrize("coarse", ["representative", "similarity"])
+def test_a_product_that_the_catalogue_has_not_finds_its_representatives(
+    past_ads: PastAds, coarse: Coarse
+) -> None:
+    own = replace(past_ads.catalogue["running-shoes"], product_id="upload-1")
+    clicks = history(*((item, "") for item in ("laptop", "hiking-boots", "red-lipstick")))
+    read = past_ads.representing(clicks, own, 2, coarse=coarse)
+    assert len(read) == 2
+    assert past_ads.representing(clicks, own, 0, coarse=coarse) == ()
+    assert past_ads.representing(UserHistory(), own, 5, coarse=coarse) == ()
+    if coarse == "representative":
+        assert read[0].product_id == "hiking-boots"
+
+
+def test_codes_of_a_products_picture_are_made_once_for_a_codebook(past_ads: PastAds) -> None:
+    asked: list[int] = []
+
+    def encode(pictures: Sequence[Image.Image]) -> np.ndarray:
+        asked.append(len(pictures))
+        assert {picture.size for picture in pictures} == {(512, 512)}
+        return np.arange(len(pictures) * 4, dtype=np.int16).reshape(-1, 4)
+
+    catalogue = past_ads.catalogue
+    products = [catalogue["coffee-mug"], catalogue["laptop"]]
+    codes = PictureCodes(catalogue.engine, "one", encode).of(products)
+    again = PictureCodes(catalogue.engine, "one", encode).of([*products, catalogue["wrist-watch"]])
+    assert asked == [2, 1]
+    assert (again["laptop"] == codes["laptop"]).all()
+    PictureCodes(catalogue.engine, "another", encode).of(products)
+    assert asked == [2, 1, 2]
+
+
+def test_what_was_clicked_is_shown_once_with_its_latest_click(past_ads: PastAds) -> None:
+    [ad] = keep_shop_ads(past_ads.creatives, 1)
+    clicks = history(
+        ("coffee-mug", ""),
+        (ad.product_id, ad.ad_id),
+        ("nothing", "gone"),
+        ("laptop", "gone"),
+        ("coffee-mug", ""),
+    )
+    shown = past_ads.clicked(clicks)
+    assert [one.product_id for one, _ in shown] == [ad.product_id, "laptop", "coffee-mug"]
+    assert shown[-1][1] == NOON + timedelta(minutes=4)
