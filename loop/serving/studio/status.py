@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from adloom.loop.home import ROUNDS_FOLDER
 from adloom.loop.learning.registry import Version
@@ -58,12 +58,21 @@ class VersionCard(BaseModel):
     heldout_after: float | None
 
 
+class CatalogueState(BaseModel):
+    """What there is to sell; ``revision`` grows with every change of it."""
+
+    products: int
+    revision: int
+    problem: str | None = Field(description="why the feed of the settings cannot be read")
+
+
 class LoopStatus(BaseModel):
     """All of it; ``key_needed`` tells whether promoting asks for an API key."""
 
     model_config = ConfigDict(protected_namespaces=())
 
     stream: Stream
+    catalogue: CatalogueState
     rounds: list[RoundSummary]
     versions: list[VersionCard]
     serving: int
@@ -116,6 +125,7 @@ def loop_status(server: AdServer, recent: RecentEvents) -> LoopStatus:
     attribution = timedelta(hours=settings.rounds.attribution_hours)
     return LoopStatus(
         stream=_stream(server, events),
+        catalogue=_catalogue(server),
         rounds=[_round(outcome) for outcome in outcomes(settings.home / ROUNDS_FOLDER)],
         versions=[_card(version) for version in reversed(server.registry.versions())],
         serving=server.champion.serving.version,
@@ -132,6 +142,16 @@ def _stream(server: AdServer, events: pd.DataFrame) -> Stream:
         events=len(events),
         lag=None if consumer is None else consumer.lag,
         dead_letters=None if consumer is None else dict(consumer.counts.dead_letters),
+    )
+
+
+def _catalogue(server: AdServer) -> CatalogueState:
+    """As of now: what the page shows is what is drawn."""
+    server.catalogue.follow()
+    return CatalogueState(
+        products=server.catalogue.count(),
+        revision=server.catalogue.revision(),
+        problem=server.refresh.problem,
     )
 
 

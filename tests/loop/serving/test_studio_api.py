@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import struct
 import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -132,13 +134,20 @@ def test_the_trend_that_a_version_reads_before_the_history_is_shown(client: Test
     assert seen.clicks == []
 
 
-def test_an_uploaded_cutout_is_drawn(client: TestClient) -> None:
-    sent = client.post(
-        "/studio/api/uploads", params=UPLOAD, content=png(), headers={"content-type": "image/png"}
+def upload(client: TestClient, content: bytes, media_type: str = "image/png", **told: Any) -> Any:
+    return client.post(
+        "/studio/api/uploads",
+        params=UPLOAD | told,
+        content=content,
+        headers={"content-type": media_type},
     )
+
+
+def test_an_uploaded_cutout_is_drawn(client: TestClient) -> None:
+    sent = upload(client, png())
     assert sent.status_code == 201, sent.text
     product = sent.json()
-    kept = Image.open(io.BytesIO(client.get(product["cutout_url"]).content))
+    kept = Image.open(io.BytesIO(client.get(product["picture_url"]).content))
     assert kept.size == (20, 20)
     ask = {"user_id": "clicker", "product_id": product["product_id"]}
     ads = client.post("/studio/api/ads", json=ask)
@@ -146,28 +155,143 @@ def test_an_uploaded_cutout_is_drawn(client: TestClient) -> None:
     assert len(ads.json()) == 2
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "TIFF", "PNG"])
+def test_a_picture_of_any_kind_is_taken_whatever_its_type_is_called(
+    client: TestClient, kind: str
+) -> None:
+    buffer = io.BytesIO()
+    Image.effect_noise((80, 60), 90).convert("RGB").save(buffer, kind)
+    sent = upload(client, buffer.getvalue(), "text/plain")
+    assert sent.status_code == 201, sent.text
+    assert client.get(sent.json()["picture_url"]).status_code == 200
+
+
+def test_a_picture_that_cannot_be_cut_out_is_drawn_whole_with_a_note(client: TestClient) -> None:
+    buffer = io.BytesIO()
+    Image.effect_noise((80, 60), 90).convert("RGB").save(buffer, "PNG")
+    product = upload(client, buffer.getvalue()).json()
+    assert any(note.startswith("Shown whole: it cannot be cut out") for note in product["notes"])
+    ask = {"user_id": "clicker", "product_id": product["product_id"]}
+    assert client.post("/studio/api/ads", json=ask).status_code == 200
+
+
+def test_an_upload_needs_no_more_than_a_name_in_any_script(client: TestClient) -> None:
+    told = {"name": "抹茶茶碗「雪」", "category": "", "selling_points": []}
+    product = upload(client, png(), **told).json()
+    assert (product["name"], product["category"]) == ("抹茶茶碗「雪」", "")
+    assert product["selling_points"] == []
+
+
 @pytest.mark.parametrize(
-    ("content", "media_type", "status"),
+    ("told", "field"),
     [
-        (b"GIF89a", "image/gif", 415),
-        (b"not a picture", "image/png", 422),
-        (png("RGB"), "image/png", 422),
-        (bomb(), "image/png", 422),
-        (png()[:60], "image/png", 422),
+        ({"name": ""}, "name"),
+        ({"name": "x" * 301}, "name"),
+        ({"name": "<br>"}, "name"),
+        ({"selling_points": ["x"]}, "selling_points"),
+        ({"selling_points": [f"point {n}" for n in range(11)]}, "selling_points"),
+        ({"category": "x" * 751}, "category"),
     ],
 )
-def test_a_bad_cutout_is_refused_by_name(
-    client: TestClient, content: bytes, media_type: str, status: int
+def test_a_wrong_field_of_an_upload_is_named(
+    client: TestClient, told: dict[str, Any], field: str
 ) -> None:
-    headers = {"content-type": media_type}
-    answer = client.post("/studio/api/uploads", params=UPLOAD, content=content, headers=headers)
-    assert answer.status_code == status, answer.text
-    assert answer.json()["detail"][0]["loc"] == ["body", "cutout"]
+    answer = upload(client, png(), **told)
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"][:2] == ["query", field]
 
 
-def test_a_cutout_over_a_megabyte_is_refused(client: TestClient) -> None:
-    answer = client.post("/studio/api/uploads", params=UPLOAD, content=bytes(2 << 20))
-    assert answer.status_code == 413
+@pytest.mark.parametrize("content", [b"", b"GIF89a", b"not a picture", bomb(), png()[:60]])
+def test_a_bad_picture_is_refused_by_name(client: TestClient, content: bytes) -> None:
+    answer = upload(client, content)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["detail"][0]["loc"] == ["body", "picture"]
+
+
+def test_a_picture_over_32_megabytes_is_refused(client: TestClient) -> None:
+    assert upload(client, bytes((32 << 20) + 1)).status_code == 413
+
+
+def send_product(client: TestClient, product_id: str, **told: Any) -> None:
+    image = base64.b64encode(png()).decode()
+    product = {"id": product_id, "title": product_id, "image": image, **told}
+    sent = client.post("/v1/products", json={"products": [product]})
+    assert sent.status_code == 200, sent.text
+
+
+def test_products_come_a_page_at_a_time_in_the_order_of_ids(client: TestClient) -> None:
+    listed: list[str] = []
+    sizes: list[int] = []
+    more = True
+    while more:
+        after = listed[-1] if listed else ""
+        page = client.get("/studio/api/products", params={"after": after}).json()
+        listed += [product["product_id"] for product in page["products"]]
+        sizes.append(len(page["products"]))
+        more = page["more"]
+    assert sizes[:-1] == [60] * (len(sizes) - 1)
+    assert len(sizes) > 1
+    assert listed == sorted(set(listed))
+    assert len(listed) == client.get("/studio/api/loop").json()["catalogue"]["products"]
+
+
+@pytest.mark.parametrize("search", ["雪 100 %", "和食器", "J/2001"])
+def test_a_product_is_found_by_id_name_or_category(client: TestClient, search: str) -> None:
+    told = {"title": "抹茶茶碗 雪 100 %", "product_type": "和食器 > 茶器", "language": "ja"}
+    send_product(client, "J/2001", **told)
+    [found] = client.get("/studio/api/products", params={"search": search}).json()["products"]
+    assert (found["product_id"], found["language"]) == ("J/2001", "ja")
+    assert client.get("/studio/api/products", params={"search": "100_%"}).json() == {
+        "products": [],
+        "more": False,
+    }
+
+
+@pytest.mark.parametrize("product_id", ["a/b/c", "茶碗 1", "50%", "what?#"])
+def test_any_id_has_its_picture_and_ads(client: TestClient, product_id: str) -> None:
+    send_product(client, product_id)
+    found = client.get("/studio/api/products", params={"search": product_id}).json()["products"]
+    assert client.get(found[0]["picture_url"]).headers["content-type"] == "image/webp"
+    ask = {"user_id": "ann", "product_id": product_id}
+    assert client.post("/studio/api/ads", json=ask).status_code == 200
+
+
+def test_a_product_that_cannot_be_cut_out_shows_its_whole_picture(client: TestClient) -> None:
+    buffer = io.BytesIO()
+    Image.effect_noise((400, 300), 90).convert("RGB").save(buffer, "PNG")
+    send_product(client, "whole", image=base64.b64encode(buffer.getvalue()).decode())
+    [found] = client.get("/studio/api/products", params={"search": "whole"}).json()["products"]
+    assert found["notes"][0].startswith("Shown whole: it cannot be cut out")
+    picture = Image.open(io.BytesIO(client.get(found["picture_url"]).content))
+    assert (picture.mode, picture.size) == ("RGB", (256, 192))
+
+
+def test_what_others_import_shows_by_the_revision(client: TestClient, settings: Settings) -> None:
+    before = client.get("/studio/api/loop").json()["catalogue"]
+    other = home.open_catalogue(settings)  # as another process has it
+    other.retire(["running-boots", "hiking-boots", other.page(limit=1)[0].product.product_id])
+    other.close()
+    after = client.get("/studio/api/loop").json()["catalogue"]
+    assert after["revision"] > before["revision"]
+    assert after["products"] < before["products"]
+    assert after["problem"] is None
+
+
+def test_a_click_without_an_ad_stands_for_the_product(client: TestClient) -> None:
+    server = client.app.state.server  # type: ignore[attr-defined]
+    click = {
+        "event_id": "bare-click",
+        "ts": datetime.now(UTC).isoformat(),
+        "user_id": "bare-clicker",
+        "item_id": "running-shoes",
+    }
+    client.post("/v1/events", json={"clicks": [click]})
+    while not len(server.features.history("bare-clicker")):
+        server.stop.wait(0.1)
+    ask = {"user_id": "bare-clicker", "product_id": "running-shoes"}
+    [past] = client.post("/studio/api/reasons", json=ask).json()["clicks"]
+    assert (past["ad_id"], past["rank"]) == (None, 1)
+    assert client.get(past["picture_url"]).headers["content-type"] == "image/webp"
 
 
 @pytest.mark.parametrize("product_id", ["unicorn", "upload-0123456789abcdef", "../catalog"])

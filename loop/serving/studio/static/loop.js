@@ -6,7 +6,10 @@ import { $, el, tell } from "./dom.js";
 
 const EVERY = 5000;
 
-export function watchLoop() {
+let follow = () => {};
+
+export function watchLoop(act) {
+  follow = act;
   onKey(refresh);
   look();
 }
@@ -18,7 +21,9 @@ async function look() {
 
 async function refresh() {
   try {
-    show(await get("loop"));
+    const loop = await get("loop");
+    show(loop);
+    await follow(loop);
   } catch (error) {
     $("moved").textContent = error.message;
   }

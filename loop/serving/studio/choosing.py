@@ -1,0 +1,70 @@
+"""What the page chooses from: products and their pictures, and shoppers."""
+
+from __future__ import annotations
+
+import io
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from PIL import Image
+
+from adloom.loop.catalogue.rows import Entry
+from adloom.loop.serving.http.access import Admitted
+from adloom.loop.serving.http.errors import problem, refusals
+from adloom.loop.serving.http.routes import running
+from adloom.loop.serving.studio.bodies import ProductPage, ShopProduct, shown
+from adloom.loop.serving.studio.status import RecentEvents, Shopper
+from adloom.loop.serving.studio.subjects import product_of, recent_events
+
+_A_PAGE = 60
+_MOST_SIDE = 256  # cutouts have no more
+_GUARDED = (400, 401, 403, 408, 413, 422, 429)
+_PICTURE: dict[int | str, dict[str, Any]] = {200: {"content": {"image/webp": {}}}}
+
+router = APIRouter()
+
+
+@router.get(
+    "/cutouts/{product_id:path}.webp", responses=_PICTURE | refusals(404), response_class=Response
+)
+def cutout(product_id: str, request: Request) -> Response:
+    """A product alone, on nothing; as its shop shows it where it could not be cut out."""
+    product = product_of(request, product_id, "path")
+    picture = product.cutout() if product.cutout_name else product.whole_picture()
+    if picture is None:
+        raise HTTPException(404, problem("product_id", "it has no picture", place="path"))
+    picture.thumbnail((_MOST_SIDE, _MOST_SIDE), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", quality=88)
+    return Response(
+        buffer.getvalue(),
+        media_type="image/webp",
+        headers={"Cache-Control": "private, max-age=3600"},
+    )
+
+
+@router.get("/api/products", responses=refusals(*_GUARDED), dependencies=Admitted)
+def products(
+    request: Request,
+    search: Annotated[str, Query(max_length=128)] = "",
+    after: Annotated[str, Query(max_length=128, description="an id: those that follow it")] = "",
+) -> ProductPage:
+    """What the shop sells in the order of ids, whose id, name or category holds the search."""
+    page = running(request).catalogue.page(after=after, search=search.strip(), limit=_A_PAGE + 1)
+    return ProductPage(
+        products=[_shown(entry) for entry in page[:_A_PAGE]], more=len(page) > _A_PAGE
+    )
+
+
+@router.get("/api/shoppers", responses=refusals(*_GUARDED), dependencies=Admitted)
+def shoppers(
+    recent: Annotated[RecentEvents, Depends(recent_events)],
+    search: Annotated[str, Query(max_length=128)] = "",
+) -> list[Shopper]:
+    """Who clicked in the last 30 days, the latest first."""
+    return recent.shoppers(search)
+
+
+def _shown(entry: Entry) -> ShopProduct:
+    notes = [f"Shown whole: it cannot be cut out ({entry.no_cutout})."] if entry.no_cutout else []
+    return shown(entry.product, notes)

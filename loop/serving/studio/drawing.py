@@ -1,0 +1,97 @@
+"""Ads of every live variant, and the reasons why they look as they do."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from concurrent.futures import Future
+from datetime import UTC, datetime
+
+from fastapi import APIRouter, Request
+
+from adloom.loop.catalogue.product import Product
+from adloom.loop.serving.ads import Ad, AdRequest, Preview
+from adloom.loop.serving.drawing_queue import QueueFull
+from adloom.loop.serving.http.access import Admitted
+from adloom.loop.serving.http.errors import refusals
+from adloom.loop.serving.http.routes import running
+from adloom.loop.serving.http.waiting import drawn_in_time
+from adloom.loop.serving.server import AdServer
+from adloom.loop.serving.studio.bodies import MAX_SEED, Draw, Drawn, Subject, drawn
+from adloom.loop.serving.studio.reasons import Reasons, reasons
+from adloom.loop.serving.studio.subjects import product_of
+from adloom.loop.serving.studio.variants import live_variants
+
+_GUARDED = (400, 401, 403, 408, 413, 422, 429)
+
+router = APIRouter()
+
+
+@router.post("/api/reasons", responses=refusals(*_GUARDED, 404, 503), dependencies=Admitted)
+def why(subject: Subject, request: Request) -> Reasons:
+    """The shopper's clicked ads and what the champion makes of them for the product."""
+    server, product = running(request), product_of(request, subject.product_id)
+    history, maker = server.features.history(subject.user_id), server.maker
+    settings = maker.settings
+    chosen = maker.past_ads.representing(
+        history, product, settings.history_items, coarse=settings.coarse
+    )
+    with server.champion.lock:  # a swap must not drop the adapter while its modules are looked at
+        serving = server.champion.serving
+        return reasons(
+            history,
+            product,
+            chosen,
+            maker.past_ads,
+            maker.generator,
+            serving.adapter,
+            serving.version,
+        )
+
+
+@router.post("/api/ads", responses=refusals(*_GUARDED, 404, 500, 503, 504), dependencies=Admitted)
+async def draw(wanted: Draw, request: Request) -> list[Drawn]:
+    """An ad of each live variant, all from one seed. No shopper is shown them: no exposures."""
+    server, product = running(request), product_of(request, wanted.product_id)
+    seed = secrets.randbelow(MAX_SEED) if wanted.seed is None else wanted.seed
+    requests = await asyncio.to_thread(_previews, server, wanted.user_id, product, seed)
+    futures: list[Future[Ad]] = []
+    try:
+        for one in requests:
+            futures.append(server.preview(one))
+    except QueueFull:
+        for future in futures:
+            future.cancel()
+        raise
+    ads = await drawn_in_time(futures, request, server.timeout_seconds)
+    return [drawn(ad) for ad in ads]
+
+
+def _previews(server: AdServer, user_id: str, product: Product, seed: int) -> list[AdRequest]:
+    """A request for each live variant, after the history that the variant chooses."""
+    maker, settings = server.maker, server.settings
+    history = server.features.history(user_id)
+    variants = live_variants(
+        server.champion,
+        server.registry,
+        settings.generator,
+        settings.experiments,
+        datetime.now(UTC),
+    )
+    return [
+        AdRequest(
+            user_id,
+            product,
+            seed,
+            preview=Preview(
+                variant,
+                maker.past_ads.representing(
+                    history,
+                    product,
+                    variant.settings.history_items,
+                    coarse=variant.settings.coarse,
+                ),
+            ),
+        )
+        for variant in variants
+    ]
