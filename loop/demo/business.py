@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from PIL import Image
 
-from adloom.loop.catalogue.creatives import Creative
+from adloom.loop.catalogue.creative_feeds import CreativeRow
+from adloom.loop.catalogue.creative_import import CreativeImporter, CreativeReport
 from adloom.loop.catalogue.feed_import import import_feed
+from adloom.loop.catalogue.picture_sources import PictureLinks
 from adloom.loop.demo.parts import DemoLoop
 from adloom.loop.demo.progress import Steps
 from adloom.loop.demo.run import DemoRun
@@ -90,34 +92,30 @@ def _send(loop: DemoLoop, events: Sequence[Impression | Click]) -> None:
 
 def _add_ads(loop: DemoLoop, ads: Sequence[SeedCreative], steps: Steps) -> None:
     with steps.step("Drawing the shop's own ads", total=len(ads)) as advance:
-        pictures = []
-        for ad in ads:
-            pictures.append(ad.picture())
-            advance(1, "")
-        _keep(loop, ads, pictures)
+        _keep(loop, ads, advance)
     loop.shop_ads = [*loop.shop_ads, *ads][-loop.plan.shop_ads :]
 
 
-def _keep(loop: DemoLoop, ads: Sequence[SeedCreative], pictures: Sequence[Image.Image]) -> None:
+def _keep(loop: DemoLoop, ads: Sequence[SeedCreative], advance: Callable[[int, str], None]) -> None:
+    """As `adloom creatives import` does, with pictures that are in no file."""
     size = loop.generator.model.config.picture_size
-    plates = [cast_shadow(ad.background(size), ad.product.cutout(), depth=0.06) for ad in ads]
-    seen, drawn = loop.generator.encode_pictures(pictures), loop.generator.encode_pictures(plates)
-    now = datetime.now(UTC)
-    loop.creatives.add(
-        Creative(
-            ad_id=ad.ad_id,
-            product_id=ad.product.product_id,
-            title=ad.title,
-            picture=loop.creatives.put_picture(picture),
-            codes=codes,
-            background_codes=background,
-            variant="shop",
-            version="",
-            seed=ad.seed,
-            served_at=now,
-        )
-        for ad, picture, codes, background in zip(ads, pictures, seen, drawn, strict=True)
+
+    def rows() -> Iterator[CreativeRow]:
+        for ad in ads:
+            plate = cast_shadow(ad.background(size), ad.product.cutout(), depth=0.06)
+            yield CreativeRow(ad.ad_id, ad.product.product_id, ad.title, ad.picture(), plate)
+            advance(1, "")
+
+    settings, report = loop.settings.catalog, CreativeReport()
+    importer = CreativeImporter(
+        loop.catalogue,
+        loop.creatives,
+        settings,
+        PictureLinks(settings),
+        loop.generator.encode_pictures,
     )
+    importer.take(rows(), report)
+    assert not report.refused, report.refusals
 
 
 def _send_bad_events(loop: DemoLoop) -> None:
