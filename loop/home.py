@@ -62,7 +62,6 @@ def open_neighbours(settings: Settings, catalogue: Catalogue) -> Neighbours:
 
 def past_ads(catalogue: Catalogue, creatives: CreativeStore, generator: AdGenerator) -> PastAds:
     """What histories are read through."""
-    from adloom.loop.catalogue.neighbours import Neighbours
     from adloom.loop.catalogue.past_ads import PastAds
     from adloom.loop.catalogue.picture_codes import PictureCodes
 
@@ -70,20 +69,24 @@ def past_ads(catalogue: Catalogue, creatives: CreativeStore, generator: AdGenera
     return PastAds(catalogue, creatives, codes)
 
 
-def title_words(settings: Settings) -> TitleWords:
-    """What the titles of each product may say."""
+def title_words(settings: Settings, catalogue: Catalogue) -> TitleWords:
+    """What the titles of each product may say: what is set, or what the shop's own ads say."""
+    from adloom.loop.catalogue.learnt_words import LearntWords
     from adloom.loop.catalogue.title_words import TitleWords
 
-    return TitleWords(settings.titles, lambda language: ())
+    return TitleWords(settings.titles, LearntWords(catalogue).of)
 
 
 def title_advice(settings: Settings) -> Advice:
     """What is told of products' names when they are imported."""
     from adloom.loop.catalogue.advice import TitleAdvice
+    from adloom.loop.catalogue.title_words import TitleWords
     from adloom.models.generator import title_room
 
     tokenizer, room = title_room(settings.generator.path)
-    return TitleAdvice(tokenizer, room, title_words(settings))
+    # Names are held against banned words alone: those of style need not be known.
+    banned = TitleWords(settings.titles, lambda language: ())
+    return TitleAdvice(tokenizer, room, banned)
 
 
 def open_registry(settings: Settings) -> AdRegistry:

@@ -99,23 +99,20 @@ def click_through(
 def training_ground(settings: Settings, features: FeatureStore) -> TrainingGround:
     """A training ground on the settings' own stores and registry."""
     generator = home.load_generator(settings)
-    past_ads = home.past_ads(
-        home.open_catalogue(settings), home.open_creatives(settings), generator
-    )
+    catalogue = home.open_catalogue(settings)
+    past_ads = home.past_ads(catalogue, home.open_creatives(settings), generator)
     registry = home.open_registry(settings)
-    titles = home.title_words(settings).rules
+    titles = home.title_words(settings, catalogue).rules
     return home.training_ground(settings, generator, features, past_ads, registry, titles)
 
 
 def ad_maker(settings: Settings, features: FeatureStore) -> AdMaker:
     """An ad maker on the settings' own stores."""
     generator = home.load_generator(settings)
-    past_ads = home.past_ads(
-        home.open_catalogue(settings), home.open_creatives(settings), generator
-    )
-    return AdMaker(
-        generator, features, past_ads, settings.generator, home.title_words(settings).rules
-    )
+    catalogue = home.open_catalogue(settings)
+    past_ads = home.past_ads(catalogue, home.open_creatives(settings), generator)
+    titles = home.title_words(settings, catalogue).rules
+    return AdMaker(generator, features, past_ads, settings.generator, titles)
 
 
 def register_adapter(settings: Settings, registry: AdRegistry, name: str) -> int:

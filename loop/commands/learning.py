@@ -70,9 +70,8 @@ def _training_ground(settings: Settings) -> Iterator[TrainingGround]:
         parts.callback(catalogue.close)
         registry, generator = home.open_registry(settings), home.load_generator(settings)
         past_ads = home.past_ads(catalogue, creatives, generator)
-        yield home.training_ground(
-            settings, generator, features, past_ads, registry, home.title_words(settings).rules
-        )
+        titles = home.title_words(settings, catalogue).rules
+        yield home.training_ground(settings, generator, features, past_ads, registry, titles)
 
 
 @contextmanager

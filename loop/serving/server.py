@@ -66,9 +66,8 @@ class AdServer:
         )
         self._experiments.refresh(datetime.now(UTC))
         past_ads = home.past_ads(self.catalogue, self.creatives, generator)
-        self.maker = AdMaker(
-            generator, features, past_ads, settings.generator, home.title_words(settings).rules
-        )
+        titles = home.title_words(settings, self.catalogue).rules
+        self.maker = AdMaker(generator, features, past_ads, settings.generator, titles)
         self.producer = parts.enter_context(
             EventProducer(kafka, patience_seconds=settings.serve.timeout_seconds)
         )

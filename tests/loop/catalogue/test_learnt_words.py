@@ -68,7 +68,8 @@ def test_words_learnt_bit_by_bit_are_those_of_all_titles(
 ) -> None:
     with TemporaryDirectory() as folder:
         for catalogue, creatives in opened(Path(folder)):
-            words, titles = LearntWords(catalogue), []
+            words = LearntWords(catalogue)
+            titles: list[tuple[str, str]] = []
             for part in parts:
                 creatives.add(ads(part, start=len(titles)))
                 titles += part
