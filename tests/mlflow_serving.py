@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-_START_SECONDS = 120.0
+_START_SECONDS = 240.0
 
 
 @contextmanager
@@ -47,7 +47,8 @@ def mlflow_serving(
                 time.sleep(0.2)
             yield client
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
         process.wait(30)
 
 
