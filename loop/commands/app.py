@@ -23,6 +23,7 @@ from adloom.loop.commands.creatives import app as creatives_app
 from adloom.loop.commands.errors import errors_told as _errors_told
 from adloom.loop.commands.errors import fail as _fail
 from adloom.loop.commands.errors import problems as _problems
+from adloom.loop.commands.events import app as events_app
 from adloom.loop.commands.experiments import app as experiment_app
 from adloom.loop.commands.learning import app as learning_app
 from adloom.loop.commands.replay import app as replay_app
@@ -40,6 +41,7 @@ app = typer.Typer(
 app.add_typer(bench_app, name="bench")
 app.add_typer(catalog_app, name="catalog")
 app.add_typer(creatives_app, name="creatives")
+app.add_typer(events_app, name="events")
 app.add_typer(experiment_app, name="experiment")
 app.add_typer(stream_app)
 app.add_typer(replay_app)

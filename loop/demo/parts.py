@@ -186,7 +186,7 @@ def _consuming(settings: Settings, kafka: KafkaSettings) -> Iterator[EventConsum
     """A consumer at work beside the loop, with a connection of its own to the stores."""
     stop = threading.Event()
     with home.open_features(settings) as features:
-        consumer = EventConsumer(kafka, features)
+        consumer = EventConsumer(kafka, features, settings.events)
         thread = threading.Thread(target=consumer.run, args=(stop,), name="consumer", daemon=True)
         thread.start()
         try:
