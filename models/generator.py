@@ -18,11 +18,11 @@ from safetensors.torch import load_model, save_file
 from torch import Tensor, nn
 from transformers import Dinov2Model, JanusForConditionalGeneration, PreTrainedTokenizerFast
 
+from adloom.models.batching import BriefBatch, TargetBatch
 from adloom.models.config import AdGeneratorConfig
 from adloom.models.foreground import Dinov2Features, ForegroundEncoder, ForegroundProjection
 from adloom.models.preference import Preference, PreferenceEncoder
 from adloom.models.tokenizer import BOI, EOI
-from adloom.models.training.batching import BriefBatch, TargetBatch
 
 DEMO_MODEL = Path(__file__).parent / "demo"
 CONDITIONING_FILE = "conditioning.safetensors"

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from transformers import PreTrainedTokenizerFast
 
+from adloom.models.batching import batch_briefs
 from adloom.models.brief import AdBrief
 from adloom.models.generator import AdModel, Conditioning
 from adloom.models.preference import Selection
-from adloom.models.training.batching import batch_briefs
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class KeptAd:
         picture_scores: cosine of every picture token with its context, float32
             ``(history grid, history grid)``, top row first.
         picture_kept: bool, same shape: which of them passed.
-        words: text of every title token that was looked at.
+        words: text of every title token that was looked at; a character of several tokens is
+            that of the last of them.
         word_scores: float32 ``(words,)``.
         words_kept: bool ``(words,)``.
     """
@@ -60,7 +62,7 @@ def kept_tokens(
             KeptAd(
                 picture_scores[row, item],
                 picture_kept[row, item],
-                tuple(str(tokenizer.decode([token])) for token in ids[row, item][written]),
+                _pieces(tokenizer, ids[row, item][written].tolist()),
                 word_scores[row, item][written],
                 words_kept[row, item][written],
             )
@@ -69,6 +71,17 @@ def kept_tokens(
         )
         for row in range(rows)
     ]
+
+
+def _pieces(tokenizer: PreTrainedTokenizerFast, ids: Sequence[int]) -> tuple[str, ...]:
+    """What each token adds to the text, in whole characters; joined they are the text."""
+    pieces: list[str] = []
+    told = ""
+    for end in range(1, len(ids) + 1):
+        text = str(tokenizer.decode(ids[:end])).rstrip("\ufffd")  # half a character so far
+        pieces.append(text[len(told) :])
+        told = text
+    return tuple(pieces)
 
 
 def _maps(selection: Selection) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from adloom.models.batching import batch_briefs
 from adloom.models.brief import AdBrief
 from adloom.models.generator import AdModel, causal_mask, count_positions
 from adloom.models.sampling import Sampling
-from adloom.models.training.batching import batch_briefs
 
 
 class PaperDecoder:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from adloom.models.batching import BriefBatch, batch_briefs
 from adloom.models.engine.phrases import Phrases
 from adloom.models.engine.request import Drawn, Wanted
 from adloom.models.generator import AdModel, Conditioning
 from adloom.models.titles.constraint import TitleConstraint
-from adloom.models.training.batching import BriefBatch, batch_briefs
 
 
 @dataclass(frozen=True)

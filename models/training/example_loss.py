@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import torch
 
 from adloom.models.ad_generator import AdGenerator
+from adloom.models.batching import TargetBatch, batch_briefs, batch_targets
 from adloom.models.brief import Example
 from adloom.models.generator import AdModel
 from adloom.models.precision import fast_precision
-from adloom.models.training.batching import TargetBatch, batch_briefs, batch_targets
 
 TITLE_WEIGHT = 1.0
 """Weight of the title's loss beside the picture's."""

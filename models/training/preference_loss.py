@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from adloom.models.batching import batch_briefs, batch_targets
 from adloom.models.brief import Example
 from adloom.models.generator import AdModel
 from adloom.models.precision import fast_precision
-from adloom.models.training.batching import batch_briefs, batch_targets
 
 
 @dataclass(frozen=True)

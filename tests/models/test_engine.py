@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adloom.models.ad_generator import AdGenerator
+from adloom.models.batching import batch_briefs
 from adloom.models.brief import AdBrief
 from adloom.models.engine import Drawn
 from adloom.models.engine.noise import GumbelNoise
@@ -20,7 +21,6 @@ from adloom.models.engine.phrases import Phrases
 from adloom.models.generator import AdModel, causal_mask, count_positions
 from adloom.models.sampling import Sampling
 from adloom.models.titles.rules import TitleRules
-from adloom.models.training.batching import batch_briefs
 from tests.tiny_model import TINY, brief, products, tiny_generator, tiny_model
 
 ASKS = [brief(p, n, seed=n) for p, n in zip(products(), (0, 1, 4, 2, 3), strict=False)]

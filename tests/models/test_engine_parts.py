@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adloom.models import codebook
+from adloom.models.batching import batch_briefs
 from adloom.models.engine.cache import RowCache
 from adloom.models.engine.guesses import WIDEST, fed_next, settled
 from adloom.models.engine.history import fast_conditioning
@@ -15,7 +16,6 @@ from adloom.models.engine.noise import GumbelNoise
 from adloom.models.engine.phrases import Phrases
 from adloom.models.engine.picture_decoder import PictureDecoder
 from adloom.models.engine.weights import Shape
-from adloom.models.training.batching import batch_briefs
 from tests.tiny_model import TINY, brief, products, tiny_model
 
 

@@ -6,9 +6,9 @@ import math
 
 import torch
 
+from adloom.models.batching import batch_briefs
 from adloom.models.kept_tokens import kept_tokens
 from adloom.models.sampling import Sampling
-from adloom.models.training.batching import batch_briefs
 from tests.tiny_model import TINY, brief, products, tiny_generator, tiny_model
 
 

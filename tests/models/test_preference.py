@@ -9,9 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adloom.models.batching import batch_briefs
 from adloom.models.config import AdGeneratorConfig
 from adloom.models.preference import PreferenceEncoder, Selection, TokenSelector
-from adloom.models.training.batching import batch_briefs
 from tests.tiny_model import TINY, brief, products, tiny_model
 
 WIDTH = 32
