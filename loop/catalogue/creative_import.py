@@ -120,24 +120,28 @@ class CreativeImporter:
         workers = _FETCHING * (os.cpu_count() or 1)
         with ThreadPoolExecutor(workers, thread_name_prefix="creatives") as pool:
             for some in _parts(rows):
-                for row in some:
-                    if isinstance(row, RefusedCreative):
-                        report.refuse(row)
-                for alike in _without_repeats([r for r in some if isinstance(r, CreativeRow)]):
-                    self._take(alike, report, pool)
+                refused = [row for row in some if isinstance(row, RefusedCreative)]
+                for each in _without_repeats([r for r in some if isinstance(r, CreativeRow)]):
+                    refused += self._take(each, report, pool)
+                for refusal in sorted(refused, key=lambda refusal: refusal.line):
+                    report.refuse(refusal)
                 self._on_rows(len(some))
         learn_title_words(self._catalogue, self._creatives)
 
-    def _take(self, rows: Sequence[CreativeRow], report: CreativeReport, pool: Executor) -> None:
+    def _take(
+        self, rows: Sequence[CreativeRow], report: CreativeReport, pool: Executor
+    ) -> list[RefusedCreative]:
+        """Take rows of different ads in; returns those that are refused."""
         known = self._creatives.known_ads([row.ad_id for row in rows])
         products = self._catalogue.find(row.product_id for row in rows if row.ad_id not in known)
+        refused: list[RefusedCreative] = []
         new: list[_New] = []
         stamps: dict[str, str] = {}
         for row, found in zip(
             rows, pool.map(lambda row: self._looked_at(row, known, products), rows), strict=True
         ):
             if isinstance(found, _Refused):
-                report.refuse(RefusedCreative(row.source, row.line, row.ad_id, str(found)))
+                refused.append(RefusedCreative(row.source, row.line, row.ad_id, str(found)))
             elif isinstance(found, _New):
                 new.append(found)
             else:
@@ -149,6 +153,7 @@ class CreativeImporter:
             report.new += len(new)
         if stamps:
             self._creatives.stamp(stamps)
+        return refused
 
     def _looked_at(
         self, row: CreativeRow, known: Mapping[str, KnownAd], products: Mapping[str, object]

@@ -82,7 +82,7 @@ def _words_of(titles: Sequence[ShopTitle], catalogue: Catalogue) -> dict[str, _W
             language = products[title.product_id].language
             found[language].said.update(said_by(title.title, language))
     for product in products.values():
-        for text in (product.name, *product.selling_points):
+        for text in (product.name, product.short_name, *product.selling_points):
             found[product.language].own |= own_words(text, product.language)
     return found
 

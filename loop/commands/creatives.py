@@ -128,6 +128,8 @@ def _import(
     from adloom.loop.catalogue.creative_import import CreativeImporter
     from adloom.loop.catalogue.picture_sources import PictureLinks
 
+    if not file.is_file():
+        fail(f"{file}: there is no such file")
     told = settings.creatives.model_copy(
         update={"columns": {**settings.creatives.columns, **columns}}
     )

@@ -21,11 +21,22 @@ from adloom.loop.catalogue.store import Catalogue
 from adloom.loop.catalogue.title_words import style_words
 
 PRODUCTS = (
-    Product("mill", "Pfeffermühle Eiche", selling_points=("feines Mahlwerk",), language="de"),
+    Product(
+        "mill",
+        "Pfeffermühle Eiche",
+        short_name="Mühle",
+        selling_points=("feines Mahlwerk",),
+        language="de",
+    ),
     Product("bowl", "抹茶茶碗", selling_points=("職人の手作り",), language="ja"),
 )
 TITLES = {
-    "mill": ["Schlicht schön: Eiche", "schlicht FEINES", "Schön daheim", "Für Dich, für dich"],
+    "mill": [
+        "Schlicht schön: Eiche",
+        "schlicht FEINES",
+        "Schön daheim, Mühle",
+        "Für Dich, für dich: Mühle",
+    ],
     "bowl": ["華やかな食卓に、抹茶茶碗", "華やかな朝、職人の手作り", "らくらく使える抹茶茶碗"],
 }
 
@@ -54,7 +65,7 @@ def ads(titles: Sequence[tuple[str, str]], start: int = 0) -> list[Creative]:
 
 def of_all(titles: Sequence[tuple[str, str]], product: Product) -> tuple[str, ...]:
     here = [title for product_id, title in titles if product_id == product.product_id]
-    own = (product.name, *product.selling_points) if here else ()
+    own = (product.name, product.short_name, *product.selling_points) if here else ()
     return style_words(here, own, product.language)
 
 
