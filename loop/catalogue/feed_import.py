@@ -66,6 +66,8 @@ def import_feed(
         )
         state = _state(path)
         listed = set(importer.take(read_feed(path, settings), report))
+        if _state(path) != state:  # somebody writes it: what is missing may be on its way
+            raise FeedUnreadable(f"{feed}: was written while it was read; import it again")
         if settings.missing == "retire" and not dry:
             report.retired += _retire_missing(catalogue, source, listed, force=force)
         if not (dry or _is_address(feed)):
@@ -74,11 +76,20 @@ def import_feed(
 
 
 def is_unread(catalogue: Catalogue, feed: str) -> bool:
-    """Whether a feed may have changed since it was imported; an address always may."""
-    if _is_address(feed):
-        return True
-    path = Path(feed)
-    return catalogue.feed_state(str(path.resolve())) != _state(path)
+    """Whether a feed may have changed since it was imported; an address always may.
+
+    Raises FeedUnreadable, OSError.
+    """
+    state = written_state(feed)
+    return state is None or catalogue.feed_state(str(Path(feed).resolve())) != state
+
+
+def written_state(feed: str) -> str | None:
+    """Another one where a feed was written anew; None for an address, of which nobody knows.
+
+    Raises FeedUnreadable, OSError.
+    """
+    return None if _is_address(feed) else _state(Path(feed))
 
 
 def _retire_missing(catalogue: Catalogue, source: str, listed: set[str], *, force: bool) -> int:

@@ -6,15 +6,18 @@ import logging
 import threading
 
 from adloom.loop.catalogue.claims import claimed
-from adloom.loop.catalogue.feed_import import FeedTooShort, import_feed, is_unread
+from adloom.loop.catalogue.feed_import import FeedTooShort, import_feed, is_unread, written_state
 from adloom.loop.catalogue.feeds.refusals import FeedUnreadable
 from adloom.loop.catalogue.import_report import ImportReport, Note
 from adloom.loop.catalogue.importing import Advice
+from adloom.loop.catalogue.metrics import PROBLEM, count_products
 from adloom.loop.catalogue.store import Catalogue
 from adloom.loop.settings.catalogue import CatalogSettings
 
 _log = logging.getLogger("adloom.catalogue")
 _LONGEST_IMPORT_SECONDS = 6 * 3_600.0
+_SETTLE_SECONDS = 1.0  # after which a feed that nobody writes any more is the same
+_MOST_TOLD = 1_000
 
 
 class CatalogueRefresh:
@@ -27,56 +30,87 @@ class CatalogueRefresh:
         self._catalogue = catalogue
         self._settings = settings
         self._advice = advice
+        self._looked_at: str | None = None  # state of the feed when it last was to be read
+        self._failed: str | None = None  # state in which it could not be, to its end
+        self._told: set[str] = set()  # refusals of the last reading
         self.problem: str | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Look at once, and every ``refresh_seconds`` until ``stop`` is set."""
         while not stop.is_set():
+            settled = True
             try:
-                self.look()
+                settled = self.look()
             except Exception as error:
                 # What is known goes on being sold while database or feed are away.
-                self.problem = str(error)
-                _log.exception("the catalogue could not be refreshed")
-            stop.wait(self._settings.refresh_seconds)
+                self._tell(str(error), "the catalogue could not be refreshed: %s")
+            pause = self._settings.refresh_seconds
+            stop.wait(pause if settled else min(pause, _SETTLE_SECONDS))
 
-    def look(self) -> None:
-        """Take over what changed."""
+    def look(self) -> bool:
+        """Take over what changed. False where a feed was just written: look again in a moment.
+
+        A feed is read when two looks found it the same, so that it is not read half written.
+        """
         self._catalogue.follow()
         source = self._settings.source
         if source is None:
-            return
+            self._tell(None)
+            return True
         try:
-            if not is_unread(self._catalogue, source):
-                return
-            # Of many servers one reads the feed; the others follow.
-            with claimed(self._catalogue.engine, source, _LONGEST_IMPORT_SECONDS) as ours:
-                if ours:
-                    self._tell(
-                        import_feed(
-                            self._catalogue,
-                            source,
-                            self._settings,
-                            advice=self._advice,
-                            report=ImportReport(on_note=self._note),
-                        )
-                    )
-            self.problem = None
+            return self._follow(source)
         except (FeedUnreadable, FeedTooShort, OSError) as error:
-            if self.problem != str(error):
-                _log.warning("catalog.source: %s", error)
-            self.problem = str(error)
+            self._tell(str(error), "catalog.source: %s")
+            return True
 
-    def _note(self, note: Note) -> None:
-        if note.kind == "refused":
-            _log.warning("product refused: %s", note)
+    def _follow(self, source: str) -> bool:
+        state = written_state(source)
+        if not is_unread(self._catalogue, source):
+            self._tell(None)
+            return True
+        if state is not None and state == self._failed:  # nothing new to read
+            return True
+        if state != self._looked_at:
+            self._looked_at = state
+            return False
+        # Of many servers one reads the feed; the others follow.
+        with claimed(self._catalogue.engine, source, _LONGEST_IMPORT_SECONDS) as ours:
+            if ours and is_unread(self._catalogue, source):
+                try:
+                    self._read(source)
+                except (FeedUnreadable, FeedTooShort):
+                    self._failed = state
+                    raise
+        self._tell(None)
+        return True
 
-    def _tell(self, report: ImportReport) -> None:
-        if report.written or report.refused:
-            _log.info(
-                "catalogue: %d new, %d changed, %d retired, %d refused",
-                report.new,
-                report.changed,
-                report.retired,
-                report.refused,
-            )
+    def _read(self, source: str) -> None:
+        told: set[str] = set()
+
+        def note(note: Note) -> None:
+            """Of a row that is refused again and again the log speaks once."""
+            if note.kind == "refused" and str(note) not in self._told and len(told) < _MOST_TOLD:
+                _log.warning("product refused: %s", note)
+            if note.kind == "refused":
+                told.add(str(note))
+
+        report = ImportReport(on_note=note)
+        try:
+            import_feed(self._catalogue, source, self._settings, advice=self._advice, report=report)
+        finally:
+            self._told = told
+            count_products(report)
+            if report.written or report.refused:
+                _log.info(
+                    "catalogue: %d new, %d changed, %d retired, %d refused",
+                    report.new,
+                    report.changed,
+                    report.retired,
+                    report.refused,
+                )
+
+    def _tell(self, problem: str | None, words: str = "%s") -> None:
+        if problem is not None and problem != self.problem:
+            _log.warning(words, problem)
+        self.problem = problem
+        PROBLEM.labels("feed").set(problem is not None)
