@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
-import signal
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,13 +16,13 @@ from adloom.feature_store.store import FeatureStore
 from adloom.loop import home
 from adloom.loop.catalogue.creatives import Creative
 from adloom.loop.catalogue.past_ads import past_ad
-from adloom.loop.serving.ads import Ad, AdMaker, AdRequest, Preview, Serving, Variant
 from adloom.loop.learning.versions import load_version
+from adloom.loop.serving.ads import Ad, AdRequest, Preview, Serving, Variant
 from adloom.loop.settings import Settings
 from tests.loop_parts import ad_maker, keep_shop_ads, register_adapter, tiny_settings
+from tests.mlflow_serving import mlflow_serving
 
 pytestmark = pytest.mark.slow
-_START_SECONDS = 120.0
 
 
 @pytest.fixture(scope="module")
@@ -38,36 +34,14 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture(scope="module")
 def mlflow_server(settings: Settings) -> Iterator[httpx.Client]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    environment = os.environ | {
+        "MLFLOW_TRACKING_URI": home.open_registry(settings).tracking_uri,
+        "ADLOOM_HOME": str(settings.home),
+    }
     model = f"models:/{settings.mlflow.model_name}/2"
-    command = ["models", "serve", "-m", model, "--env-manager", "local", "-p", str(port)]
-    tracking = home.open_registry(settings).tracking_uri
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", *command],
-        env=os.environ
-        | {"MLFLOW_TRACKING_URI": tracking, "ADLOOM_HOME": str(settings.home)},
-        start_new_session=True,  # it starts processes of its own
-    )
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-            deadline = time.monotonic() + _START_SECONDS
-            while not _answers(client):
-                assert process.poll() is None
-                assert time.monotonic() < deadline
-                time.sleep(0.2)
-            yield client
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
-
-
-def _answers(client: httpx.Client) -> bool:
-    try:
-        return client.get("/ping").status_code == 200
-    except httpx.TransportError:
-        return False
+    mlflow = [sys.executable, "-m", "mlflow"]
+    with mlflow_serving(mlflow, model, settings.home, environment) as client:
+        yield client
 
 
 def served_here(settings: Settings, history: tuple[Creative, ...], seed: int) -> tuple[Ad, bytes]:
