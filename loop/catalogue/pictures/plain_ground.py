@@ -20,9 +20,10 @@ Pixels = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 _COARSE = 64  # pixels a side at which the ground is smoothed
-_FIRST_LIKE = 4.0
-_LIKE = (2.0, 4.5)  # distance in Lab that noise and JPEG leave between pixels of one colour
-_JUST_LIKE = 2.0  # in a hole, where no border vouches for it
+_LIKE = 4.5  # distance in Lab that noise and JPEG leave between pixels of one colour
+_JUST_LIKE = (2.0, 4.5)  # the same, where it is found from the picture's own noise
+_SEAM = 4  # pixels
+_HOLE_LIKE = 3.0  # in a hole, where no border vouches for it
 _ROUGH = 3.0  # deviation of the ground's lightness
 _SIDE_GROUND = 0.5  # of each side of the picture
 _HOLE = 0.0015  # of the picture
@@ -31,7 +32,7 @@ _MAX_PIECES = 12
 _SHADOW_DEPTH = 50.0  # lightness
 _SHADOW_SLOPE = 1.2  # lightness a pixel
 _SHADOW_TINT = 4.0
-_CONTACT = 0.2  # of a shadow's outline, with the ground
+_CONTACT = 0.6  # of a shadow with the ground, as a share of the root of its area
 
 
 class NotPlain(ValueError):
@@ -61,17 +62,18 @@ def divide(rgb: Pixels) -> Division:
     """
     lab = rgb2lab(rgb).astype(np.float32)
     seen = ndimage.gaussian_filter(lab, (0.8, 0.8, 0))
-    surface = _surface_through_border(seen)
-    ground = _reached(_distance(seen, surface) < _FIRST_LIKE)
-    _refuse_rough(lab, surface, ground)
+    border = _surface_through_border(seen)
+    ground = _reached(_distance(seen, border) < _LIKE)
+    _refuse_rough(lab, border, ground)
     for _ in range(2):
         surface = _surface_through(seen, ground)
-        off = _distance(seen, surface)
-        like = float(np.clip(4 * np.median(off[ground]), *_LIKE))
-        ground = _reached(off < like)
+        ground = _like(_distance(seen, surface), ground)
+    # In a hole the surface is far from what it was made of; that of the border may fit better.
+    off = np.minimum(_distance(seen, surface), _distance(seen, border))
+    ground |= _holes(off, ground)
     shaded = _with_shadow(seen, surface, ground)
-    product = _whole(~(shaded | _holes(seen, surface, shaded)))
-    _refuse_unlikely(seen, surface, product)
+    product = _whole(~shaded)
+    _refuse_unlikely(product)
     return Division(product, _surface_through(rgb, ~_grown(product, 2)))
 
 
@@ -127,6 +129,16 @@ def _reached(passable: Mask) -> Mask:
     return np.isin(labels, inside)
 
 
+def _like(off: Pixels, before: Mask) -> Mask:
+    """What hangs together with the border and is like the surface.
+
+    What is just like it counts, and a narrow seam of what is less so: there JPEG leaves noise,
+    while a product as light as its ground must not be entered through a gap in its outline.
+    """
+    just = float(np.clip(3 * np.median(off[before]), *_JUST_LIKE))
+    return _reached(off < _LIKE) & _grown(_reached(off < just), _SEAM)
+
+
 def _grown(mask: Mask, by: int) -> Mask:
     return ndimage.binary_dilation(mask, iterations=by)
 
@@ -143,22 +155,21 @@ def _with_shadow(lab: Pixels, surface: Pixels, ground: Mask) -> Mask:
 
 
 def _fading(shaded: Mask, ground: Mask) -> Mask:
-    """The pieces that fade into the ground along much of their outline.
+    """The pieces that fade into the ground along much of their side.
 
     A product as light as its ground touches it through a gap in its outline alone.
     """
     labels, count = ndimage.label(shaded)
     inner = shaded & ~ndimage.binary_erosion(shaded)
     touching = inner & _grown(ground, 1)
-    outline = np.bincount(labels[inner], minlength=count + 1)
+    size = np.bincount(labels.ravel(), minlength=count + 1)
     contact = np.bincount(labels[touching], minlength=count + 1)
-    return np.isin(labels, np.flatnonzero(contact > _CONTACT * np.maximum(outline, 1)))
+    return np.isin(labels, np.flatnonzero(contact > _CONTACT * np.sqrt(size)))
 
 
-def _holes(lab: Pixels, surface: Pixels, ground: Mask) -> Mask:
-    """Ground that the product surrounds: large, and of just the ground's colour."""
-    alike = (_distance(lab, surface) < _JUST_LIKE) & ~ground
-    labels, count = ndimage.label(alike)
+def _holes(off: Pixels, ground: Mask) -> Mask:
+    """Ground that the product surrounds: large, and of the ground's colour."""
+    labels, count = ndimage.label((off < _HOLE_LIKE) & ~ground)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     large = np.flatnonzero(sizes >= _HOLE * labels.size)
     return np.isin(labels, large[large > 0])
@@ -182,7 +193,7 @@ def _refuse_rough(lab: Pixels, surface: Pixels, ground: Mask) -> None:
         raise NotPlain("its ground is rough")
 
 
-def _refuse_unlikely(lab: Pixels, surface: Pixels, product: Mask) -> None:
+def _refuse_unlikely(product: Mask) -> None:
     """What cannot be a product's outline."""
     share = float(product.mean())
     if share < 0.002:
