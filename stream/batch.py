@@ -15,7 +15,7 @@ from kafka import TopicPartition
 from adloom.feature_store.event_log import LoggedEvent
 from adloom.stream.dead_letter import DeadLetter
 from adloom.stream.event_reader import Dropped, EventReader
-from adloom.stream.events import Event, InvalidEvent, kind_of
+from adloom.stream.events import Event, InvalidEvent, Kind, kind_of, parse
 
 Records = Mapping[TopicPartition, Sequence[Any]]
 """kafka-python's consumer records by partition, each partition's in the order of offsets."""
@@ -47,33 +47,30 @@ def read_batch(records: Records, reader: EventReader, topic_ids: Mapping[str, st
     now = datetime.now(UTC)
     batch = Batch()
     for source, part in records.items():
-        read, topic_id = reader.of_topic(source.topic), topic_ids[source.topic]
+        topic, topic_id = source.topic, topic_ids[source.topic]
+        kind, read = reader.plain_kind(topic), reader.of_topic(topic)
         for record in part:
             payload = record.value or b""
             try:
-                event = read(payload, record.headers, now)
+                if kind is not None:  # parsing is much of an event's cost: nothing around it
+                    event: Event | Dropped = parse(kind, payload, now)
+                else:
+                    event = read(payload, record.headers, now)
             except InvalidEvent as error:
-                letter = DeadLetter.of(
-                    error,
-                    source.topic,
-                    source.partition,
-                    record.offset,
-                    payload,
-                    record.headers,
-                )
-                batch.dead_letters.append(letter)
+                place = (topic, source.partition, record.offset)
+                batch.dead_letters.append(DeadLetter.of(error, *place, payload, record.headers))
             else:
                 if isinstance(event, Dropped):
                     batch.dropped[event.rule] += 1
                 else:
-                    batch.events.append(_logged(event, topic_id, record))
+                    batch.events.append(_logged(event, kind or kind_of(event), topic_id, record))
     return batch
 
 
-def _logged(event: Event, topic_id: str, record: Any) -> LoggedEvent:
+def _logged(event: Event, kind: Kind, topic_id: str, record: Any) -> LoggedEvent:
     # By position, in the order of the fields: by name takes twice as long.
     return LoggedEvent(
-        kind_of(event),
+        kind,
         *_who_and_what(event),
         record.topic,
         record.partition,

@@ -57,12 +57,17 @@ class EventReader:
         self._mapped = {kind for kind in EVENT_TYPES if events.map_of(kind)}
         self._own = {kind: self._reader(kind) for kind in EVENT_TYPES}
         self._topics: dict[str, Read] = {}
+        self._plain: dict[str, Kind] = {}
         for topic, kinds in event_topics(kafka).items():
             self._topics[topic] = self._of_topic(topic, kinds)
 
     def of_topic(self, topic: str) -> Read:
         """What reads the records of a topic. Raises KeyError where it carries no events."""
         return self._topics[topic]
+
+    def plain_kind(self, topic: str) -> Kind | None:
+        """The kind of a topic whose records `parse` reads alone, as nothing is set for them."""
+        return self._plain.get(topic)
 
     @property
     def has_own_form(self) -> bool:
@@ -108,7 +113,8 @@ class EventReader:
         drops = bool(self._events.drop) and not own_exposures
         plain = not (tells or drops or self._registry)
         if alone is not None and plain and alone not in self._mapped:
-            return functools.partial(_plainly, alone)
+            self._plain[topic] = alone
+            return lambda payload, _, now: parse(alone, payload, now)
         return functools.partial(self._read, topic, None if tells else alone)
 
     def _read(
@@ -130,10 +136,6 @@ class EventReader:
             rule = None if kind == "exposure" else self._drop(own)
             return parse(kind, payload, now) if rule is None else Dropped(rule)
         return self.read_own(kind, own, now)
-
-
-def _plainly(kind: Kind, payload: bytes, _: Headers, now: datetime) -> Event:
-    return parse(kind, payload, now)
 
 
 def _object(payload: bytes) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,8 +18,13 @@ from adloom.stream.events import EVENT_TYPES, Event, InvalidEvent, Kind, Reason,
 from adloom.stream.moments import NoMoment, NoTimeZone, OutOfTime, moment
 from adloom.stream.paths import Take, taking
 
+Convert = Callable[[Any], Any]
+
 _NO_ID = 10**38  # turning numbers far beyond it into text takes long
 _IDS = ("event_id", "user_id", "item_id", "ad_id", "variant")
+_canonical = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False
+).encode
 _REASONS: dict[type[NoMoment], Reason] = {
     NoTimeZone: Reason.NO_TIME_ZONE,
     OutOfTime: Reason.OUT_OF_RANGE,
@@ -46,7 +51,7 @@ class OwnEvents:
         self._rest = rest
         self._hashes = fields.event_id == "hash"
         self._validate = EVENT_TYPES[kind].__pydantic_validator__.validate_python
-        self._takes: list[tuple[str, Take]] = []
+        self._takes: list[tuple[str, Take, Convert | None]] = []
         self._names: dict[str, str] = {}
         for name in EVENT_TYPES[kind].model_fields:
             if name in EVENT_FIELDS and not (name == "event_id" and self._hashes):
@@ -55,14 +60,14 @@ class OwnEvents:
         self._extra = [(name, _value(source)) for name, source in fields.extra.items()]
 
     def _add(self, name: str, source: FieldSource, zone: tzinfo | None) -> None:
-        take = _value(source)
+        convert: Convert | None = None
         if name == "ts":
-            take = _moment(take, source, zone)
+            convert = _moments(source, zone)
         elif name in _IDS:
-            take = _text(take)
+            convert = _text
         elif name == "context":
-            take = _object(take)
-        self._takes.append((name, take))
+            convert = _object
+        self._takes.append((name, _value(source), convert))
         self._names[name] = source.path or name
 
     def name_of(self, field: str) -> str:
@@ -79,10 +84,10 @@ class OwnEvents:
         """
         fields: dict[str, Any] = {}
         try:
-            for name, take in self._takes:
+            for name, take, convert in self._takes:
                 value = take(own)
                 if value is not None and value != "":
-                    fields[name] = value
+                    fields[name] = value if convert is None else convert(value)
         except NoMoment as error:
             reason = _REASONS.get(type(error), Reason.WRONG_TYPE)
             name = self._names["ts"]
@@ -112,47 +117,34 @@ def _value(source: FieldSource) -> Take:
     return lambda _: constant
 
 
-def _moment(take: Take, source: FieldSource, zone: tzinfo | None) -> Callable[[Any], Any]:
+def _moments(source: FieldSource, zone: tzinfo | None) -> Convert:
     unit = None
     if isinstance(source, MomentSource):
         unit = source.unit
         zone = ZoneInfo(source.zone) if source.zone else zone
-
-    def read(own: Mapping[str, Any]) -> datetime | None:
-        value = take(own)
-        return None if value is None or value == "" else moment(value, unit, zone)
-
-    return read
+    return lambda value: moment(value, unit, zone)
 
 
-def _text(take: Take) -> Callable[[Any], Any]:
-    def read(own: Mapping[str, Any]) -> Any:
-        value = take(own)
-        if isinstance(value, str):
-            return value
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)  # a number in a column with gaps: 4711.0 is item 4711
-        if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _NO_ID:
-            return str(value)
+def _text(value: Any) -> Any:
+    """A number as text; the model refuses what is neither."""
+    if isinstance(value, str):
         return value
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # a number in a column with gaps: 4711.0 is item 4711
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _NO_ID:
+        return str(value)
+    return value
 
-    return read
 
-
-def _object(take: Take) -> Callable[[Any], Any]:
+def _object(value: Any) -> Any:
     """A table has an object as JSON text."""
-
-    def read(own: Mapping[str, Any]) -> Any:
-        value = take(own)
-        if isinstance(value, str) and value.startswith("{"):
-            with contextlib.suppress(ValueError):
-                return from_json(value)
-        return value
-
-    return read
+    if isinstance(value, str) and value.startswith("{"):
+        with contextlib.suppress(ValueError):
+            return from_json(value)
+    return value
 
 
 def _hash(kind: Kind, own: Mapping[str, Any]) -> str:
     """The same for the same content, in whatever order and with whatever space it is written."""
-    canonical = json.dumps(own, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.blake2b(f"{kind} {canonical}".encode(), digest_size=16).hexdigest()
+    canonical = f"{kind} {_canonical(own)}".encode()
+    return hashlib.blake2b(canonical, digest_size=16).hexdigest()

@@ -43,7 +43,12 @@ def test_the_dashboard_names_only_metrics_that_exist(expression: str) -> None:
 
 
 def test_the_dashboard_groups_only_by_labels_that_exist() -> None:
-    labels = {"kind": metrics.CONSUMED, "reason": metrics.DEAD_LETTERS, "error": metrics.FAILURES}
+    labels = {
+        "kind": metrics.CONSUMED,
+        "reason": metrics.DEAD_LETTERS,
+        "error": metrics.FAILURES,
+        "rule": metrics.DROPPED,
+    }
     for expression in _EXPRESSIONS:
         for label in re.findall(r"by \((\w+)\)", expression):
             assert label == "le" or label in labels[label]._labelnames

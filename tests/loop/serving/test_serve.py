@@ -66,7 +66,7 @@ def test_a_click_posted_here_changes_the_next_ad(client: TestClient) -> None:
         "ad_id": "shop-0-00001",
     }
     taken = client.post("/v1/events", json={"clicks": [click]})
-    assert (taken.status_code, taken.json()) == (202, {"accepted": 1})
+    assert (taken.status_code, taken.json()) == (202, {"accepted": 1, "dropped": 0})
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         ad = client.post("/v1/ads", json=wanted(user_id="clicker")).json()
