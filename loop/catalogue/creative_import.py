@@ -80,15 +80,6 @@ class _New:
     background: Image.Image | None
 
 
-@dataclass(frozen=True)
-class _Known:
-    """An ad that is there already; ``stamp`` is that of its files now."""
-
-    row: CreativeRow
-    stamp: str
-    stamped: bool
-
-
 class CreativeImporter:
     """Takes rows in, from a file or from a program.
 
@@ -133,6 +124,9 @@ class CreativeImporter:
     ) -> list[RefusedCreative]:
         """Take rows of different ads in; returns those that are refused."""
         known = self._creatives.known_ads([row.ad_id for row in rows])
+        seen = len(rows)
+        rows = [r for r in rows if r.ad_id not in known or not self._is_as_before(r, known)]
+        report.unchanged += seen - len(rows)
         products = self._catalogue.find(row.product_id for row in rows if row.ad_id not in known)
         refused: list[RefusedCreative] = []
         new: list[_New] = []
@@ -146,8 +140,7 @@ class CreativeImporter:
                 new.append(found)
             else:
                 report.unchanged += 1
-                if not found.stamped:
-                    stamps[row.ad_id] = found.stamp
+                stamps[row.ad_id] = found
         if new:
             self._creatives.add(self._made(new))
             report.new += len(new)
@@ -157,7 +150,8 @@ class CreativeImporter:
 
     def _looked_at(
         self, row: CreativeRow, known: Mapping[str, KnownAd], products: Mapping[str, object]
-    ) -> _New | _Known | _Refused:
+    ) -> _New | str | _Refused:
+        """A new ad, or the stamp of one that is known, or why the row is not taken."""
         try:
             if row.ad_id in known:
                 return self._compared(row, known[row.ad_id])
@@ -172,8 +166,17 @@ class CreativeImporter:
         except _Refused as refused:
             return refused
 
-    def _compared(self, row: CreativeRow, known: KnownAd) -> _Known:
-        """A known ad that is as it was. Raises _Refused for one that is not."""
+    def _is_as_before(self, row: CreativeRow, known: Mapping[str, KnownAd]) -> bool:
+        """Whether a look at the files is enough to see that an ad is as it was."""
+        before = known[row.ad_id]
+        told = before.variant, before.product_id, before.title
+        try:
+            return told == (SHOP, row.product_id, row.title) and before.stamp == self._stamp(row)
+        except _Refused:
+            return False
+
+    def _compared(self, row: CreativeRow, known: KnownAd) -> str:
+        """The stamp of a known ad that is as it was. Raises _Refused for one that is not."""
         if known.variant != SHOP:
             raise _Refused(f"ad_id: {shown(row.ad_id)} is an ad that adloom drew: give it another")
         for attribute, before, now in (
@@ -183,14 +186,12 @@ class CreativeImporter:
             if before != now:
                 raise _otherwise(row, attribute)
         stamp = self._stamp(row)
-        if stamp == known.stamp:
-            return _Known(row, stamp, stamped=True)
         if fingerprint(self._picture(row)) != fingerprint(self._creatives.picture(known.picture)):
             raise _otherwise(row, "picture")
         background = self._background(row)
         if known.background != ("" if background is None else fingerprint(background)):
             raise _otherwise(row, "background")
-        return _Known(row, stamp, stamped=False)
+        return stamp
 
     def _stamp(self, row: CreativeRow) -> str:
         look = self._pictures.stamp

@@ -7,6 +7,7 @@ import os
 import re
 import stat
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -38,6 +39,7 @@ class PictureLinks:
         """``folder`` is that of the file with the links; None where only addresses are taken."""
         self._settings = settings
         self._folder = folder and folder.resolve()
+        self._folders = lru_cache(maxsize=1024)(Path.resolve)
 
     def stamp(self, link: str) -> str:
         """Another one where the picture is another: cheap, nothing is read."""
@@ -65,13 +67,18 @@ class PictureLinks:
         except OSError as error:
             raise NoPicture(f"{link}: {error.strerror}") from error
 
+    def _resolved(self, file: Path) -> Path:
+        """Without symbolic links and ``..``; most pictures lie in few folders."""
+        there = self._folders(file.parent) / file.name
+        return file.resolve() if file.name == ".." or there.is_symlink() else there
+
     def _file(self, link: str) -> tuple[Path, os.stat_result]:
         if not link:
             raise NoPicture("there is none, and a picture is needed")
         if self._folder is None:
             raise NoPicture("only an https address is taken here")
         try:
-            file = (self._folder / link).resolve()
+            file = self._resolved(self._folder / link)
             if not file.is_relative_to(self._folder):
                 raise NoPicture(f"{link} leads out of the folder of its file")
             state = file.stat()
