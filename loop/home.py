@@ -81,7 +81,7 @@ def title_advice(settings: Settings) -> Advice:
     """What is told of products' names when they are imported."""
     from adloom.loop.catalogue.advice import TitleAdvice
     from adloom.loop.catalogue.title_words import TitleWords
-    from adloom.models.generator import title_room
+    from adloom.models.title_room import title_room
 
     tokenizer, room = title_room(settings.generator.path)
     # Names are held against banned words alone: those of style need not be known.

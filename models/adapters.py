@@ -13,9 +13,10 @@ from safetensors.torch import load_model, save_model
 from torch.nn import Parameter
 
 from adloom.models.brief import AdBrief
+from adloom.models.conditioning import CONDITIONING_FILE, Conditioning
 from adloom.models.engine import Adapter
 from adloom.models.engine.lora import lora_of
-from adloom.models.generator import CONDITIONING_FILE, AdModel, Conditioning
+from adloom.models.generator import AdModel
 from adloom.models.trends import Trends
 
 LORA_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj"]

@@ -19,35 +19,15 @@ from torch import Tensor, nn
 from transformers import Dinov2Model, JanusForConditionalGeneration, PreTrainedTokenizerFast
 
 from adloom.models.batching import BriefBatch, TargetBatch
+from adloom.models.conditioning import CONDITIONING_FILE, Conditioning
 from adloom.models.config import AdGeneratorConfig
-from adloom.models.foreground import Dinov2Features, ForegroundEncoder, ForegroundProjection
-from adloom.models.preference import Preference, PreferenceEncoder
+from adloom.models.foreground import Dinov2Features
+from adloom.models.masks import causal_mask, count_positions
+from adloom.models.preference import Preference
 from adloom.models.tokenizer import BOI, EOI
 
 DEMO_MODEL = Path(__file__).parent / "demo"
-CONDITIONING_FILE = "conditioning.safetensors"
 DINOV2_FOLDER = "dinov2"
-
-
-class Conditioning(nn.Module):
-    """The modules that are trained whole: preference and foreground.
-
-    They stay float32 whatever the base computes in: in bfloat16 the small steps of a
-    fine-tuning round would be lost in rounding.
-    """
-
-    def __init__(
-        self, width: int, config: AdGeneratorConfig, foreground_features: int | None = None
-    ) -> None:
-        super().__init__()
-        self.preference = PreferenceEncoder(width, config)
-        self.foreground: nn.Module
-        if foreground_features is None:
-            self.foreground = ForegroundEncoder(width, config.grid, config.foreground_dropout)
-        else:
-            self.foreground = ForegroundProjection(
-                foreground_features, width, config.foreground_dropout
-            )
 
 
 class AdModel(nn.Module):
@@ -302,31 +282,3 @@ class AdModel(nn.Module):
         model = cls(janus, tokenizer, config, dinov2)
         load_model(model.conditioning, str(folder / CONDITIONING_FILE))
         return model.eval()
-
-
-def title_room(folder: Path | None) -> tuple[PreTrainedTokenizerFast, int]:
-    """A saved generator's tokenizer, and how many tokens its titles have room for.
-
-    Args:
-        folder: of the generator; None is the bundled one. Nothing but its texts is loaded.
-
-    Raises:
-        FileNotFoundError: ``folder`` holds no saved generator.
-    """
-    folder = folder or DEMO_MODEL
-    config = AdGeneratorConfig.load(folder)
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
-    return tokenizer, config.title_tokens
-
-
-def count_positions(valid: Tensor) -> Tensor:
-    """Positions ``(n, length)``: how many valid tokens came before."""
-    return (valid.long().cumsum(1) - 1).clamp_min(0)
-
-
-def causal_mask(valid: Tensor) -> Tensor:
-    """Bool mask ``(n, 1, length, length)``: earlier valid tokens, and always oneself."""
-    length = valid.shape[1]
-    causal = torch.ones(length, length, dtype=torch.bool, device=valid.device).tril()
-    own = torch.eye(length, dtype=torch.bool, device=valid.device)
-    return ((causal & valid[:, None, :]) | own).unsqueeze(1)

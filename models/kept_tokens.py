@@ -12,7 +12,8 @@ from transformers import PreTrainedTokenizerFast
 
 from adloom.models.batching import batch_briefs
 from adloom.models.brief import AdBrief
-from adloom.models.generator import AdModel, Conditioning
+from adloom.models.conditioning import Conditioning
+from adloom.models.generator import AdModel
 from adloom.models.preference import Selection
 
 

@@ -125,6 +125,6 @@ def register_adapter(settings: Settings, registry: AdRegistry, name: str) -> int
             weight.normal_(std=0.02)
     folder = settings.home / name
     generator.save_adapter(name, folder)
-    run = registry.start_run(name, params={}, tags={})
+    run = registry.runs.start(name, params={}, tags={})
     config = model_config(settings.generator)
     return registry.register(run, adapter=folder, model_config=config, tags={}).number

@@ -15,7 +15,8 @@ from transformers import DynamicCache
 
 from adloom.models.batching import batch_briefs
 from adloom.models.brief import AdBrief
-from adloom.models.generator import AdModel, causal_mask, count_positions
+from adloom.models.generator import AdModel
+from adloom.models.masks import causal_mask, count_positions
 from adloom.models.sampling import Sampling
 
 

@@ -27,22 +27,18 @@ os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
 import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import Metric
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from adloom.loop.learning import pyfunc_model
+from adloom.loop.learning.runs import Runs
 
 if TYPE_CHECKING:
-    import pandas as pd
-    from PIL import Image
-
     from adloom.loop.settings.learning import MlflowSettings
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 _FORMER_CHAMPIONS = "former_champions"  # tag of the registered model: a JSON list, newest last
-_METRICS_A_CALL = 500  # MLflow takes at most 1,000 metrics in one batch
 
 
 class UnknownVersion(LookupError):
@@ -89,7 +85,7 @@ class AdRegistry:
         mlflow.set_tracking_uri(self.tracking_uri)
         self._client = MlflowClient(self.tracking_uri)
         artifacts = None if settings.tracking_uri else (self._home / "artifacts").as_uri()
-        self._experiment = _ensure_experiment(self._client, settings.experiment, artifacts)
+        self.runs = Runs(self._client, settings.experiment, artifacts)
         _ensure_model(self._client, self._name)
 
     # -- versions ---------------------------------------------------------------------------
@@ -100,11 +96,11 @@ class AdRegistry:
         Returns the champion.
         """
         if not self.versions():
-            run = self.start_run("base", params={}, tags={"kind": "base"})
+            run = self.runs.start("base", params={}, tags={"kind": "base"})
             version = self.register(
                 run, adapter=None, model_config=model_config, tags={"gate": "base"}
             )
-            self.end_run(run)
+            self.runs.end(run)
             self.promote(version.number)
         return self.champion()
 
@@ -119,7 +115,7 @@ class AdRegistry:
         """Registers what a run made; a run registers at most one version, however often called.
 
         Args:
-            run_id: from `start_run`.
+            run_id: from `Runs.start`.
             adapter: the adapter's folder (safetensors); None is the base model itself.
             model_config: passed to the MLflow model, see `adloom.loop.learning.pyfunc_model`.
             tags: lineage and gate figures.
@@ -234,40 +230,6 @@ class AdRegistry:
             self._name, _FORMER_CHAMPIONS, json.dumps(list(numbers))
         )
 
-    # -- runs -------------------------------------------------------------------------------
-
-    def start_run(self, name: str, *, params: Mapping[str, object], tags: Mapping[str, str]) -> str:
-        """A new MLflow run; returns its id."""
-        run = self._client.create_run(self._experiment, run_name=name, tags=dict(tags))
-        for key, value in params.items():
-            self._client.log_param(run.info.run_id, key, value)
-        return str(run.info.run_id)
-
-    def log_series(self, run_id: str, name: str, by_step: Mapping[int, float]) -> None:
-        """A metric by step."""
-        now = int(datetime.now(UTC).timestamp() * 1000)
-        points = [Metric(name, float(value), now, step) for step, value in by_step.items()]
-        for start in range(0, len(points), _METRICS_A_CALL):
-            self._client.log_batch(run_id, metrics=points[start : start + _METRICS_A_CALL])
-
-    def log_metrics(self, run_id: str, values: Mapping[str, float]) -> None:
-        for name, value in values.items():
-            self._client.log_metric(run_id, name, value)
-
-    def log_dict(self, run_id: str, content: Mapping[str, object], path: str) -> None:
-        self._client.log_dict(run_id, dict(content), path)
-
-    def log_table(self, run_id: str, table: pd.DataFrame, path: str) -> None:
-        """A table that MLflow's UI shows and compares between runs; logged once, however often."""
-        if path not in [artifact.path for artifact in self._client.list_artifacts(run_id)]:
-            self._client.log_table(run_id, table, path)
-
-    def log_picture(self, run_id: str, picture: Image.Image, path: str) -> None:
-        self._client.log_image(run_id, picture, path)
-
-    def end_run(self, run_id: str, status: str = "FINISHED") -> None:
-        self._client.set_terminated(run_id, status)
-
 
 def _version(found: ModelVersion, aliases: Mapping[str, int]) -> Version:
     number = int(found.version)
@@ -278,18 +240,6 @@ def _version(found: ModelVersion, aliases: Mapping[str, int]) -> Version:
         tags=dict(found.tags),
         aliases=tuple(sorted(alias for alias, at in aliases.items() if at == number)),
     )
-
-
-def _ensure_experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
-    known = client.get_experiment_by_name(name)
-    if known is None:
-        try:
-            return str(client.create_experiment(name, artifact_location=artifacts))
-        except MlflowException:  # made by another process in between
-            known = client.get_experiment_by_name(name)
-            if known is None:
-                raise
-    return str(known.experiment_id)
 
 
 def _ensure_model(client: MlflowClient, name: str) -> None:

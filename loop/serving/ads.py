@@ -16,8 +16,8 @@ from adloom.loop.catalogue.briefs import brief, candidate_seeds, finished, sampl
 from adloom.loop.catalogue.creatives import Creative
 from adloom.loop.catalogue.past_ads import PastAd, PastAds
 from adloom.loop.catalogue.product import Product
-from adloom.loop.experiments.assignment import Assignment
 from adloom.loop.serving.histories import Histories
+from adloom.loop.serving.requests import AdRequest, Serving
 from adloom.loop.serving.titles import (
     MOST_TITLES,
     Title,
@@ -32,38 +32,6 @@ from adloom.models.engine import Drawn
 from adloom.models.quality.rerank import Reranker
 from adloom.models.settings import GeneratorSettings
 from adloom.models.titles.rules import TitleRules
-
-
-@dataclass(frozen=True)
-class Variant:
-    """Something that may draw: its name, number or alias of its version, its settings."""
-
-    name: str
-    version: int | str
-    settings: GeneratorSettings
-
-
-@dataclass(frozen=True)
-class Preview:
-    """An ad to look at: drawn by this variant after these clicked ads, shown to no shopper."""
-
-    variant: Variant
-    history: tuple[PastAd, ...]
-
-
-@dataclass(frozen=True)
-class AdRequest:
-    """An ad wanted for a shopper and a product; the same ``seed`` draws the same ad.
-
-    ``assignment`` is the arm that the shopper is in while an experiment runs; ``preview`` says
-    who draws and after what, whatever arm the shopper is in.
-    """
-
-    user_id: str
-    product: Product
-    seed: int
-    assignment: Assignment | None = None
-    preview: Preview | None = None
 
 
 @dataclass(frozen=True)
@@ -90,19 +58,6 @@ class Ad:
     def personalised(self) -> bool:
         """False where nothing was known of the shopper."""
         return bool(self.history)
-
-
-@dataclass(frozen=True)
-class Serving:
-    """What draws: the variant's name in events, the registered version, its loaded adapter.
-
-    ``settings`` are the arm's own; None takes those of the maker.
-    """
-
-    variant: str
-    version: int
-    adapter: str | None
-    settings: GeneratorSettings | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from adloom.loop.learning.registry import CHAMPION, AdRegistry, UnknownVersion, Version
 from adloom.loop.learning.versions import load_version
-from adloom.loop.serving.ads import Serving
+from adloom.loop.serving.requests import Serving
 from adloom.models.ad_generator import AdGenerator
 
 

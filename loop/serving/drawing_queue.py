@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
-from adloom.loop.serving.ads import Ad, AdRequest
+from adloom.loop.serving.ads import Ad
+from adloom.loop.serving.requests import AdRequest
 
 
 class QueueFull(RuntimeError):

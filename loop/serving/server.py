@@ -21,9 +21,10 @@ from adloom.loop.catalogue.product_topic import ProductTopic
 from adloom.loop.catalogue.refresh import CatalogueRefresh
 from adloom.loop.catalogue.store import Catalogue
 from adloom.loop.experiments.running import RunningExperiments, versions_of_arms
-from adloom.loop.serving.ads import Ad, AdMaker, AdRequest, Serving
+from adloom.loop.serving.ads import Ad, AdMaker
 from adloom.loop.serving.champion import Champion
 from adloom.loop.serving.drawing_queue import DrawingQueue
+from adloom.loop.serving.requests import AdRequest, Serving
 from adloom.loop.settings import Settings
 from adloom.models.brief import AdBrief
 from adloom.stream.broker import running_broker

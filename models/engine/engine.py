@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
+from adloom.models.conditioning import Conditioning
 from adloom.models.engine.decoder import Decoder
 from adloom.models.engine.guesses import WIDEST
 from adloom.models.engine.history import fast_conditioning
@@ -21,7 +22,7 @@ from adloom.models.engine.picture_decoder import PictureDecoder
 from adloom.models.engine.request import Drawn, Wanted
 from adloom.models.engine.stages import TITLE_TOKENS_EACH, Pictures, Titles
 from adloom.models.engine.weights import Weights, fingerprint
-from adloom.models.generator import AdModel, Conditioning
+from adloom.models.generator import AdModel
 from adloom.models.titles.constraint import TitleConstraint
 from adloom.models.titles.fit import fit_name
 from adloom.models.titles.rules import TitleRules

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from adloom.models.conditioning import Conditioning
 from adloom.models.engine.matmul import Product
-from adloom.models.generator import Conditioning
 
 
 def fast_conditioning(modules: Conditioning, dtype: torch.dtype) -> Conditioning:

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from adloom.models.batching import BriefBatch, batch_briefs
+from adloom.models.conditioning import Conditioning
 from adloom.models.engine.phrases import Phrases
 from adloom.models.engine.request import Drawn, Wanted
-from adloom.models.generator import AdModel, Conditioning
+from adloom.models.generator import AdModel
 from adloom.models.titles.constraint import TitleConstraint
 
 

@@ -18,9 +18,9 @@ import torch
 from peft import PeftModel
 from torch import Tensor
 
+from adloom.models.conditioning import Conditioning
 from adloom.models.engine.matmul import Product
 from adloom.models.engine.weights import Weights
-from adloom.models.generator import Conditioning
 
 _KEPT = 8
 """Sets of adapters whose products are kept; each has a copy of the base's attention."""

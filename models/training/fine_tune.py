@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from adloom.models.brief import Example, HistoryAd
 from adloom.models.precision import fast_precision
 from adloom.models.settings import FineTuneSettings
 from adloom.models.training.checkpoint import load_state, save_state
+from adloom.models.training.draws import seeded
 from adloom.models.training.example_loss import example_loss, heldout_loss
 from adloom.models.training.learning_curve import LearningCurve
 from adloom.models.training.preference_loss import (
@@ -149,7 +149,7 @@ def _start_from(
     if parent is not None:
         generator.copy_adapter(parent, name)
         return
-    with _seeded(settings.seed, generator.model.device):
+    with seeded(settings.seed, generator.model.device):
         generator.new_adapter(name, rank=settings.rank, alpha=settings.alpha)
 
 
@@ -238,7 +238,7 @@ def _train(
         generator.model.train()
         seed = settings.seed * 1_000_003 + step
         # The noise of a step hangs on the step, so a resumed run meets the same.
-        with _seeded(seed, generator.model.device), fast_precision(generator.model):
+        with seeded(seed, generator.model.device), fast_precision(generator.model):
             loss = lessons.loss(generator, random.Random(seed))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -292,11 +292,3 @@ def _trainable(
         {"params": list(modules.values()), "lr": settings.module_rate * settings.learning_rate},
     ]
     return parameters, torch.optim.AdamW(groups, weight_decay=0.01)
-
-
-@contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Torch draws from ``seed`` inside, and goes on as if nothing was drawn after."""
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield

@@ -18,7 +18,8 @@ from adloom.models.brief import AdBrief
 from adloom.models.engine import Drawn
 from adloom.models.engine.noise import GumbelNoise
 from adloom.models.engine.phrases import Phrases
-from adloom.models.generator import AdModel, causal_mask, count_positions
+from adloom.models.generator import AdModel
+from adloom.models.masks import causal_mask, count_positions
 from adloom.models.sampling import Sampling
 from adloom.models.titles.rules import TitleRules
 from tests.tiny_model import TINY, brief, products, tiny_generator, tiny_model

@@ -11,7 +11,8 @@ import torch
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.batching import batch_briefs, batch_targets
 from adloom.models.brief import AdBrief, AdDraft, Example
-from adloom.models.generator import AdModel, causal_mask, count_positions
+from adloom.models.generator import AdModel
+from adloom.models.masks import causal_mask, count_positions
 from adloom.models.sampling import Sampling
 from tests.tiny_model import TINY, brief, examples, products, tiny_generator, tiny_model
 

@@ -23,8 +23,9 @@ from adloom.models.ad_generator import AdGenerator
 from adloom.models.batching import BriefBatch, batch_briefs
 from adloom.models.brief import AdBrief
 from adloom.models.config import AdGeneratorConfig
-from adloom.models.generator import AdModel, causal_mask, count_positions
+from adloom.models.generator import AdModel
 from adloom.models.janus_pro import load_janus, paper_config
+from adloom.models.masks import causal_mask, count_positions
 from adloom.models.training.example_loss import example_loss
 from tests.tiny_model import brief, examples, products, tiny_model
 

@@ -34,9 +34,9 @@ def record_round(
     table, an ad a row), ``samples.png``, ``data.json`` (window and Kafka offsets). Called again
     after a kill it registers nothing twice.
     """
-    run = plan.run_id
-    registry.log_series(run, "train_loss", dict(enumerate(result.losses, start=1)))
-    registry.log_series(run, "heldout_loss", {0: result.heldout_before, **dict(result.heldout)})
+    run, runs = plan.run_id, registry.runs
+    runs.log_series(run, "train_loss", dict(enumerate(result.losses, start=1)))
+    runs.log_series(run, "heldout_loss", {0: result.heldout_before, **dict(result.heldout)})
     figures = {
         "heldout_loss_before": result.heldout_before,
         "heldout_loss_after": result.heldout_after,
@@ -48,15 +48,15 @@ def record_round(
         "trend_items": float(result.trend_items),
         **as_metrics(champion.figures, challenger.figures),
     }
-    registry.log_metrics(run, figures)
+    runs.log_metrics(run, figures)
     window = {
         "clicks_from": plan.clicks.train[0].clicked_at.isoformat(),
         "clicks_until": plan.until.isoformat(),
     }
-    registry.log_dict(run, {**window, "kafka_offsets": plan.offsets}, "data.json")
+    runs.log_dict(run, {**window, "kafka_offsets": plan.offsets}, "data.json")
     if challenger.ads:
-        registry.log_table(run, evaluation_table(champion.ads, challenger.ads), "evaluation.json")
-        registry.log_picture(run, sample_sheet(champion.ads, challenger.ads), "samples.png")
+        runs.log_table(run, evaluation_table(champion.ads, challenger.ads), "evaluation.json")
+        runs.log_picture(run, sample_sheet(champion.ads, challenger.ads), "samples.png")
     version = registry.register(
         run,
         adapter=result.adapter,
@@ -70,7 +70,7 @@ def record_round(
             **{name: f"{value:.6g}" for name, value in figures.items()},
         },
     )
-    registry.end_run(run)
+    runs.end(run)
     return version
 
 

@@ -139,7 +139,7 @@ def _start(ground: TrainingGround, *, force: bool) -> Path:
     )
     number = len(earlier) + 1
     parent = ground.registry.champion()
-    run_id = ground.registry.start_run(
+    run_id = ground.registry.runs.start(
         f"round {number}",
         params=ground.fine_tune.model_dump() | rounds.model_dump(),
         tags={"kind": "round", "round": str(number), "parent": str(parent.number)},

@@ -16,8 +16,10 @@ from adloom.loop.catalogue.feed_import import FeedTooShort, import_feed, is_unre
 from adloom.loop.catalogue.feeds.refusals import FeedUnreadable
 from adloom.loop.catalogue.import_report import ImportReport
 from adloom.loop.catalogue.opening import open_catalogue
+from adloom.loop.catalogue.pictures.intake import take_in
 from adloom.loop.catalogue.store import Catalogue
 from adloom.loop.settings.catalogue import CatalogSettings
+from adloom.models.retrieval import product_vectors
 
 SETTINGS = CatalogSettings()
 HEAD = ["id", "title", "product_type", "product_highlight", "price", "image_link"]
@@ -117,11 +119,10 @@ def test_work_is_done_for_what_changed_alone(
     import_feed(catalogue, feed(shop, [mug(n) for n in range(5)]), SETTINGS)
     texts: list[str] = []
     pictures: list[bytes] = []
-    vectors, take_in = importing.product_vectors, importing.take_in
 
     def noted_vectors(new: Sequence[str], shelves: Sequence[str]) -> np.ndarray:
         texts.extend(new)
-        return vectors(new, shelves)
+        return product_vectors(new, shelves)
 
     def noted_pictures(content: bytes, settings: CatalogSettings) -> object:
         pictures.append(content)

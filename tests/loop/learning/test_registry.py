@@ -29,9 +29,9 @@ def adapter(tmp_path: Path) -> Path:
 
 
 def register(registry: AdRegistry, adapter: Path, **tags: str) -> int:
-    run = registry.start_run("round", params={}, tags={})
+    run = registry.runs.start("round", params={}, tags={})
     version = registry.register(run, adapter=adapter, model_config=NOWHERE, tags=tags)
-    registry.end_run(run)
+    registry.runs.end(run)
     return version.number
 
 
@@ -71,7 +71,7 @@ def test_no_weights_are_pickled(registry: AdRegistry, adapter: Path, tmp_path: P
 def test_a_run_registers_one_version_however_often_asked(
     registry: AdRegistry, adapter: Path
 ) -> None:
-    run = registry.start_run("round", params={}, tags={})
+    run = registry.runs.start("round", params={}, tags={})
     first = registry.register(run, adapter=adapter, model_config=NOWHERE, tags={})
     again = registry.register(run, adapter=adapter, model_config=NOWHERE, tags={})
     assert first.number == again.number
@@ -124,11 +124,11 @@ def test_an_unknown_version_is_named_with_those_there_are(registry: AdRegistry) 
 
 
 def test_a_run_keeps_losses_by_step_and_pictures(registry: AdRegistry) -> None:
-    run = registry.start_run("round-1", params={"steps": 3}, tags={"round": "1"})
-    registry.log_series(run, "loss", dict(enumerate([3.0, 2.0, 1.5])))
-    registry.log_metrics(run, {"heldout_before": 3.0})
-    registry.log_picture(run, Image.new("RGB", (8, 8)), "samples/ad.png")
-    registry.end_run(run)
+    run = registry.runs.start("round-1", params={"steps": 3}, tags={"round": "1"})
+    registry.runs.log_series(run, "loss", dict(enumerate([3.0, 2.0, 1.5])))
+    registry.runs.log_metrics(run, {"heldout_before": 3.0})
+    registry.runs.log_picture(run, Image.new("RGB", (8, 8)), "samples/ad.png")
+    registry.runs.end(run)
     client = MlflowClient(registry.tracking_uri)
     assert [m.value for m in client.get_metric_history(run, "loss")] == [3.0, 2.0, 1.5]
     assert [a.path for a in client.list_artifacts(run, "samples")] == ["samples/ad.png"]

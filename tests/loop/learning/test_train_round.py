@@ -19,13 +19,12 @@ import pytest
 from mlflow import MlflowClient
 from PIL import Image
 
-from adloom.feature_store.store import FeatureStore
 from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.store import FeatureStore
 from adloom.loop import home
 from adloom.loop.learning.registry import CHALLENGER
-from adloom.loop.learning.rounds.plan import NotEnoughClicks, RoundPlan
 from adloom.loop.learning.rounds.ground import TrainingGround
+from adloom.loop.learning.rounds.plan import NotEnoughClicks, RoundPlan
 from adloom.loop.learning.rounds.train import outcomes, train_round
 from adloom.loop.learning.rounds.trigger import Trigger, rounds_when_due, trigger
 from adloom.loop.serving.champion import Champion

@@ -1,0 +1,70 @@
+"""MLflow runs: what a round did, by step, as tables and as pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric
+from mlflow.exceptions import MlflowException
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from PIL import Image
+
+_METRICS_A_CALL = 500  # MLflow takes at most 1,000 metrics in one batch
+
+
+class Runs:
+    """The runs of one experiment, which is made where there is none."""
+
+    def __init__(self, client: MlflowClient, experiment: str, artifacts: str | None) -> None:
+        """``artifacts`` is where files go; None leaves that to the tracking server."""
+        self._client = client
+        self._experiment = _ensure_experiment(client, experiment, artifacts)
+
+    def start(self, name: str, *, params: Mapping[str, object], tags: Mapping[str, str]) -> str:
+        """A new MLflow run; returns its id."""
+        run = self._client.create_run(self._experiment, run_name=name, tags=dict(tags))
+        for key, value in params.items():
+            self._client.log_param(run.info.run_id, key, value)
+        return str(run.info.run_id)
+
+    def log_series(self, run_id: str, name: str, by_step: Mapping[int, float]) -> None:
+        """A metric by step."""
+        now = int(datetime.now(UTC).timestamp() * 1000)
+        points = [Metric(name, float(value), now, step) for step, value in by_step.items()]
+        for start in range(0, len(points), _METRICS_A_CALL):
+            self._client.log_batch(run_id, metrics=points[start : start + _METRICS_A_CALL])
+
+    def log_metrics(self, run_id: str, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self._client.log_metric(run_id, name, value)
+
+    def log_dict(self, run_id: str, content: Mapping[str, object], path: str) -> None:
+        self._client.log_dict(run_id, dict(content), path)
+
+    def log_table(self, run_id: str, table: pd.DataFrame, path: str) -> None:
+        """A table that MLflow's UI shows and compares between runs; logged once, however often."""
+        if path not in [artifact.path for artifact in self._client.list_artifacts(run_id)]:
+            self._client.log_table(run_id, table, path)
+
+    def log_picture(self, run_id: str, picture: Image.Image, path: str) -> None:
+        self._client.log_image(run_id, picture, path)
+
+    def end(self, run_id: str, status: str = "FINISHED") -> None:
+        self._client.set_terminated(run_id, status)
+
+
+def _ensure_experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
+    known = client.get_experiment_by_name(name)
+    if known is None:
+        try:
+            return str(client.create_experiment(name, artifact_location=artifacts))
+        except MlflowException:  # made by another process in between
+            known = client.get_experiment_by_name(name)
+            if known is None:
+                raise
+    return str(known.experiment_id)

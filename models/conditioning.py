@@ -1,0 +1,32 @@
+"""The modules around Janus: what shoppers like, and what the product looks like."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from adloom.models.config import AdGeneratorConfig
+from adloom.models.foreground import ForegroundEncoder, ForegroundProjection
+from adloom.models.preference import PreferenceEncoder
+
+CONDITIONING_FILE = "conditioning.safetensors"
+
+
+class Conditioning(nn.Module):
+    """The modules that are trained whole: preference and foreground.
+
+    They stay float32 whatever the base computes in: in bfloat16 the small steps of a
+    fine-tuning round would be lost in rounding.
+    """
+
+    def __init__(
+        self, width: int, config: AdGeneratorConfig, foreground_features: int | None = None
+    ) -> None:
+        super().__init__()
+        self.preference = PreferenceEncoder(width, config)
+        self.foreground: nn.Module
+        if foreground_features is None:
+            self.foreground = ForegroundEncoder(width, config.grid, config.foreground_dropout)
+        else:
+            self.foreground = ForegroundProjection(
+                foreground_features, width, config.foreground_dropout
+            )
