@@ -70,11 +70,8 @@ def replay(
     a column kind or event instead, a row is one event. Kept too: ad_id, position, propensity,
     variant, context. Rows that are no events are named, and the rest goes in.
     """
-    from adloom.loop import home
-    from adloom.loop.replay.errors import ClickLogUnavailable, UnknownLayout
+    from adloom.loop.replay.errors import ClickLogUnavailable, ReplayIncomplete, UnknownLayout
     from adloom.loop.replay.layout import Layout
-    from adloom.loop.replay.replay import ReplayIncomplete, replay_file, replay_obd
-    from adloom.stream.broker import running_broker
 
     settings: Settings = context.obj
     with errors_told(ClickLogUnavailable, UnknownLayout, ReplayIncomplete):
@@ -91,6 +88,10 @@ def replay(
             _read_once(Path(log), layout, strict, dry_run, as_json)
             if dry_run:
                 return
+        from adloom.loop import home
+        from adloom.loop.replay.replay import replay_file, replay_obd
+        from adloom.stream.broker import running_broker
+
         with (
             home.open_features(settings) as features,
             running_broker(settings.kafka) as kafka,
@@ -119,8 +120,8 @@ def _columns(given: list[str]) -> dict[str, str]:
 
 
 def _read_once(file: Path, layout: Layout, strict: bool, dry_run: bool, as_json: bool) -> None:
+    from adloom.loop.replay.checking import check_log, refuse_any
     from adloom.loop.replay.click_log import ClickLog
-    from adloom.loop.replay.replay import check_log, refuse_any
 
     log = ClickLog.of(file, layout)
     with progress_told(problems, "Reading", "events") as told:

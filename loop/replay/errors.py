@@ -9,3 +9,7 @@ class ClickLogUnavailable(RuntimeError):
 
 class UnknownLayout(ValueError):
     """What was told of the file does not fit; the message says what to do."""
+
+
+class ReplayIncomplete(RuntimeError):
+    """Events did not reach the features in time."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from adloom.feature_store.store import FeatureStore
+from adloom.loop.replay.checking import Told
 from adloom.loop.replay.click_log import ClickLog, RowEvents
-from adloom.loop.replay.errors import ClickLogUnavailable
+from adloom.loop.replay.errors import ReplayIncomplete
 from adloom.loop.replay.layout import Layout
 from adloom.loop.replay.open_bandit import Campaign, Policy, open_bandit_rows
 from adloom.stream.consumer import EventConsumer
@@ -26,12 +27,6 @@ _ROWS_AT_ONCE = 5_000
 _TOLD_REFUSALS = 100
 
 Counts = tuple[int, int]
-Told = Callable[[float, int], object]
-"""Called with the part of the file that was sent, 0 to 1, and the number of events."""
-
-
-class ReplayIncomplete(RuntimeError):
-    """Events did not reach the features in time."""
 
 
 @dataclass(frozen=True)
@@ -114,30 +109,6 @@ def replay_file(
     layout = layout or Layout()
     log = ClickLog.of(file, layout)
     return replay(log, kafka, store, rate=rate, told=told, own_events=layout.events)
-
-
-def check_log(log: ClickLog, told: Told = lambda *_: None) -> int:
-    """Reads a log to its end and sends nothing; the number of events in it.
-
-    Raises ClickLogUnavailable.
-    """
-    count = 0
-    for row in log.events("check"):
-        count += len(row.events)
-        if count % _ROWS_AT_ONCE < len(row.events):
-            told(row.part, count)
-    return count
-
-
-def refuse_any(log: ClickLog) -> None:
-    """Raises ClickLogUnavailable when a row of a log that was read is refused."""
-    if log.refused:
-        first = log.refusals[0]
-        rows = "row is" if log.refused == 1 else "rows are"
-        raise ClickLogUnavailable(
-            f"{log.refused:,} {rows} refused and nothing was sent; "
-            f"line {first.line}: {first.reason}"
-        )
 
 
 def replay(
