@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 from fastapi import APIRouter, Request
 
 from adloom.loop.catalogue.product import Product
-from adloom.loop.serving.ads import Ad, AdRequest, Preview
+from adloom.loop.serving.ads import Ad
 from adloom.loop.serving.drawing_queue import QueueFull
 from adloom.loop.serving.http.access import Admitted
 from adloom.loop.serving.http.errors import refusals
 from adloom.loop.serving.http.routes import running
 from adloom.loop.serving.http.waiting import drawn_in_time
+from adloom.loop.serving.requests import AdRequest, Preview
 from adloom.loop.serving.server import AdServer
 from adloom.loop.serving.studio.bodies import MAX_SEED, Draw, Drawn, Subject, drawn
 from adloom.loop.serving.studio.reasons import Reasons, reasons

@@ -127,10 +127,19 @@ def _scaled(maps: Sequence[KeptAd]) -> list[Seen]:
         Seen(
             heat=((ad.picture_scores - low) / span).round(3).tolist(),
             kept=ad.picture_kept.tolist(),
-            words=[
-                Word(text=text, kept=bool(kept))
-                for text, kept in zip(ad.words, ad.words_kept, strict=True)
-            ],
+            words=_words(ad),
         )
         for ad in maps
     ]
+
+
+def _words(ad: KeptAd) -> list[Word]:
+    """A character of several tokens passed where one of them did."""
+    words: list[Word] = []
+    kept = False
+    for text, passed in zip(ad.words, ad.words_kept, strict=True):
+        kept = kept or bool(passed)
+        if text:
+            words.append(Word(text=text, kept=kept))
+            kept = False
+    return words

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from adloom.loop.learning.registry import CHALLENGER, CHAMPION, AdRegistry
-from adloom.loop.serving.ads import Variant
 from adloom.loop.serving.champion import Champion
+from adloom.loop.serving.requests import Variant
 from adloom.loop.settings.experiments import Experiment
 from adloom.models.settings import GeneratorSettings
 

@@ -279,11 +279,12 @@ def test_what_others_import_shows_by_the_revision(client: TestClient, settings: 
 
 def test_a_click_without_an_ad_stands_for_the_product(client: TestClient) -> None:
     server = client.app.state.server  # type: ignore[attr-defined]
+    send_product(client, "chawan", title="抹茶茶碗「雪」", language="ja")
     click = {
         "event_id": "bare-click",
         "ts": datetime.now(UTC).isoformat(),
         "user_id": "bare-clicker",
-        "item_id": "running-shoes",
+        "item_id": "chawan",
     }
     client.post("/v1/events", json={"clicks": [click]})
     while not len(server.features.history("bare-clicker")):
@@ -292,6 +293,9 @@ def test_a_click_without_an_ad_stands_for_the_product(client: TestClient) -> Non
     [past] = client.post("/studio/api/reasons", json=ask).json()["clicks"]
     assert (past["ad_id"], past["rank"]) == (None, 1)
     assert client.get(past["picture_url"]).headers["content-type"] == "image/webp"
+    read = "".join(word["text"] for word in past["seen"]["words"])
+    assert read
+    assert "抹茶茶碗「雪」".startswith(read.strip())
 
 
 @pytest.mark.parametrize("product_id", ["unicorn", "upload-0123456789abcdef", "../catalog"])

@@ -93,7 +93,7 @@ const chip = (name, search) =>
 
 function tile(product) {
   return el("button", { type: "button", "data-product": product.product_id, "aria-pressed": product.product_id === chosen?.product_id, title: `${product.name} (${product.product_id})`, onclick: () => choose(product) },
-    el("img", { src: product.picture_url, alt: "", loading: "lazy", width: 58, height: 58 }),
+    el("img", { src: product.picture_url, alt: "", loading: "lazy", width: 66, height: 66 }),
     el("span", { class: "name", dir: "auto", lang: product.language }, product.name));
 }
 
