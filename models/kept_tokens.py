@@ -74,7 +74,7 @@ def kept_tokens(
     ]
 
 
-def _pieces(tokenizer: PreTrainedTokenizerFast, ids: Sequence[int]) -> tuple[str, ...]:
+def _pieces(tokenizer: PreTrainedTokenizerFast, ids: list[int]) -> tuple[str, ...]:
     """What each token adds to the text, in whole characters; joined they are the text."""
     pieces: list[str] = []
     told = ""

@@ -16,6 +16,7 @@ from prometheus_client import REGISTRY
 
 from adloom.loop.catalogue import feed_import, refresh
 from adloom.loop.catalogue.claims import claimed
+from adloom.loop.catalogue.feeds.reading import read_feed
 from adloom.loop.catalogue.opening import open_catalogue
 from adloom.loop.catalogue.refresh import CatalogueRefresh
 from adloom.loop.catalogue.store import Catalogue
@@ -117,7 +118,6 @@ def test_a_feed_written_while_it_is_read_retires_nothing(
         yield from read_feed(path, settings)
         write(feed, mugs(10, price="7.99 EUR"))
 
-    read_feed = feed_import.read_feed
     with monkeypatch.context() as patched:
         patched.setattr(feed_import, "read_feed", slow)
         look(following)

@@ -176,7 +176,7 @@ def test_a_picture_that_cannot_be_cut_out_is_drawn_whole_with_a_note(client: Tes
 
 
 def test_an_upload_needs_no_more_than_a_name_in_any_script(client: TestClient) -> None:
-    told = {"name": "抹茶茶碗「雪」", "category": "", "selling_points": []}
+    told: dict[str, Any] = {"name": "抹茶茶碗「雪」", "category": "", "selling_points": []}
     product = upload(client, png(), **told).json()
     assert (product["name"], product["category"]) == ("抹茶茶碗「雪」", "")
     assert product["selling_points"] == []
