@@ -128,6 +128,7 @@ def open_database(folder: Path) -> Engine:
         os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
     engine = create_engine(f"sqlite:///{file}", connect_args={"timeout": _LOCKED_SECONDS})
     event.listen(engine, "connect", _write_ahead)
+    event.listen(engine, "connect", _lower_any_script)
     with engine.begin() as connection:
         for table in metadata.sorted_tables:  # another process may make them at the same time
             connection.execute(CreateTable(table, if_not_exists=True))
@@ -141,6 +142,15 @@ def _write_ahead(connection: Any, _: Any) -> None:
     """Readers do not wait for an import, nor an import for them."""
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _lower_any_script(connection: Any, _: Any) -> None:
+    """SQLite's own function knows the letters of English alone; a search would miss an Umlaut."""
+    connection.create_function("lower", 1, _lower, deterministic=True)
+
+
+def _lower(text: str | None) -> str | None:
+    return None if text is None else text.lower()
 
 
 def upsert(table: Table, engine: Engine) -> Any:

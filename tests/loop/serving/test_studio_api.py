@@ -235,9 +235,13 @@ def test_products_come_a_page_at_a_time_in_the_order_of_ids(client: TestClient) 
     assert len(listed) == client.get("/studio/api/loop").json()["catalogue"]["products"]
 
 
-@pytest.mark.parametrize("search", ["雪 100 %", "和食器", "J/2001"])
+@pytest.mark.parametrize("search", ["雪 100 %", "和食器", "j/2001", "SCHÜSSEL"])
 def test_a_product_is_found_by_id_name_or_category(client: TestClient, search: str) -> None:
-    told = {"title": "抹茶茶碗 雪 100 %", "product_type": "和食器 > 茶器", "language": "ja"}
+    told = {
+        "title": "抹茶茶碗 雪 100 % Schüssel",
+        "product_type": "和食器 > 茶器",
+        "language": "ja",
+    }
     send_product(client, "J/2001", **told)
     [found] = client.get("/studio/api/products", params={"search": search}).json()["products"]
     assert (found["product_id"], found["language"]) == ("J/2001", "ja")
