@@ -35,6 +35,7 @@ app = typer.Typer(
     name="adloom",
     help="The online loop that turns live clicks into personalised ads.",
     no_args_is_help=True,
+    rich_markup_mode="markdown",  # as rich markup, [catalog] would be a tag
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -28,7 +28,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 Feed = Annotated[
     str | None,
     typer.Argument(
-        help="File, folder of feeds, or https address; without: [catalog] source.", metavar="[FEED]"
+        help="File, folder of feeds, or https address; without: [catalog] source.", metavar="FEED"
     ),
 ]
 
