@@ -29,6 +29,8 @@ _SIDE_GROUND = 0.5  # of each side of the picture
 _HOLE = 0.0015  # of the picture
 _SPECK = 0.01  # of the largest piece
 _MAX_PIECES = 12
+_FAINT = 6.0
+_FAINT_RIM = 0.08  # of what lies just inside of the outline
 _SHADOW_DEPTH = 50.0  # lightness
 _SHADOW_SLOPE = 1.2  # lightness a pixel
 _SHADOW_TINT = 4.0
@@ -74,6 +76,7 @@ def divide(rgb: Pixels) -> Division:
     shaded = _with_shadow(seen, surface, ground)
     product = _whole(~shaded)
     _refuse_unlikely(product)
+    _refuse_faint(product, _distance(lab, surface))
     return Division(product, _surface_through(rgb, ~_grown(product, 2)))
 
 
@@ -202,3 +205,11 @@ def _refuse_unlikely(product: Mask) -> None:
     sizes = np.sort(np.bincount(labels.ravel(), minlength=count + 1)[1:])[::-1]
     if int(np.searchsorted(np.cumsum(sizes), 0.9 * sizes.sum())) + 1 > _MAX_PIECES:
         raise NotPlain("it falls into pieces: it is too much like its ground")
+
+
+def _refuse_faint(product: Mask, off: Pixels) -> None:
+    """A product that is nearly as its ground along its outline has lost pieces, most likely."""
+    inside = ndimage.binary_erosion(product, iterations=2)
+    rim = off[inside & ~ndimage.binary_erosion(inside, iterations=2)]
+    if rim.size and float((rim < _FAINT).mean()) > _FAINT_RIM:
+        raise NotPlain("it is too much like its ground")

@@ -88,10 +88,10 @@ def test_products_are_cut_out_of_plain_grounds(kind: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", GROUNDS)
 def test_every_product_is_cut_out_or_refused(kind: str) -> None:
-    found, refused = measured(CUTOUTS, kind)
-    assert refused <= 0.06 * len(CUTOUTS)
-    assert np.mean(found) > 0.95
-    assert min(found) > 0.6
+    found, refused = measured(CUTOUTS[::6], kind)
+    assert refused <= 2
+    assert np.mean(found) > 0.96
+    assert min(found) > 0.7
 
 
 def disc(ground: str, colour: str, size: int = 300) -> Image.Image:
