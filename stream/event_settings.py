@@ -34,6 +34,12 @@ def _steps(path: str) -> str:
     return path
 
 
+def _scalar(value: Any) -> str | bool | int | float | None:
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    raise ValueError("text, a number, true or false")
+
+
 def _pattern(text: str) -> str:
     compile_pattern(text)
     return text
@@ -70,20 +76,40 @@ class MomentSource(FieldSource):
     )
 
 
+class IdSource(FieldSource):
+    """Where `event_id` comes from; made of the whole payload where that tells none."""
+
+    hash: bool = False
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if sum((self.path is not None, self.value is not None, self.hash)) != 1:
+            raise ValueError('give either path or value, or "hash" alone')
+        return self
+
+
 def _path_alone(given: Any) -> Any:
-    return {"path": given} if isinstance(given, str) else given
+    if isinstance(given, str):
+        return {"path": given}
+    if not isinstance(given, (dict, FieldSource)):
+        raise ValueError('give a path, such as "page.user", {path = ...} or {value = ...}')
+    return given
+
+
+def _id_alone(given: Any) -> Any:
+    return {"hash": True} if given == "hash" else _path_alone(given)
 
 
 Source = Annotated[FieldSource, BeforeValidator(_path_alone)]
 Moment = Annotated[MomentSource, BeforeValidator(_path_alone)]
-Hashed = Literal["hash"]
+Id = Annotated[IdSource, BeforeValidator(_id_alone)]
 
 
 class FieldMap(_Part):
     """`[events.fields]`: adloom's fields by own names; what is not named has adloom's own name."""
 
-    event_id: Annotated[Hashed | Source, Field(union_mode="left_to_right")] | None = Field(
-        default=None, description="hash = made of the payload: the same payload counts once"
+    event_id: Id | None = Field(
+        default=None, description='"hash" = made of the payload: the same payload counts once'
     )
     ts: Moment | None = None
     user_id: Source | None = None
@@ -148,7 +174,7 @@ class DropRule(_Part):
     """One of `[[events.drop]]`: events to leave out, such as those of bots."""
 
     field: Path = Field(description="path in the payload")
-    equals: str | bool | int | float | None = None
+    equals: Annotated[Any, AfterValidator(_scalar)] = None
     matches: (
         Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_pattern)] | None
     ) = Field(default=None, description="regular expression (RE2) found anywhere in the text")

@@ -49,7 +49,7 @@ class OwnEvents:
         """
         self._kind = kind
         self._rest = rest
-        self._hashes = fields.event_id == "hash"
+        self._hashes = fields.event_id is not None and fields.event_id.hash
         self._validate = EVENT_TYPES[kind].__pydantic_validator__.validate_python
         self._takes: list[tuple[str, Take, Convert | None]] = []
         self._names: dict[str, str] = {}

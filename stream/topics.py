@@ -6,6 +6,8 @@ consumer group sees everything that a user does. Products are keyed by their id.
 
 from __future__ import annotations
 
+import contextlib
+
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
@@ -76,32 +78,36 @@ def connect_admin(
 def create_topics(settings: KafkaSettings) -> None:
     """Creates the topics that do not exist yet. Raises BrokerUnavailable.
 
-    Topics of events that come to others get as many partitions as those have.
+    Topics of events that come to others get as many partitions as those have. For topics that
+    exist nothing is asked but to describe them, which is all that some logins may.
     """
+    events, letters = list(event_topics(settings)), dead_letter_topic(settings)
+    products = products_topic(settings)
     admin = connect_admin(settings)
     try:
-        events = list(event_topics(settings))
-        partitions = _partitions(admin, events) or settings.partitions
-        topics = {name: NewTopic(name, partitions, _BROKER_DEFAULT) for name in events}
-        letters, products = dead_letter_topic(settings), products_topic(settings)
-        topics[letters] = NewTopic(letters, settings.partitions, _BROKER_DEFAULT)
-        compacted = {"cleanup.policy": "compact"}
-        topics[products] = NewTopic(
-            products, settings.partitions, _BROKER_DEFAULT, topic_configs=compacted
-        )
-        for topic in topics.values():
-            try:
-                admin.create_topics([topic])
-            except TopicAlreadyExistsError:
-                continue
+        described = admin.describe_topics([*events, letters, products])
+        there = {
+            topic["name"]: len(topic["partitions"])
+            for topic in described
+            if not topic["error_code"]
+        }
+        sizes = {there[name] for name in events if name in there}
+        size = sizes.pop() if len(sizes) == 1 else settings.partitions
+        for name in {*events, letters, products} - there.keys():
+            _create(admin, name, size if name in events else settings.partitions, name == products)
+    except (KafkaError, OSError) as error:
+        raise BrokerUnavailable(
+            f"topics cannot be created at {settings.bootstrap_servers}: {error}"
+        ) from error
     finally:
         admin.close()
 
 
-def _partitions(admin: KafkaAdminClient, topics: list[str]) -> int | None:
-    """How many the topics that exist have, where they agree."""
-    found = {len(topic["partitions"]) for topic in admin.describe_topics(topics)} - {0}
-    return found.pop() if len(found) == 1 else None
+def _create(admin: KafkaAdminClient, name: str, partitions: int, compacted: bool) -> None:
+    configs = {"cleanup.policy": "compact"} if compacted else {}
+    topic = NewTopic(name, partitions, _BROKER_DEFAULT, topic_configs=configs)
+    with contextlib.suppress(TopicAlreadyExistsError):  # another process was faster
+        admin.create_topics([topic])
 
 
 class EventTopics:
