@@ -76,8 +76,9 @@ def divide(rgb: Pixels) -> Division:
     shaded = _with_shadow(seen, surface, ground)
     product = _whole(~shaded)
     _refuse_unlikely(product)
-    _refuse_faint(product, _distance(lab, surface))
-    return Division(product, _surface_through(rgb, ~_grown(product, 2)))
+    under = _surface_through(rgb, ~_grown(product, 2))
+    _refuse_faint(product, _distance(lab, rgb2lab(under)))
+    return Division(product, under)
 
 
 def _surface_through_border(lab: Pixels) -> Pixels:
