@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from adloom.loop.catalogue.feeds.files import feed_files, format_by_name
@@ -23,7 +24,10 @@ def rows_about(path: Path) -> int | None:
             return None
         kind = format_by_name(file)
         if kind == "parquet":
-            total += pq.ParquetFile(file).metadata.num_rows
+            try:
+                total += pq.ParquetFile(file).metadata.num_rows
+            except (pa.ArrowException, OSError):  # whoever reads it says what is wrong
+                return None
         else:
             total += _marks(file, _ITEMS.get(kind or "", (b"\n",)))
     return total
