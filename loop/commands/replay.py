@@ -45,7 +45,7 @@ def replay(
         Literal["s", "ms", "us", "ns"] | None,
         typer.Option(help="Of moments that are numbers; without: by their size."),
     ] = None,
-    zone: Annotated[str, typer.Option(help="Of moments without one.")] = "UTC",
+    zone: Annotated[str | None, typer.Option(help="Of moments without one; without: UTC.")] = None,
     separator: Annotated[
         str | None, typer.Option(help="Of CSV; without: , ; | or tab, as the first line has it.")
     ] = None,
@@ -68,7 +68,8 @@ def replay(
 
     A row has ts, user_id, item_id and click (0 or 1): an impression, and perhaps a click. With
     a column kind or event instead, a row is one event. Kept too: ad_id, position, propensity,
-    variant, context. Rows that are no events are named, and the rest goes in.
+    variant, context. Other names come from --map or [replay] columns. Rows that are no events
+    are named, and the rest goes in.
     """
     from adloom.loop.replay.errors import ClickLogUnavailable, ReplayIncomplete, UnknownLayout
     from adloom.loop.replay.layout import Layout
@@ -76,11 +77,13 @@ def replay(
     settings: Settings = context.obj
     with errors_told(ClickLogUnavailable, UnknownLayout, ReplayIncomplete):
         tab = {"\\t": "\t", "tab": "\t"}
+        usual = settings.replay
+        separator = separator or usual.separator
         layout = Layout(
-            _columns(columns or []),
+            usual.columns | _columns(columns or []),
             separator and tab.get(separator, separator),
-            unit,
-            zone,
+            unit or usual.unit,
+            zone or usual.zone,
             kind,
             settings.events,
         )

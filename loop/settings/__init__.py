@@ -25,6 +25,7 @@ from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.loop.settings.catalogue import CatalogSettings, CreativesSettings
 from adloom.loop.settings.experiments import ArmName, Experiment, refuse_overlaps
 from adloom.loop.settings.learning import GateSettings, MlflowSettings, RoundSettings
+from adloom.loop.settings.replay import ReplaySettings
 from adloom.loop.settings.serving import ConsumeSettings, RaySettings, ServeSettings
 from adloom.loop.settings.titles import TitleSettings
 from adloom.models.settings import FineTuneSettings, GeneratorSettings
@@ -65,6 +66,7 @@ class Settings(BaseSettings):
     consume: ConsumeSettings = ConsumeSettings()
     serve: ServeSettings = ServeSettings()
     ray: RaySettings = RaySettings()
+    replay: ReplaySettings = ReplaySettings()
     rounds: RoundSettings = RoundSettings()
     gate: GateSettings = GateSettings()
     experiments: Annotated[dict[ArmName, Experiment], AfterValidator(refuse_overlaps)] = {}
