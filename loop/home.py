@@ -91,8 +91,8 @@ def title_advice(settings: Settings) -> Advice:
 
 def open_registry(settings: Settings) -> AdRegistry:
     """The model registry; the base model is version 1 of a new one."""
+    from adloom.loop.learning.model_config import model_config
     from adloom.loop.learning.registry import AdRegistry
-    from adloom.loop.learning.rounds.train import model_config
 
     registry = AdRegistry(settings.mlflow, settings.home / "mlflow")
     registry.register_base(model_config(settings.generator))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from adloom.models.settings import GeneratorSettings
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -18,3 +20,13 @@ class Sampling:
     title_temperature: float = 0.6
     foreground_strength: float = 1.5
     keep: float | None = None
+
+    @classmethod
+    def of(cls, settings: GeneratorSettings) -> Sampling:
+        """The draw that the settings ask for."""
+        return cls(
+            guidance=settings.guidance,
+            temperature=settings.temperature,
+            title_temperature=settings.title_temperature,
+            foreground_strength=settings.foreground_strength,
+        )

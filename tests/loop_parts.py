@@ -14,9 +14,9 @@ from adloom.feature_store.store import FeatureStore
 from adloom.loop import home
 from adloom.loop.catalogue.creatives import Creative, CreativeStore
 from adloom.loop.demo.shop.creatives import seed_creatives
+from adloom.loop.learning.model_config import model_config
 from adloom.loop.learning.registry import AdRegistry
 from adloom.loop.learning.rounds.ground import TrainingGround
-from adloom.loop.learning.rounds.train import model_config
 from adloom.loop.serving.ads import AdMaker
 from adloom.loop.settings import Settings, load_settings
 from adloom.stream.consumer import EventConsumer

@@ -1,4 +1,4 @@
-"""What the generator is told to draw an ad: product, representative clicks, seeds, sampling."""
+"""What the generator is told to draw an ad: product, representative clicks, seeds."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from adloom.loop.catalogue.past_ads import PastAd
 from adloom.loop.catalogue.product import NoCutout, Product
 from adloom.models.brief import AdBrief, HistoryAd
 from adloom.models.compose import compose_ad, show_whole
-from adloom.models.sampling import Sampling
-from adloom.models.settings import GeneratorSettings
 from adloom.models.titles.rules import TitleRules
 
 
@@ -67,13 +65,3 @@ def _seen(product: Product) -> Image.Image:
     if whole is None:
         raise NoCutout(f"product {product.product_id!r} has no picture")
     return whole.convert("RGBA")
-
-
-def sampling(settings: GeneratorSettings) -> Sampling:
-    """The draw that the settings ask for."""
-    return Sampling(
-        guidance=settings.guidance,
-        temperature=settings.temperature,
-        title_temperature=settings.title_temperature,
-        foreground_strength=settings.foreground_strength,
-    )

@@ -11,6 +11,7 @@ import budoux
 import regex
 
 from adloom.loop.catalogue.product import Product
+from adloom.loop.catalogue.stop_words import stop_words
 from adloom.loop.settings.titles import TitleSettings
 from adloom.models.titles.languages import fallbacks
 from adloom.models.titles.rules import TitleRules
@@ -19,6 +20,7 @@ from adloom.models.titles.scripts import tidied, without_spaces
 _MOST_WORDS = 500
 _LEAST_TITLES = 2
 _LONGEST_WORD = 40
+_SHORT_WORD = 4
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+(?:['’\-‑·][\p{L}\p{M}\p{N}]+)*")
 _SEGMENTERS: dict[str, Callable[[], budoux.Parser]] = {
     "ja": budoux.load_default_japanese_parser,
@@ -66,9 +68,9 @@ class TitleWords:
 def style_words(titles: Iterable[str], own_texts: Iterable[str], language: str) -> tuple[str, ...]:
     """Words of a shop's titles that tell nothing of a product, the most used first.
 
-    Words that the name or a selling point of any product has are left out, and so are numbers and
-    what fewer than two titles say; at most 500 are taken. Scripts without spaces are segmented
-    for Japanese, Chinese and Thai; in others no word is found.
+    Words that the name or a selling point of any product has are left out, and so are numbers,
+    words such as "the", and what fewer than two titles say; at most 500 are taken. Scripts without
+    spaces are segmented for Japanese, Chinese and Thai; in others no word is found.
 
     Args:
         titles: of the shop's own ads in ``language``.
@@ -81,7 +83,9 @@ def style_words(titles: Iterable[str], own_texts: Iterable[str], language: str) 
 def said_by(title: str, language: str) -> set[str]:
     """Words of a title that may be words of style, each in one spelling."""
     words = {word.casefold(): word for word in words_in(title, language)}
-    return {word for word in words.values() if _says_style(word)}
+    # Long ones are adverbs more often than not, such as "finally": they set a tone.
+    empty = {word for word in stop_words(language) if len(word) <= _SHORT_WORD}
+    return {word for key, word in words.items() if key not in empty and _says_style(word)}
 
 
 def own_words(text: str, language: str) -> set[str]:

@@ -159,13 +159,14 @@ def _run(
     from adloom.loop.catalogue.feed_import import FeedTooShort, import_feed
     from adloom.loop.catalogue.feeds.refusals import FeedUnreadable
     from adloom.loop.catalogue.import_report import ImportReport
+    from adloom.loop.catalogue.pictures.by_model import MissingExtra
 
     feed = feed or settings.catalog.source
     if feed is None:
         fail("no feed: name one (adloom catalog import feed.csv), or set catalog.source")
     report = ImportReport(on_note=_noted(as_json))
     with (
-        errors_told(FeedUnreadable, FeedTooShort),
+        errors_told(FeedUnreadable, FeedTooShort, MissingExtra),
         _rows_told("Checking" if dry else "Importing", feed) as on_rows,
     ):
         catalogue = home.open_catalogue(settings)

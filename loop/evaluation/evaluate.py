@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from adloom.loop.catalogue.briefs import brief, sampling
+from adloom.loop.catalogue.briefs import brief
 from adloom.loop.demo.shop.catalog import catalog_vectors
 from adloom.loop.demo.shop.copywriting import title_rules
 from adloom.loop.demo.shop.creatives import SeedCreative
@@ -35,6 +35,7 @@ from adloom.models.compose import compose_ad
 from adloom.models.quality.background import BackgroundEncoder, PictureEncoder
 from adloom.models.quality.moco import load_moco_v3
 from adloom.models.retrieval import representatives, sampled
+from adloom.models.sampling import Sampling
 from adloom.models.settings import GeneratorSettings
 
 ARMS = ("full", "no_fine", "random_history", "other_shopper", "no_history")
@@ -153,7 +154,7 @@ class Evaluator:
         panel: Sequence[PanelShopper],
         histories: Sequence[Sequence[SeedCreative]],
     ) -> list[AdDraft]:
-        how = sampling(self._settings)
+        how = Sampling.of(self._settings)
         if arm == "no_fine":
             how = replace(how, keep=1.0)
         drafts: list[AdDraft] = []

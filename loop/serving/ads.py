@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from PIL import Image
 
 from adloom.feature_store.store import FeatureStore, UserHistory
-from adloom.loop.catalogue.briefs import brief, candidate_seeds, finished, sampling
+from adloom.loop.catalogue.briefs import brief, candidate_seeds, finished
 from adloom.loop.catalogue.creatives import Creative
 from adloom.loop.catalogue.past_ads import PastAd, PastAds
 from adloom.loop.catalogue.product import Product
@@ -30,6 +30,7 @@ from adloom.models.ad_generator import AdGenerator
 from adloom.models.brief import AdBrief, AdDraft
 from adloom.models.engine import Drawn
 from adloom.models.quality.rerank import Reranker
+from adloom.models.sampling import Sampling
 from adloom.models.settings import GeneratorSettings
 from adloom.models.titles.rules import TitleRules
 
@@ -166,7 +167,7 @@ class AdMaker:
         drawn = self.generator.start(
             told,
             seeds=candidate_seeds(request.seed, settings.candidates),
-            sampling=sampling(settings),
+            sampling=Sampling.of(settings),
             adapter=serving.adapter,
         )
         degraded = known is None and request.preview is None
@@ -223,7 +224,7 @@ class AdMaker:
         drawn = self.generator.start(
             one.told,
             seeds=[title_seed(one.request.seed, one.titles_drawn)],
-            sampling=sampling(one.serving.settings or self.settings),
+            sampling=Sampling.of(one.serving.settings or self.settings),
             adapter=one.serving.adapter,
             title_only=True,
         )

@@ -14,7 +14,6 @@ import torch
 from PIL import Image
 
 from adloom.loop import home
-from adloom.loop.catalogue.briefs import sampling
 from adloom.loop.catalogue.creatives import CreativeStore
 from adloom.loop.catalogue.product import Product
 from adloom.loop.catalogue.product_topic import ProductTopic
@@ -27,6 +26,7 @@ from adloom.loop.serving.drawing_queue import DrawingQueue
 from adloom.loop.serving.requests import AdRequest, Serving
 from adloom.loop.settings import Settings
 from adloom.models.brief import AdBrief
+from adloom.models.sampling import Sampling
 from adloom.stream.broker import running_broker
 from adloom.stream.consumer import EventConsumer
 from adloom.stream.producer import EventProducer
@@ -131,7 +131,7 @@ class AdServer:
         self.maker.generator.generate(
             [nothing],
             seeds=[0],
-            sampling=sampling(self.settings.generator),
+            sampling=Sampling.of(self.settings.generator),
             adapter=self.champion.serving.adapter,
         )
 

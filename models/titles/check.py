@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from adloom.models.titles.languages import punctuation
-from adloom.models.titles.mentions import mentions
+from adloom.models.titles.mentions import mentions, said_twice, without
 from adloom.models.titles.rules import TitleRules
 from adloom.models.titles.scripts import tidied, unfit_in
 
@@ -29,6 +29,8 @@ def check_title(
         return "is cut"
     if not mentions(title, name):
         return f"does not name {name!r}"
+    if (word := said_twice(without(title, name))) is not None:
+        return f"says {word!r} twice in a row"
     return rules.objection(title, name) if rules is not None else None
 
 

@@ -17,6 +17,10 @@ import regex
 from adloom.models.titles.scripts import characters, parted_by_spaces, takes_endings
 
 _ALIKE = str.maketrans({"\u2019": "'", "\u02bc": "'", "\u2010": "-", "\u2011": "-", "\u2212": "-"})
+_TWICE = regex.compile(
+    r"(?<![\p{L}\p{M}\p{N}])([\p{L}\p{M}\p{N}]+)[^\p{L}\p{M}\p{N}\0]+\1(?![\p{L}\p{M}\p{N}])",
+    regex.IGNORECASE | regex.FULLCASE,
+)
 _UNSEEN = regex.compile(r"\p{Default_Ignorable_Code_Point}")
 
 
@@ -57,6 +61,12 @@ def without(title: str, name: str) -> str:
     for begin, end in reversed(mentions(title, name)):
         title = f"{title[:begin]}\0{title[end:]}"
     return title
+
+
+def said_twice(text: str) -> str | None:
+    """The first word of ``text`` that follows itself, whatever is between but words; or None."""
+    found = _TWICE.search(text)
+    return found[1] if found else None
 
 
 @dataclass(frozen=True)

@@ -98,3 +98,24 @@ def test_a_plain_title_is_the_name_and_a_selling_point_that_may_be_said() -> Non
     assert plain_title("Desk Lamp", ("on sale",), STRICT) == "Desk Lamp"
     assert plain_title("三徳包丁", ("軽量",), TitleRules("ja")) == "三徳包丁：軽量"
     assert check_title(plain_title("Desk Lamp", points, STRICT), "Desk Lamp", STRICT) is None
+
+
+@pytest.mark.parametrize(
+    ("title", "word"),
+    [
+        ("Daheim Daheim. Lampe", "Daheim"),
+        ("Neu, neu! Lampe", "Neu"),
+        ("Lampe. Straße STRASSE", "Straße"),
+        ("Daheim. Lampe. Daheim", None),
+        ("Lampe Lampe Lampe", None),
+        ("New New-York Lampe", "New"),
+        ("Neu, neuer Lampe", None),
+    ],
+)
+def test_no_word_follows_itself_but_in_the_name(title: str, word: str | None) -> None:
+    against = check_title(title, "Lampe")
+    assert against == (word and f"says {word!r} twice in a row")
+
+
+def test_a_name_may_repeat_itself() -> None:
+    assert check_title("Endlich Bora Bora", "Bora Bora") is None

@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+
+from adloom.loop.catalogue.stop_words import stop_words
 
 _MOST = 5
 _LOOKED_AT_CHARS = 2000  # the best is said first
@@ -67,24 +68,15 @@ def _begin(description: str) -> str:
     return text[: max((end.start() for end in _CLAUSE_END.finditer(text)), default=0)]
 
 
-@lru_cache(maxsize=64)
-def _stop_words(language: str) -> frozenset[str]:
-    import stopwordsiso  # its lists take long to load, and many feeds need none
-
-    language = "no" if language in ("nb", "nn") else language
-    known = stopwordsiso.has_lang(language)
-    return frozenset(stopwordsiso.stopwords(language)) if known else frozenset()
-
-
 def _phrases(text: str, language: str, name: str) -> Iterator[str]:
     """Runs of words without stop words and without the name, in order."""
-    stop_words = _stop_words(language)
+    empty = stop_words(language)
     if name and name.lower() in text.lower():  # in one piece, for it may hold a stop word
         text = re.sub(re.escape(name), _NAME, text, flags=re.IGNORECASE)
     for clause in _CLAUSE_END.split(text):
         run: list[re.Match[str]] = []
         for word in [*_WORD.finditer(clause), None]:
-            if word and word[0].lower() not in stop_words and _SAYS_SOMETHING.search(word[0]):
+            if word and word[0].lower() not in empty and _SAYS_SOMETHING.search(word[0]):
                 run.append(word)
                 continue
             ends_in_noun = run and (language not in _CAPITAL_NOUNS or run[-1][0][0].isupper())

@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, computed_field
 
-from adloom.loop.catalogue.briefs import sampling
 from adloom.loop.learning.click_trends import ClickTrends
 from adloom.loop.learning.gate import Trial, objections, try_out
+from adloom.loop.learning.model_config import model_config
 from adloom.loop.learning.rounds.ground import TrainingGround
 from adloom.loop.learning.rounds.plan import RoundClicks, RoundPlan, choose_clicks, offsets_of
 from adloom.loop.learning.rounds.record import record_round
 from adloom.loop.learning.training_set import ShownAd, examples
 from adloom.loop.learning.versions import load_version
 from adloom.models.brief import Example
-from adloom.models.settings import GeneratorSettings
+from adloom.models.sampling import Sampling
 from adloom.models.training.fine_tune import FineTuneResult, TrainingClicks, fine_tune
 from adloom.models.training.preference_loss import PreferencePair
 
@@ -194,7 +194,7 @@ def _trials(
             name,
             clicks.heldout,
             loss,
-            sampling=sampling(ground.drawing),
+            sampling=Sampling.of(ground.drawing),
             ads=ground.gate.ads,
         )
         for name, loss in sides
@@ -242,15 +242,6 @@ def _on_trend(example: Example, ad: ShownAd, trends: ClickTrends) -> Example:
     """The example with the trend of its category as it stood when the ad was shown."""
     trend = trends.before(example.brief.category, ad.shown_at, besides=ad.ad_id)
     return replace(example, brief=replace(example.brief, trend=trend))
-
-
-def model_config(drawing: GeneratorSettings) -> dict[str, object]:
-    """What a registered version needs to know to draw ads on its own."""
-    return {
-        "base": None if drawing.path is None else str(drawing.path.resolve()),
-        "sampling": asdict(sampling(drawing)),
-        "constrain_titles": drawing.constrain_titles,
-    }
 
 
 def _write(path: Path, content: BaseModel) -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from adloom.loop.catalogue.import_report import ImportReport, Note
 from adloom.loop.catalogue.importing import Importer
+from adloom.loop.catalogue.metrics import count_products
 from adloom.loop.catalogue.picture_sources import LinkedPictures, SentPictures
 from adloom.loop.catalogue.product import UnknownProduct
 from adloom.loop.catalogue.rows import as_attributes
@@ -85,6 +86,7 @@ def take_products(sent: Products, request: Request) -> Taken:
     rows, pictures = read_sent(sent.products, _SOURCE, server.settings.catalog.language)
     for _ in _importer(server, pictures).take(rows, report):
         pass
+    count_products(report)
     refused = [_note(note, pictures) for note in report.notes if note.kind == "refused"]
     if report.refused == len(sent.products):
         raise HTTPException(
@@ -147,7 +149,9 @@ def retire_product(product_id: str, request: Request) -> Retired:
         catalogue.entry(product_id)
     except UnknownProduct as error:
         raise HTTPException(404, problem("product_id", str(error), place="path")) from error
-    return Retired(retired=catalogue.retire([product_id]))
+    retired = catalogue.retire([product_id])
+    count_products(ImportReport(retired=len(retired)))
+    return Retired(retired=retired)
 
 
 def _importer(server: AdServer, pictures: Mapping[str, bytes]) -> Importer:

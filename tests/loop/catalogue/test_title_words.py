@@ -69,6 +69,12 @@ def test_style_is_what_several_titles_say_and_no_product_has() -> None:
     assert style_words(TITLES, OWN, "de") == ("Endlich", "gemütlich")
 
 
+def test_the_and_with_are_no_style() -> None:
+    titles = ["Die schöne Lampe mit Charme", "Ein Licht mit Charme", "Die schöne Art zu lesen"]
+    assert style_words(titles, [], "de-AT") == ("Charme", "schöne")
+    assert style_words(["In the mood", "Out of the blue mood"], [], "en") == ("mood",)
+
+
 def test_words_that_are_only_ever_written_large_stay_so() -> None:
     assert style_words(["Mit Freude kochen", "Aus Freude"], [], "de") == ("Freude",)
 
@@ -84,7 +90,7 @@ def test_at_most_500_words_are_learnt_the_most_used_first() -> None:
     ("language", "ads", "own", "word"),
     [
         ("ja", ["毎日の料理に三徳包丁", "毎日の暮らしに土鍋"], ["三徳包丁", "土鍋"], "毎日の"),
-        ("zh", ["让生活更美好的茶壶", "让厨房更美好的锅"], ["茶壶", "锅"], "让"),
+        ("zh", ["让生活更美好的茶壶", "让厨房更美好的锅"], ["茶壶", "锅"], "美好"),
         ("th", ["โคมไฟ ให้บ้านสวย", "หม้อ ให้ครัวสวย"], ["โคมไฟ", "หม้อ"], "สวย"),
     ],
 )

@@ -12,7 +12,8 @@ from adloom.feature_store.store import FeatureStore
 from adloom.loop.catalogue.briefs import brief, candidate_seeds
 from adloom.loop.catalogue.past_ads import past_ad
 from adloom.loop.demo.shop.catalog import load_catalog
-from adloom.loop.serving.ads import AdMaker, AdRequest, Preview, Serving, Variant
+from adloom.loop.serving.ads import AdMaker
+from adloom.loop.serving.requests import AdRequest, Preview, Serving, Variant
 from adloom.models.settings import GeneratorSettings
 from tests.loop_parts import ad_maker, keep_shop_ads, tiny_settings
 

@@ -13,8 +13,9 @@ from PIL import Image
 
 from adloom.loop.catalogue.creatives import Creative
 from adloom.loop.demo.shop.catalog import load_catalog
-from adloom.loop.serving.ads import Ad, AdRequest
+from adloom.loop.serving.ads import Ad
 from adloom.loop.serving.drawing_queue import DrawingQueue, QueueFull
+from adloom.loop.serving.requests import AdRequest
 
 PRODUCT = next(iter(load_catalog().values()))
 

@@ -85,6 +85,18 @@ def test_a_product_is_drawn_as_soon_as_it_is_sent(client: TestClient) -> None:
     assert ad.json()["product_id"] == "drawn-at-once"
 
 
+def test_what_came_and_went_is_counted(client: TestClient) -> None:
+    def counted(outcome: str) -> float:
+        name = f'adloom_catalogue_products_total{{outcome="{outcome}"}} '
+        lines = client.get("/metrics").text.splitlines()
+        return sum(float(line.removeprefix(name)) for line in lines if line.startswith(name))
+
+    before = counted("new"), counted("refused"), counted("retired")
+    post(client, mill(id="counted"), mill(id=""))
+    client.delete(path("counted"))
+    assert (counted("new"), counted("refused"), counted("retired")) == tuple(n + 1 for n in before)
+
+
 def test_the_same_again_changes_nothing_and_another_price_does(client: TestClient) -> None:
     post(client, mill(id="again"))
     assert post(client, mill(id="again")).json()["unchanged"] == 1

@@ -17,10 +17,10 @@ from fastapi.testclient import TestClient
 from starlette.types import Message, Scope
 
 from adloom.loop.demo.shop.catalog import load_catalog
+from adloom.loop.serving.app import create_app
 from adloom.loop.serving.http.access import Access, Admitted, OpenToAnyone, refuse_open_address
 from adloom.loop.serving.http.limits import BodyLimit
 from adloom.loop.serving.http.logs import log_as_json
-from adloom.loop.serving.app import create_app
 from adloom.loop.serving.server import AdServer
 from adloom.loop.settings import Settings, SettingsError
 from tests.loop_parts import tiny_settings

@@ -17,7 +17,8 @@ from adloom.loop import home
 from adloom.loop.catalogue.creatives import Creative
 from adloom.loop.catalogue.past_ads import past_ad
 from adloom.loop.learning.versions import load_version
-from adloom.loop.serving.ads import Ad, AdRequest, Preview, Serving, Variant
+from adloom.loop.serving.ads import Ad
+from adloom.loop.serving.requests import AdRequest, Preview, Serving, Variant
 from adloom.loop.settings import Settings
 from tests.loop_parts import ad_maker, keep_shop_ads, register_adapter, tiny_settings
 from tests.mlflow_serving import mlflow_serving

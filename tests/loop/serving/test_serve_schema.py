@@ -18,7 +18,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from adloom.loop.serving.server import create_app
+from adloom.loop.serving.app import create_app
 from adloom.loop.settings import load_settings
 from tests.loop_parts import tiny_settings
 

@@ -11,9 +11,10 @@ import pytest
 
 from adloom.feature_store.store import FeatureStore
 from adloom.loop.demo.shop.catalog import load_catalog
-from adloom.loop.serving.ads import Ad, AdMaker, AdRequest, Serving
+from adloom.loop.serving.ads import Ad, AdMaker
 from adloom.loop.serving.exposures import exposure
 from adloom.loop.serving.http.bodies import ad_made
+from adloom.loop.serving.requests import AdRequest, Serving
 from adloom.loop.serving.titles import MOST_TITLES, Title, title_seed
 from adloom.models.titles.check import check_title
 from adloom.models.titles.mentions import mentions
