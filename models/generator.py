@@ -16,12 +16,13 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_model, save_file
 from torch import Tensor, nn
-from transformers import Dinov2Model, JanusForConditionalGeneration, PreTrainedTokenizerFast
+from transformers import Dinov2Model, PreTrainedTokenizerFast
 
 from adloom.models.batching import BriefBatch, TargetBatch
 from adloom.models.conditioning import CONDITIONING_FILE, Conditioning
 from adloom.models.config import AdGeneratorConfig
 from adloom.models.foreground import Dinov2Features
+from adloom.models.janus import JanusForConditionalGeneration
 from adloom.models.masks import causal_mask, count_positions
 from adloom.models.preference import Preference
 from adloom.models.tokenizer import BOI, EOI
@@ -266,7 +267,8 @@ class AdModel(nn.Module):
 
     @classmethod
     def from_pretrained(cls, folder: Path, *, dtype: torch.dtype = torch.float32) -> AdModel:
-        """Load what :meth:`save_pretrained` wrote; ``dtype`` is what Janus computes in.
+        """Load what :meth:`save_pretrained` wrote; ``dtype`` is what Janus
+        computes in, but for its VQ model, which is float32.
 
         Raises:
             FileNotFoundError: ``folder`` holds no saved generator.

@@ -14,12 +14,12 @@ import torch.nn.functional as F
 from transformers import (
     Dinov2Model,
     JanusConfig,
-    JanusForConditionalGeneration,
     PreTrainedTokenizerFast,
 )
 
 from adloom.models.config import AdGeneratorConfig
 from adloom.models.generator import AdModel
+from adloom.models.janus import JanusForConditionalGeneration
 from adloom.models.tokenizer import BOI, EOI
 
 JANUS_PRO_1B = "deepseek-community/Janus-Pro-1B"

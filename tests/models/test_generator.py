@@ -187,7 +187,8 @@ def test_a_base_in_half_precision_keeps_its_modules_in_full(
     """As on a GPU: bfloat16 draws ads and has a loss with a gradient."""
     tiny_model().save_pretrained(tmp_path)
     model = AdModel.from_pretrained(tmp_path, dtype=torch.bfloat16)
-    assert {p.dtype for p in model.janus.parameters()} == {torch.bfloat16}
+    assert {p.dtype for p in model.janus.model.language_model.parameters()} == {torch.bfloat16}
+    assert {p.dtype for p in model.janus.model.vqmodel.parameters()} == {torch.float32}
     assert {p.dtype for p in model.conditioning.parameters()} == {torch.float32}
     assert len(AdGenerator(model).generate(briefs, seeds=[1, 2, 3, 4])) == 4
     clicked = examples(2)
