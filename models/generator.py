@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+import transformers
 from safetensors.torch import load_model, save_file
 from torch import Tensor, nn
 from transformers import Dinov2Model, PreTrainedTokenizerFast
@@ -36,7 +37,7 @@ class AdModel(nn.Module):
 
     def __init__(
         self,
-        janus: JanusForConditionalGeneration,
+        janus: transformers.JanusForConditionalGeneration,
         tokenizer: PreTrainedTokenizerFast,
         config: AdGeneratorConfig,
         dinov2: Dinov2Model | None = None,
