@@ -17,7 +17,7 @@ from itertools import islice
 
 from adloom.loop.catalogue.feeds.refusals import FeedRow, Refusal
 from adloom.loop.catalogue.import_report import ImportReport, Note
-from adloom.loop.catalogue.picture_sources import NoPicture, PictureSource
+from adloom.loop.catalogue.picture_sources import NoPicture, PictureNotTold, PictureSource
 from adloom.loop.catalogue.pictures.decode import BadPicture
 from adloom.loop.catalogue.pictures.intake import Intake, take_in
 from adloom.loop.catalogue.product import Product, index_text
@@ -41,6 +41,7 @@ class Importer:
         source: names the feed: products that it has no more are those that came from it.
         pictures: where the products' pictures are.
         advice: asked of each product that is new or changed.
+        keep_pictures: a product of which no picture is told keeps the one that it has.
         dry: look at everything and write nothing.
         on_rows: told how many rows were looked at, again and again.
     """
@@ -53,6 +54,7 @@ class Importer:
         pictures: PictureSource,
         *,
         advice: Advice = lambda product: (),
+        keep_pictures: bool = False,
         dry: bool = False,
         on_rows: Callable[[int], None] = lambda rows: None,
     ) -> None:
@@ -61,6 +63,7 @@ class Importer:
         self._source = source
         self._pictures = pictures
         self._advice = advice
+        self._keep_pictures = keep_pictures
         self._dry = dry
         self._on_rows = on_rows
 
@@ -100,10 +103,9 @@ class Importer:
         """What is to be kept; None where that is kept already."""
         product = row.product
         before = known.get(product.product_id)
-        stamp = _stamp(product)
         try:
-            # Another way to cut out makes another picture.
-            picture = _hashed(f"{self._pictures.stamp(product)}/{self._settings.cutout}")
+            product, picture = self._picture_of(product, before)
+            stamp = _stamp(product)
             same_picture = before is not None and before.picture_stamp == picture
             if same_picture and before is not None:
                 if before.stamp == stamp and not before.product.retired:
@@ -127,6 +129,16 @@ class Importer:
         return Entry(
             self._pictured(product, taken), stamp, picture, taken.reason or "", self._source
         )
+
+    def _picture_of(self, product: Product, before: Entry | None) -> tuple[Product, str]:
+        """The product with its link, and what stands for its picture's state."""
+        try:
+            # Another way to cut out makes another picture.
+            return product, _hashed(f"{self._pictures.stamp(product)}/{self._settings.cutout}")
+        except PictureNotTold:
+            if before is None or not self._keep_pictures:
+                raise
+            return replace(product, image=before.product.image), before.picture_stamp
 
     def _pictured(self, product: Product, taken: Intake) -> Product:
         if self._dry:

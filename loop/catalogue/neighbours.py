@@ -29,7 +29,7 @@ _SHARE_BESIDE = 0.1
 _LEAST_BESIDE = 1_000
 _AT_ONCE = 20_000
 _CLAIM = "neighbours"
-_CLAIM_SECONDS = 3_600.0
+_CLAIM_SECONDS = 1_800.0
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,10 @@ class Neighbours:
             assert self._beside is not None
             if len(self._beside.places) <= max(_LEAST_BESIDE, _SHARE_BESIDE * made):
                 return False
-        with claimed(self._catalogue.engine, _CLAIM, _CLAIM_SECONDS) as ours:
-            if ours:
+        with claimed(self._catalogue.engine, _CLAIM, _CLAIM_SECONDS) as claim:
+            if claim:
                 self._write()
-        return ours
+            return bool(claim)
 
     def _nearest(self, vector: Vector, k: int, besides: str) -> list[Product]:
         with self._lock:

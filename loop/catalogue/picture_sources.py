@@ -22,6 +22,10 @@ class NoPicture(ValueError):
     """The picture of a product cannot be had; the message is one line and says why."""
 
 
+class PictureNotTold(NoPicture):
+    """Nothing is told of where the picture is."""
+
+
 class PictureSource(Protocol):
     """Gives the bytes of products' pictures. Both raise NoPicture."""
 
@@ -74,7 +78,7 @@ class PictureLinks:
 
     def _file(self, link: str) -> tuple[Path, os.stat_result]:
         if not link:
-            raise NoPicture("there is none, and a picture is needed")
+            raise PictureNotTold("there is none, and a picture is needed")
         if self._folder is None:
             raise NoPicture("only an https address is taken here")
         try:

@@ -61,7 +61,12 @@ class ProductTopic:
         self._settings = settings
         self._topic = products_topic(kafka)
         self._importer = Importer(
-            catalogue, settings, self._topic, LinkedPictures(settings), advice=advice
+            catalogue,
+            settings,
+            self._topic,
+            LinkedPictures(settings),
+            advice=advice,
+            keep_pictures=True,
         )
         self.problem: str | None = None
 

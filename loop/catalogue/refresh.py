@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from adloom.loop.catalogue.claims import claimed
+from adloom.loop.catalogue.claims import Claim, claimed
 from adloom.loop.catalogue.feed_import import FeedTooShort, import_feed, is_unread, written_state
 from adloom.loop.catalogue.feeds.refusals import FeedUnreadable
 from adloom.loop.catalogue.import_report import ImportReport, Note
@@ -15,7 +15,7 @@ from adloom.loop.catalogue.store import Catalogue
 from adloom.loop.settings.catalogue import CatalogSettings
 
 _log = logging.getLogger("adloom.catalogue")
-_LONGEST_IMPORT_SECONDS = 6 * 3_600.0
+_CLAIM_SECONDS = 900.0  # renewed with every 256 rows
 _SETTLE_SECONDS = 1.0  # after which a feed that nobody writes any more is the same
 _MOST_TOLD = 1_000
 
@@ -74,17 +74,17 @@ class CatalogueRefresh:
             self._looked_at = state
             return False
         # Of many servers one reads the feed; the others follow.
-        with claimed(self._catalogue.engine, source, _LONGEST_IMPORT_SECONDS) as ours:
-            if ours and is_unread(self._catalogue, source):
+        with claimed(self._catalogue.engine, source, _CLAIM_SECONDS) as claim:
+            if claim and is_unread(self._catalogue, source):
                 try:
-                    self._read(source)
+                    self._read(source, claim)
                 except (FeedUnreadable, FeedTooShort):
                     self._failed = state
                     raise
         self._tell(None)
         return True
 
-    def _read(self, source: str) -> None:
+    def _read(self, source: str, claim: Claim) -> None:
         told: set[str] = set()
 
         def note(note: Note) -> None:
@@ -96,7 +96,14 @@ class CatalogueRefresh:
 
         report = ImportReport(on_note=note)
         try:
-            import_feed(self._catalogue, source, self._settings, advice=self._advice, report=report)
+            import_feed(
+                self._catalogue,
+                source,
+                self._settings,
+                advice=self._advice,
+                report=report,
+                on_rows=lambda rows: claim.renew(),
+            )
         finally:
             self._told = told
             count_products(report)

@@ -162,6 +162,7 @@ def _importer(server: AdServer, pictures: Mapping[str, bytes]) -> Importer:
         _SOURCE,
         SentPictures(pictures, LinkedPictures(settings)),
         advice=server.title_advice,
+        keep_pictures=True,
     )
 
 

@@ -154,6 +154,10 @@ def test_of_many_processes_one_has_the_work(catalogue: Catalogue, tmp_path: Path
         assert again
         with claimed(catalogue.engine, "feed", 60) as later:
             assert later
+    with claimed(other.engine, "feed", 60) as renewed:
+        renewed.renew()
+        with claimed(catalogue.engine, "feed", 60) as later:
+            assert not later
 
 
 def test_the_database_is_private(catalogue: Catalogue, tmp_path: Path) -> None:

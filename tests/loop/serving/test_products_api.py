@@ -104,6 +104,17 @@ def test_the_same_again_changes_nothing_and_another_price_does(client: TestClien
     assert client.get(path("again")).json()["price"] == "29.90 EUR"
 
 
+def test_a_product_without_a_picture_keeps_the_one_that_it_has(client: TestClient) -> None:
+    assert post(client, mill(id="kept")).status_code == 200
+    before = server_of(client).catalogue["kept"]
+    answer = post(client, mill(id="kept", price="12.00 EUR", image=None))
+    assert (answer.status_code, answer.json()["changed"]) == (200, 1)
+    after = server_of(client).catalogue["kept"]
+    assert (after.cutout_name, after.picture_name) == (before.cutout_name, before.picture_name)
+    assert str(after.price) == "12.00 EUR"
+    assert post(client, mill(id="unkept", image=None)).status_code == 422
+
+
 def test_what_is_told_of_a_product_can_be_sent_again(client: TestClient) -> None:
     post(client, mill(id="round-trip", language="pt-BR"))
     told = client.get(path("round-trip")).json()
