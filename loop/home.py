@@ -11,13 +11,13 @@ from adloom.loop.settings import Settings
 # What a command does not open it need not import: torch, Feast and MLflow take their seconds.
 if TYPE_CHECKING:
     from adloom.feature_store.store import FeatureStore
-    from adloom.loop.catalogue.creatives import CreativeStore
-    from adloom.loop.catalogue.importing import Advice
+    from adloom.loop.catalogue.creatives.store import CreativeStore
+    from adloom.loop.catalogue.histories.past_ads import PastAds
+    from adloom.loop.catalogue.intake.importing import Advice
     from adloom.loop.catalogue.neighbours import Neighbours
-    from adloom.loop.catalogue.past_ads import PastAds
     from adloom.loop.catalogue.product import Product
     from adloom.loop.catalogue.store import Catalogue
-    from adloom.loop.catalogue.title_words import TitleWords
+    from adloom.loop.catalogue.words.titles import TitleWords
     from adloom.loop.learning.registry import AdRegistry
     from adloom.loop.learning.rounds.ground import TrainingGround
     from adloom.models.ad_generator import AdGenerator
@@ -41,7 +41,7 @@ def open_log(settings: Settings) -> EventLog:
 
 def open_creatives(settings: Settings) -> CreativeStore:
     """Every ad that was made."""
-    from adloom.loop.catalogue.creatives import CreativeStore
+    from adloom.loop.catalogue.creatives.store import CreativeStore
 
     return CreativeStore(settings.home / "creatives")
 
@@ -62,8 +62,8 @@ def open_neighbours(settings: Settings, catalogue: Catalogue) -> Neighbours:
 
 def past_ads(catalogue: Catalogue, creatives: CreativeStore, generator: AdGenerator) -> PastAds:
     """What histories are read through."""
-    from adloom.loop.catalogue.past_ads import PastAds
-    from adloom.loop.catalogue.picture_codes import PictureCodes
+    from adloom.loop.catalogue.histories.past_ads import PastAds
+    from adloom.loop.catalogue.histories.picture_codes import PictureCodes
 
     codes = PictureCodes(catalogue.engine, generator.codebook_name, generator.encode_pictures)
     return PastAds(catalogue, creatives, codes)
@@ -71,16 +71,16 @@ def past_ads(catalogue: Catalogue, creatives: CreativeStore, generator: AdGenera
 
 def title_words(settings: Settings, catalogue: Catalogue) -> TitleWords:
     """What the titles of each product may say: what is set, or what the shop's own ads say."""
-    from adloom.loop.catalogue.learnt_words import LearntWords
-    from adloom.loop.catalogue.title_words import TitleWords
+    from adloom.loop.catalogue.words.learnt import LearntWords
+    from adloom.loop.catalogue.words.titles import TitleWords
 
     return TitleWords(settings.titles, LearntWords(catalogue).of)
 
 
 def title_advice(settings: Settings) -> Advice:
     """What is told of products' names when they are imported."""
-    from adloom.loop.catalogue.advice import TitleAdvice
-    from adloom.loop.catalogue.title_words import TitleWords
+    from adloom.loop.catalogue.words.advice import TitleAdvice
+    from adloom.loop.catalogue.words.titles import TitleWords
     from adloom.models.title_room import title_room
 
     tokenizer, room = title_room(settings.generator.path)

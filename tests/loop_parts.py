@@ -12,7 +12,7 @@ import torch
 
 from adloom.feature_store.store import FeatureStore
 from adloom.loop import home
-from adloom.loop.catalogue.creatives import Creative, CreativeStore
+from adloom.loop.catalogue.creatives.store import Creative, CreativeStore
 from adloom.loop.demo.shop.creatives import seed_creatives
 from adloom.loop.learning.model_config import model_config
 from adloom.loop.learning.registry import AdRegistry

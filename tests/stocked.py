@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from adloom.loop.catalogue.creatives import CreativeStore
-from adloom.loop.catalogue.feed_import import import_feed
+from adloom.loop.catalogue.creatives.store import CreativeStore
+from adloom.loop.catalogue.histories.past_ads import PastAds
+from adloom.loop.catalogue.histories.picture_codes import PictureCodes
+from adloom.loop.catalogue.intake.feed import import_feed
 from adloom.loop.catalogue.opening import open_catalogue
-from adloom.loop.catalogue.past_ads import PastAds
-from adloom.loop.catalogue.picture_codes import PictureCodes
 from adloom.loop.catalogue.store import Catalogue
 from adloom.loop.demo.shop.catalog import FEED
 from adloom.loop.settings.catalogue import CatalogSettings

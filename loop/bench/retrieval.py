@@ -22,11 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adloom.feature_store.store import UserHistory
-from adloom.loop.catalogue.creatives import CreativeStore
+from adloom.loop.catalogue.creatives.store import CreativeStore
 from adloom.loop.catalogue.database import picture_codes, upsert
+from adloom.loop.catalogue.histories.past_ads import PastAds
+from adloom.loop.catalogue.histories.picture_codes import PictureCodes
 from adloom.loop.catalogue.opening import open_catalogue
-from adloom.loop.catalogue.past_ads import PastAds
-from adloom.loop.catalogue.picture_codes import PictureCodes
 from adloom.loop.catalogue.product import Product
 from adloom.loop.catalogue.rows import Entry
 from adloom.loop.catalogue.store import Catalogue

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from PIL import Image
 
-from adloom.loop.catalogue.past_ads import PastAd
+from adloom.loop.catalogue.histories.past_ads import PastAd
 from adloom.loop.catalogue.product import NoCutout, Product
 from adloom.models.brief import AdBrief, HistoryAd
 from adloom.models.compose import compose_ad, show_whole

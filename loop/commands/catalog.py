@@ -18,7 +18,7 @@ from adloom.loop.commands.progress import progress_told
 from adloom.loop.settings import Settings
 
 if TYPE_CHECKING:
-    from adloom.loop.catalogue.import_report import ImportReport, Note
+    from adloom.loop.catalogue.intake.report import ImportReport, Note
 
 app = typer.Typer(help="The products of the shop.", no_args_is_help=True)
 _console = Console()
@@ -156,9 +156,9 @@ def _run(
     settings: Settings, feed: str | None, *, dry: bool, force: bool, as_json: bool
 ) -> ImportReport:
     from adloom.loop import home
-    from adloom.loop.catalogue.feed_import import FeedTooShort, import_feed
     from adloom.loop.catalogue.feeds.refusals import FeedUnreadable
-    from adloom.loop.catalogue.import_report import ImportReport
+    from adloom.loop.catalogue.intake.feed import FeedTooShort, import_feed
+    from adloom.loop.catalogue.intake.report import ImportReport
     from adloom.loop.catalogue.pictures.by_model import MissingExtra
 
     feed = feed or settings.catalog.source

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
-    from adloom.loop.catalogue.creative_feeds import RefusedCreative
-    from adloom.loop.catalogue.creative_import import CreativeReport
-    from adloom.loop.catalogue.creatives import Creative
+    from adloom.loop.catalogue.creatives.store import Creative
+    from adloom.loop.catalogue.intake.creatives.feeds import RefusedCreative
+    from adloom.loop.catalogue.intake.creatives.importing import CreativeReport
     from adloom.models.picture_encoder import PictureEncoder
 
 app = typer.Typer(help="Ads, with the titles and pictures that they had.", no_args_is_help=True)
@@ -53,8 +53,8 @@ def import_creatives(
     rest goes in. The same file again changes nothing, and goes on where it was stopped.
     """
     settings: Settings = context.obj
-    from adloom.loop.catalogue.creative_import import CreativeReport
     from adloom.loop.catalogue.feeds.refusals import FeedUnreadable
+    from adloom.loop.catalogue.intake.creatives.importing import CreativeReport
 
     report = CreativeReport(on_refusal=_refusals_told(as_json))
     with errors_told(FeedUnreadable):
@@ -103,7 +103,7 @@ def show(
 ) -> None:
     """Show all that is kept of an ad."""
     from adloom.loop import home
-    from adloom.loop.catalogue.creatives import UnknownAd
+    from adloom.loop.catalogue.creatives.store import UnknownAd
 
     with errors_told(UnknownAd):
         creatives = home.open_creatives(context.obj)
@@ -124,9 +124,9 @@ def _import(
     settings: Settings, file: Path, columns: dict[str, str], report: CreativeReport
 ) -> None:
     from adloom.loop import home
-    from adloom.loop.catalogue.creative_feeds import read_creatives
-    from adloom.loop.catalogue.creative_import import CreativeImporter
-    from adloom.loop.catalogue.picture_sources import PictureLinks
+    from adloom.loop.catalogue.intake.creatives.feeds import read_creatives
+    from adloom.loop.catalogue.intake.creatives.importing import CreativeImporter
+    from adloom.loop.catalogue.intake.picture_sources import PictureLinks
 
     if not file.is_file():
         fail(f"{file}: there is no such file")

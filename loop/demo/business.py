@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 from PIL import Image
 
-from adloom.loop.catalogue.creative_feeds import CreativeRow
-from adloom.loop.catalogue.creative_import import CreativeImporter, CreativeReport
-from adloom.loop.catalogue.feed_import import import_feed
-from adloom.loop.catalogue.picture_sources import PictureLinks
+from adloom.loop.catalogue.intake.creatives.feeds import CreativeRow
+from adloom.loop.catalogue.intake.creatives.importing import CreativeImporter, CreativeReport
+from adloom.loop.catalogue.intake.feed import import_feed
+from adloom.loop.catalogue.intake.picture_sources import PictureLinks
 from adloom.loop.demo.parts import DemoLoop
 from adloom.loop.demo.progress import Steps
 from adloom.loop.demo.run import DemoRun

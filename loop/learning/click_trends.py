@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import islice
 
-from adloom.loop.catalogue.past_ads import PastAds
+from adloom.loop.catalogue.histories.past_ads import PastAds
 from adloom.loop.learning.training_set import ClickedAd
 from adloom.models.brief import HistoryAd
 

@@ -130,8 +130,8 @@ class RegisteredAdGenerator(PythonModel):
     ) -> pd.DataFrame:
         """Raises UnknownProduct for a product that the catalogue does not have."""
         from adloom.loop.catalogue.briefs import brief, finished
-        from adloom.loop.catalogue.creatives import png_bytes
-        from adloom.loop.catalogue.title_words import TitleWords
+        from adloom.loop.catalogue.creatives.store import png_bytes
+        from adloom.loop.catalogue.words.titles import TitleWords
         from adloom.loop.settings import load_settings
         from adloom.models.brief import HistoryAd
 
@@ -209,7 +209,7 @@ def _told(row: dict[Any, Any], column: str) -> str:
 
 
 def _example_cutout() -> str:
-    from adloom.loop.catalogue.creatives import png_bytes
+    from adloom.loop.catalogue.creatives.store import png_bytes
 
     mug = Image.new("RGBA", (96, 96), (0, 0, 0, 0))
     ImageDraw.Draw(mug).rounded_rectangle((16, 8, 80, 92), radius=12, fill=(176, 82, 58, 255))

@@ -10,7 +10,7 @@ import pandas as pd
 
 from adloom.feature_store.store import FeatureStore, UserHistory
 from adloom.loop.catalogue.briefs import brief
-from adloom.loop.catalogue.past_ads import PastAds
+from adloom.loop.catalogue.histories.past_ads import PastAds
 from adloom.loop.catalogue.product import Product
 from adloom.loop.learning.labels import label_exposures
 from adloom.models.brief import Example

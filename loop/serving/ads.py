@@ -13,8 +13,8 @@ from PIL import Image
 
 from adloom.feature_store.store import FeatureStore, UserHistory
 from adloom.loop.catalogue.briefs import brief, candidate_seeds, finished
-from adloom.loop.catalogue.creatives import Creative
-from adloom.loop.catalogue.past_ads import PastAd, PastAds
+from adloom.loop.catalogue.creatives.store import Creative
+from adloom.loop.catalogue.histories.past_ads import PastAd, PastAds
 from adloom.loop.catalogue.product import Product
 from adloom.loop.serving.histories import Histories
 from adloom.loop.serving.requests import AdRequest, Serving

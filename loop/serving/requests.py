@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from adloom.loop.catalogue.past_ads import PastAd
+from adloom.loop.catalogue.histories.past_ads import PastAd
 from adloom.loop.catalogue.product import Product
 from adloom.loop.experiments.assignment import Assignment
 from adloom.models.settings import GeneratorSettings

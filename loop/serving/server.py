@@ -14,10 +14,10 @@ import torch
 from PIL import Image
 
 from adloom.loop import home
-from adloom.loop.catalogue.creatives import CreativeStore
+from adloom.loop.catalogue.creatives.store import CreativeStore
+from adloom.loop.catalogue.intake.refresh import CatalogueRefresh
+from adloom.loop.catalogue.intake.topic import ProductTopic
 from adloom.loop.catalogue.product import Product
-from adloom.loop.catalogue.product_topic import ProductTopic
-from adloom.loop.catalogue.refresh import CatalogueRefresh
 from adloom.loop.catalogue.store import Catalogue
 from adloom.loop.experiments.running import RunningExperiments, versions_of_arms
 from adloom.loop.serving.ads import Ad, AdMaker

@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from adloom.loop.catalogue.stop_words import stop_words
+from adloom.loop.catalogue.words.stop_words import stop_words
 
 _MOST = 5
 _LOOKED_AT_CHARS = 2000  # the best is said first

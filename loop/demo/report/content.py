@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from adloom.loop.catalogue.ad_card import finish_ad
-from adloom.loop.catalogue.creatives import CreativeStore
+from adloom.loop.catalogue.creatives.store import CreativeStore
 from adloom.loop.demo.parts import FROZEN, LEARNING
 from adloom.loop.demo.report.page import (
     AdStory,

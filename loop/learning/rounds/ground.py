@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from adloom.feature_store.store import FeatureStore
-from adloom.loop.catalogue.past_ads import PastAds
+from adloom.loop.catalogue.histories.past_ads import PastAds
 from adloom.loop.catalogue.product import Product
 from adloom.loop.learning.registry import AdRegistry
 from adloom.loop.settings.learning import GateSettings, RoundSettings

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from adloom.loop.catalogue.creatives import Creative
-from adloom.loop.catalogue.past_ads import Clicked
+from adloom.loop.catalogue.creatives.store import Creative
+from adloom.loop.catalogue.histories.past_ads import Clicked
 from adloom.loop.serving.ads import Ad
 from adloom.loop.serving.titles import TitleSource
 

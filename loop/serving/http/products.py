@@ -8,10 +8,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, HTTPException, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from adloom.loop.catalogue.import_report import ImportReport, Note
-from adloom.loop.catalogue.importing import Importer
-from adloom.loop.catalogue.metrics import count_products
-from adloom.loop.catalogue.picture_sources import LinkedPictures, SentPictures
+from adloom.loop.catalogue.intake.importing import Importer
+from adloom.loop.catalogue.intake.metrics import count_products
+from adloom.loop.catalogue.intake.picture_sources import LinkedPictures, SentPictures
+from adloom.loop.catalogue.intake.report import ImportReport, Note
 from adloom.loop.catalogue.product import UnknownProduct
 from adloom.loop.catalogue.rows import as_attributes
 from adloom.loop.serving.http.access import Admitted

@@ -11,7 +11,7 @@ from fastapi import APIRouter, BackgroundTasks, HTTPException, Request, Response
 from fastapi.responses import FileResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from adloom.loop.catalogue.creatives import UnknownAd
+from adloom.loop.catalogue.creatives.store import UnknownAd
 from adloom.loop.catalogue.pictures.store import UnknownPicture
 from adloom.loop.catalogue.product import UnknownProduct
 from adloom.loop.serving.exposures import exposure

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from adloom.feature_store.store import UserHistory
 from adloom.loop.catalogue.briefs import brief
-from adloom.loop.catalogue.past_ads import PastAd, PastAds
+from adloom.loop.catalogue.histories.past_ads import PastAd, PastAds
 from adloom.loop.catalogue.product import Product
 from adloom.loop.serving.http.bodies import past_picture_url, picture_url
 from adloom.models.ad_generator import AdGenerator

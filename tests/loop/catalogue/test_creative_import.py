@@ -17,13 +17,13 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from adloom.loop.catalogue.creative_feeds import CreativeRow, read_creatives
-from adloom.loop.catalogue.creative_import import CreativeImporter, CreativeReport
-from adloom.loop.catalogue.creatives import Creative, CreativeStore
+from adloom.loop.catalogue.creatives.store import Creative, CreativeStore
 from adloom.loop.catalogue.feeds.refusals import FeedUnreadable
-from adloom.loop.catalogue.learnt_words import LearntWords
-from adloom.loop.catalogue.picture_sources import PictureLinks
+from adloom.loop.catalogue.intake.creatives.feeds import CreativeRow, read_creatives
+from adloom.loop.catalogue.intake.creatives.importing import CreativeImporter, CreativeReport
+from adloom.loop.catalogue.intake.picture_sources import PictureLinks
 from adloom.loop.catalogue.store import Catalogue
+from adloom.loop.catalogue.words.learnt import LearntWords
 from adloom.loop.settings.catalogue import CatalogSettings, CreativesSettings
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.compose import show_whole

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from adloom.loop.catalogue.creatives import Creative, CreativeStore, UnknownAd
+from adloom.loop.catalogue.creatives.store import Creative, CreativeStore, UnknownAd
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from adloom.loop.catalogue.creatives import CreativeStore
-from adloom.loop.catalogue.feed_import import import_feed
+from adloom.loop.catalogue.creatives.store import CreativeStore
+from adloom.loop.catalogue.intake.feed import import_feed
 from adloom.loop.catalogue.opening import open_catalogue
 from adloom.loop.commands.app import app
 from adloom.loop.settings import load_settings

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from adloom.loop.catalogue import importing
-from adloom.loop.catalogue.feed_import import FeedTooShort, import_feed, is_unread
 from adloom.loop.catalogue.feeds.refusals import FeedUnreadable
-from adloom.loop.catalogue.import_report import ImportReport
+from adloom.loop.catalogue.intake import importing
+from adloom.loop.catalogue.intake.feed import FeedTooShort, import_feed, is_unread
+from adloom.loop.catalogue.intake.report import ImportReport
 from adloom.loop.catalogue.opening import open_catalogue
 from adloom.loop.catalogue.pictures.intake import take_in
 from adloom.loop.catalogue.store import Catalogue

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adloom.loop.catalogue.creatives import Creative, CreativeStore
-from adloom.loop.catalogue.learnt_words import LearntWords, learn_title_words
+from adloom.loop.catalogue.creatives.store import Creative, CreativeStore
 from adloom.loop.catalogue.opening import open_catalogue
 from adloom.loop.catalogue.product import Product
 from adloom.loop.catalogue.rows import Entry
 from adloom.loop.catalogue.store import Catalogue
-from adloom.loop.catalogue.title_words import style_words
+from adloom.loop.catalogue.words.learnt import LearntWords, learn_title_words
+from adloom.loop.catalogue.words.titles import style_words
 
 PRODUCTS = (
     Product(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from adloom.loop.catalogue import neighbours as module
-from adloom.loop.catalogue.importing import _hashed
+from adloom.loop.catalogue.intake.importing import _hashed
 from adloom.loop.catalogue.neighbours import Neighbours
 from adloom.loop.catalogue.opening import open_catalogue, open_neighbours
 from adloom.loop.catalogue.product import Product

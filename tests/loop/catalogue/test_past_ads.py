@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from adloom.feature_store.store import UserHistory
-from adloom.loop.catalogue.past_ads import PastAds
-from adloom.loop.catalogue.picture_codes import PictureCodes
+from adloom.loop.catalogue.histories.past_ads import PastAds
+from adloom.loop.catalogue.histories.picture_codes import PictureCodes
 from adloom.models.settings import Coarse
 from tests.loop_parts import keep_shop_ads
 from tests.stocked import past_ads_of

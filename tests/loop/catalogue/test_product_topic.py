@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from adloom.loop.catalogue import picture_sources
+from adloom.loop.catalogue.intake import picture_sources
+from adloom.loop.catalogue.intake.topic import ProductTopic
 from adloom.loop.catalogue.opening import open_catalogue
 from adloom.loop.catalogue.product import Product
-from adloom.loop.catalogue.product_topic import ProductTopic
 from adloom.loop.catalogue.store import Catalogue
 from adloom.loop.settings.catalogue import CatalogSettings
 from adloom.stream.broker import LocalBroker

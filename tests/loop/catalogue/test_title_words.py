@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adloom.loop.catalogue.product import Price, Product
-from adloom.loop.catalogue.title_words import TitleWords, style_words, words_in
+from adloom.loop.catalogue.words.titles import TitleWords, style_words, words_in
 from adloom.loop.settings.titles import TitleSettings
 
 LAMP = Product("lamp", "Tischlampe", language="de-AT", selling_points=("warmes Licht",))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from adloom.loop.catalogue.creatives import Creative
-from adloom.loop.catalogue.past_ads import PastAds
+from adloom.loop.catalogue.creatives.store import Creative
+from adloom.loop.catalogue.histories.past_ads import PastAds
 from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.loop.learning.click_trends import ClickTrends
 from adloom.loop.learning.training_set import ClickedAd

@@ -10,7 +10,7 @@ import pytest
 
 from adloom.feature_store.store import FeatureStore
 from adloom.loop.catalogue.briefs import brief, candidate_seeds
-from adloom.loop.catalogue.past_ads import past_ad
+from adloom.loop.catalogue.histories.past_ads import past_ad
 from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.loop.serving.ads import AdMaker
 from adloom.loop.serving.requests import AdRequest, Preview, Serving, Variant

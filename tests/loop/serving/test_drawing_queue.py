@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from adloom.loop.catalogue.creatives import Creative
+from adloom.loop.catalogue.creatives.store import Creative
 from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.loop.serving.ads import Ad
 from adloom.loop.serving.drawing_queue import DrawingQueue, QueueFull

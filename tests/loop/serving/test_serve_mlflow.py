@@ -14,8 +14,8 @@ import pytest
 from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.store import FeatureStore
 from adloom.loop import home
-from adloom.loop.catalogue.creatives import Creative
-from adloom.loop.catalogue.past_ads import past_ad
+from adloom.loop.catalogue.creatives.store import Creative
+from adloom.loop.catalogue.histories.past_ads import past_ad
 from adloom.loop.learning.versions import load_version
 from adloom.loop.serving.ads import Ad
 from adloom.loop.serving.requests import AdRequest, Preview, Serving, Variant

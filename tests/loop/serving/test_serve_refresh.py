@@ -13,7 +13,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from adloom.loop.catalogue import refresh
+from adloom.loop.catalogue.intake import refresh
 from adloom.loop.serving.app import create_app
 from tests.loop_parts import tiny_settings
 

@@ -22,7 +22,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from adloom.loop import home
-from adloom.loop.catalogue.feed_import import import_feed
+from adloom.loop.catalogue.intake.feed import import_feed
 from adloom.loop.serving.app import create_app
 from adloom.loop.settings import Settings
 from adloom.loop.settings.catalogue import CatalogSettings

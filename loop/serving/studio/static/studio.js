@@ -12,7 +12,7 @@ async function showShoppers() {
     ...known.map((one) => el("option", { value: one.user_id }, `${one.clicks} clicks`)),
   );
   const match = known.length === 1 ? "1 shopper with clicks matches." : `${known.length} shoppers with clicks match.`;
-  const hint = known.length ? match : "Nobody with clicks matches: such an id gets an ad without a history.";
+  const hint = known.length ? match : "Nobody who clicked in the last 30 days matches. An id with older clicks is drawn after these, any other without a history.";
   $("shopper-hint").textContent = known.length || $("shopper").value ? hint : "No shoppers yet. Send clicks to /v1/events, or type any id: its ad is drawn without a history.";
   return known;
 }

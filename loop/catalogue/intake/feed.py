@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 from adloom.loop.catalogue.feeds.files import feed_files
 from adloom.loop.catalogue.feeds.reading import read_feed
 from adloom.loop.catalogue.feeds.refusals import FeedUnreadable
-from adloom.loop.catalogue.import_report import ImportReport
-from adloom.loop.catalogue.importing import Advice, Importer
-from adloom.loop.catalogue.picture_sources import LinkedPictures
+from adloom.loop.catalogue.intake.importing import Advice, Importer
+from adloom.loop.catalogue.intake.picture_sources import LinkedPictures
+from adloom.loop.catalogue.intake.report import ImportReport
 from adloom.loop.catalogue.pictures.fetch import CannotFetch, fetch
 from adloom.loop.catalogue.store import Catalogue
 from adloom.loop.settings.catalogue import CatalogSettings

@@ -17,15 +17,19 @@ from typing import Any, TypeVar
 
 from PIL import Image
 
-from adloom.loop.catalogue.creative_feeds import CreativeRow, Picture, RefusedCreative
-from adloom.loop.catalogue.creative_pictures import CreativePictures, as_encoded, fingerprint
-from adloom.loop.catalogue.creatives import SHOP, Creative, CreativeStore, KnownAd
+from adloom.loop.catalogue.creatives.store import SHOP, Creative, CreativeStore, KnownAd
 from adloom.loop.catalogue.feeds.refusals import FeedUnreadable, shown
-from adloom.loop.catalogue.learnt_words import learn_title_words
-from adloom.loop.catalogue.picture_codes import Encode
-from adloom.loop.catalogue.picture_sources import NoPicture, PictureLinks
+from adloom.loop.catalogue.histories.picture_codes import Encode
+from adloom.loop.catalogue.intake.creatives.feeds import CreativeRow, Picture, RefusedCreative
+from adloom.loop.catalogue.intake.creatives.pictures import (
+    CreativePictures,
+    as_encoded,
+    fingerprint,
+)
+from adloom.loop.catalogue.intake.picture_sources import NoPicture, PictureLinks
 from adloom.loop.catalogue.pictures.decode import BadPicture
 from adloom.loop.catalogue.store import Catalogue
+from adloom.loop.catalogue.words.learnt import learn_title_words
 from adloom.loop.settings.catalogue import CatalogSettings
 
 _ROWS_AT_ONCE = 64

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge
 
-from adloom.loop.catalogue.import_report import ImportReport
+from adloom.loop.catalogue.intake.report import ImportReport
 
 PRODUCTS = Counter(
     "adloom_catalogue_products",

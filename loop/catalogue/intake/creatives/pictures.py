@@ -8,8 +8,8 @@ import threading
 
 from PIL import Image
 
-from adloom.loop.catalogue.creative_feeds import Picture
-from adloom.loop.catalogue.picture_sources import PictureLinks
+from adloom.loop.catalogue.intake.creatives.feeds import Picture
+from adloom.loop.catalogue.intake.picture_sources import PictureLinks
 from adloom.loop.catalogue.pictures.decode import decode_picture
 from adloom.loop.settings.catalogue import CatalogSettings
 from adloom.models.compose import show_whole

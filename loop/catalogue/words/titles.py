@@ -11,7 +11,7 @@ import budoux
 import regex
 
 from adloom.loop.catalogue.product import Product
-from adloom.loop.catalogue.stop_words import stop_words
+from adloom.loop.catalogue.words.stop_words import stop_words
 from adloom.loop.settings.titles import TitleSettings
 from adloom.models.titles.languages import fallbacks
 from adloom.models.titles.rules import TitleRules

@@ -6,11 +6,11 @@ import logging
 import threading
 
 from adloom.loop.catalogue.claims import Claim, claimed
-from adloom.loop.catalogue.feed_import import FeedTooShort, import_feed, is_unread, written_state
 from adloom.loop.catalogue.feeds.refusals import FeedUnreadable
-from adloom.loop.catalogue.import_report import ImportReport, Note
-from adloom.loop.catalogue.importing import Advice
-from adloom.loop.catalogue.metrics import PROBLEM, count_products
+from adloom.loop.catalogue.intake.feed import FeedTooShort, import_feed, is_unread, written_state
+from adloom.loop.catalogue.intake.importing import Advice
+from adloom.loop.catalogue.intake.metrics import PROBLEM, count_products
+from adloom.loop.catalogue.intake.report import ImportReport, Note
 from adloom.loop.catalogue.store import Catalogue
 from adloom.loop.settings.catalogue import CatalogSettings
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from transformers import PreTrainedTokenizerFast
 
 from adloom.loop.catalogue.product import Product
-from adloom.loop.catalogue.title_words import TitleWords
+from adloom.loop.catalogue.words.titles import TitleWords
 from adloom.models.titles.fit import fit_name
 
 

@@ -19,10 +19,10 @@ from adloom.loop.catalogue.feeds.columns import Columns
 from adloom.loop.catalogue.feeds.jsonlines import fields_of
 from adloom.loop.catalogue.feeds.parsing import parse_product
 from adloom.loop.catalogue.feeds.refusals import FeedRow, RowRefused
-from adloom.loop.catalogue.import_report import ImportReport
-from adloom.loop.catalogue.importing import Advice, Importer
-from adloom.loop.catalogue.metrics import PROBLEM, count_products
-from adloom.loop.catalogue.picture_sources import LinkedPictures
+from adloom.loop.catalogue.intake.importing import Advice, Importer
+from adloom.loop.catalogue.intake.metrics import PROBLEM, count_products
+from adloom.loop.catalogue.intake.picture_sources import LinkedPictures
+from adloom.loop.catalogue.intake.report import ImportReport
 from adloom.loop.catalogue.store import Catalogue
 from adloom.loop.settings.catalogue import CatalogSettings
 from adloom.stream.batch import Records

@@ -16,8 +16,8 @@ from dataclasses import replace
 from itertools import islice
 
 from adloom.loop.catalogue.feeds.refusals import FeedRow, Refusal
-from adloom.loop.catalogue.import_report import ImportReport, Note
-from adloom.loop.catalogue.picture_sources import NoPicture, PictureNotTold, PictureSource
+from adloom.loop.catalogue.intake.picture_sources import NoPicture, PictureNotTold, PictureSource
+from adloom.loop.catalogue.intake.report import ImportReport, Note
 from adloom.loop.catalogue.pictures.decode import BadPicture
 from adloom.loop.catalogue.pictures.intake import Intake, take_in
 from adloom.loop.catalogue.product import Product, index_text

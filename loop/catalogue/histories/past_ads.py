@@ -9,8 +9,8 @@ from datetime import datetime
 import numpy as np
 
 from adloom.feature_store.store import UserHistory
-from adloom.loop.catalogue.creatives import Creative, CreativeStore
-from adloom.loop.catalogue.picture_codes import PictureCodes
+from adloom.loop.catalogue.creatives.store import Creative, CreativeStore
+from adloom.loop.catalogue.histories.picture_codes import PictureCodes
 from adloom.loop.catalogue.product import Product, index_text
 from adloom.loop.catalogue.store import Catalogue
 from adloom.loop.catalogue.vectors import Placed

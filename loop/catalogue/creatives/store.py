@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from adloom.loop.catalogue.creative_table import prepare_table
+from adloom.loop.catalogue.creatives.table import prepare_table
 
 SHOP = "shop"
 """The variant of ads that adloom did not make."""

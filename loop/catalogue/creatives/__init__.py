@@ -1,0 +1,1 @@
+"""Ads: those that adloom drew, and those that the shop had."""

@@ -1,0 +1,1 @@
+"""Past clicks, as the generator reads them."""

@@ -1,0 +1,1 @@
+"""Products into the catalogue: feeds, the topic, and what an import does."""

@@ -1,0 +1,1 @@
+"""Ads that the shop had, into the store of creatives."""

@@ -1,0 +1,1 @@
+"""Words that titles may use, and what to know of names."""
