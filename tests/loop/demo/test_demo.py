@@ -88,7 +88,10 @@ def test_ads_and_report_are_written(summary: dict[str, Any], out: Path) -> None:
     assert "The loop, end to end" in (out / "report.html").read_text()
 
 
-def test_mlflow_runs_a_registered_version(summary: dict[str, Any], settings: Settings) -> None:
+def test_mlflow_runs_a_registered_version(
+    summary: dict[str, Any], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADLOOM_HOME", str(settings.home))  # whose catalogue has the product
     home.open_registry(settings)
     model = load_model(f"models:/{settings.mlflow.model_name}/2")
     request = pd.DataFrame(

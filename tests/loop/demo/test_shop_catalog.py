@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from adloom.loop.catalogue.product import Product, UnknownProduct
+from adloom.loop.catalogue.product import NoCutout, Product, UnknownProduct
 from adloom.loop.demo.shop.catalog import load_catalog
 
 CATALOG = load_catalog()
@@ -42,11 +42,14 @@ def test_a_cutout_may_be_drawn_on_without_changing_the_next_one() -> None:
 
 
 def test_an_unknown_product_is_named_in_the_error() -> None:
-    with pytest.raises(UnknownProduct, match=r"'no-such-thing'.*catalog\.json"):
+    with pytest.raises(UnknownProduct, match=r"'no-such-thing'.*adloom catalog list"):
         CATALOG["no-such-thing"]
     assert CATALOG.get("no-such-thing") is None
 
 
 def test_a_made_up_product_reads_no_file() -> None:
+    pictures = CATALOG["coffee-mug"].pictures
     with pytest.raises(UnknownProduct):
-        Product("../../secret", "Secret Thing", "none", ("a", "b", "c", "d")).cutout()
+        Product("p", "Secret Thing", cutout_name="../../secret", pictures=pictures).cutout()
+    with pytest.raises(NoCutout):
+        Product("../../secret", "Secret Thing").cutout()

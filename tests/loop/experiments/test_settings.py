@@ -49,8 +49,8 @@ def test_a_definition_is_read(elsewhere: Path) -> None:
         (('"@challenger"', "0"), "experiments.guidance.arms.strong.version"),
         (("00Z", "00"), "experiments.guidance.start: .*timezone"),
         (("start", "end"), "experiments.guidance.start: Field required"),
-        (("start", "control = 'x'\nstart"), "experiments.guidance: .* control: no arm 'x'"),
-        (("start", "end = 2025-01-01T00:00:00Z\nstart"), "experiments.guidance: .* end: "),
+        (("start", "control = 'x'\nstart"), "experiments.guidance: control: no arm 'x'"),
+        (("start", "end = 2025-01-01T00:00:00Z\nstart"), "experiments.guidance: end: "),
         (("start", "allocation = 'magic'\nstart"), "experiments.guidance.allocation"),
     ],
 )
