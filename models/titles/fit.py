@@ -45,9 +45,12 @@ def fit_name(
 ) -> FittedName:
     """The name if it fits into ``limit`` tokens with a title's end, else the short one, else cut.
 
+    Where not even the first character fits, as with letters under towers of marks, the marks are
+    left out.
+
     Raises:
         ValueError: there is no name, the tokenizer cannot spell it, or not even its first
-            character fits.
+            letter fits.
     """
     spell = speller(tokenizer)
     full, short = tidied(name[:_LONGEST]), tidied(short_name[:_LONGEST])
@@ -59,11 +62,16 @@ def fit_name(
     for whole in filter(None, (full, short)):
         if _fits(spell, whole, limit):
             return FittedName(whole, needed, cut=False)
-    for text in filter(None, (short, full)):
-        beginning = _cut(spell, text, limit)
+    for text in filter(None, (short, full, _bare(short), _bare(full))):
+        beginning = text if _fits(spell, text, limit) else _cut(spell, text, limit)
         if beginning:
             return FittedName(beginning, needed, cut=True)
     raise ValueError(f"no part of the name {full!r} fits into {limit} tokens")
+
+
+def _bare(text: str) -> str:
+    """``text`` with nothing but the first code point of each character."""
+    return tidied("".join(cluster[0] for cluster in characters(text)))
 
 
 def _tokens(spell: Speller, text: str) -> int | None:

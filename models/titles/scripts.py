@@ -23,6 +23,7 @@ _UNFIT = regex.compile(
 )
 """Controls, ends of lines, what cannot be seen, what turns the direction of all that follows, and
 the marks of text that is broken."""
+_SEEN = regex.compile(r"[^\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Z}\p{Default_Ignorable_Code_Point}]")
 _HALVES = regex.compile(
     r"\A[\p{GCB=Extend}\p{GCB=SpacingMark}\p{GCB=ZWJ}\s]+|[\p{GCB=Prepend}\p{GCB=ZWJ}\s]+\Z"
 )
@@ -38,6 +39,11 @@ def tidied(text: str) -> str:
     """``text`` on one line as it may stand in a title: single spaces, nothing unseen or broken."""
     seen = _UNFIT.sub("", regex.sub(r"\s+", " ", text))
     return str(_HALVES.sub("", regex.sub(r" {2,}", " ", seen)))
+
+
+def can_be_seen(text: str) -> bool:
+    """Whether a title that is ``text`` shows anything; private characters show boxes at best."""
+    return _SEEN.search(tidied(text)) is not None
 
 
 def unfit_in(text: str) -> str | None:

@@ -20,6 +20,7 @@ from adloom.loop.catalogue.feeds.values import (
     shelf_path,
 )
 from adloom.loop.catalogue.product import Price, Product
+from adloom.models.titles.scripts import can_be_seen
 
 _MAX_CHARS = {"id": 128, "title": 300, "short_title": 150, "brand": 150, "product_type": 750}
 _MAX_HIGHLIGHTS = 10
@@ -47,6 +48,8 @@ def parse_product(
     refuse_large(fields)
     row = RowValues(fields, _MAX_CHARS, warn)
     title = row.needed("title")
+    if not can_be_seen(title):
+        raise RowRefused(f"title: {shown(title)} has no character that can be seen")
     tag = language_tag(told) if (told := row.text("content_language")) else language
     description = description_text(row.text("description"), "description")
     price, sale_price = _prices(row, now or datetime.now(UTC))

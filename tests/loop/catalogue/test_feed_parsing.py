@@ -149,6 +149,13 @@ def test_titles_are_what_a_shopper_reads(written: str, name: str) -> None:
     assert product(title=written).name == name
 
 
+@pytest.mark.parametrize("title", ["\u3164", "\ue000", "\u034f\u0301"])
+def test_a_title_that_shows_nothing_is_refused(title: str) -> None:
+    with pytest.raises(RowRefused, match="no character that can be seen"):
+        product(title=title)
+    assert product(title="🫖").name == "🫖"
+
+
 def test_descriptions_lose_markup_and_keep_their_lines() -> None:
     html = "<p>Of <b>oak.<p>Made by&nbsp;hand<script>1<2</script><!-- x --><ul><li>One<li>Two</ul>"
     assert product(description=html).description == "Of oak.\nMade by hand\nOne\nTwo"
