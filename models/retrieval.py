@@ -128,7 +128,8 @@ def _clusters(vectors: NDArray[np.float32], count: int) -> list[int]:
 
     Each distinct row counts once: what was clicked over and over takes no cluster from the rest.
     """
-    distinct = np.unique(vectors, axis=0)
+    distinct = np.stack(list({row.tobytes(): row for row in vectors}.values()))
+    distinct = distinct[np.argsort(distinct[:, 0], kind="stable")]  # whatever was clicked first
     count = min(count, len(distinct))
     kmeans = faiss.Kmeans(
         vectors.shape[1], count, niter=10, seed=1, spherical=True, min_points_per_centroid=1

@@ -38,7 +38,7 @@ _CHOSEN = 10
 _CODEBOOK = "bench"
 _TOKENS = 144
 _AT_ONCE = 5_000
-_STARTS = 9
+_STARTS = 41
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -50,13 +50,15 @@ def bench_retrieval(
     `start_ms` is from nothing to a product at hand; vectors are made at import, so neither side
     makes any, and the baseline's start is to read them and to build its index.
     """
-    sizes = (100, 1_000, 5_000) if quick else (1_000, 10_000, 100_000)
+    sizes = (500, 1_000, 5_000) if quick else (1_000, 10_000, 100_000)
     requests = 30 if quick else 200
-    by_size: dict[str, dict[str, float]] = {}
-    for size in sizes:
-        on_step(f"a catalogue of {size:,} products")
-        with tempfile.TemporaryDirectory(prefix="adloom-bench-") as folder:
-            by_size[f"{size}"] = _measured(Path(folder), size, requests)
+    with tempfile.TemporaryDirectory(prefix="adloom-bench-") as scratch:
+        shops = []
+        for size in sizes:
+            on_step(f"Filling a catalogue of {size:,} products")
+            shops.append(_Shop(Path(scratch) / f"{size}", size))
+        on_step("Measuring, one catalogue after the other, again and again")
+        by_size = _measured(shops, requests)
     smallest, largest = by_size[f"{sizes[0]}"], by_size[f"{sizes[-1]}"]
     return {
         "products": by_size,
@@ -69,29 +71,48 @@ def bench_retrieval(
     }
 
 
-def _measured(folder: Path, size: int, requests: int) -> dict[str, float]:
-    _fill(folder, size)
-    rng = random.Random(size)
-    shoppers = [_history(rng, size) for _ in range(requests)]
-    wanted = [f"product-{rng.randrange(size):07d}" for _ in range(requests)]
-    starts = [_milliseconds(lambda: open_catalogue(folder)[wanted[0]]) for _ in range(_STARTS)]
-    past_ads = _past_ads(folder)
-    chosen: list[float] = []
-    for history, product_id in zip(shoppers, wanted, strict=True):
-        product = past_ads.catalogue[product_id]
-        spent = _milliseconds(partial(past_ads.representing, history, product, _CHOSEN))
-        chosen.append(spent)
-    flat_starts = [_milliseconds(lambda: FlatIndex.read(folder)) for _ in range(3)]
-    flat = FlatIndex.read(folder)
-    flat_chosen = [
-        _milliseconds(partial(flat.representatives, product_id, history, _CHOSEN))
-        for history, product_id in zip(shoppers, wanted, strict=True)
-    ]
+class _Shop:
+    """A catalogue of some size, beside the baseline of it."""
+
+    def __init__(self, folder: Path, size: int) -> None:
+        _fill(folder, size)
+        self.size = size
+        self.folder = folder
+        self.past_ads = _past_ads(folder)
+        self.flat = FlatIndex.read(folder)
+        self.rng = random.Random(size)
+
+    def start(self) -> None:
+        """From nothing to a product at hand."""
+        catalogue = open_catalogue(self.folder)
+        catalogue[_name(0)]
+        catalogue.close()
+
+    def request(self) -> tuple[float, float]:
+        """Milliseconds of a request, and of the same with the baseline."""
+        clicked = [_name(number) for number in self.rng.sample(range(self.size), _CLICKS)]
+        times = tuple(_NOW + timedelta(hours=n) for n in range(_CLICKS))
+        history = UserHistory(tuple(clicked), times, ("",) * _CLICKS)
+        product = self.past_ads.catalogue[_name(self.rng.randrange(self.size))]
+        return (
+            _milliseconds(partial(self.past_ads.representing, history, product, _CHOSEN)),
+            _milliseconds(partial(self.flat.representatives, product.product_id, history, _CHOSEN)),
+        )
+
+
+def _measured(shops: Sequence[_Shop], requests: int) -> dict[str, dict[str, float]]:
+    """Sizes take turns, so that a slow minute of the machine is none of one size."""
+    asked = [[shop.request() for shop in shops] for _ in range(requests)]
+    starts = [[_milliseconds(shop.start) for shop in shops] for _ in range(_STARTS)]
+    flat = [[_milliseconds(partial(FlatIndex.read, s.folder)) for s in shops] for _ in range(3)]
     return {
-        "request_ms": float(np.median(chosen)),
-        "start_ms": float(np.median(starts)),
-        "flat_request_ms": float(np.median(flat_chosen)),
-        "flat_start_ms": float(np.median(flat_starts)),
+        f"{shop.size}": {
+            "request_ms": float(np.median([both[n][0] for both in asked])),
+            "start_ms": float(np.median([each[n] for each in starts])),
+            "flat_request_ms": float(np.median([both[n][1] for both in asked])),
+            "flat_start_ms": float(np.median([each[n] for each in flat])),
+        }
+        for n, shop in enumerate(shops)
     }
 
 
@@ -125,7 +146,7 @@ def _fill(folder: Path, size: int) -> None:
     catalogue = open_catalogue(folder)
     names, all_vectors = [], []
     for first in range(0, size, _AT_ONCE):
-        some = [f"product-{n:07d}" for n in range(first, min(size, first + _AT_ONCE))]
+        some = [_name(n) for n in range(first, min(size, first + _AT_ONCE))]
         vectors = rng.standard_normal((len(some), VECTOR_SIZE), dtype=np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         catalogue.put(
@@ -173,10 +194,8 @@ def _past_ads(folder: Path) -> PastAds:
     return PastAds(catalogue, CreativeStore(folder / "creatives"), codes)
 
 
-def _history(rng: random.Random, size: int) -> UserHistory:
-    clicked = [f"product-{rng.randrange(size):07d}" for _ in range(_CLICKS)]
-    times = [_NOW + timedelta(hours=n) for n in range(_CLICKS)]
-    return UserHistory(tuple(clicked), tuple(times), ("",) * _CLICKS)
+def _name(number: int) -> str:
+    return f"product-{number:07d}"
 
 
 def _milliseconds(work: Callable[[], object]) -> float:

@@ -45,7 +45,7 @@ def retrieval(quick: Quick = False, as_json: AsJson = False) -> None:
     from adloom.loop.bench.retrieval import bench_retrieval
 
     def on_step(step: str) -> None:
-        problems.print(f"Measuring {step}", highlight=False)
+        problems.print(step, highlight=False)
 
     _show(bench_retrieval(quick=quick, on_step=on_step), as_json)
 
