@@ -18,7 +18,8 @@ from adloom.models.titles.scripts import characters, parted_by_spaces, takes_end
 
 _ALIKE = str.maketrans({"\u2019": "'", "\u02bc": "'", "\u2010": "-", "\u2011": "-", "\u2212": "-"})
 _TWICE = regex.compile(
-    r"(?<![\p{L}\p{M}\p{N}])([\p{L}\p{M}\p{N}]+)[^\p{L}\p{M}\p{N}\0]+\1(?![\p{L}\p{M}\p{N}])",
+    r"(?<![\p{L}\p{M}\p{N}])([\p{L}\p{M}\p{N}]+(?:[^\p{L}\p{M}\p{N}\0]+[\p{L}\p{M}\p{N}]+){0,3}?)"
+    r"[^\p{L}\p{M}\p{N}\0]+\1(?![\p{L}\p{M}\p{N}])",
     regex.IGNORECASE | regex.FULLCASE,
 )
 _UNSEEN = regex.compile(r"\p{Default_Ignorable_Code_Point}")
@@ -64,7 +65,8 @@ def without(title: str, name: str) -> str:
 
 
 def said_twice(text: str) -> str | None:
-    """The first word of ``text`` that follows itself, whatever is between but words; or None."""
+    """The first word of ``text``, or phrase of up to four, that follows itself with nothing but
+    marks between; None where none does."""
     found = _TWICE.search(text)
     return found[1] if found else None
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from adloom.models.titles.mentions import first_mentioned, without
+from adloom.models.titles.mentions import first_mentioned, mentions, without
 from adloom.models.titles.savings import claims_saving
 
 
@@ -28,12 +29,13 @@ class TitleRules:
 
     def objection(self, text: str, name: str = "") -> str | None:
         """Why a title may not say ``text``, mentions of ``name`` left out; None where it may."""
-        said = without(text, name) if name else text
-        word = self.banned_in(said)
+        names = mentions(text, name)
+        word = next((one for one in self.banned if _says(text, one, names)), None)
         if word is not None:
             return f"says {word!r}, which is banned"
+        said = without(text, name)
         if not self.may_speak_of_saving and claims_saving(said, self.language, self.saving_words):
-            return "speaks of a saving on a product without a sale price"
+            return "speaks of a price or a saving on a product without a sale price"
         return None
 
     def banned_in(self, text: str) -> str | None:
@@ -43,3 +45,11 @@ class TitleRules:
     def allowed(self, texts: tuple[str, ...]) -> tuple[str, ...]:
         """Those of ``texts`` that a title may say."""
         return tuple(text for text in texts if self.objection(text) is None)
+
+
+def _says(text: str, phrase: str, names: Sequence[tuple[int, int]]) -> bool:
+    """Whether ``text`` says ``phrase`` otherwise than within the name."""
+    return any(
+        not any(begin <= at and until <= end for begin, end in names)
+        for at, until in mentions(text, phrase)
+    )

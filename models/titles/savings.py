@@ -17,6 +17,13 @@ _MINUS_PERCENT = regex.compile(
     r"(?<![\p{L}\p{N}])[-\u2010-\u2015\u2212]\s?\p{Nd}+([.,]\p{Nd}+)?\s?[%٪％﹪]"
 )
 """As in ``-20 %``: a saving in every language."""
+_PRICE = regex.compile(
+    r"\p{Sc}\s?\p{Nd}|\p{Nd}\s?(?:\p{Sc}|[円원]|元(?!素))"
+    r"|\p{Nd}\s?(?:EUR|USD|GBP|CHF|JPY|CNY|RMB|SEK|NOK|DKK|PLN|CZK|HUF|RON|BRL|INR|AUD|CAD|KRW)\b"
+    r"|\b(?:EUR|USD|GBP|CHF|SEK|NOK|DKK|PLN|CZK|HUF|RON|BRL|INR|AUD|CAD)\s?\p{Nd}"
+    r"|\p{Nd}\s?(?i:euros?|dollars?|kr|zł|kč|руб|грн)\b"
+)
+"""An amount of money, as in ``9,99 €``: a price in every language."""
 
 SAVING_WORDS: dict[str, tuple[str, ...]] = {
     "ar": ("خصم", "الخصم", "تخفيض", "تخفيضات", "تنزيلات", "وفر", "عرض خاص", "أرخص", "رخيص"),
@@ -94,7 +101,7 @@ SAVING_WORDS: dict[str, tuple[str, ...]] = {
 
 def claims_saving(text: str, language: str, more: Iterable[str] = ()) -> bool:
     """Whether ``text`` speaks of a price or a saving, in ``language`` or in words of ``more``."""
-    if _MINUS_PERCENT.search(text):
+    if _MINUS_PERCENT.search(text) or _PRICE.search(text):
         return True
     words = (*of_language(SAVING_WORDS, language, ()), *more)
     return first_mentioned(text, words) is not None

@@ -21,8 +21,8 @@ STRICT = TitleRules("en", banned=("Best",), may_speak_of_saving=False)
         ("Desk Lamp \u202e", "RIGHT-TO-LEFT OVERRIDE"),
         ("A fine lamp", "does not name 'Desk Lamp'"),
         ("Desk Lamp, the best", "says 'Best', which is banned"),
-        ("Desk Lamp on sale", "speaks of a saving"),
-        ("Desk Lamp -20 %", "speaks of a saving"),
+        ("Desk Lamp on sale", "speaks of a price or a saving"),
+        ("Desk Lamp -20 %", "speaks of a price or a saving"),
     ],
 )
 def test_a_title_that_may_not_be_shown_is_told(title: str, told: str) -> None:
@@ -47,6 +47,12 @@ def test_a_name_may_hold_a_banned_word() -> None:
     assert check_title("Best Lamp, best fine", "Best Lamp", rules) is not None
 
 
+def test_a_banned_phrase_that_begins_with_the_name_is_banned() -> None:
+    rules = TitleRules(banned=("lamp forever", "desk"))
+    assert check_title("Desk Lamp, fine", "Desk Lamp", rules) is None
+    assert check_title("Desk Lamp forever", "Desk Lamp", rules) is not None
+
+
 def test_a_product_with_a_sale_price_may_speak_of_a_saving() -> None:
     assert check_title("Desk Lamp on sale", "Desk Lamp", TitleRules()) is None
 
@@ -62,9 +68,16 @@ def test_a_product_with_a_sale_price_may_speak_of_a_saving() -> None:
         ("desconto de hoje", "pt-BR"),
         ("hot deal", "en-GB"),
         ("nur heute: 10 € Rabatt", "de"),
+        ("nur 9,99 €", "de"),
+        ("ab EUR 5", "de"),
+        ("only $5", "en"),
+        ("1,000円ぽっきり", "ja"),
+        ("只要￥99", "zh"),
+        ("за 500 руб", "ru"),
+        ("nu 99 kr", "sv"),
     ],
 )
-def test_savings_are_known_by_language(text: str, language: str) -> None:
+def test_prices_and_savings_are_known_by_language(text: str, language: str) -> None:
     assert claims_saving(text, language)
 
 
@@ -75,6 +88,8 @@ def test_savings_are_known_by_language(text: str, language: str) -> None:
         ("100 % Baumwolle", "de"),
         ("USB-3 50%", "en"),
         ("特別な日", "ja"),
+        ("5元素", "zh"),
+        ("4 Kräuter, 2 Eurokisten", "de"),
     ],
 )
 def test_other_words_claim_no_saving(text: str, language: str) -> None:
@@ -109,6 +124,8 @@ def test_a_plain_title_is_the_name_and_a_selling_point_that_may_be_said() -> Non
         ("Daheim. Lampe. Daheim", None),
         ("Lampe Lampe Lampe", None),
         ("New New-York Lampe", "New"),
+        ("Mit Deckel. Mit Deckel: Lampe", "Mit Deckel"),
+        ("Mit Deckel, mit Henkel: Lampe", None),
         ("Neu, neuer Lampe", None),
     ],
 )
