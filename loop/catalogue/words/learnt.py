@@ -110,7 +110,7 @@ def _choose(connection: Connection, language: str) -> None:
     query = select(columns.word, columns.titles, columns.own).where(columns.language == language)
     rows = connection.execute(query).all()
     said = {row.word: row.titles for row in rows if row.titles}
-    chosen = chosen_words(said, {row.word for row in rows if row.own})
+    chosen = chosen_words(said, {row.word for row in rows if row.own}, language)
     here = title_words.update().where(columns.language == language)
     connection.execute(here.where(columns.place.is_not(None)).values(place=None))
     places = [{"chosen": word, "at": place} for place, word in enumerate(chosen, start=1)]

@@ -1,4 +1,4 @@
-"""Words that titles may use beside their products' own: set, or learnt from the shop's ads."""
+"""Phrases that titles may use beside their products' own: set, or learnt from the shop's ads."""
 
 from __future__ import annotations
 
@@ -19,8 +19,13 @@ from adloom.models.titles.scripts import tidied, without_spaces
 
 _MOST_WORDS = 500
 _LEAST_TITLES = 2
-_LONGEST_WORD = 40
+_LONGEST_PHRASE = 40
+_LONGEST_UNSPACED = 14
+_MOST_IN_PHRASE = 5
 _SHORT_WORD = 4
+"""Longer stop words are adverbs more often than not, such as "finally": they set a tone."""
+_BETWEEN = regex.compile(r"[.!?…:;,|/()\[\]{}«»„“”\"「」『』【】。、！？：；，・،؛؟।॥។၊။།]+|\s[-–—~]+\s")
+_AROUND = " '’-–—~*"
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+(?:['’\-‑·][\p{L}\p{M}\p{N}]+)*")
 _SEGMENTERS: dict[str, Callable[[], budoux.Parser]] = {
     "ja": budoux.load_default_japanese_parser,
@@ -66,46 +71,49 @@ class TitleWords:
 
 
 def style_words(titles: Iterable[str], own_texts: Iterable[str], language: str) -> tuple[str, ...]:
-    """Words of a shop's titles that tell nothing of a product, the most used first.
+    """Phrases of a shop's titles that tell nothing of a product, the most used first.
 
-    Words that the name or a selling point of any product has are left out, and so are numbers,
-    words such as "the", and what fewer than two titles say; at most 500 are taken. Scripts without
-    spaces are segmented for Japanese, Chinese and Thai; in others no word is found.
+    A phrase stands between two marks of punctuation, as whoever wrote it meant it; single words
+    out of it would be put together to nonsense. Phrases that say a word of any product's name or
+    selling points are left out, and so are numbers and what fewer than two titles say; at most
+    500 are taken.
 
     Args:
         titles: of the shop's own ads in ``language``.
         own_texts: names and selling points of their products.
     """
-    said = Counter(word for title in titles for word in said_by(title, language))
-    return chosen_words(said, {word for text in own_texts for word in own_words(text, language)})
+    said = Counter(phrase for title in titles for phrase in said_by(title, language))
+    own = {word for text in own_texts for word in own_words(text, language)}
+    return chosen_words(said, own, language)
 
 
 def said_by(title: str, language: str) -> set[str]:
-    """Words of a title that may be words of style, each in one spelling."""
-    words = {word.casefold(): word for word in words_in(title, language)}
-    # Long ones are adverbs more often than not, such as "finally": they set a tone.
-    empty = {word for word in stop_words(language) if len(word) <= _SHORT_WORD}
-    return {word for key, word in words.items() if key not in empty and _says_style(word)}
+    """Phrases of a title that may be phrases of style, each in one spelling."""
+    clauses = (clause.strip(_AROUND) for clause in _BETWEEN.split(tidied(title)))
+    phrases = {clause.casefold(): clause for clause in clauses if _says_style(clause, language)}
+    return set(phrases.values())
 
 
 def own_words(text: str, language: str) -> set[str]:
-    """Words of a product's text, in small letters."""
-    return {word.casefold() for word in words_in(text, language)}
+    """Words of a product's text that tell something, in small letters."""
+    return {word.casefold() for word in words_in(text, language)} - stop_words(language)
 
 
-def chosen_words(said: Mapping[str, int], own: Set[str]) -> tuple[str, ...]:
-    """Words of style among those said, by how many titles say each: see `style_words`."""
+def chosen_words(said: Mapping[str, int], own: Set[str], language: str) -> tuple[str, ...]:
+    """Phrases of style among those said, by how many titles say each: see `style_words`."""
     seen: Counter[str] = Counter()
     spellings: dict[str, Counter[str]] = {}
-    for word, titles in said.items():
-        key = word.casefold()
+    for phrase, titles in said.items():
+        key = phrase.casefold()
         seen[key] += titles
-        spellings.setdefault(key, Counter())[word] += titles
+        spellings.setdefault(key, Counter())[phrase] += titles
     often = sorted(
         (key for key, titles in seen.items() if titles >= _LEAST_TITLES),
         key=lambda key: (-seen[key], key),
     )
-    style = (key for key in often if not _tells_of(key, own))
+    style = (
+        key for key in often if not any(_tells_of(word, own) for word in own_words(key, language))
+    )
     return tuple(_spelling(spellings[key]) for key in islice(style, _MOST_WORDS))
 
 
@@ -122,6 +130,7 @@ def _segmented(run: str, language: str) -> Iterator[str]:
         if tag in _SEGMENTERS:
             yield from _segmenter(tag).parse(run)
             return
+    yield run
 
 
 @cache
@@ -137,9 +146,17 @@ def _tells_of(word: str, own: Set[str]) -> bool:
     return not own.isdisjoint(parts)
 
 
-def _says_style(word: str) -> bool:
-    numbers = any(character.isdigit() for character in word)
-    return not numbers and len(word) <= _LONGEST_WORD
+def _says_style(phrase: str, language: str) -> bool:
+    if not phrase or len(phrase) > _LONGEST_PHRASE or any(map(str.isdigit, phrase)):
+        return False
+    words = words_in(phrase, language)
+    # Without spaces between words nobody counts them, and every character says more.
+    if any(map(without_spaces, phrase)):
+        return len(phrase) <= _LONGEST_UNSPACED
+    small = stop_words(language)
+    return len(words) <= _MOST_IN_PHRASE and any(
+        len(word) > _SHORT_WORD or word.casefold() not in small for word in words
+    )
 
 
 def _spelling(counts: Counter[str]) -> str:

@@ -91,11 +91,11 @@ def test_words_learnt_bit_by_bit_are_those_of_all_titles(
 
 def test_a_title_is_counted_once(stores: tuple[Catalogue, CreativeStore]) -> None:
     catalogue, creatives = stores
-    creatives.add(ads([("mill", "Gemütlich mahlen")]))
+    creatives.add(ads([("mill", "Gemütlich, mahlen")]))
     for _ in range(3):
         learn_title_words(catalogue, creatives)
     assert LearntWords(catalogue).of("de") == ()
-    creatives.add(ads([("mill", "gemütlich daheim")], start=1))
+    creatives.add(ads([("mill", "gemütlich: daheim")], start=1))
     learn_title_words(catalogue, creatives)
     assert LearntWords(catalogue).of("de") == ("gemütlich",)
 

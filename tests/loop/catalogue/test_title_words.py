@@ -15,7 +15,7 @@ from adloom.loop.settings.titles import TitleSettings
 LAMP = Product("lamp", "Tischlampe", language="de-AT", selling_points=("warmes Licht",))
 TITLES = [
     "Endlich: Tischlampe, warmes Licht!",
-    "Endlich gemütlich: die Tischlampe",
+    "Endlich, gemütlich: die Tischlampe",
     "Gemütlich. Tischlampe. 24h.",
     "Einmalig: 24h Licht",
 ]
@@ -69,41 +69,56 @@ def test_style_is_what_several_titles_say_and_no_product_has() -> None:
     assert style_words(TITLES, OWN, "de") == ("Endlich", "gemütlich")
 
 
-def test_the_and_with_are_no_style() -> None:
-    titles = ["Die schöne Lampe mit Charme", "Ein Licht mit Charme", "Die schöne Art zu lesen"]
-    assert style_words(titles, [], "de-AT") == ("Charme", "schöne")
-    assert style_words(["In the mood", "Out of the blue mood"], [], "en") == ("mood",)
+def test_a_phrase_is_learnt_as_it_stands_between_its_marks() -> None:
+    titles = [
+        "L'aventure commence : Tente Vanoise",
+        "Réchaud Gaz, l'aventure commence !",
+        "Prêt pour les sommets. Sac 30 L",
+        "Sac 30 L – prêt pour les sommets",
+        "Partez léger avec la Tente",
+        "Partez léger avec le Réchaud",
+    ]
+    own = ["Tente Vanoise", "Réchaud Gaz", "Sac 30 L"]
+    assert style_words(titles, own, "fr") == ("l'aventure commence", "prêt pour les sommets")
 
 
-def test_words_that_are_only_ever_written_large_stay_so() -> None:
-    assert style_words(["Mit Freude kochen", "Aus Freude"], [], "de") == ("Freude",)
+def test_small_words_alone_and_long_sentences_are_no_style() -> None:
+    long = "Ein ganz besonders langer Satz ohne Ende"
+    titles = ["Die: Lampe. Schön", f"Die, Licht! schön. {long}", long]
+    assert style_words(titles, [], "de-AT") == ("schön",)
 
 
-def test_at_most_500_words_are_learnt_the_most_used_first() -> None:
-    many = [" ".join(f"w{chr(97 + n // 26 % 26)}{chr(97 + n % 26)}x" for n in range(600))] * 2
-    found = style_words([*many, "waax waax", "wabx"], [], "en")
+def test_phrases_that_are_only_ever_written_large_stay_so() -> None:
+    titles = ["Freude am Kochen: Topf", "Freude am Kochen!"]
+    assert style_words(titles, [], "de") == ("Freude am Kochen",)
+
+
+def test_at_most_500_phrases_are_learnt_the_most_used_first() -> None:
+    many = [". ".join(f"w{chr(97 + n // 26 % 26)}{chr(97 + n % 26)}x" for n in range(600))] * 2
+    found = style_words([*many, "waax. waax", "waax", "wabx"], [], "en")
     assert len(found) == 500
     assert set(found[:2]) == {"waax", "wabx"}
 
 
 @pytest.mark.parametrize(
-    ("language", "ads", "own", "word"),
+    ("language", "ads", "own", "phrase"),
     [
-        ("ja", ["毎日の料理に三徳包丁", "毎日の暮らしに土鍋"], ["三徳包丁", "土鍋"], "毎日の"),
-        ("zh", ["让生活更美好的茶壶", "让厨房更美好的锅"], ["茶壶", "锅"], "美好"),
-        ("th", ["โคมไฟ ให้บ้านสวย", "หม้อ ให้ครัวสวย"], ["โคมไฟ", "หม้อ"], "สวย"),
+        (
+            "ja",
+            ["毎日がごちそう！三徳包丁", "土鍋、毎日がごちそう"],
+            ["三徳包丁", "土鍋"],
+            "毎日がごちそう",
+        ),
+        ("zh", ["生活更美好：茶壶", "锅。生活更美好"], ["茶壶", "锅"], "生活更美好"),
+        ("th", ["ให้บ้านสวย: โคมไฟ", "หม้อ, ให้บ้านสวย"], ["โคมไฟ", "หม้อ"], "ให้บ้านสวย"),
+        ("ko", ["자연과 함께: 텐트", "자연과 함께! 침낭"], ["텐트", "침낭"], "자연과 함께"),
+        ("km", ["ស្អាត: ពន្លឺ", "ស្អាត។ ពន្លឺ"], ["ពន្លឺ"], "ស្អាត"),
     ],
 )
-def test_words_are_learnt_where_there_are_no_spaces(
-    language: str, ads: list[str], own: list[str], word: str
+def test_phrases_are_learnt_in_any_script(
+    language: str, ads: list[str], own: list[str], phrase: str
 ) -> None:
-    found = style_words(ads, own, language)
-    assert word in found
-    assert not any(text in learnt for text in own for learnt in found)
-
-
-def test_where_nothing_segments_a_script_nothing_is_learnt() -> None:
-    assert style_words(["ពន្លឺ ស្អាត", "ពន្លឺ ស្អាត"], [], "km") == ()
+    assert style_words(ads, own, language)[:1] == (phrase,)
 
 
 @given(st.text(), st.sampled_from(["en", "ja", "zh-TW", "th", "ko", "xx"]))
