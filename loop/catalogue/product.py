@@ -107,7 +107,7 @@ class Product:
         """
         if not self.cutout_name or self.pictures is None:
             raise NoCutout(f"product {self.product_id!r} has no cutout")
-        return self.pictures.load(self.cutout_name)
+        return self.pictures.load(self.cutout_name).convert("RGBA")
 
     def whole_picture(self) -> Image.Image | None:
         """The product as its shop shows it, RGB or RGBA; its cutout where that is all there is."""

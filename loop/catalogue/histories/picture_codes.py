@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -9,10 +10,12 @@ from PIL import Image
 from sqlalchemy import Engine, select
 
 from adloom.loop.catalogue.database import parts, picture_codes, upsert
+from adloom.loop.catalogue.pictures.store import UnknownPicture
 from adloom.loop.catalogue.product import Product
 from adloom.models.brief import Codes
 from adloom.models.compose import show_whole
 
+_log = logging.getLogger("adloom.catalogue")
 _SIZE = 512  # as ads are encoded
 
 Encode = Callable[[Sequence[Image.Image]], np.ndarray]
@@ -51,7 +54,7 @@ class PictureCodes:
         pictures = {
             name: show_whole(picture, size=_SIZE)
             for name, product in new.items()
-            if (picture := product.whole_picture()) is not None
+            if (picture := _picture(product)) is not None
         }
         if not pictures:
             return {}
@@ -67,3 +70,12 @@ class PictureCodes:
         with self._engine.begin() as connection:
             connection.execute(upsert(picture_codes, self._engine), rows)
         return made
+
+
+def _picture(product: Product) -> Image.Image | None:
+    """What is read of the product; one lost picture must not cost a shopper every ad."""
+    try:
+        return product.whole_picture()
+    except UnknownPicture as error:
+        _log.warning("product %r is read in no history: %s", product.product_id, error)
+        return None

@@ -106,8 +106,7 @@ class Importer:
         try:
             product, picture = self._picture_of(product, before)
             stamp = _stamp(product)
-            same_picture = before is not None and before.picture_stamp == picture
-            if same_picture and before is not None:
+            if before is not None and before.picture_stamp == picture and self._has(before.product):
                 if before.stamp == stamp and not before.product.retired:
                     return None
                 return Entry(
@@ -129,6 +128,11 @@ class Importer:
         return Entry(
             self._pictured(product, taken), stamp, picture, taken.reason or "", self._source
         )
+
+    def _has(self, product: Product) -> bool:
+        """Whether the product's pictures are still kept; somebody may have lost the files."""
+        names = filter(None, (product.picture_name, product.cutout_name))
+        return all(map(self._catalogue.pictures.has, names))
 
     def _picture_of(self, product: Product, before: Entry | None) -> tuple[Product, str]:
         """The product with its link, and what stands for its picture's state."""

@@ -19,10 +19,10 @@ _IN_MEMORY = 64 << 20  # bytes of decoded pictures
 
 
 class UnknownPicture(KeyError):
-    """No picture of that name is kept."""
+    """No picture of that name is kept, or its file is damaged."""
 
     def __str__(self) -> str:
-        return f"no picture {self.args[0]!r} is kept"
+        return f"no picture {self.args[0]!r} is kept, or its file is damaged"
 
 
 class PictureStore:
@@ -40,7 +40,7 @@ class PictureStore:
         data = _webp(picture)
         name = hashlib.sha256(data).hexdigest()
         path = self._path(name)
-        if not path.exists():
+        if not self.has(name):
             path.parent.mkdir(exist_ok=True, mode=0o700)
             # A reader never sees half a file: write beside it, then move into place.
             partial = path.with_suffix(f".{uuid.uuid4().hex}.partial")
@@ -54,17 +54,27 @@ class PictureStore:
         return name
 
     def load(self, name: str) -> Image.Image:
-        """A copy of a picture. Raises UnknownPicture."""
+        """A copy of a picture. Raises UnknownPicture, for a file that is damaged as well."""
         with self._lock:
             known = self._decoded.get(name)
             if known is not None:
                 self._decoded.move_to_end(name)
                 return known.copy()
-        with Image.open(self.path(name), formats=["WEBP"]) as opened:
-            opened.load()
-            picture = opened.copy()
+        try:
+            with Image.open(self.path(name), formats=["WEBP"]) as opened:
+                opened.load()
+                picture = opened.copy()
+        except (OSError, ValueError) as error:
+            raise UnknownPicture(name) from error
         self._hold(name, picture)
         return picture.copy()
+
+    def has(self, name: str) -> bool:
+        """Whether a picture is kept; a file that lost all of its content is none."""
+        try:
+            return self._path(name).stat().st_size > 0
+        except FileNotFoundError:
+            return False
 
     def path(self, name: str) -> Path:
         """The file of a picture. Raises UnknownPicture for anything that is not kept.

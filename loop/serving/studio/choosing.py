@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from PIL import Image
 
+from adloom.loop.catalogue.pictures.store import UnknownPicture
 from adloom.loop.catalogue.rows import Entry
 from adloom.loop.serving.http.access import Admitted
 from adloom.loop.serving.http.errors import problem, refusals
@@ -30,7 +31,10 @@ router = APIRouter()
 def cutout(product_id: str, request: Request) -> Response:
     """A product alone, on nothing; as its shop shows it where it could not be cut out."""
     product = product_of(request, product_id, "path")
-    picture = product.cutout() if product.cutout_name else product.whole_picture()
+    try:
+        picture = product.cutout() if product.cutout_name else product.whole_picture()
+    except UnknownPicture:
+        picture = None
     if picture is None:
         raise HTTPException(404, problem("product_id", "it has no picture", place="path"))
     picture.thumbnail((_MOST_SIDE, _MOST_SIDE), Image.Resampling.LANCZOS)

@@ -146,6 +146,23 @@ def test_work_is_done_for_what_changed_alone(
     assert len(texts) == 2
 
 
+@pytest.mark.parametrize("empty", [False, True])
+def test_a_picture_whose_file_was_lost_is_taken_in_again(
+    shop: Path, catalogue: Catalogue, empty: bool
+) -> None:
+    path = feed(shop, [mug(1)])
+    import_feed(catalogue, path, SETTINGS)
+    product = catalogue["mug-1"]
+    for name in (product.picture_name, product.cutout_name):
+        file = catalogue.pictures.path(name)
+        file.write_bytes(b"") if empty else file.unlink()
+    import_feed(catalogue, path, SETTINGS)
+    again = open_catalogue(shop / "home")["mug-1"]
+    assert again.cutout_name == product.cutout_name
+    assert again.cutout().mode == "RGBA"
+    assert again.whole_picture() is not None
+
+
 def test_a_refused_row_leaves_what_was_there(shop: Path, catalogue: Catalogue) -> None:
     import_feed(catalogue, feed(shop, [mug(1)]), SETTINGS)
     report = import_feed(catalogue, feed(shop, [mug(1, price="-1 EUR", title="X")]), SETTINGS)

@@ -56,6 +56,15 @@ def test_retired_products_are_read(past_ads: PastAds) -> None:
     assert [one.product_id for one in read] == ["coffee-mug"]
 
 
+def test_a_click_whose_picture_is_lost_or_damaged_is_left_out(past_ads: PastAds) -> None:
+    catalogue = past_ads.catalogue
+    catalogue.pictures.path(catalogue["coffee-mug"].picture_name).unlink()
+    catalogue.pictures.path(catalogue["laptop"].picture_name).write_bytes(b"no picture")
+    clicks = history(*((item, "") for item in ("laptop", "coffee-mug", "wrist-watch")))
+    read = past_ads.representing(clicks, catalogue["running-shoes"], 10)
+    assert [one.product_id for one in read] == ["wrist-watch"]
+
+
 @pytest.mark.parametrize("coarse", ["representative", "similarity"])
 def test_a_product_that_the_catalogue_has_not_finds_its_representatives(
     past_ads: PastAds, coarse: Coarse
