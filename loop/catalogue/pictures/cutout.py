@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
 
 from adloom.loop.catalogue.pictures.by_model import by_model
 from adloom.loop.catalogue.pictures.edges import soften
@@ -21,6 +22,11 @@ _NOTHING = 10  # alpha below it, of 255
 _CUT = 0.02
 """Share of transparent pixels from which transparency is taken for a cutout. Rounded corners and a
 torn edge stay below it; products that fill their picture with less around them are rare."""
+_OPAQUE = 250  # alpha from it, of 255
+_BOX = 0.9  # of its own box that a photo fills, even with round corners; few products do
+_RIM = 2  # pixels
+_WHITE = 250  # of 255: the ground of studios, but hardly the shaded edge of a white product
+_WHITE_RIM = 0.98
 _MIN_SIDE = 16
 _LEFT = (0.002, 0.98)  # of the picture: what a model may say is the product
 _CLOSE = 0.6  # of the picture's side: a product smaller than this is looked at from nearer
@@ -39,7 +45,9 @@ def cut_out(picture: Image.Image, method: Method) -> Image.Image:
     Raises NotPlain where the product cannot be told from what is around it, and MissingExtra where
     the method is not installed.
     """
-    cropped = _by_alpha(picture) if has_cutout(picture) else _by_method(flat(picture), method)
+    cropped = _by_alpha(picture) if has_cutout(picture) else picture
+    if cropped is picture or _is_white_box(cropped):
+        cropped = _by_method(flat(cropped), method)
     if max(cropped.size) < _MIN_SIDE:
         raise NotPlain(f"it has only {cropped.width} x {cropped.height} pixels in the picture")
     # Pillow weighs colours by their alpha where it makes such a picture smaller: no fringe comes.
@@ -70,6 +78,16 @@ def _by_alpha(picture: Image.Image) -> Image.Image:
         raise NotPlain("every pixel of it is transparent")
     seen = _alpha(picture) >= _NOTHING
     return _cropped(Image.fromarray(np.where(seen[..., None], np.asarray(picture), np.uint8(0))))
+
+
+def _is_white_box(cropped: Image.Image) -> bool:
+    """Whether what is not transparent is a photo on white: padded, or with its corners rounded."""
+    opaque = _alpha(cropped) >= _OPAQUE
+    if opaque.mean() < _BOX:
+        return False
+    inside = ndimage.binary_erosion(opaque, iterations=_RIM)
+    rim = np.asarray(cropped.convert("RGB"))[opaque & ~inside]
+    return float((rim >= _WHITE).all(axis=-1).mean()) >= _WHITE_RIM
 
 
 def _alpha(picture: Image.Image) -> NDArray[np.uint8]:

@@ -100,6 +100,34 @@ def disc(ground: str, colour: str, size: int = 300) -> Image.Image:
     return big.resize((size, size), Image.Resampling.LANCZOS)
 
 
+def padded(photo: Image.Image, corner: int = 0) -> Image.Image:
+    """A photo as shops make it square: with nothing above and below, and round corners."""
+    alpha = Image.new("L", photo.size, 0)
+    ImageDraw.Draw(alpha).rounded_rectangle((0, 0, photo.width, photo.height), corner, 255)
+    square = Image.new("RGBA", (photo.width, round(1.3 * photo.height)))
+    square.paste(photo, (0, round(0.15 * photo.height)), alpha)
+    return square
+
+
+@pytest.mark.parametrize("corner", [0, 60])
+def test_a_photo_on_white_with_nothing_around_it_is_no_cutout(corner: int) -> None:
+    photo = padded(as_jpeg(disc("white", "navy"), 95), corner)
+    assert max(cut_out(photo, "plain").size) < 160  # the disc, and not the box around it
+    with pytest.raises(NotPlain):
+        cut_out(photo, "off")
+
+
+def test_a_product_that_fills_its_box_stays_as_it_is() -> None:
+    fridge = as_jpeg(disc("gainsboro", "white"))
+    assert cut_out(padded(fridge), "plain").size == (256, 256)
+
+
+def test_the_shops_own_cutouts_stay_as_they_are() -> None:
+    for path in CUTOUTS:
+        cutout = Image.open(path).convert("RGBA")
+        assert cut_out(padded(cutout.crop((-8, -8, *cutout.size))), "off").mode == "RGBA"
+
+
 def test_no_fringe_of_the_ground_is_left() -> None:
     made = np.asarray(cut_out(as_jpeg(disc("white", "navy"), 95), "plain")).astype(int)
     shown = made[made[..., 3] > 25]
