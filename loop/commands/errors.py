@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
@@ -11,6 +12,15 @@ from rich.console import Console
 from rich.markup import escape
 
 problems = Console(stderr=True)
+_OF_THE_MACHINE = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOTDIR,
+    errno.EIO,
+}
 
 
 @contextmanager
@@ -23,7 +33,21 @@ def errors_told(*expected: type[Exception]) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, (FileNotFoundError, BrokerUnavailable, *expected)):
             fail(str(error))
+        if (told := _of_the_machine(error)) is not None:
+            fail(told)
         raise
+
+
+def _of_the_machine(error: Exception) -> str | None:
+    """What disks, rights and databases do to any command, in one line; None for other errors."""
+    from sqlalchemy.exc import DatabaseError
+
+    if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}; mend this, and start the command again"
+    if isinstance(error, DatabaseError):
+        return f"the database cannot be used: {error.orig}; mend this, and start the command again"
+    return None
 
 
 def fail(message: str) -> NoReturn:
