@@ -24,6 +24,7 @@ class Entry:
         picture_stamp: which picture the shop had then.
         no_cutout: why there is no cutout; "" where there is one.
         source: the feed that told of it.
+        hint: what to look at in its cutout; it is told at import and not kept.
     """
 
     product: Product
@@ -31,6 +32,7 @@ class Entry:
     picture_stamp: str = ""
     no_cutout: str = ""
     source: str = ""
+    hint: str = ""
 
 
 def as_told(product: Product) -> dict[str, Any]:

@@ -203,6 +203,7 @@ def _rows_told(doing: str, feed: str) -> Iterator[Callable[[int], None]]:
             tell(min(1.0, seen / total) if total else 0.0, seen)
 
         yield on_rows
+        tell(1.0, seen)
 
 
 def _noted(as_json: bool) -> Callable[[Note], None]:

@@ -108,7 +108,8 @@ def replay(
             else:
                 result = replay_file(Path(log), kafka, features, layout, rate=rate, told=told)
     _tell(result, as_json)
-    if not result.exact:
+    nothing_taken = result.produced == 0 and result.log.refused > 0
+    if not result.exact or nothing_taken:
         raise typer.Exit(1)
 
 

@@ -31,6 +31,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from adloom.loop.learning import pyfunc_model
+from adloom.loop.learning.own_mlflow import own_database
 from adloom.loop.learning.runs import Runs
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class AdRegistry:
         self._home = home.resolve()
         self._home.mkdir(parents=True, exist_ok=True)
         _quiet()
-        self.tracking_uri = settings.tracking_uri or f"sqlite:///{self._home / 'mlflow.db'}"
+        self.tracking_uri = settings.tracking_uri or own_database(self._home)
         # The model flavours of MLflow only know the process-wide address.
         mlflow.set_tracking_uri(self.tracking_uri)
         self._client = MlflowClient(self.tracking_uri)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -24,6 +25,8 @@ from adloom.models.titles.scripts import can_be_seen
 
 _MAX_CHARS = {"id": 128, "title": 300, "short_title": 150, "brand": 150, "product_type": 750}
 _MAX_HIGHLIGHTS = 10
+_LEAST_LISTED = 3
+_COMMA = re.compile(r"(?<!\d)[,、،]|[,、،](?!\d)")
 _HIGHLIGHT_CHARS = range(2, 61)
 
 
@@ -133,13 +136,18 @@ def _selling_points(row: RowValues) -> tuple[str, ...]:
 
 
 def _split_highlights(text: str) -> list[str]:
-    """Parts of one text: by line, else by ``|``, else by ``;``, else quoted ones by comma."""
+    """Parts of one text: by line, else by ``|``, else by ``;``, else by comma as Google does.
+
+    One comma alone may be that of a phrase, so two are a list; one within quotes or within a
+    number parts nothing.
+    """
     lines = text.splitlines()
     if len(lines) > 1:
         return lines
     for separator in "|;":
         if separator in text:
             return text.split(separator)
-    if text.strip().startswith('"'):
+    if text.strip().startswith('"') or ',"' in text.replace(", ", ","):
         return next(csv.reader([text.strip()], skipinitialspace=True), [])
-    return [text]
+    parts = _COMMA.split(text)
+    return parts if len(parts) >= _LEAST_LISTED else [text]

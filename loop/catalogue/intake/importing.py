@@ -126,7 +126,12 @@ class Importer:
             reason = told if told.startswith("image_link") else f"image_link: {told}"
             return Refusal(row.source, row.line, reason, product.product_id)
         return Entry(
-            self._pictured(product, taken), stamp, picture, taken.reason or "", self._source
+            self._pictured(product, taken),
+            stamp,
+            picture,
+            taken.reason or "",
+            self._source,
+            taken.hint,
         )
 
     def _has(self, product: Product) -> bool:
@@ -165,6 +170,8 @@ class Importer:
 
         for warning in (*row.warnings, *self._advice(entry.product)):
             note("warning", warning)
+        if entry.hint:
+            note("warning", f"image_link: {entry.hint}")
         if entry.no_cutout:
             why = f"image_link: cannot be cut out ({entry.no_cutout})"
             note("no_cutout", f"{why}: its ads show the picture whole")

@@ -24,7 +24,9 @@ _LONGEST_UNSPACED = 14
 _MOST_IN_PHRASE = 5
 _SHORT_WORD = 4
 """Longer stop words are adverbs more often than not, such as "finally": they set a tone."""
-_BETWEEN = regex.compile(r"[.!?…:;,|/()\[\]{}«»„“”\"「」『』【】。、！？：；，・،؛؟।॥។၊။།]+|\s[-–—~]+\s")
+_BETWEEN = regex.compile(
+    r"[.!?…:;,|/()\[\]{}«»„“”\"「」『』【】。、！？：；，・،؛؟।॥។၊။།]+|\s[-–—~]+\s"
+)
 _AROUND = " '’-–—~*"
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+(?:['’\-‑·][\p{L}\p{M}\p{N}]+)*")
 _SEGMENTERS: dict[str, Callable[[], budoux.Parser]] = {

@@ -237,6 +237,8 @@ def test_highlights_come_as_a_list_or_in_one_text() -> None:
     ):
         assert product(product_highlight=told).selling_points == ("of oak", "made by hand")
     assert product(product_highlight="of oak, and steel").selling_points == ("of oak, and steel",)
+    for told in ('en 5 min,"1,9 kg",léger', "en 5 min, 1,9 kg, léger", "en 5 min、1,9 kg、léger"):
+        assert product(product_highlight=told).selling_points == ("en 5 min", "1,9 kg", "léger")
 
 
 def test_highlights_are_few_short_and_said_once() -> None:

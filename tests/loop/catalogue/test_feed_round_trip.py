@@ -34,7 +34,8 @@ DESCRIPTIONS = LINES.map(lambda text: description_text(text, "description")).fil
     lambda text: description_text(text, "description") == text
 )
 POINTS = st.text("aäñ胡椒👍 <&,'", min_size=2, max_size=60).filter(
-    lambda text: title_text(text, "title") == text and len(text) >= 2
+    # Two commas in one text are those of a list.
+    lambda text: title_text(text, "title") == text and len(text) >= 2 and text.count(",") < 2
 )
 PRICES = st.builds(
     Price, st.decimals(1, 10**6, places=2), st.sampled_from(["EUR", "USD", "JPY", "KWD"])

@@ -96,3 +96,14 @@ def test_a_model_that_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch) 
 def test_what_is_transparent_needs_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rembg", None)
     assert taken(disc((0, 0, 0, 0), "RGBA"), cutout="rembg").cutout is not None
+
+
+def test_a_cutout_that_is_mostly_hole_is_hinted_at() -> None:
+    rim = Image.new("RGB", (200, 200), "white")
+    ImageDraw.Draw(rim).ellipse((40, 40, 160, 160), outline=(40, 60, 120), width=8)
+    intake = taken(rim)
+    assert intake.cutout is not None
+    assert "taken for a hole" in intake.hint
+    solid = Image.new("RGB", (200, 200), "white")
+    ImageDraw.Draw(solid).ellipse((40, 40, 160, 160), fill=(40, 60, 120))
+    assert taken(solid).hint == ""

@@ -8,6 +8,7 @@ import pytest
 from mlflow import MlflowClient
 from PIL import Image
 
+from adloom.loop.learning.own_mlflow import own_database
 from adloom.loop.learning.registry import CHALLENGER, CHAMPION, AdRegistry, UnknownVersion
 from adloom.loop.settings.learning import MlflowSettings
 
@@ -133,3 +134,14 @@ def test_a_run_keeps_losses_by_step_and_pictures(registry: AdRegistry) -> None:
     assert [m.value for m in client.get_metric_history(run, "loss")] == [3.0, 2.0, 1.5]
     assert [a.path for a in client.list_artifacts(run, "samples")] == ["samples/ad.png"]
     assert client.get_run(run).data.params["steps"] == "3"
+
+
+def test_a_start_that_was_ended_leaves_no_half_made_database(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db.partial").write_bytes(b"what a killed process left")
+    uri = own_database(tmp_path)
+    assert uri == f"sqlite:///{tmp_path / 'mlflow.db'}"
+    assert not (tmp_path / "mlflow.db.partial").exists()
+    assert len(MlflowClient(uri).search_experiments()) == 1
+    before = (tmp_path / "mlflow.db").stat().st_mtime_ns
+    assert own_database(tmp_path) == uri
+    assert (tmp_path / "mlflow.db").stat().st_mtime_ns == before
