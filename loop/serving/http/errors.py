@@ -10,12 +10,18 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from kafka.errors import KafkaError
 from pydantic import BaseModel, Field
+from sqlalchemy.exc import DatabaseError
 
 from adloom.feature_store.store import StoreUnavailable
 from adloom.loop.serving.drawing_queue import QueueFull
 from adloom.stream.producer import DeliveryFailed
 
 _log = logging.getLogger("adloom.serve")
+
+_PARTS: dict[type[Exception], str] = {
+    StoreUnavailable: "the feature store",
+    DatabaseError: "the catalogue's database",
+}
 
 
 class FieldProblem(BaseModel):
@@ -91,9 +97,12 @@ def answer_errors(app: FastAPI) -> None:
     @app.exception_handler(StoreUnavailable)
     @app.exception_handler(DeliveryFailed)
     @app.exception_handler(KafkaError)
+    @app.exception_handler(DatabaseError)
     async def part_away(_: Request, error: Exception) -> JSONResponse:
         _log.warning("a part is away: %s", error)
-        part = "the feature store" if isinstance(error, StoreUnavailable) else "the broker"
+        part = next(
+            (name for kind, name in _PARTS.items() if isinstance(error, kind)), "the broker"
+        )
         headers = {"Retry-After": "5"}
         return JSONResponse({"detail": f"{part} is away"}, status_code=503, headers=headers)
 

@@ -104,6 +104,7 @@ def readyz(request: Request) -> dict[str, str]:
     server = running(request)
     if not server.queue.alive:
         raise HTTPException(503, "the drawing thread has ended")
+    server.catalogue.revision()  # an ad needs its product
     return {"status": "ready", "version": str(server.champion.serving.version)}
 
 

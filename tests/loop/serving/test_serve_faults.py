@@ -203,3 +203,14 @@ def _ad_when(client: TestClient, *, personalised: bool) -> dict[str, Any]:
             return ad
         time.sleep(0.1)
     raise TimeoutError("ads did not become so")
+
+
+def test_a_catalogue_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    settings = tiny_settings(tmp_path)
+    with TestClient(create_app(settings)) as client:
+        assert client.get("/readyz").status_code == 200
+        with closing(sqlite3.connect(settings.home / "catalogue" / "catalogue.db")) as database:
+            database.execute("DROP TABLE catalogue_revision")
+        answer = client.get("/readyz")
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+        assert answer.json() == {"detail": "the catalogue's database is away"}
