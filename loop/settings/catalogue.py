@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -30,6 +31,18 @@ def _encoding(name: str) -> str:
 
 
 Encoding = Annotated[str, AfterValidator(_encoding)]
+
+
+_HOST = re.compile(r"(\*\.)?[\w.-]+(:\d{1,5})?")
+
+
+def _host(name: str) -> str:
+    if not _HOST.fullmatch(name):
+        raise ValueError("not a host, such as cdn.shop.example, or *.shop.example for all under it")
+    return name
+
+
+Host = Annotated[str, AfterValidator(_host)]
 
 
 class CatalogSettings(Section):
@@ -62,7 +75,7 @@ class CatalogSettings(Section):
         default="keep", description="what becomes of products that the feed has no more"
     )
     language: Language = Field(default="en", description="of products that tell none")
-    hosts: tuple[str, ...] = Field(
+    hosts: tuple[Host, ...] = Field(
         default=(),
         description="pictures and feeds are fetched from these hosts alone ('*.shop.example' for "
         "all under it), over https, and never from private addresses",

@@ -38,6 +38,8 @@ def test_the_environment_wins_over_the_file(
         ("[serve]\nport = 70000", "serve.port"),
         ("[generator]\nguidance = 'strong'", "generator.guidance"),
         ("[features]\nonline = 'redis'", "features"),
+        ("[catalog]\nhosts = ['*']", "catalog.hosts.0: not a host, such as cdn.shop.example"),
+        ("[catalog]\nhosts = ['https://shop.example/']", "catalog.hosts.0: not a host"),
         ("[serve", "not valid TOML"),
     ],
 )

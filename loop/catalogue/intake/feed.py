@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -54,7 +55,7 @@ def import_feed(
     report = report or ImportReport()
     with _at_hand(feed, settings) as path:
         folder = None if _is_address(feed) else (path if path.is_dir() else path.parent)
-        source = feed if _is_address(feed) else str(path.resolve())
+        source = feed if _is_address(feed) else os.path.realpath(path)
         importer = Importer(
             catalogue,
             settings,
@@ -81,7 +82,7 @@ def is_unread(catalogue: Catalogue, feed: str) -> bool:
     Raises FeedUnreadable, OSError.
     """
     state = written_state(feed)
-    return state is None or catalogue.feed_state(str(Path(feed).resolve())) != state
+    return state is None or catalogue.feed_state(os.path.realpath(feed)) != state
 
 
 def written_state(feed: str) -> str | None:

@@ -224,6 +224,9 @@ def test_a_feed_that_was_cut_off_retires_nothing(shop: Path, catalogue: Catalogu
 def test_a_feed_that_cannot_be_read_is_told(shop: Path, catalogue: Catalogue) -> None:
     with pytest.raises(FeedUnreadable, match=r"gone\.csv"):
         import_feed(catalogue, str(shop / "gone.csv"), SETTINGS)
+    (shop / "round.csv").symlink_to("round.csv")
+    with pytest.raises(FeedUnreadable, match=r"round\.csv"):
+        import_feed(catalogue, str(shop / "round.csv"), SETTINGS)
     with pytest.raises(FeedUnreadable, match="hosts"):
         import_feed(catalogue, "https://shop.example/feed.csv", SETTINGS)
 
