@@ -54,7 +54,7 @@ def import_products(
 
 @app.command()
 def check(context: typer.Context, feed: Feed = None, as_json: AsJson = False) -> None:
-    """Look a feed through as an import would, and write nothing.
+    """Look a feed through as an import would, and change nothing.
 
     Names rows that would be refused, pictures that cannot be cut out, and names too long for
     titles. Ends with status 1 where a row would be refused.
