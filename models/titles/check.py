@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from adloom.models.titles.languages import punctuation
 from adloom.models.titles.mentions import mentions, said_twice, without
 from adloom.models.titles.rules import TitleRules
-from adloom.models.titles.scripts import tidied, unfit_in
+from adloom.models.titles.scripts import unfit_in
 
 
 def check_title(
@@ -35,7 +35,7 @@ def check_title(
 
 
 def plain_title(name: str, selling_points: Sequence[str], rules: TitleRules | None = None) -> str:
-    """A title that needs no model: the name and the first selling point that the rules allow."""
+    """A title that needs no model: the name and the first selling point that adds to it."""
     rules = rules or TitleRules()
-    said = rules.allowed(tuple(filter(None, map(tidied, selling_points))))
+    said = rules.phrases(selling_points, name)
     return name + punctuation(rules.language).naming + said[0] if said else name

@@ -80,7 +80,7 @@ class TitleConstraint:
         rules: TitleRules,
         length: int,
     ) -> None:
-        """Allow the name, ``phrases`` as far as ``rules`` do, and the style words.
+        """Allow the name, ``phrases`` as far as ``rules`` do and they add to it, and style words.
 
         Args:
             tokenizer: byte-level BPE, as that of the bundled model and of Janus-Pro.
@@ -97,7 +97,7 @@ class TitleConstraint:
         self._eos: int = tokenizer.eos_token_id
         self._size, self._length = len(tokenizer), length
         spell, language = speller(tokenizer), rules.language
-        own = rules.allowed(tuple(filter(None, map(tidied, phrases))))
+        own = rules.phrases(phrases, name)
         self._units = (units(own, spell, language), style_units(tokenizer, rules))
         self._name = (units([name], spell, language, any_case=True),)
         self._marks = _Marks(language, spell)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from adloom.models.titles.mentions import first_mentioned, mentions, without
 from adloom.models.titles.savings import claims_saving
+from adloom.models.titles.scripts import tidied
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,11 @@ class TitleRules:
     def allowed(self, texts: tuple[str, ...]) -> tuple[str, ...]:
         """Those of ``texts`` that a title may say."""
         return tuple(text for text in texts if self.objection(text) is None)
+
+    def phrases(self, texts: Sequence[str], name: str) -> tuple[str, ...]:
+        """Phrases of a product, tidied, that a title may say and ``name`` does not say already."""
+        told = self.allowed(tuple(filter(None, map(tidied, texts))))
+        return tuple(text for text in told if not mentions(name, text))
 
 
 def _says(text: str, phrase: str, names: Sequence[tuple[int, int]]) -> bool:

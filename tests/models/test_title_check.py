@@ -111,6 +111,7 @@ def test_a_plain_title_is_the_name_and_a_selling_point_that_may_be_said() -> Non
     points = ("best of all", "", "warm light")
     assert plain_title("Desk Lamp", points, STRICT) == "Desk Lamp: warm light"
     assert plain_title("Desk Lamp", ("on sale",), STRICT) == "Desk Lamp"
+    assert plain_title("Desk Lamp", ("desk lamp", "Lamp", "warm light")) == "Desk Lamp: warm light"
     assert plain_title("三徳包丁", ("軽量",), TitleRules("ja")) == "三徳包丁：軽量"
     assert check_title(plain_title("Desk Lamp", points, STRICT), "Desk Lamp", STRICT) is None
 
