@@ -77,13 +77,19 @@ def title_words(settings: Settings, catalogue: Catalogue) -> TitleWords:
     return TitleWords(settings.titles, LearntWords(catalogue).of)
 
 
-def title_advice(settings: Settings) -> Advice:
-    """What is told of products' names when they are imported."""
+def title_advice(settings: Settings, generator: AdGenerator | None = None) -> Advice:
+    """What is told of products' names when they are imported.
+
+    ``generator`` is the one that writes their titles; where none is loaded, its texts are.
+    """
     from adloom.loop.catalogue.words.advice import TitleAdvice
     from adloom.loop.catalogue.words.titles import TitleWords
     from adloom.models.title_room import title_room
 
-    tokenizer, room = title_room(settings.generator.path)
+    if generator is None:
+        tokenizer, room = title_room(settings.generator.path)
+    else:
+        tokenizer, room = generator.model.tokenizer, generator.model.config.title_tokens
     # Names are held against banned words alone: those of style need not be known.
     banned = TitleWords(settings.titles, lambda language: ())
     return TitleAdvice(tokenizer, room, banned)

@@ -109,9 +109,14 @@ class Product:
             raise NoCutout(f"product {self.product_id!r} has no cutout")
         return self.pictures.load(self.cutout_name).convert("RGBA")
 
+    @property
+    def shown_name(self) -> str:
+        """Name of the picture that stands for it; "" where there is none."""
+        return self.picture_name or self.cutout_name
+
     def whole_picture(self) -> Image.Image | None:
         """The product as its shop shows it, RGB or RGBA; its cutout where that is all there is."""
-        name = self.picture_name or self.cutout_name
+        name = self.shown_name
         return self.pictures.load(name) if name and self.pictures is not None else None
 
 

@@ -138,10 +138,7 @@ class Catalogue:
             made: vectors of the products whose texts are new.
         """
         now = datetime.now(UTC)
-        pictured = {
-            product.product_id: bool(product.picture_name or product.cutout_name)
-            for product in (entry.product for entry in entries)
-        }
+        pictured = {e.product.product_id: bool(e.product.shown_name) for e in entries}
         with self.engine.begin() as connection:
             revision = self._next_revision(connection)
             rows = [to_row(entry, now, revision) for entry in entries]

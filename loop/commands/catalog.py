@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from adloom.loop.commands.errors import errors_told, fail, problems
-from adloom.loop.commands.progress import progress_told
+from adloom.loop.commands.printing import AsJson, first_told, print_fields
+from adloom.loop.commands.progress import rows_told
 from adloom.loop.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="The products of the shop.", no_args_is_help=True)
 _console = Console()
-_SHOWN_NOTES = 30
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 Feed = Annotated[
     str | None,
     typer.Argument(
@@ -120,11 +118,7 @@ def show(context: typer.Context, product_id: str, as_json: AsJson = False) -> No
     if as_json:
         print(json.dumps(told, indent=2, ensure_ascii=False))
         return
-    table = Table(show_header=False, box=None, padding=(0, 2))
-    for name, value in told.items():
-        shown = ", ".join(value) if isinstance(value, list) else str(value)
-        table.add_row(name, Text(shown))
-    _console.print(table)
+    print_fields(_console, told)
 
 
 @app.command()
@@ -157,6 +151,7 @@ def _run(
 ) -> ImportReport:
     from adloom.loop import home
     from adloom.loop.catalogue.feeds.refusals import FeedUnreadable
+    from adloom.loop.catalogue.feeds.size import rows_about
     from adloom.loop.catalogue.intake.feed import FeedTooShort, import_feed
     from adloom.loop.catalogue.intake.report import ImportReport
     from adloom.loop.catalogue.pictures.by_model import MissingExtra
@@ -164,11 +159,11 @@ def _run(
     feed = feed or settings.catalog.source
     if feed is None:
         fail("no feed: name one (adloom catalog import feed.csv), or set catalog.source")
-    report = ImportReport(on_note=_noted(as_json))
-    with (
-        errors_told(FeedUnreadable, FeedTooShort, MissingExtra),
-        _rows_told("Checking" if dry else "Importing", feed) as on_rows,
-    ):
+    report = ImportReport(on_note=first_told(as_json, _word))
+    doing = "Checking" if dry else "Importing"
+    with errors_told(FeedUnreadable, FeedTooShort, MissingExtra), ExitStack() as parts:
+        total = None if "://" in feed else rows_about(Path(feed))
+        on_rows = parts.enter_context(rows_told(problems, doing, "rows", total))
         catalogue = home.open_catalogue(settings)
         import_feed(
             catalogue,
@@ -189,38 +184,8 @@ def _run(
     return report
 
 
-@contextmanager
-def _rows_told(doing: str, feed: str) -> Iterator[Callable[[int], None]]:
-    from adloom.loop.catalogue.feeds.size import rows_about
-
-    total = None if "://" in feed else rows_about(Path(feed))
-    with progress_told(problems, doing, "rows") as tell:
-        seen = 0
-
-        def on_rows(rows: int) -> None:
-            nonlocal seen
-            seen += rows
-            tell(min(1.0, seen / total) if total else 0.0, seen)
-
-        yield on_rows
-        tell(1.0, seen)
-
-
-def _noted(as_json: bool) -> Callable[[Note], None]:
-    """Prints the first notes as they come; JSON has them at the end."""
-    styles = {"refused": "red", "no_cutout": "yellow", "warning": "yellow"}
-    printed = 0
-
-    def tell(note: Note) -> None:
-        nonlocal printed
-        printed += 1
-        if not as_json and printed <= _SHOWN_NOTES:
-            word = "refused" if note.kind == "refused" else "note"
-            problems.print(Text.assemble((word, styles[note.kind]), f" {note}"), soft_wrap=True)
-        elif not as_json and printed == _SHOWN_NOTES + 1:
-            problems.print("... and more; --json has the first thousand of them")
-
-    return tell
+def _word(note: Note) -> tuple[str, str]:
+    return ("refused", "red") if note.kind == "refused" else ("note", "yellow")
 
 
 def _tell(report: ImportReport, *, dry: bool) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from adloom.loop.commands.errors import errors_told, fail, problems
-from adloom.loop.commands.progress import progress_told
+from adloom.loop.commands.printing import AsJson, first_told, own_names, print_fields
+from adloom.loop.commands.progress import rows_told
 from adloom.loop.settings import Settings
 
 if TYPE_CHECKING:
@@ -23,16 +24,13 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from adloom.loop.catalogue.creatives.store import Creative
-    from adloom.loop.catalogue.intake.creatives.feeds import RefusedCreative
     from adloom.loop.catalogue.intake.creatives.importing import CreativeReport
     from adloom.models.picture_encoder import PictureEncoder
 
 app = typer.Typer(help="Ads, with the titles and pictures that they had.", no_args_is_help=True)
 _console = Console()
-_SHOWN_REFUSALS = 30
+_MAP_FORM = "ATTRIBUTE=COLUMN, such as title=Titel"
 _INTERRUPTED = 130
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 
 
 @app.command("import")
@@ -56,10 +54,10 @@ def import_creatives(
     from adloom.loop.catalogue.feeds.refusals import FeedUnreadable
     from adloom.loop.catalogue.intake.creatives.importing import CreativeReport
 
-    report = CreativeReport(on_refusal=_refusals_told(as_json))
+    report = CreativeReport(on_refusal=first_told(as_json, lambda refusal: ("refused", "red")))
     with errors_told(FeedUnreadable):
         try:
-            _import(settings, file, _columns(columns or []), report)
+            _import(settings, file, own_names(columns or [], _MAP_FORM), report)
         except KeyboardInterrupt:
             _told(report, as_json)
             problems.print("Stopped; the same command goes on from here.")
@@ -114,16 +112,14 @@ def show(
     if as_json:
         print(json.dumps(told, indent=2, ensure_ascii=False))
         return
-    table = Table(show_header=False, box=None, padding=(0, 2))
-    for name, value in told.items():
-        table.add_row(name, Text(str(value)))
-    _console.print(table)
+    print_fields(_console, told)
 
 
 def _import(
     settings: Settings, file: Path, columns: dict[str, str], report: CreativeReport
 ) -> None:
     from adloom.loop import home
+    from adloom.loop.catalogue.feeds.size import rows_about
     from adloom.loop.catalogue.intake.creatives.feeds import read_creatives
     from adloom.loop.catalogue.intake.creatives.importing import CreativeImporter
     from adloom.loop.catalogue.intake.picture_sources import PictureLinks
@@ -134,7 +130,8 @@ def _import(
         update={"columns": {**settings.creatives.columns, **columns}}
     )
     with ExitStack() as parts:
-        on_rows = parts.enter_context(_rows_told(file))
+        total = rows_about(file)
+        on_rows = parts.enter_context(rows_told(problems, "Importing", "ads", total))
         catalogue, creatives = home.open_catalogue(settings), home.open_creatives(settings)
         parts.callback(catalogue.close)
         parts.callback(creatives.close)
@@ -158,47 +155,6 @@ def _encode(settings: Settings) -> Callable[[Sequence[Image.Image]], np.ndarray]
         return PictureEncoder.from_pretrained(given.path, given.device)
 
     return lambda pictures: encoder().encode(pictures)
-
-
-@contextmanager
-def _rows_told(file: Path) -> Iterator[Callable[[int], None]]:
-    from adloom.loop.catalogue.feeds.size import rows_about
-
-    total = rows_about(file)
-    with progress_told(problems, "Importing", "ads") as tell:
-        seen = 0
-
-        def on_rows(rows: int) -> None:
-            nonlocal seen
-            seen += rows
-            tell(min(1.0, seen / total) if total else 0.0, seen)
-
-        yield on_rows
-
-
-def _columns(given: Sequence[str]) -> dict[str, str]:
-    columns = {}
-    for each in given:
-        name, sign, own = each.partition("=")
-        if not (name and sign and own):
-            fail(f"--map {each}: write it as ATTRIBUTE=COLUMN, such as title=Titel")
-        columns[name.strip()] = own.strip()
-    return columns
-
-
-def _refusals_told(as_json: bool) -> Callable[[RefusedCreative], None]:
-    """Prints the first refusals as they come; JSON has them at the end."""
-    printed = 0
-
-    def tell(refusal: RefusedCreative) -> None:
-        nonlocal printed
-        printed += 1
-        if not as_json and printed <= _SHOWN_REFUSALS:
-            problems.print(Text.assemble(("refused", "red"), f" {refusal}"), soft_wrap=True)
-        elif not as_json and printed == _SHOWN_REFUSALS + 1:
-            problems.print("... and more; --json has the first thousand of them")
-
-    return tell
 
 
 def _told(report: CreativeReport, as_json: bool) -> None:

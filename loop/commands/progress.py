@@ -37,6 +37,23 @@ def progress_told(console: Console, doing: str, things: str) -> Iterator[Told]:
         yield tell
 
 
+@contextmanager
+def rows_told(
+    console: Console, doing: str, things: str, total: int | None
+) -> Iterator[Callable[[int], None]]:
+    """Tells how far the block is by the number of rows, of about ``total`` (None: unknown)."""
+    with progress_told(console, doing, things) as tell:
+        seen = 0
+
+        def on_rows(rows: int) -> None:
+            nonlocal seen
+            seen += rows
+            tell(min(1.0, seen / total) if total else 0.0, seen)
+
+        yield on_rows
+        tell(1.0, seen)
+
+
 def _in_lines(console: Console, doing: str, things: str) -> Told:
     due = time.monotonic() + _LINE_EVERY_SECONDS
 

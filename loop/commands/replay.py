@@ -10,7 +10,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from adloom.loop.commands.errors import errors_told, fail, problems
+from adloom.loop.commands.errors import errors_told, problems
+from adloom.loop.commands.printing import own_names
 from adloom.loop.commands.progress import progress_told
 from adloom.loop.settings import Settings
 
@@ -80,7 +81,7 @@ def replay(
         usual = settings.replay
         separator = separator or usual.separator
         layout = Layout(
-            usual.columns | _columns(columns or []),
+            usual.columns | own_names(columns or [], "FIELD=COLUMN, such as ts=timestamp"),
             separator and tab.get(separator, separator),
             unit or usual.unit,
             zone or usual.zone,
@@ -111,16 +112,6 @@ def replay(
     nothing_taken = result.produced == 0 and result.log.refused > 0
     if not result.exact or nothing_taken:
         raise typer.Exit(1)
-
-
-def _columns(given: list[str]) -> dict[str, str]:
-    columns = {}
-    for each in given:
-        name, sign, own = each.partition("=")
-        if not (name and sign and own):
-            fail(f"--map {each}: write it as FIELD=COLUMN, such as ts=timestamp")
-        columns[name.strip()] = own.strip()
-    return columns
 
 
 def _read_once(file: Path, layout: Layout, strict: bool, dry_run: bool, as_json: bool) -> None:

@@ -79,7 +79,7 @@ class AdServer:
             self.consumer = consumer = EventConsumer(kafka, consumer_features, settings.events)
             parts.callback(consumer.close)
             self._in_thread(parts, "consumer", lambda: consumer.run(self.stop))
-        self.title_advice = home.title_advice(settings)
+        self.title_advice = home.title_advice(settings, generator)
         self.refresh = CatalogueRefresh(self.catalogue, settings.catalog, self.title_advice)
         self._in_thread(parts, "catalogue", lambda: self.refresh.run(self.stop))
         if settings.catalog.topic:

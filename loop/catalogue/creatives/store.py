@@ -25,6 +25,7 @@ import numpy as np
 from PIL import Image
 
 from adloom.loop.catalogue.creatives.table import prepare_table
+from adloom.loop.catalogue.hashes import is_hash
 
 SHOP = "shop"
 """The variant of ads that adloom did not make."""
@@ -232,7 +233,7 @@ class CreativeStore:
 
         Only 64 hexadecimal digits are looked up, so no request can name another file.
         """
-        if len(digest) != 64 or any(c not in "0123456789abcdef" for c in digest):
+        if not is_hash(digest):
             raise UnknownAd(digest)
         path = self._path(digest)
         if not path.exists():

@@ -116,7 +116,7 @@ class PastAds:
                 shown = past_ad(ads[ad_id])
             elif item_id in products:
                 product = products[item_id]
-                shown = Clicked(item_id, product.name, _picture(product), "")
+                shown = Clicked(item_id, product.name, product.shown_name, "")
             else:
                 continue
             latest[shown.key] = shown, clicked_at
@@ -149,9 +149,4 @@ def past_ad(ad: Creative) -> PastAd:
 
 
 def _past_product(product: Product, codes: Codes) -> PastAd:
-    return PastAd(product.product_id, product.name, _picture(product), "", codes)
-
-
-def _picture(product: Product) -> str:
-    """Name of the picture that stands for a product; "" where there is none."""
-    return product.picture_name or product.cutout_name
+    return PastAd(product.product_id, product.name, product.shown_name, "", codes)

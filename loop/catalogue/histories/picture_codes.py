@@ -32,7 +32,7 @@ class PictureCodes:
 
     def of(self, products: Sequence[Product]) -> dict[str, Codes]:
         """Codes of the pictures of products by product id; one without a picture has none."""
-        names = {p.product_id: p.picture_name or p.cutout_name for p in products}
+        names = {p.product_id: p.shown_name for p in products}
         known = self._known([name for name in names.values() if name])
         new = {names[p.product_id]: p for p in products if names[p.product_id] not in known}
         known |= self._made({name: product for name, product in new.items() if name})

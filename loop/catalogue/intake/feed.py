@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 from adloom.loop.catalogue.feeds.files import feed_files
 from adloom.loop.catalogue.feeds.reading import read_feed
 from adloom.loop.catalogue.feeds.refusals import FeedUnreadable
+from adloom.loop.catalogue.hashes import text_hash
 from adloom.loop.catalogue.intake.importing import Advice, Importer
 from adloom.loop.catalogue.intake.picture_sources import LinkedPictures
 from adloom.loop.catalogue.intake.report import ImportReport
@@ -138,4 +138,4 @@ def _state(path: Path) -> str:
     states = [
         (file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in feed_files(path)
     ]
-    return hashlib.sha256(repr(states).encode()).hexdigest()
+    return text_hash(repr(states))

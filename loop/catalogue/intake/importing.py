@@ -7,7 +7,6 @@ decoded when it is another one, a vector is made when the texts are others.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from dataclasses import replace
 from itertools import islice
 
 from adloom.loop.catalogue.feeds.refusals import FeedRow, Refusal
+from adloom.loop.catalogue.hashes import text_hash
 from adloom.loop.catalogue.intake.picture_sources import NoPicture, PictureNotTold, PictureSource
 from adloom.loop.catalogue.intake.report import ImportReport, Note
 from adloom.loop.catalogue.pictures.decode import BadPicture
@@ -143,7 +143,7 @@ class Importer:
         """The product with its link, and what stands for its picture's state."""
         try:
             # Another way to cut out makes another picture.
-            return product, _hashed(f"{self._pictures.stamp(product)}/{self._settings.cutout}")
+            return product, text_hash(f"{self._pictures.stamp(product)}/{self._settings.cutout}")
         except PictureNotTold:
             if before is None or not self._keep_pictures:
                 raise
@@ -179,7 +179,7 @@ class Importer:
     def _vectors(self, products: Sequence[Product]) -> dict[str, Made]:
         """Vectors of the products whose texts are new, each with the hash of its text."""
         texts = {p.product_id: index_text(p.name, p.selling_points) for p in products}
-        hashes = {p.product_id: _hashed(f"{texts[p.product_id]}\n{p.category}") for p in products}
+        hashes = {p.product_id: text_hash(f"{texts[p.product_id]}\n{p.category}") for p in products}
         known = self._catalogue.vectors.texts(list(texts))
         new = [p for p in products if known.get(p.product_id) != hashes[p.product_id]]
         made = product_vectors([texts[p.product_id] for p in new], [p.category for p in new])
@@ -195,8 +195,4 @@ def _stamp(product: Product) -> str:
         "category": product.category,
         "language": product.language,
     }
-    return _hashed(json.dumps(told, sort_keys=True))
-
-
-def _hashed(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    return text_hash(json.dumps(told, sort_keys=True))

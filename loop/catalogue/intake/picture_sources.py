@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
+from adloom.loop.catalogue.hashes import text_hash
 from adloom.loop.catalogue.pictures.fetch import CannotFetch, fetch_picture
 from adloom.loop.catalogue.product import Product
 from adloom.loop.settings.catalogue import CatalogSettings
@@ -48,9 +49,9 @@ class PictureLinks:
     def stamp(self, link: str) -> str:
         """Another one where the picture is another: cheap, nothing is read."""
         if _ADDRESS.match(link):
-            return _hashed(link)
+            return text_hash(link)
         _, state = self._file(link)
-        return _hashed(f"{link}/{state.st_size}/{state.st_mtime_ns}")
+        return text_hash(f"{link}/{state.st_size}/{state.st_mtime_ns}")
 
     def content(self, link: str) -> bytes:
         """The picture's file."""
@@ -125,7 +126,3 @@ class SentPictures:
     def content(self, product: Product) -> bytes:
         content = self._sent.get(product.product_id)
         return self._otherwise.content(product) if content is None else content
-
-
-def _hashed(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

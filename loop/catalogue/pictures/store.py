@@ -12,6 +12,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from adloom.loop.catalogue.hashes import is_hash
+
 _MOST_SIDE = 1_024
 _QUALITY = 90
 _CUTOUT_SIDE = 256  # pictures with transparency up to it lose nothing
@@ -81,7 +83,7 @@ class PictureStore:
 
         Only 64 hexadecimal digits are looked up, so no request can name another file.
         """
-        if len(name) != 64 or any(c not in "0123456789abcdef" for c in name):
+        if not is_hash(name):
             raise UnknownPicture(name)
         path = self._path(name)
         if not path.exists():

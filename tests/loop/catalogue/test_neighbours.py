@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from adloom.loop.catalogue import neighbours as module
-from adloom.loop.catalogue.intake.importing import _hashed
+from adloom.loop.catalogue.hashes import text_hash
 from adloom.loop.catalogue.neighbours import Neighbours
 from adloom.loop.catalogue.opening import open_catalogue, open_neighbours
 from adloom.loop.catalogue.product import Product
@@ -58,7 +58,7 @@ def test_retired_products_are_not_found_and_new_ones_are(home: Path) -> None:
     assert first not in named(search.like("electric guitar", 50))
     vector = catalogue.vectors.placed([first])[first].vector
     copy = replace(catalogue[first], product_id="copy", retired=False)
-    catalogue.put([Entry(copy, stamp="s")], {"copy": Made(_hashed("text"), vector)})
+    catalogue.put([Entry(copy, stamp="s")], {"copy": Made(text_hash("text"), vector)})
     assert named(search.like("electric guitar", 3))[0] == "copy"
 
 
