@@ -84,7 +84,8 @@ def test_the_shops_ads_come_in_and_bad_rows_are_named(shop: Path) -> None:
 def test_words_of_style_come_from_the_ads_of_each_language(shop: Path) -> None:
     run("import", "ads.csv")
     style = {(row[0], row[1]) for row in words(shop) if row[4]}
-    assert {("de", "schlicht"), ("de", "festlich"), ("ja", "華やかな")} <= style
+    phrases = {("de", "Schlicht schön"), ("de", "Edel und festlich"), ("ja", "華やかな食卓に")}
+    assert phrases <= style
     assert ("de", "Mühlen-Duo") not in style
 
 
