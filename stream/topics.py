@@ -7,6 +7,8 @@ consumer group sees everything that a user does. Products are keyed by their id.
 from __future__ import annotations
 
 import contextlib
+import time
+from collections.abc import Collection
 
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
@@ -18,6 +20,8 @@ from adloom.stream.settings import KafkaSettings
 _BROKER_DEFAULT = -1
 _PATIENCE_SECONDS = 30.0
 _BOOTSTRAP_SECONDS = 15.0
+_OFFERED_SECONDS = 15.0
+_LOOK_SECONDS = 0.1
 
 
 class BrokerUnavailable(RuntimeError):
@@ -85,22 +89,33 @@ def create_topics(settings: KafkaSettings) -> None:
     products = products_topic(settings)
     admin = connect_admin(settings)
     try:
-        described = admin.describe_topics([*events, letters, products])
-        there = {
-            topic["name"]: len(topic["partitions"])
-            for topic in described
-            if not topic["error_code"]
-        }
+        wanted = {*events, letters, products}
+        there = _partitions(admin, wanted)
         sizes = {there[name] for name in events if name in there}
         size = sizes.pop() if len(sizes) == 1 else settings.partitions
-        for name in {*events, letters, products} - there.keys():
+        new = wanted - there.keys()
+        for name in new:
             _create(admin, name, size if name in events else settings.partitions, name == products)
+        _wait_for(admin, new)
     except (KafkaError, OSError) as error:
         raise BrokerUnavailable(
             f"topics cannot be created at {settings.bootstrap_servers}: {error}"
         ) from error
     finally:
         admin.close()
+
+
+def _partitions(admin: KafkaAdminClient, names: Collection[str]) -> dict[str, int]:
+    """How many partitions each of the topics has that the broker offers."""
+    described = admin.describe_topics(list(names))
+    return {t["name"]: len(t["partitions"]) for t in described if not t["error_code"]}
+
+
+def _wait_for(admin: KafkaAdminClient, names: Collection[str]) -> None:
+    """Until the broker offers new topics: that it made them is no news to all of it yet."""
+    deadline = time.monotonic() + _OFFERED_SECONDS
+    while names and len(_partitions(admin, names)) < len(names) and time.monotonic() < deadline:
+        time.sleep(_LOOK_SECONDS)
 
 
 def _create(admin: KafkaAdminClient, name: str, partitions: int, compacted: bool) -> None:
