@@ -339,7 +339,7 @@ def test_words_of_style_are_learnt_from_the_titles(shop: Shop) -> None:
     name = shop.catalogue[SHOE].name
     shop.take(*(
         replace(row(noise(n), f"ad-{n}"), title=title)
-        for n, title in enumerate([f"Simply {name}", f"Simply lovely {name}", "Lovely", "Once"])
+        for n, title in enumerate([f"Simply: {name}", f"Simply, lovely: {name}", "Lovely", "Once"])
     ))  # fmt: skip
     assert LearntWords(shop.catalogue).of("en") == ("lovely", "Simply")
     assert LearntWords(shop.catalogue).of("de") == ()
