@@ -26,12 +26,12 @@ from adloom.loop.catalogue.intake.feed import import_feed
 from adloom.loop.serving.app import create_app
 from adloom.loop.settings import Settings
 from adloom.loop.settings.catalogue import CatalogSettings
-from tests.loop_parts import register_adapter, tiny_settings
+from tests.loop.serving.studio_parts import KEY, studio_settings
+from tests.loop_parts import tiny_settings
 
 pytestmark = pytest.mark.slow
 HAUSHALT = Path(__file__).parents[2] / "shops/haushalt"
 COLUMNS = tomllib.loads((HAUSHALT / "adloom.toml").read_text())["catalog"]["columns"]
-KEY = "a-key-of-sixteen-or-more"
 FLAGS = (
     "--headless=new",
     "--no-sandbox",
@@ -46,12 +46,7 @@ FLAGS = (
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    settings = tiny_settings(
-        tmp_path_factory.mktemp("studio"), serve={"follow_seconds": 0.2, "api_keys": [KEY]}
-    )
-    registry = home.open_registry(settings)
-    registry.set_challenger(register_adapter(settings, registry, "fresh"))
-    return settings
+    return studio_settings(tmp_path_factory.mktemp("studio"))
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,32 @@
+"""The studio of a tiny loop, for the tests of it."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from PIL import Image
+
+from adloom.loop import home
+from adloom.loop.settings import Settings
+from tests.loop_parts import register_adapter, tiny_settings
+
+KEY = "a-key-of-sixteen-or-more"
+KEYED = {"X-API-Key": KEY}
+
+
+def studio_settings(folder: Path) -> Settings:
+    """Settings with a key, and a challenger beside the champion."""
+    settings = tiny_settings(folder, serve={"follow_seconds": 0.2, "api_keys": [KEY]})
+    registry = home.open_registry(settings)
+    registry.set_challenger(register_adapter(settings, registry, "fresh"))
+    return settings
+
+
+def png(mode: str = "RGBA", size: tuple[int, int] = (40, 60)) -> bytes:
+    """A picture with a square in its middle, around it nothing."""
+    picture = Image.new(mode, size)
+    picture.paste((200, 80, 20, 255)[: len(mode)], (10, 10, 30, 30))
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
