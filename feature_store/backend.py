@@ -22,6 +22,17 @@ class StoreUnavailable(RuntimeError):
     """The online store does not answer, or is locked; trying again later may help."""
 
 
+class FeaturesLost(RuntimeError):
+    """Rows of the online store are gone, or older than those that were written."""
+
+
+class ProgressMoved(RuntimeError):
+    """The store is behind what this writer wrote: a snapshot, or a replica that took over.
+
+    Nothing was written. Read `progress` again, and go on from there.
+    """
+
+
 class OnlineBackend(Protocol):
     """Safe to use from several threads. Every method but `close` raises StoreUnavailable."""
 

@@ -12,12 +12,17 @@ import feast
 from feast.repo_config import RegistryConfig, RepoConfig
 
 from adloom.feature_store import definitions
-from adloom.feature_store.backend import OnlineBackend, StoreUnavailable
+from adloom.feature_store.backend import (
+    FeaturesLost,
+    OnlineBackend,
+    ProgressMoved,
+    StoreUnavailable,
+)
 from adloom.feature_store.event_log import LOG_FOLDER, EventLog, LoggedEvent
 from adloom.feature_store.history import PastHistories
 from adloom.feature_store.locking import file_lock
 from adloom.feature_store.online import OnlineTable
-from adloom.feature_store.progress import ProgressRow
+from adloom.feature_store.progress import Progress, ProgressRow, Reached
 from adloom.feature_store.redis_backend import RedisBackend
 from adloom.feature_store.rows import (
     CountsRow,
@@ -34,7 +39,9 @@ from adloom.feature_store.updates import ContendedPartition, Updates
 __all__ = [
     "ContendedPartition",
     "FeatureStore",
+    "FeaturesLost",
     "ItemStats",
+    "ProgressMoved",
     "StoreUnavailable",
     "UserHistory",
     "UserStats",
@@ -135,15 +142,34 @@ class FeatureStore:
             for item_id in wanted
         }
 
-    def apply(self, events: Sequence[LoggedEvent]) -> int:
+    def apply(self, events: Sequence[LoggedEvent], reached: Sequence[Reached] = ()) -> int:
         """Brings the online features up to date; an event that is in them already is left out.
 
         Events of one partition must be in the order of their offsets. They are not logged.
+
+        Args:
+            reached: how far partitions were read for this, beyond the last event.
+
         Returns the number of rows written. Raises ValueError for a partition beyond
-        `item_shards`, StoreUnavailable, ContendedPartition.
+        `item_shards`; StoreUnavailable; ContendedPartition; ProgressMoved; FeaturesLost.
         """
         self._check_shards(events)
-        return self._updates.apply(events)
+        return self._updates.apply(events, reached)
+
+    def settle(self, reached: Iterable[Reached]) -> None:
+        """Notes that all up to there is logged, and its dead letters are acknowledged.
+
+        The store learns of it with the next `apply` of the partition, or by `save_progress`.
+        """
+        self._updates.settle(reached)
+
+    def save_progress(self) -> None:
+        """Writes what is settled. Raises as `apply` does."""
+        self._updates.save_progress()
+
+    def progress(self, partitions: Iterable[int]) -> dict[int, dict[str, Progress]]:
+        """How far each partition number was taken, by topic. Raises StoreUnavailable."""
+        return self._updates.progress(partitions)
 
     def rebuild(self, batches: Iterable[Sequence[LoggedEvent]]) -> Iterator[int]:
         """Makes the online features anew from events; gives the size of each batch once applied.
@@ -164,6 +190,11 @@ class FeatureStore:
     def clear(self) -> None:
         """Forgets all online features and how much of the stream was in them; the log stays."""
         self._backend.clear()
+
+    @property
+    def crossed(self) -> int:
+        """Events so far of users that came in another partition before."""
+        return self._updates.crossed
 
     def _check_shards(self, events: Sequence[LoggedEvent]) -> None:
         highest = max((event.partition for event in events), default=0)

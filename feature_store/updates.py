@@ -16,7 +16,7 @@ from adloom.feature_store.backend import OnlineBackend, Row
 from adloom.feature_store.entity_key import Key
 from adloom.feature_store.event_log import LoggedEvent
 from adloom.feature_store.online import OnlineTable, OpenRows, R
-from adloom.feature_store.progress import ProgressRow
+from adloom.feature_store.progress import Progress, ProgressRow, Reached
 from adloom.feature_store.rows import CountsRow, HistoryRow, UserRow
 from adloom.feature_store.settings import FeatureStoreSettings
 
@@ -47,25 +47,48 @@ class Updates:
         self._partitions = OpenRows(partitions, settings.item_shards)
         self._shards = settings.item_shards
         self._history_length = settings.history_length
+        self.crossed = 0
+        self._settled: dict[tuple[str, int], Reached] = {}
         self._lock = threading.Lock()
 
-    def apply(self, events: Sequence[LoggedEvent]) -> int:
+    def apply(self, events: Sequence[LoggedEvent], reached: Sequence[Reached] = ()) -> int:
         """Takes events, of each partition in the order of their offsets.
 
         Returns the number of rows written. Raises StoreUnavailable, ContendedPartition.
         """
-        if not events:
+        if not events and not reached:
             return 0
         with self._lock:
-            for _ in range(_ATTEMPTS):
-                try:
-                    rows = self._apply(events)
-                except BaseException:
-                    self._forget()  # what is open may be ahead of what is stored
-                    raise
-                if rows is not None:
-                    return rows
-                self._forget()
+            return self._apply_all(events, reached)
+
+    def settle(self, reached: Iterable[Reached]) -> None:
+        """Notes that all up to there is logged and buried; the next write tells the store."""
+        with self._lock:
+            self._settled |= {(place.topic, place.partition): place for place in reached}
+
+    def save_progress(self) -> None:
+        """Tells the store what is settled. Raises StoreUnavailable, ContendedPartition."""
+        with self._lock:
+            if self._settled:
+                self._apply_all((), list(self._settled.values()))
+
+    def progress(self, partitions: Iterable[int]) -> dict[int, dict[str, Progress]]:
+        """By number of the partition and topic, as stored. Raises StoreUnavailable."""
+        with self._lock:
+            self._forget()
+            rows = self._partitions.open((number,) for number in partitions)
+            return {int(key[0]): dict(row.topics) for key, row in rows.items()}
+
+    def _apply_all(self, events: Sequence[LoggedEvent], reached: Sequence[Reached]) -> int:
+        for _ in range(_ATTEMPTS):
+            try:
+                rows = self._apply(events, reached)
+            except BaseException:
+                self._forget()  # what is open may be ahead of what is stored
+                raise
+            if rows is not None:
+                return rows
+            self._forget()
         raise ContendedPartition("other consumers keep writing the partitions of this one")
 
     def rebuild(self, batches: Iterable[Sequence[LoggedEvent]]) -> Iterator[int]:
@@ -78,21 +101,27 @@ class Updates:
             self._forget()
             # From here on every partition must be as this writer left it.
             partitions = self._partitions.open((number,) for number in range(self._shards))
-            if any(row.applied for row in partitions.values()):
+            if any(row.topics for row in partitions.values()):
                 raise ContendedPartition(_OTHERS_WRITE)
             try:
                 for events in batches:
-                    if events and self._apply(events) is None:
+                    if events and self._apply(events, ()) is None:
                         raise ContendedPartition(_OTHERS_WRITE)
                     yield len(events)
             finally:
                 self._forget()
 
-    def _apply(self, events: Sequence[LoggedEvent]) -> int | None:
+    def _apply(self, events: Sequence[LoggedEvent], reached: Sequence[Reached]) -> int | None:
         """Returns None when the partitions are not as they are in memory."""
-        partitions = self._partitions.open((event.partition,) for event in events)
+        numbers = {event.partition for event in events} | {place.partition for place in reached}
+        partitions = self._partitions.open((number,) for number in numbers)
         expected = _values(self._partitions, partitions)
         events = [event for event in events if partitions[event.partition,].advance(event)]
+        for place in reached:
+            partitions[place.partition,].reach(place)
+        settled = [place for place in self._settled.values() if place.partition in numbers]
+        for place in settled:
+            partitions[place.partition,].settle(place)
         users = self._users.open((event.user_id,) for event in events)
         events = [event for event in events if users[event.user_id,].is_new(event)]
         items = self._items.open((event.item_id, event.partition) for event in events)
@@ -113,6 +142,8 @@ class Updates:
         )
         if not self._backend.write(rows, dict([expected])):
             return None
+        for place in settled:
+            del self._settled[place.topic, place.partition]
         return len(users) + len(items) + len(histories)
 
     def _forget(self) -> None:

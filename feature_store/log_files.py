@@ -1,0 +1,135 @@
+"""The files of the event log: only ever added, each in one step, small ones made one in time.
+
+Their names tell the order in which they were appended: `<size>-<time>-<random>.parquet`. When
+enough neighbours of a size have gathered, they become one file of the next size in the place of
+the oldest, so the number of files grows with the logarithm of the number of batches.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from adloom.feature_store.locking import file_lock
+
+_log = logging.getLogger(__name__)
+
+_FILES_TO_MERGE = 32
+_LARGEST_MERGE_BYTES = 32 * 1024 * 1024  # a merge of more would hold up the consumer
+_WHOLE = "9"
+"""The size of a file that is never merged: it was large when it was appended."""
+
+
+class LogFiles:
+    """Parquet files of one schema in a folder. Any number of processes may add and read."""
+
+    def __init__(self, folder: Path, schema: pa.Schema) -> None:
+        self._folder, self._schema = folder, schema
+        self._merging = folder / "merge.lock"
+        self._merger = ThreadPoolExecutor(max_workers=1, thread_name_prefix="merge")
+        self._merge: Future[None] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def close(self) -> None:
+        """Waits for the merge that is under way."""
+        self._merger.shutdown()
+
+    def add(self, table: pa.Table) -> None:
+        """Adds a file; it is on the disk when this returns. Merging goes on behind it."""
+        self._write(iter([table]), "0", _place_now())
+        if self._merge is None or self._merge.done():
+            self._merge = self._merger.submit(self._merge_neighbours)
+
+    def add_whole(self, tables: Iterator[pa.Table]) -> None:
+        """Adds any number of rows in one step: a crash before its end has added none of them."""
+        self._write(tables, _WHOLE, _place_now())
+
+    @contextmanager
+    def listed(self) -> Iterator[list[Path]]:
+        """All files in the order they were appended; none is merged inside of the block."""
+        # A listing made during a merge could miss both the small files and the large one.
+        with file_lock(self._merging, shared=True):
+            yield self._in_order()
+
+    def _in_order(self) -> list[Path]:
+        return sorted(self._folder.glob("*.parquet"), key=lambda path: (_place(path), path.name))
+
+    def _write(self, tables: Iterator[pa.Table], size: str, place: str) -> None:
+        path = self._folder / f"{size}-{place}.partial"
+        try:
+            with path.open("wb") as file:
+                with pq.ParquetWriter(file, self._schema) as writer:
+                    for table in tables:
+                        writer.write_table(table)
+                file.flush()
+                os.fsync(file.fileno())
+            path.replace(path.with_suffix(".parquet"))
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        self._folder_to_disk()
+
+    def _folder_to_disk(self) -> None:
+        """A name is in the folder's own block: without this, a power cut can take it back."""
+        folder = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _merge_neighbours(self) -> None:
+        """A crash between write and unlink leaves events twice: reading them counts once."""
+        try:
+            while _worth_merging(self._in_order()):
+                with file_lock(self._merging):
+                    # Another process may have merged them by now.
+                    if files := _worth_merging(self._in_order()):
+                        table = pq.read_table(files, schema=self._schema)
+                        size, place = _size(files[0]), _place(files[0])
+                        self._write(iter([table]), f"{int(size) + 1}", f"{place}-{_random()}")
+                        for path in files:
+                            path.unlink()
+        except OSError:
+            _log.exception("small files of the event log were not merged; the next batch tries it")
+
+
+def _place_now() -> str:
+    return f"{time.time_ns():020d}-{_random()}"
+
+
+def _random() -> str:
+    return uuid.uuid4().hex[:8]
+
+
+def _size(path: Path) -> str:
+    return path.name.partition("-")[0]
+
+
+def _place(path: Path) -> str:
+    """When the oldest batch in the file was appended; the whole name of one written elsewhere."""
+    size, _, rest = path.name.partition("-")
+    return rest.partition("-")[0] if size.isdecimal() else path.name
+
+
+def _worth_merging(files: Sequence[Path]) -> list[Path]:
+    """The first neighbours of a size that are enough and not too large; none where there are."""
+    for size, neighbours in groupby(files, _size):
+        run = list(neighbours)[:_FILES_TO_MERGE]
+        if len(run) < _FILES_TO_MERGE or not size.isdecimal() or size >= _WHOLE:
+            continue
+        try:
+            if sum(path.stat().st_size for path in run) <= _LARGEST_MERGE_BYTES:
+                return run
+        except FileNotFoundError:  # another process is merging them
+            return []
+    return []
