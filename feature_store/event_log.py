@@ -1,39 +1,31 @@
 """The offline store's ground: every event, in parquet files that are only ever added.
 
-A batch is one small file, written beside its place and moved into it. When enough files of a
-size have gathered, they become one file of the next size, so the number of files grows with the
-logarithm of the number of batches. A batch that is logged twice is no harm: reading leaves out
-events it has seen.
+A batch is one small file, written beside its place and moved into it. A batch that is logged
+twice is no harm: reading leaves out events it has seen.
 """
 
 from __future__ import annotations
 
-import logging
-import os
-import time
-import uuid
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from adloom.feature_store.locking import file_lock
-
-_log = logging.getLogger(__name__)
+from adloom.feature_store.log_files import LogFiles
+from adloom.feature_store.log_order import STREAM, StreamOrder, once_each
 
 EventKind = Literal["impression", "click", "exposure"]
 
 LOG_FOLDER = "log"
 """The log's folder under the home of the feature store."""
-_FILES_TO_MERGE = 32
 _ROWS_OF_ONE_READ = 10_000
-_LARGEST_MERGE_BYTES = 32 * 1024 * 1024  # a merge of more would hold up the consumer
 
 
 class NotAnEventLog(ValueError):
@@ -90,25 +82,23 @@ class EventLog:
     """The log in one folder. Any number of processes may append and read at once."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._merging = folder / "merge.lock"
-        self._merger = ThreadPoolExecutor(max_workers=1, thread_name_prefix="merge")
-        self._merge: Future[None] | None = None
-        folder.mkdir(parents=True, exist_ok=True)
+        self._files = LogFiles(folder, _SCHEMA)
 
     def append(self, events: Sequence[LoggedEvent]) -> None:
-        """Adds events; they are on the disk when this returns. Merging goes on behind it."""
-        if not events:
-            return
-        columns = zip(zip(*events, strict=True), _COLUMNS.values(), strict=True)
-        arrays = [pa.array(values, kind) for values, kind in columns]
-        self._write(pa.Table.from_arrays(arrays, schema=_SCHEMA), size=0)
-        if self._merge is None or self._merge.done():
-            self._merge = self._merger.submit(self._merge_small_files)
+        """Adds events; they are on the disk when this returns."""
+        if events:
+            self._files.add(_table(events))
+
+    def append_all(self, batches: Iterable[Sequence[LoggedEvent]]) -> None:
+        """Adds any number of events in one step: all are in the log when this returns.
+
+        Whatever fails, a batch that raises or the end of the process, adds none of them.
+        """
+        self._files.add_whole(_table(events) for events in batches if events)
 
     def close(self) -> None:
-        """Waits for the merge that is under way."""
-        self._merger.shutdown()
+        """Waits for files that are being merged."""
+        self._files.close()
 
     def read(
         self,
@@ -118,60 +108,128 @@ class EventLog:
     ) -> pd.DataFrame:
         """Events of a kind (all kinds: None) with since <= ts < until, in order of time.
 
-        Columns are the fields of `LoggedEvent`, ts as datetime64[us, UTC]; an event id counts
-        once for each kind. Values that an event does not have are null.
+        Columns are the fields of `LoggedEvent`, ts as datetime64[us, UTC]. An event counts once,
+        by what it says where it counts: see `adloom.feature_store.log_order`. Values that an
+        event does not have are null.
         """
-        table = self._table(_condition(kind, since, until))
-        frame = table.to_pandas().drop_duplicates(["kind", "event_id"], ignore_index=True)
+        of_kind = pc.field("kind") == kind if kind is not None else pc.scalar(True)
+        window = _window(since, until)
+        with self._files.listed() as files:
+            rows = _read(files, of_kind & window)
+            # What happened at another time by the row of the event that counts is not in here.
+            ids = pc.field("event_id").isin(rows.column("event_id").unique())
+            elsewhere = of_kind & ids & ~window
+            if (since or until) and _read(files, elsewhere, ["event_id"]).num_rows:
+                rows = _read(files, of_kind & ids)
+        frame = once_each(rows.to_pandas())
+        if since is not None:
+            frame = frame[frame["ts"] >= since]
+        if until is not None:
+            frame = frame[frame["ts"] < until]
         return frame.sort_values(["ts", "event_id"], ignore_index=True)
 
     def batches(self) -> Iterator[list[LoggedEvent]]:
-        """Every row, in the order it was appended, some thousand at a time.
+        """Every record, in the order they were appended, some thousand at a time.
 
-        Other than in `read`, an event that was logged twice comes twice. Nothing is merged until
-        the last batch was taken.
+        Records of one topic id and partition are in the order of offsets, however late some were
+        appended. An event comes as often as there are records of it. Nothing is merged until the
+        last batch was taken.
         """
-        with file_lock(self._merging, shared=True):
-            for path in sorted(self._files(), key=_largest_first):  # they are the oldest
-                yield from read_events(path, in_stream_order=True)
+        with self._files.listed() as files:
+            order = StreamOrder(_read(files, None, [*STREAM, "offset"]))
+            late = _read_places(files, order.late)
+            late_places = np.flatnonzero(order.late)
+            first = 0
+            for table in _tables(files):
+                kept, joining = order.between(first, first + table.num_rows)
+                rows = [
+                    table.take(kept - first),
+                    late.take(np.searchsorted(late_places, joining)),
+                ]
+                told = order.sorted(np.concatenate([kept, joining]))
+                yield _events(pa.concat_tables(rows).take(told))
+                first += table.num_rows
 
-    def _files(self) -> list[Path]:
-        return sorted(self._folder.glob("*.parquet"), key=lambda path: path.name)
+    def between(
+        self, topic: str, topic_id: str, partition: int, first: int, end: int
+    ) -> Iterator[list[LoggedEvent]]:
+        """Records of a partition with first <= offset < end, by offset, each offset once."""
+        offset = pc.field("offset")
+        wanted = _of(topic, topic_id, partition) & (offset >= first) & (offset < end)
+        with self._files.listed() as files:
+            rows = _read(files, wanted)
+        offsets, places = np.unique(rows.column("offset").to_numpy(), return_index=True)
+        for start in range(0, len(offsets), _ROWS_OF_ONE_READ):
+            yield _events(rows.take(places[start : start + _ROWS_OF_ONE_READ]))
 
-    def _table(self, condition: pc.Expression | None) -> pa.Table:
-        # A listing made during a merge could miss both the small files and the large one.
-        with file_lock(self._merging, shared=True):
-            files = self._files()
-            if not files:
-                return _SCHEMA.empty_table()
-            return pq.read_table(files, filters=condition, schema=_SCHEMA)
+    def last_offset(self, topic: str, topic_id: str, partition: int) -> int | None:
+        """The highest offset that is logged of a partition; None where there is none."""
+        highest = None
+        with self._files.listed() as files:
+            for path in reversed(files):  # where the newest are, most of the older is passed over
+                wanted = _of(topic, topic_id, partition)
+                if highest is not None:
+                    wanted &= pc.field("offset") > highest
+                found = pc.max(_read([path], wanted, ["offset"]).column("offset")).as_py()
+                highest = highest if found is None else found
+        return highest
 
-    def _write(self, table: pa.Table, size: int) -> None:
-        name = f"{size}-{time.time_ns():020d}-{uuid.uuid4().hex[:8]}"
-        partial = self._folder / f"{name}.partial"
-        with partial.open("wb") as file:
-            pq.write_table(table, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(self._folder / f"{name}.parquet")
 
-    def _merge_small_files(self) -> None:
-        """A crash between write and unlink leaves events twice: reading them counts once."""
-        size = 0
-        try:
-            while _worth_merging(self._of_size(size)):
-                with file_lock(self._merging):
-                    files = self._of_size(size)  # another process may have merged them by now
-                    if _worth_merging(files):
-                        self._write(pq.read_table(files, schema=_SCHEMA), size + 1)
-                        for path in files:
-                            path.unlink()
-                size += 1
-        except OSError:
-            _log.exception("small files of the event log were not merged; the next batch tries it")
+def _of(topic: str, topic_id: str, partition: int) -> pc.Expression:
+    return (
+        (pc.field("topic") == topic)
+        & (pc.field("topic_id") == topic_id)
+        & (pc.field("partition") == pa.scalar(partition, pa.int32()))
+    )
 
-    def _of_size(self, size: int) -> list[Path]:
-        return [path for path in self._files() if path.name.startswith(f"{size}-")]
+
+def _window(since: datetime | None, until: datetime | None) -> pc.Expression:
+    window = pc.scalar(True)
+    if since is not None:
+        window &= pc.field("ts") >= pa.scalar(since, _COLUMNS["ts"])
+    if until is not None:
+        window &= pc.field("ts") < pa.scalar(until, _COLUMNS["ts"])
+    return window
+
+
+def _read(
+    files: Sequence[Path], condition: pc.Expression | None, columns: Sequence[str] | None = None
+) -> pa.Table:
+    """Rows in the order they were appended."""
+    if not files:
+        empty: pa.Table = _SCHEMA.empty_table()
+        return empty.select(columns or _SCHEMA.names)
+    return pq.read_table(files, filters=condition, schema=_SCHEMA, columns=columns)
+
+
+def _tables(files: Sequence[Path]) -> Iterator[pa.Table]:
+    """All rows in the order they were appended, some thousand at a time."""
+    for path in files:
+        rows = ds.dataset(path, schema=_SCHEMA, format="parquet")
+        for batch in rows.to_batches(batch_size=_ROWS_OF_ONE_READ):
+            yield pa.Table.from_batches([batch], _SCHEMA)
+
+
+def _read_places(files: Sequence[Path], wanted: np.ndarray[Any, np.dtype[np.bool_]]) -> pa.Table:
+    """The rows whose places are wanted, bool (n,), in the order they were appended."""
+    found, first = [_SCHEMA.empty_table()], 0
+    if wanted.any():
+        for table in _tables(files):
+            found.append(table.filter(pa.array(wanted[first : first + table.num_rows])))
+            first += table.num_rows
+    return pa.concat_tables(found)
+
+
+def _table(events: Sequence[LoggedEvent]) -> pa.Table:
+    columns = zip(zip(*events, strict=True), _COLUMNS.values(), strict=True)
+    return pa.Table.from_arrays(
+        [pa.array(values, kind) for values, kind in columns], schema=_SCHEMA
+    )
+
+
+def _events(rows: pa.Table) -> list[LoggedEvent]:
+    columns = [column.to_pylist() for column in rows.select(_SCHEMA.names).columns]
+    return list(map(LoggedEvent._make, zip(*columns, strict=True)))
 
 
 def read_events(file: Path, *, in_stream_order: bool = False) -> Iterator[list[LoggedEvent]]:
@@ -192,13 +250,13 @@ def read_events(file: Path, *, in_stream_order: bool = False) -> Iterator[list[L
                 raise NotAnEventLog(f"{file}: no column {', '.join(missing)}")
             first = 0
             for batch in rows.iter_batches(_ROWS_OF_ONE_READ, columns=names):
-                yield _events(batch, first, in_stream_order)
+                yield _checked(batch, first, in_stream_order)
                 first += batch.num_rows
     except pa.ArrowInvalid as error:
         raise NotAnEventLog(f"{file} cannot be read as events: {error}") from error
 
 
-def _events(batch: pa.RecordBatch, first: int, in_stream_order: bool) -> list[LoggedEvent]:
+def _checked(batch: pa.RecordBatch, first: int, in_stream_order: bool) -> list[LoggedEvent]:
     columns: dict[str, list[Any]] = {
         name: batch.column(name).cast(_COLUMNS[name]).to_pylist() for name in batch.schema.names
     }
@@ -217,33 +275,3 @@ def _events(batch: pa.RecordBatch, first: int, in_stream_order: bool) -> list[Lo
     blank = LoggedEvent._field_defaults
     complete = [columns.get(name) or [blank[name]] * rows for name in _COLUMNS]
     return list(map(LoggedEvent._make, zip(*complete, strict=True)))
-
-
-def _largest_first(path: Path) -> int:
-    size, dash, _ = path.name.partition("-")
-    return -int(size) if dash and size.isdecimal() else 0
-
-
-def _worth_merging(files: Sequence[Path]) -> bool:
-    if len(files) < _FILES_TO_MERGE:
-        return False
-    try:
-        return sum(path.stat().st_size for path in files) <= _LARGEST_MERGE_BYTES
-    except FileNotFoundError:  # another process is merging them
-        return False
-
-
-def _condition(
-    kind: EventKind | None, since: datetime | None, until: datetime | None
-) -> pc.Expression | None:
-    conditions = []
-    if kind is not None:
-        conditions.append(pc.field("kind") == kind)
-    if since is not None:
-        conditions.append(pc.field("ts") >= pa.scalar(since, _SCHEMA.field("ts").type))
-    if until is not None:
-        conditions.append(pc.field("ts") < pa.scalar(until, _SCHEMA.field("ts").type))
-    together = None
-    for condition in conditions:
-        together = condition if together is None else together & condition
-    return together

@@ -52,7 +52,10 @@ class LogFiles:
 
     def add_whole(self, tables: Iterator[pa.Table]) -> None:
         """Adds any number of rows in one step: a crash before its end has added none of them."""
-        self._write(tables, _WHOLE, _place_now())
+        with file_lock(self._folder / "whole.lock"):
+            for left in self._folder.glob(f"{_WHOLE}-*.partial"):  # of one that was killed
+                left.unlink()
+            self._write(tables, _WHOLE, _place_now())
 
     @contextmanager
     def listed(self) -> Iterator[list[Path]]:
@@ -123,13 +126,15 @@ def _place(path: Path) -> str:
 
 def _worth_merging(files: Sequence[Path]) -> list[Path]:
     """The first neighbours of a size that are enough and not too large; none where there are."""
-    for size, neighbours in groupby(files, _size):
-        run = list(neighbours)[:_FILES_TO_MERGE]
-        if len(run) < _FILES_TO_MERGE or not size.isdecimal() or size >= _WHOLE:
-            continue
-        try:
-            if sum(path.stat().st_size for path in run) <= _LARGEST_MERGE_BYTES:
-                return run
-        except FileNotFoundError:  # another process is merging them
-            return []
+    try:
+        for size, neighbours in groupby(files, _size):
+            if not size.isdecimal() or size == _WHOLE:
+                continue
+            of_size = list(neighbours)
+            for start in range(0, len(of_size) - _FILES_TO_MERGE + 1, _FILES_TO_MERGE):
+                run = of_size[start : start + _FILES_TO_MERGE]
+                if sum(path.stat().st_size for path in run) <= _LARGEST_MERGE_BYTES:
+                    return run
+    except FileNotFoundError:  # another process is merging them
+        pass
     return []
