@@ -1,4 +1,8 @@
-"""Real parts that tests share: one broker for all, a group and topics of its own for each."""
+"""Real parts that tests share: one broker for all, a group and topics of its own for each.
+
+`ADLOOM_TEST_KAFKA=host:port pytest` takes that cluster in place of the local broker, but for tests
+that kill or stop a broker of their own.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,11 +23,32 @@ from adloom.feature_store.store import FeatureStore
 from adloom.loop.bench.redis_server import LocalRedis, RedisUnavailable, running_redis
 from adloom.stream.broker import LocalBroker
 from adloom.stream.settings import KafkaSettings
-from adloom.stream.topics import create_topics
+from adloom.stream.topics import connect_admin, create_topics
+from tests.kafka_cluster import WITH_RIGHTS, ApacheKafka, NoApacheKafka, running_kafka
+
+_TEST_KAFKA = os.environ.get("ADLOOM_TEST_KAFKA")
+_SESSION_SECONDS = 6  # Apache Kafka takes no shorter one
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=2, help="consumers killed in the crash test")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What runs on which broker can be chosen: `-m "kafka and not apache"`."""
+    for item in items:
+        used = set(getattr(item, "fixturenames", ()))
+        if used & {"kafka", "apache_kafka"}:
+            item.add_marker("kafka")
+        if used & {"apache", "apache_kafka"}:
+            item.add_marker("apache")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _only_settings_in_the_environment() -> None:
+    """adloom refuses names that begin as its settings do and are none."""
+    for name in ("ADLOOM_TEST_KAFKA", "ADLOOM_KAFKA_START"):
+        os.environ.pop(name, None)
 
 
 @pytest.fixture(scope="session")
@@ -41,19 +67,57 @@ def redis() -> Iterator[LocalRedis]:
         pytest.skip(str(error))
 
 
+@pytest.fixture(scope="session")
+def apache(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[ApacheKafka]:
+    """Apache Kafka on one node, for all workers, or a skipped test that says what it needs."""
+    folder = tmp_path_factory.getbasetemp()
+    shared = folder if worker_id == "master" else folder.parent
+    try:
+        with running_kafka(shared / "apache", properties=WITH_RIGHTS) as cluster:
+            yield cluster
+    except NoApacheKafka as error:
+        pytest.skip(str(error))
+
+
 @pytest.fixture
-def kafka(broker: LocalBroker) -> KafkaSettings:
+def kafka(request: pytest.FixtureRequest) -> Iterator[KafkaSettings]:
     """Settings of the shared broker; nothing else uses these topics and this group."""
+    if _TEST_KAFKA:
+        with own_topics(_TEST_KAFKA, _SESSION_SECONDS) as settings:
+            yield settings
+        return
+    broker: LocalBroker = request.getfixturevalue("broker")
+    # It lets a new group wait for half of a session.
+    with own_topics(broker.bootstrap_servers, session_seconds=2) as settings:
+        yield settings
+
+
+@pytest.fixture
+def apache_kafka(request: pytest.FixtureRequest) -> Iterator[KafkaSettings]:
+    """The same, always on Apache Kafka: for what the local broker does not know."""
+    servers = _TEST_KAFKA or request.getfixturevalue("apache").bootstrap_servers
+    with own_topics(servers, _SESSION_SECONDS) as settings:
+        yield settings
+
+
+@contextmanager
+def own_topics(servers: str, session_seconds: float) -> Iterator[KafkaSettings]:
+    """Topics and a group that are there for the block."""
     name = f"test-{uuid.uuid4().hex[:12]}"
     settings = KafkaSettings(
-        bootstrap_servers=broker.bootstrap_servers,
+        bootstrap_servers=servers,
         topic_prefix=name,
         group_id=name,
         partitions=2,
-        session_seconds=2,  # the broker lets a new group wait for half of this
+        session_seconds=session_seconds,
     )
     create_topics(settings)
-    return settings
+    yield settings
+    admin = connect_admin(settings)
+    try:
+        admin.delete_topics([topic for topic in admin.list_topics() if topic.startswith(name)])
+    finally:
+        admin.close()
 
 
 @pytest.fixture
