@@ -5,7 +5,7 @@ No waiting mends these, so they are told apart from outages, in one line with th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 from kafka.errors import (
     BrokerResponseError,
@@ -31,6 +31,14 @@ class KafkaRefused(RuntimeError):
     """The cluster says no and will say so again; the message names the cause and the setting."""
 
 
+class LoginRefused(KafkaRefused):
+    """By one server of a cluster, and so by all."""
+
+
+class BrokerUnavailable(RuntimeError):
+    """No Kafka broker answers, or none can be started."""
+
+
 def refusal_of(error: BaseException, kafka: KafkaSettings) -> KafkaRefused | None:
     """What the client's error says in one line, when no waiting can mend it; None otherwise.
 
@@ -40,6 +48,8 @@ def refusal_of(error: BaseException, kafka: KafkaSettings) -> KafkaRefused | Non
     while seen is not None:
         if isinstance(seen, KafkaRefused):
             return seen
+        if isinstance(seen, SaslAuthenticationFailedError):
+            return login_refused(kafka)
         for kind, told in _TOLD.items():
             if isinstance(seen, kind):
                 return KafkaRefused(f"{kafka.bootstrap_servers}: {told(seen, kafka)}")
@@ -47,15 +57,22 @@ def refusal_of(error: BaseException, kafka: KafkaSettings) -> KafkaRefused | Non
     return None
 
 
-def missing_right(right: str, kind: str, name: str, kafka: KafkaSettings) -> KafkaRefused:
-    """A right that the cluster's ACLs do not grant.
+def missing_rights(kafka: KafkaSettings, rights: Iterable[tuple[str, str]]) -> KafkaRefused:
+    """What the cluster's ACLs do not grant.
 
     Args:
-        right: as Kafka calls it: Read, Write, Describe, Create.
-        kind: topic, group or cluster.
+        rights: each as Kafka calls it (Read, Write, Create), and on what: `topic adloom.clicks`.
     """
-    named = f"{kind} {name}".strip()
-    return KafkaRefused(f"{kafka.bootstrap_servers}: {user(kafka)} has no right {right} on {named}")
+    told = ", ".join(f"{right} on {what}" for right, what in rights)
+    return KafkaRefused(f"{kafka.bootstrap_servers}: {user(kafka)} has no right {told}")
+
+
+def login_refused(kafka: KafkaSettings) -> LoginRefused:
+    """A wrong name or password, which is never told."""
+    return LoginRefused(
+        f"{kafka.bootstrap_servers}: the login of {user(kafka)} by {kafka.sasl_mechanism} is "
+        "refused: see kafka.sasl_username and kafka.sasl_password"
+    )
 
 
 def user(kafka: KafkaSettings) -> str:
@@ -65,13 +82,6 @@ def user(kafka: KafkaSettings) -> str:
     if kafka.ssl_certfile is not None:
         return "the user of kafka.ssl_certfile"
     return "who comes without a login (kafka.sasl_username)"
-
-
-def _login(error: BaseException, kafka: KafkaSettings) -> str:
-    return (
-        f"the login of {user(kafka)} is refused: see kafka.sasl_username, kafka.sasl_password and "
-        f"kafka.sasl_mechanism ({kafka.sasl_mechanism})"
-    )
 
 
 def _mechanism(error: BaseException, kafka: KafkaSettings) -> str:
@@ -86,7 +96,7 @@ def _no_login(error: BaseException, kafka: KafkaSettings) -> str:
 
 
 def _topic(error: BaseException, kafka: KafkaSettings) -> str:
-    return f"{user(kafka)} has no right Read on topic {_names(error)}".rstrip()
+    return f"{user(kafka)} has no right Read on topic {_names(error)}"
 
 
 def _group(error: BaseException, kafka: KafkaSettings) -> str:
@@ -94,7 +104,7 @@ def _group(error: BaseException, kafka: KafkaSettings) -> str:
 
 
 def _cluster(error: BaseException, kafka: KafkaSettings) -> str:
-    return f"{user(kafka)} has no right to this on the cluster: {_said(error)}"
+    return f"{user(kafka)} has no right IdempotentWrite on the cluster"
 
 
 def _session(error: BaseException, kafka: KafkaSettings) -> str:
@@ -144,7 +154,6 @@ def _said(error: BaseException) -> str:
 
 # The first that fits: kinds stand before those that they are kinds of.
 _TOLD: dict[type[BaseException], Callable[[BaseException, KafkaSettings], str]] = {
-    SaslAuthenticationFailedError: _login,
     UnsupportedSaslMechanismError: _mechanism,
     IllegalSaslStateError: _no_login,
     TopicAuthorizationFailedError: _topic,

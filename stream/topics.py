@@ -6,26 +6,34 @@ consumer group sees everything that a user does. Products are keyed by their id.
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Collection
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from kafka.admin import KafkaAdminClient, NewTopic
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import (
+    AuthorizationError,
+    KafkaError,
+    NoError,
+    RetriableError,
+    TopicAlreadyExistsError,
+    for_code,
+)
 
 from adloom.stream.event_settings import EventSettings
 from adloom.stream.events import EVENT_TYPES, Kind
+from adloom.stream.partitions import UnevenTopics
+from adloom.stream.reaching import reach, why_away
+from adloom.stream.refusals import BrokerUnavailable as BrokerUnavailable
+from adloom.stream.refusals import KafkaRefused, missing_rights
+from adloom.stream.rights import Needs, refuse_missing
 from adloom.stream.settings import KafkaSettings
 
 _BROKER_DEFAULT = -1
 _PATIENCE_SECONDS = 30.0
-_BOOTSTRAP_SECONDS = 15.0
+_REACH_SECONDS = 15.0
 _OFFERED_SECONDS = 15.0
 _LOOK_SECONDS = 0.1
-
-
-class BrokerUnavailable(RuntimeError):
-    """No Kafka broker answers, or none can be started."""
 
 
 def topic_of(settings: KafkaSettings, kind: Kind) -> str:
@@ -65,94 +73,140 @@ def connect_admin(
 ) -> KafkaAdminClient:
     """A client for topics and groups; a request fails after the patience.
 
-    Raises BrokerUnavailable.
+    Raises BrokerUnavailable, KafkaRefused.
     """
+    reach(settings, min(patience_seconds, _REACH_SECONDS))
     try:
         return KafkaAdminClient(
             **settings.client_options(),
             request_timeout_ms=int(patience_seconds * 1000),
-            bootstrap_timeout_ms=int(_BOOTSTRAP_SECONDS * 1000),
+            bootstrap_timeout_ms=int(_REACH_SECONDS * 1000),
         )
     except (KafkaError, OSError) as error:
-        raise BrokerUnavailable(
-            f"no Kafka broker answers at {settings.bootstrap_servers}: {error}"
-        ) from error
+        raise why_away(error, settings) from error
 
 
-def create_topics(settings: KafkaSettings) -> None:
-    """Creates the topics that do not exist yet. Raises BrokerUnavailable.
+def create_topics(settings: KafkaSettings, needs: Needs | None = None) -> None:
+    """Creates the topics that do not exist yet.
 
     Topics of events that come to others get as many partitions as those have. For topics that
     exist nothing is asked but to describe them, which is all that some logins may.
+
+    Args:
+        needs: topics and rights on them; all of adloom's topics by default.
+
+    Raises BrokerUnavailable; KafkaRefused when a right is missing.
     """
-    events, letters = list(event_topics(settings)), dead_letter_topic(settings)
-    products = products_topic(settings)
-    admin = connect_admin(settings)
-    try:
-        wanted = {*events, letters, products}
-        there = _partitions(admin, wanted)
+    events, products = event_topics(settings), products_topic(settings)
+    if needs is None:
+        needs = dict.fromkeys([*events, dead_letter_topic(settings), products], frozenset())
+    with _admin(settings) as admin:
+        there = _partitions(admin, needs, settings)
         sizes = {there[name] for name in events if name in there}
         size = sizes.pop() if len(sizes) == 1 else settings.partitions
-        new = wanted - there.keys()
+        new = [name for name in needs if name not in there]
         for name in new:
-            _create(admin, name, size if name in events else settings.partitions, name == products)
-        _wait_for(admin, new)
+            number = size if name in events else settings.partitions
+            _create(admin, settings, name, number, compacted=name == products)
+        _wait_for(admin, new, settings)
+
+
+def check_topics(settings: KafkaSettings, needs: Needs) -> None:
+    """Raises BrokerUnavailable when a topic is missing, KafkaRefused when a right is."""
+    with _admin(settings) as admin:
+        missing = sorted(needs.keys() - _partitions(admin, needs, settings).keys())
+    if missing:
+        raise BrokerUnavailable(not_offered(settings, missing))
+
+
+def not_offered(settings: KafkaSettings, topics: Iterable[str]) -> str:
+    """What to say of topics that do not exist."""
+    return f"{settings.bootstrap_servers} does not offer {', '.join(topics)}"
+
+
+@contextmanager
+def _admin(settings: KafkaSettings) -> Iterator[KafkaAdminClient]:
+    admin = connect_admin(settings)
+    try:
+        yield admin
     except (KafkaError, OSError) as error:
-        raise BrokerUnavailable(
-            f"topics cannot be created at {settings.bootstrap_servers}: {error}"
-        ) from error
+        raise why_away(error, settings) from error
     finally:
         admin.close()
 
 
-def _partitions(admin: KafkaAdminClient, names: Collection[str]) -> dict[str, int]:
-    """How many partitions each of the topics has that the broker offers."""
-    described = admin.describe_topics(list(names))
+def _partitions(admin: KafkaAdminClient, needs: Needs, settings: KafkaSettings) -> dict[str, int]:
+    """How many partitions each of the topics has that the broker offers. Raises KafkaRefused."""
+    described = admin.describe_topics(list(needs))
+    refuse_missing(described, needs, settings)
     return {t["name"]: len(t["partitions"]) for t in described if not t["error_code"]}
 
 
-def _wait_for(admin: KafkaAdminClient, names: Collection[str]) -> None:
+def _wait_for(admin: KafkaAdminClient, names: Sequence[str], settings: KafkaSettings) -> None:
     """Until the broker offers new topics: that it made them is no news to all of it yet."""
     deadline = time.monotonic() + _OFFERED_SECONDS
-    while names and len(_partitions(admin, names)) < len(names) and time.monotonic() < deadline:
+    needs: Needs = dict.fromkeys(names, frozenset())
+    while names and len(_partitions(admin, needs, settings)) < len(names):
+        if time.monotonic() > deadline:
+            return
         time.sleep(_LOOK_SECONDS)
 
 
-def _create(admin: KafkaAdminClient, name: str, partitions: int, compacted: bool) -> None:
+def _create(
+    admin: KafkaAdminClient, settings: KafkaSettings, name: str, partitions: int, *, compacted: bool
+) -> None:
     configs = {"cleanup.policy": "compact"} if compacted else {}
     topic = NewTopic(name, partitions, _BROKER_DEFAULT, topic_configs=configs)
-    with contextlib.suppress(TopicAlreadyExistsError):  # another process was faster
-        admin.create_topics([topic])
+    [made] = admin.create_topics([topic], raise_errors=False)["topics"]
+    error = for_code(made["error_code"])
+    if error in (NoError, TopicAlreadyExistsError):  # another process was faster
+        return
+    if issubclass(error, AuthorizationError):
+        raise missing_rights(settings, [("Create", f"topic {name}, which does not exist")])
+    told = f"{settings.bootstrap_servers}: topic {name} cannot be created: "
+    told += made.get("error_message") or error.description or error.__name__
+    raise BrokerUnavailable(told) if issubclass(error, RetriableError) else KafkaRefused(told)
 
 
 class EventTopics:
     """The event topics as the broker has them, asked again at will over one connection."""
 
     def __init__(
-        self, settings: KafkaSettings, *, patience_seconds: float = _PATIENCE_SECONDS
+        self,
+        settings: KafkaSettings,
+        needs: Needs | None = None,
+        *,
+        patience_seconds: float = _PATIENCE_SECONDS,
     ) -> None:
-        """Raises BrokerUnavailable."""
+        """Raises BrokerUnavailable, KafkaRefused.
+
+        Args:
+            needs: topics that must be there, and rights on them, beside the event topics.
+        """
         self._settings = settings
+        self._needs: Needs = needs or {}
+        self.partitions = 0  # of each event topic, as of the last answer
         self._admin = connect_admin(settings, patience_seconds=patience_seconds)
 
     def ids(self) -> dict[str, str]:
         """The id of each event topic: a topic that was deleted and made again has another.
 
-        Raises BrokerUnavailable; ValueError when the event topics differ in partitions.
+        Raises BrokerUnavailable; KafkaRefused when a right is missing; UnevenTopics.
         """
-        servers = self._settings.bootstrap_servers
+        events = event_topics(self._settings)
         try:
-            described = self._admin.describe_topics(list(event_topics(self._settings)))
+            described = self._admin.describe_topics(list({**self._needs, **events}))
         except (KafkaError, OSError) as error:
-            raise BrokerUnavailable(f"no Kafka broker answers at {servers}: {error}") from error
+            raise why_away(error, self._settings) from error
+        refuse_missing(described, self._needs, self._settings)
         missing = sorted(topic["name"] for topic in described if topic["error_code"])
         if missing:
-            raise BrokerUnavailable(f"{servers} does not offer {', '.join(missing)}")
+            raise BrokerUnavailable(not_offered(self._settings, missing))
+        described = [topic for topic in described if topic["name"] in events]
         partitions = {topic["name"]: len(topic["partitions"]) for topic in described}
         if len(set(partitions.values())) != 1:
-            raise ValueError(
-                f"the event topics must have the same number of partitions: {partitions}"
-            )
+            raise UnevenTopics(partitions)
+        self.partitions = max(partitions.values())
         return {topic["name"]: str(topic["topic_id"]) for topic in described}
 
     def close(self) -> None:

@@ -18,8 +18,9 @@ from adloom.stream.burial import waiting_letters
 from adloom.stream.consumer import EventConsumer
 from adloom.stream.producer import EventProducer
 from adloom.stream.reading import read_to_end
+from adloom.stream.refusals import BrokerUnavailable, KafkaRefused
 from adloom.stream.settings import KafkaSettings
-from adloom.stream.topics import BrokerUnavailable, create_topics, topic_of
+from adloom.stream.topics import create_topics, topic_of
 from tests.sample_events import click
 from tests.stream.test_consumer import consume, produce
 from tests.tls_proxy import Certificates, make_certificates, tls_in_front_of
@@ -62,20 +63,35 @@ def test_events_go_through_tls(secured: KafkaSettings, store: FeatureStore) -> N
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "told"),
     [
-        {"security_protocol": "PLAINTEXT"},
-        {"ssl_cafile": None},
-        {"ssl_certfile": None, "ssl_keyfile": None},
+        ({"security_protocol": "PLAINTEXT"}, "speaks TLS: kafka.security_protocol is PLAINTEXT"),
+        ({"ssl_cafile": None}, "not trusted .* see kafka.ssl_cafile"),
+        ({"ssl_certfile": None, "ssl_keyfile": None}, "kafka.ssl_certfile"),
+        ({"ssl_cafile": Path("nowhere.pem")}, "kafka.ssl_cafile: nowhere.pem: No such file"),
     ],
-    ids=["without TLS", "an authority that is not trusted", "without a client certificate"],
+    ids=[
+        "without TLS",
+        "an authority that is not trusted",
+        "without a client certificate",
+        "without a file",
+    ],
 )
-def test_who_does_not_fit_the_brokers_tls_gets_no_connection(
-    changes: dict[str, Any], secured: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+def test_who_does_not_fit_the_brokers_tls_is_told_so(
+    changes: dict[str, Any],
+    told: str,
+    secured: KafkaSettings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("adloom.stream.topics._BOOTSTRAP_SECONDS", 1.5)
-    with pytest.raises(BrokerUnavailable, match="no Kafka broker answers at "):
+    monkeypatch.setattr("adloom.stream.reaching._UNSURE_SECONDS", 0.0)
+    with pytest.raises((KafkaRefused, BrokerUnavailable), match=told):
         create_topics(secured.model_copy(update=changes))
+
+
+def test_tls_where_plain_is_spoken_is_told(broker: LocalBroker) -> None:
+    kafka = KafkaSettings(bootstrap_servers=broker.bootstrap_servers, security_protocol="SSL")
+    with pytest.raises(KafkaRefused, match=r"speaks without TLS: .* is SSL, try PLAINTEXT"):
+        create_topics(kafka)
 
 
 _CLIENTS: dict[str, Callable[[KafkaSettings], Any]] = {
@@ -97,6 +113,9 @@ def test_sasl_settings_reach_every_client(client: str, monkeypatch: pytest.Monke
         raise KafkaError("as if the password were wrong")
 
     monkeypatch.setattr(client, refuse)
+    room = client.rpartition(".")[0]
+    monkeypatch.setattr(f"{room}.reach", lambda *_: None, raising=False)
+    monkeypatch.setattr("adloom.stream.reaching.greet", lambda *_: None)
     kafka = KafkaSettings(
         bootstrap_servers="kafka-1:9093",
         security_protocol="SASL_SSL",

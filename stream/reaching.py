@@ -1,0 +1,69 @@
+"""Whether the cluster takes adloom in, by any of its servers: what waiting mends is waited for."""
+
+from __future__ import annotations
+
+import time
+
+from kafka.cluster import collect_hosts
+
+from adloom.stream.greeting import HungUp, greet
+from adloom.stream.refusals import BrokerUnavailable, KafkaRefused, LoginRefused, refusal_of
+from adloom.stream.settings import KafkaSettings
+
+_UNSURE_SECONDS = 3.0
+_PAUSE_SECONDS = 0.25
+
+
+def reach(kafka: KafkaSettings, patience_seconds: float) -> None:
+    """Returns as soon as one of the servers takes adloom in.
+
+    Raises:
+        KafkaRefused: no waiting mends it.
+        BrokerUnavailable: the patience is over.
+    """
+    started = time.monotonic()
+    while problems := _greet_all(kafka):
+        waited = time.monotonic() - started
+        patience = patience_seconds
+        refused = [isinstance(found, KafkaRefused) for found in problems]
+        if all(refused) or any(isinstance(found, LoginRefused) for found in problems):
+            patience = 0.0
+        elif all(isinstance(found, KafkaRefused | HungUp) for found in problems):
+            patience = min(_UNSURE_SECONDS, patience)  # a broker that starts hangs up for less
+        if waited >= patience:
+            raise _worst(kafka, problems)
+        time.sleep(_PAUSE_SECONDS)
+
+
+def why_away(error: BaseException, kafka: KafkaSettings) -> KafkaRefused | BrokerUnavailable:
+    """What an error of the client means; where it does not say, the servers are greeted once."""
+    if (refused := refusal_of(error, kafka)) is not None:
+        return refused
+    if problems := _greet_all(kafka):
+        return _worst(kafka, problems)
+    return BrokerUnavailable(f"no Kafka broker answers at {kafka.bootstrap_servers}: {error}")
+
+
+def _greet_all(kafka: KafkaSettings) -> list[KafkaRefused | BrokerUnavailable]:
+    """What is wrong with each server; nothing once one is well."""
+    problems: list[KafkaRefused | BrokerUnavailable] = []
+    for host, port, _ in collect_hosts(kafka.client_options()["bootstrap_servers"]):
+        try:
+            greet(host, port, kafka)
+        except (KafkaRefused, BrokerUnavailable) as error:
+            problems.append(error)
+        else:
+            return []
+    return problems
+
+
+def _worst(
+    kafka: KafkaSettings, problems: list[KafkaRefused | BrokerUnavailable]
+) -> KafkaRefused | BrokerUnavailable:
+    for found in problems:
+        if isinstance(found, KafkaRefused):
+            return found
+    if all(isinstance(found, HungUp) for found in problems):
+        return problems[0]
+    said = "; ".join(dict.fromkeys(map(str, problems)))
+    return BrokerUnavailable(f"no Kafka broker answers at {kafka.bootstrap_servers}: {said}")
