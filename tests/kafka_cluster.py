@@ -69,7 +69,11 @@ class ApacheKafka:
 
     def kill(self, node: int) -> None:
         """kill -9, with no word to the others."""
-        os.kill(int((self._folder / str(node) / "pid").read_text()), signal.SIGKILL)
+        self.signal(node, signal.SIGKILL)
+
+    def signal(self, node: int, number: signal.Signals) -> None:
+        """Sends a signal to a node: SIGSTOP makes it hang, SIGCONT go on."""
+        os.kill(int((self._folder / str(node) / "pid").read_text()), number)
 
     def start_again(self, node: int) -> None:
         """Brings a killed node back with its data, and waits until it answers."""

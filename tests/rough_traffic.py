@@ -22,12 +22,17 @@ _LATEST_DUPLICATES = 50
 
 @dataclass
 class RoughTraffic:
-    """Duplicates, events out of order and poison, among `users` users and 50 items."""
+    """Among `users` users and 50 items, with poison in it.
+
+    Events come twice, late, and with the id that an event of another user has; a share of them,
+    `astray`, in any partition and not in their user's.
+    """
 
     seed: int
     users: int = 200
+    astray: float = 0.0
     poison: int = 0
-    sent: dict[tuple[str, str], Event] = field(default_factory=dict)
+    sent: dict[tuple[str, str, str], Event] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._rng = random.Random(self.seed)
@@ -43,14 +48,14 @@ class RoughTraffic:
                     self.poison += 1
                     continue
                 event = self._next()
-                key = event.user_id.encode()
+                key = event.user_id.encode() if self._rng.random() >= self.astray else None
                 producer.send_payload(topic_of(kafka, kind_of(event)), key, encode(event))
 
     def expected(self) -> Any:
         """Histories, user counts and item counts, of the distinct events sent."""
         clicks: dict[str, list[tuple[datetime, str, str]]] = defaultdict(list)
         users, items = Counter[tuple[str, bool]](), Counter[tuple[str, bool]]()
-        for (kind, _), event in self.sent.items():
+        for (kind, _, _), event in self.sent.items():
             clicked = kind == "click"
             users[event.user_id, clicked] += 1
             items[event.item_id, clicked] += 1
@@ -76,12 +81,15 @@ class RoughTraffic:
     def logged_once(self, store: FeatureStore) -> bool:
         """Whether the log has every event sent, and no other."""
         log = store.log.read()
-        return sorted(zip(log["kind"], log["event_id"], strict=True)) == sorted(self.sent)
+        logged = zip(log["kind"], log["user_id"], log["event_id"], strict=True)
+        return sorted(logged) == sorted(self.sent)
 
     def _next(self) -> Event:
         if self._recent and self._rng.random() < 0.1:
             return self._rng.choice(self._recent)
         number = len(self.sent)
+        if self._recent and self._rng.random() < 0.05:  # an id that is another user's already
+            number = self._rng.randrange(number)
         makers: list[Callable[..., Any]] = [impression, impression, click, exposure]
         event: Event = self._rng.choice(makers)(
             f"event-{number}",
@@ -90,7 +98,7 @@ class RoughTraffic:
             item_id=self._rng.choice(self._item_ids()),
             ad_id=self._rng.choice([None, "ad-1", "ad-2"]),
         )
-        self.sent[kind_of(event), event.event_id] = event
+        event = self.sent.setdefault((kind_of(event), event.user_id, event.event_id), event)
         self._recent = [*self._recent, event][-_LATEST_DUPLICATES:]
         return event
 
