@@ -69,7 +69,7 @@ class MomentSource(FieldSource):
     """Where `ts` comes from, and how it is written."""
 
     unit: TimeUnit | None = Field(
-        default=None, description="none = ISO 8601, and numbers since 1970 by their size"
+        default=None, description="of numbers since 1970; none = ISO 8601"
     )
     zone: Annotated[str, AfterValidator(_zone)] | None = Field(
         default=None, description="of moments that tell none, such as Europe/Berlin"

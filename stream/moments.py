@@ -1,8 +1,12 @@
-"""Moments as other programs write them: ISO 8601, or a number since 1970 in some unit."""
+"""Moments as other programs write them: ISO 8601, or a number since 1970 in a unit that is told.
+
+A unit is never guessed: 20260102 may be a day, or a second of 1970.
+"""
 
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Literal
 
@@ -10,8 +14,11 @@ TimeUnit = Literal["iso", "s", "ms", "us", "ns"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECONDS = {"s": 1_000_000.0, "ms": 1_000.0, "us": 1.0, "ns": 0.001}
-# What a number means where no unit is given: each from 1973 in its unit to the year 5138.
-_UNIT_BELOW: tuple[tuple[float, TimeUnit], ...] = ((1e11, "s"), (1e14, "ms"), (1e17, "us"))
+_NUMBER = re.compile(r"[+-]?[0-9]{1,32}(\.[0-9]{0,32})?([eE][+-]?[0-9]{1,3})?")
+_NO_UNIT = (
+    "a number tells no unit (s, ms, us or ns): set it as unit in [events.fields] ts, for a file "
+    "as --unit ms"
+)
 
 
 class NoMoment(ValueError):
@@ -31,7 +38,7 @@ def moment(value: Any, unit: TimeUnit | None = None, zone: tzinfo | None = None)
 
     Args:
         value: text, a number, or a datetime.
-        unit: None takes ISO 8601, and numbers by their size.
+        unit: of numbers, and of text that is one; None takes ISO 8601 alone.
         zone: of moments that tell none.
 
     Raises NoMoment, NoTimeZone, OutOfTime.
@@ -40,14 +47,16 @@ def moment(value: Any, unit: TimeUnit | None = None, zone: tzinfo | None = None)
         return _in_utc(value, zone)
     number = None if unit == "iso" else _number(value)
     if number is not None:
-        return _since_1970(number, unit or _unit_by_size(number))
+        if unit is None:
+            raise NoMoment(_NO_UNIT)
+        return _since_1970(number, unit)
     if not isinstance(value, str) or unit not in (None, "iso"):
         raise NoMoment("not a moment" if unit is None else f"not a moment in {unit}")
     try:
         # "UTC" in words is how warehouses export; the parser knows digits and Z.
         found = datetime.fromisoformat(value.strip().removesuffix(" UTC") + _zone_told(value))
     except ValueError as error:
-        raise NoMoment("not a moment: ISO 8601 is wanted, or a number since 1970") from error
+        raise NoMoment("not a moment: ISO 8601 is wanted, such as 2026-03-01T12:00:00Z") from error
     return _in_utc(found, zone)
 
 
@@ -60,20 +69,13 @@ def _number(value: Any) -> int | float | None:
         return None
     if isinstance(value, (int, float)):
         return value
-    if not isinstance(value, str) or len(value) > 32:
+    if not isinstance(value, str):
         return None
     text = value.strip()
-    # A date of eight digits is ISO 8601 too, and a number of seconds only in 1970.
-    if len(text) == 8 and text.isdecimal():
+    found = _NUMBER.fullmatch(text)
+    if found is None:
         return None
-    try:
-        return int(text) if text.lstrip("+-").isdecimal() else float(text)
-    except ValueError:
-        return None
-
-
-def _unit_by_size(number: float) -> TimeUnit:
-    return next((unit for limit, unit in _UNIT_BELOW if abs(number) < limit), "ns")
+    return float(text) if found[1] or found[2] else int(text)
 
 
 def _since_1970(number: float, unit: TimeUnit) -> datetime:

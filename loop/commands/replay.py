@@ -44,7 +44,7 @@ def replay(
     ] = None,
     unit: Annotated[
         Literal["s", "ms", "us", "ns"] | None,
-        typer.Option(help="Of moments that are numbers; without: by their size."),
+        typer.Option(help="Of moments that are numbers since 1970; without: ISO 8601."),
     ] = None,
     zone: Annotated[str | None, typer.Option(help="Of moments without one; without: UTC.")] = None,
     separator: Annotated[

@@ -25,7 +25,7 @@ class Layout:
     Attributes:
         columns: own name of each of adloom's fields, of `click` and of `kind`.
         separator: of CSV; None = the one that the first line has most of.
-        unit: of `ts`; None = ISO 8601, and numbers by their size.
+        unit: of `ts` where it is a number; None = ISO 8601.
         zone: of moments that tell none.
         kind: of every row, for files that have a row for each click, say.
         events: how the shop's own events read, for JSON lines.

@@ -7,7 +7,6 @@ from itertools import pairwise
 from typing import Annotated, Literal, Self
 
 from pydantic import (
-    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -18,6 +17,7 @@ from pydantic import (
 )
 
 from adloom.models.settings import GeneratorSettings
+from adloom.stream.events import Moment
 
 ArmName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 VersionName = Annotated[
@@ -60,8 +60,8 @@ class Experiment(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     arms: dict[ArmName, Arm] = Field(min_length=2, max_length=16)
-    start: AwareDatetime
-    end: AwareDatetime | None = None
+    start: Moment
+    end: Moment | None = None
     control: ArmName | None = None
     salt: str | None = Field(
         default=None, min_length=1, description="another salt, another split; none = the name"

@@ -19,6 +19,6 @@ class ReplaySettings(Section):
     )
     separator: str | None = Field(default=None, description="of CSV; none = as the first line has")
     unit: Literal["s", "ms", "us", "ns"] | None = Field(
-        default=None, description="of moments that are numbers; none = by their size"
+        default=None, description="of moments that are numbers since 1970; none = ISO 8601"
     )
     zone: str = Field(default="UTC", description="of moments that tell none")

@@ -93,6 +93,42 @@ def test_what_is_not_an_event_is_refused_with_a_reason(data: bytes, reason: Reas
     assert refusal(data).reason is reason
 
 
+@pytest.mark.parametrize(
+    "ts",
+    [
+        *("20260102", "1700000000", " 1700000000 ", "1700000000.5", "1.7e9", "+1700000000", "-5"),
+        *("00000001700000000", "1700000000.00000000", "2026", "202601", "2026-01-02", "2026-01"),
+        *(1_700_000_000, 1_700_000_000.5, 0, True, None, [], {}, [2026, 1, 2]),
+        *("20260102T101112Z", "2026-W01-1", "2026-W01-1T10:00:00Z", "2026-002T10:11:12Z"),
+        *("2026-01-02T10Z", "2026-01-02T10+01:00", "2026-01-02T101112Z", "2026-01-02T24:00:00Z"),
+        *("2026-01-02T24:00Z", " 2026-01-02T10:11:12Z", "2026-01-02T10:11:12Z ", "now", "NaN"),
+        *("2026-01-02T10:11:60Z", "2026-01-02T10:11:12+24:00", "2026-01-02T10:11:12 UTC"),
+        *("2026-01-02T10:11:12Z\n", "2026-01-02T10:11:12zz", "2026-01-02T10:11:12 Z"),
+        *("2026-01-02T10:11:12 +01:00", "2026-01-02T10:11:12.Z", "2026-01-02T10:11:12_+0100"),
+    ],
+)
+def test_a_moment_is_iso_8601_with_a_zone_and_nothing_else(ts: Any) -> None:
+    assert refusal(payload(ts=ts)).reason is Reason.WRONG_TYPE
+
+
+@pytest.mark.parametrize(
+    "ts",
+    [
+        *("2026-01-02T10:11:00Z", "2026-01-02T10:11Z", "2026-01-02 10:11:00Z"),
+        *("2026-01-02t10:11:00z", "2026-01-02T11:41:00+01:30", "2026-01-02T11:41:00+0130"),
+        *("2026-01-02T10:11:00.000000000Z", "2026-01-02T10:11:00-00:00"),
+    ],
+)
+def test_a_moment_may_be_written_in_several_ways(ts: str) -> None:
+    found = parse("click", payload(ts=ts), START).ts
+    assert (found, found.tzinfo) == (datetime(2026, 1, 2, 10, 11, tzinfo=UTC), UTC)
+
+
+def test_the_schema_tells_that_a_moment_is_one() -> None:
+    told = Click.model_json_schema()["properties"]["ts"]
+    assert (told["type"], told["format"]) == ("string", "date-time")
+
+
 def test_a_newer_minor_version_only_adds_fields_which_are_kept() -> None:
     event = parse("click", payload(version="1.7", basket=[1, 2]), START)
     assert (event.version, event.model_extra) == (1, {"basket": [1, 2]})

@@ -24,7 +24,12 @@ from tests.stream.test_consumer import accounted, consume, dead_letters
 
 EVENTS = EventSettings.model_validate(
     {
-        "fields": {"user_id": "uid", "item_id": "sku", "ts": "at", "event_id": "hash"},
+        "fields": {
+            "user_id": "uid",
+            "item_id": "sku",
+            "ts": {"path": "at", "unit": "s"},
+            "event_id": "hash",
+        },
         "kind": {"path": "type", "click": ["tap"], "impression": ["view"]},
         "drop": [{"field": "agent", "matches": "(?i)bot"}],
     }

@@ -48,6 +48,7 @@ def test_a_definition_is_read(elsewhere: Path) -> None:
         (("weight = 3", "weight = 0"), "experiments.guidance.arms.strong.weight"),
         (('"@challenger"', "0"), "experiments.guidance.arms.strong.version"),
         (("00Z", "00"), "experiments.guidance.start: .*timezone"),
+        (("2026-01-02T00:00:00Z", "20260102"), "experiments.guidance.start: ISO 8601"),
         (("start", "end"), "experiments.guidance.start: Field required"),
         (("start", "control = 'x'\nstart"), "experiments.guidance: control: no arm 'x'"),
         (("start", "end = 2025-01-01T00:00:00Z\nstart"), "experiments.guidance: end: "),

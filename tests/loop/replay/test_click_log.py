@@ -66,15 +66,16 @@ def test_the_separator_is_found_or_told(separator: str, tmp_path: Path) -> None:
         ("2024-01-01 00:00:00 UTC", Layout()),
         ("2024-01-01T01:00:00+01:00", Layout()),
         ("2024-01-01 01:00:00", Layout(zone="Europe/Berlin")),
-        ("1704067200", Layout()),
-        ("1704067200.0", Layout()),
-        ("1704067200000", Layout()),
-        ("1704067200000000", Layout()),
-        ("1704067200000000000", Layout()),
+        ("1704067200", Layout(unit="s")),
+        ("1704067200.0", Layout(unit="s")),
         ("1704067200000", Layout(unit="ms")),
+        ("1704067200000000", Layout(unit="us")),
+        ("1704067200000000000", Layout(unit="ns")),
     ],
 )
-def test_moments_are_text_or_numbers_of_any_unit(ts: str, layout: Layout, tmp_path: Path) -> None:
+def test_moments_are_text_or_numbers_of_the_unit_told(
+    ts: str, layout: Layout, tmp_path: Path
+) -> None:
     [event, _] = events_of(
         log_of(tmp_path, HEAD + GOOD.replace("2024-01-01T00:00:00Z", ts), layout)
     )
@@ -84,7 +85,8 @@ def test_moments_are_text_or_numbers_of_any_unit(ts: str, layout: Layout, tmp_pa
 def test_columns_may_have_names_of_their_own(tmp_path: Path) -> None:
     text = "timestamp;uid;sku;campaign;was.clicked\n1704067200;7;4711;spring;yes\n"
     columns = {"ts": "timestamp", "user_id": "uid", "item_id": "sku", "click": "was.clicked"}
-    [shown, _] = events_of(log_of(tmp_path, text, Layout(columns | {"variant": "campaign"})))
+    layout = Layout(columns | {"variant": "campaign"}, unit="s")
+    [shown, _] = events_of(log_of(tmp_path, text, layout))
     assert (shown.ts, shown.user_id, shown.item_id, shown.variant) == (AT, "7", "4711", "spring")
 
 

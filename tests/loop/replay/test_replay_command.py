@@ -17,6 +17,7 @@ soon;1;shoe;1
 1704067200000;2;bag;0
 """
 NAMES = ["--map", "ts=when", "--map", "user_id=uid", "--map", "item_id=sku", "--map", "click=klick"]
+NAMES += ["--unit", "ms"]
 
 
 @pytest.fixture
