@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import IO, Self
 
+from adloom.stream.rights import Needs
 from adloom.stream.settings import KafkaSettings
 from adloom.stream.topics import BrokerUnavailable, create_topics
 
@@ -109,14 +110,18 @@ class LocalBroker:
 
 
 @contextmanager
-def running_broker(settings: KafkaSettings) -> Iterator[KafkaSettings]:
+def running_broker(settings: KafkaSettings, needs: Needs | None = None) -> Iterator[KafkaSettings]:
     """Settings with an address, and topics that exist at it.
 
     A local broker is started, and ended after the block, when the settings name no servers.
-    Raises BrokerUnavailable.
+
+    Args:
+        needs: topics of a cluster and rights on them; all of adloom's topics by default.
+
+    Raises BrokerUnavailable; KafkaRefused when a right is missing.
     """
     if settings.bootstrap_servers is not None:
-        create_topics(settings)
+        create_topics(settings, needs)
         yield settings
         return
     with LocalBroker() as broker:

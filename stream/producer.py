@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from kafka import KafkaProducer
+from kafka.errors import (
+    ClusterAuthorizationFailedError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    TopicAuthorizationFailedError,
+)
+from kafka.future import Future
 
 from adloom.stream.events import Event, encode, kind_of
 from adloom.stream.headers import MARKS
+from adloom.stream.reaching import reach, why_away
+from adloom.stream.refusals import KafkaRefused, missing_rights, refusal_of
 from adloom.stream.settings import KafkaSettings
 from adloom.stream.topics import topic_of
 
 # Brokers pay by the batch: a few events each is what costs. A flush does not wait for it.
 _LINGER_MILLISECONDS = 20
 _PATIENCE_SECONDS = 120.0
+_REACH_SECONDS = 15.0
 _REQUEST_MILLISECONDS = 30_000
 
 
 class DeliveryFailed(RuntimeError):
     """Kafka did not take an event."""
+
+
+class _Queued(NamedTuple):
+    topic: str
+    future: Future
 
 
 class EventProducer:
@@ -32,34 +48,58 @@ class EventProducer:
     def __init__(
         self, settings: KafkaSettings, *, patience_seconds: float = _PATIENCE_SECONDS
     ) -> None:
-        """An event that Kafka does not take within the patience has failed."""
+        """An event that Kafka does not take within the patience has failed.
+
+        Raises BrokerUnavailable, KafkaRefused.
+        """
         self._settings = settings
+        reach(settings, min(patience_seconds, _REACH_SECONDS))
         patience = int(patience_seconds * 1000)
-        self._producer = KafkaProducer(
-            **settings.client_options(),
-            acks="all",
-            enable_idempotence=True,
-            linger_ms=_LINGER_MILLISECONDS,
-            max_block_ms=patience,
-            delivery_timeout_ms=patience,
-            request_timeout_ms=min(patience // 2, _REQUEST_MILLISECONDS),
-        )
-        self._failure: Exception | None = None
+        try:
+            self._producer = KafkaProducer(
+                **settings.client_options(),
+                acks="all",
+                enable_idempotence=True,
+                linger_ms=_LINGER_MILLISECONDS,
+                max_block_ms=patience,
+                delivery_timeout_ms=patience,
+                request_timeout_ms=min(patience // 2, _REQUEST_MILLISECONDS),
+                bootstrap_timeout_ms=int(_REACH_SECONDS * 1000),
+            )
+        except (KafkaError, OSError) as error:
+            raise why_away(error, settings) from error
+        self._failure: tuple[str, Exception] | None = None
         self._produced = 0
+        self._failed = 0
 
     @property
     def produced(self) -> int:
         """Payloads that Kafka has acknowledged."""
         return self._produced
 
+    @property
+    def failed(self) -> int:
+        """Payloads that Kafka did not take in time."""
+        return self._failed
+
     def send(self, event: Event) -> None:
         """Queues an event for the topic of its type, keyed by its user.
 
         It is marked as one in adloom's own form, so that no map of own events is read into it.
+        Raises DeliveryFailed, KafkaRefused where that is known at once.
         """
-        kind = kind_of(event)
-        topic = topic_of(self._settings, kind)
-        self.send_payload(topic, event.user_id.encode(), encode(event), MARKS[kind])
+        self._background(self._queue_event(event))
+
+    def deliver(self, events: Iterable[Event]) -> None:
+        """Sends events and waits until every one of them is acknowledged.
+
+        Raises DeliveryFailed or KafkaRefused when one is not; others may have been taken.
+        """
+        queued = [self._queue_event(event) for event in events]
+        self._producer.flush()
+        for sent in queued:
+            if not sent.future.succeeded():
+                raise self._problem(sent.topic, sent.future.exception)
 
     def send_payload(
         self,
@@ -68,17 +108,21 @@ class EventProducer:
         payload: bytes | None,
         headers: Sequence[tuple[str, bytes]] = (),
     ) -> None:
-        """Queues any bytes, or none, as they are: what a foreign producer may send."""
-        sent = self._producer.send(topic, key=key, value=payload, headers=list(headers))
-        sent.add_callback(self._acknowledged)
-        sent.add_errback(self._failed)
+        """Queues any bytes, or none, as they are: what a foreign producer may send.
+
+        Raises as `send` does.
+        """
+        self._background(self._queue(topic, key, payload, headers))
 
     def flush(self) -> None:
-        """Waits until everything sent is acknowledged. Raises DeliveryFailed, once a failure."""
+        """Waits until everything sent is acknowledged.
+
+        Raises DeliveryFailed or KafkaRefused, once a failure.
+        """
         self._producer.flush()
         failure, self._failure = self._failure, None
         if failure is not None:
-            raise DeliveryFailed(f"Kafka did not take an event: {failure}") from failure
+            raise self._problem(*failure)
 
     def close(self) -> None:
         """Waits for what is still on its way, then lets the connection go."""
@@ -98,9 +142,50 @@ class EventProducer:
     ) -> None:
         self.close()
 
+    def _queue_event(self, event: Event) -> _Queued:
+        kind = kind_of(event)
+        topic = topic_of(self._settings, kind)
+        return self._queue(topic, event.user_id.encode(), encode(event), MARKS[kind])
+
+    def _queue(
+        self,
+        topic: str,
+        key: bytes | None,
+        payload: bytes | None,
+        headers: Sequence[tuple[str, bytes]],
+    ) -> _Queued:
+        try:
+            future = self._producer.send(topic, key=key, value=payload, headers=list(headers))
+        except KafkaError as error:
+            raise self._problem(topic, error) from error
+        future.add_callback(self._acknowledged)
+        return _Queued(topic, future)
+
+    def _background(self, queued: _Queued) -> None:
+        queued.future.add_errback(self._note_failure, queued.topic)
+
     # Both run on the client's one network thread, so counting needs no lock.
     def _acknowledged(self, _metadata: Any) -> None:
         self._produced += 1
 
-    def _failed(self, error: Exception) -> None:
-        self._failure = self._failure or error
+    def _note_failure(self, topic: str, error: Exception) -> None:
+        self._failed += 1
+        self._failure = self._failure or (topic, error)
+
+    def _problem(self, topic: str, error: Exception) -> DeliveryFailed | KafkaRefused:
+        kafka = self._settings
+        found: DeliveryFailed | KafkaRefused | None
+        if isinstance(error, TopicAuthorizationFailedError):
+            found = missing_rights(kafka, [("Write", f"topic {topic}")])
+        elif isinstance(error, ClusterAuthorizationFailedError):
+            found = missing_rights(kafka, [("IdempotentWrite", "the cluster")])
+        elif isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError):
+            found = KafkaRefused(
+                f"{kafka.bootstrap_servers}: topic {topic} does not take a message as large as "
+                "one of these: raise its max.message.bytes"
+            )
+        else:
+            found = refusal_of(error, kafka)
+        found = found or DeliveryFailed(f"Kafka did not take an event: {error}")
+        found.__cause__ = error
+        return found

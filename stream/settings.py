@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    AnyHttpUrl,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+
+_SERVER = re.compile(r"(\w+://)?(\[[0-9A-Fa-f:.%]+\]|[^\s,:/\[\]]+)(:[0-9]{1,5})?")
 
 TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
 
@@ -74,8 +85,35 @@ class KafkaSettings(BaseModel):
     )
     poll_seconds: float = Field(default=0.2, gt=0, description="longest wait for a micro-batch")
     session_seconds: float = Field(
-        default=10.0, ge=1, description="a consumer silent for this long loses its partitions"
+        default=10.0,
+        ge=1,
+        description="a consumer silent for this long loses its partitions; clusters take 6 s to "
+        "30 min, unless theirs say otherwise",
     )
+
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _servers_are_addresses(cls, servers: str | None) -> str | None:
+        for server in [] if servers is None else servers.split(","):
+            if not _SERVER.fullmatch(server.strip()):
+                raise ValueError(f"{server.strip()!r} is not host:port")
+        return servers
+
+    @model_validator(mode="after")
+    def _logins_are_whole(self) -> Self:
+        if not self.security_protocol.startswith("SASL_"):
+            return self
+        if self.sasl_mechanism is None:
+            raise ValueError(
+                f"sasl_mechanism: is not set, and security_protocol = {self.security_protocol} "
+                "needs one: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 ..."
+            )
+        by_name = self.sasl_mechanism == "PLAIN" or self.sasl_mechanism.startswith("SCRAM-")
+        if by_name and None in (self.sasl_username, self.sasl_password):
+            raise ValueError(
+                f"sasl_username, sasl_password: set both for logins by {self.sasl_mechanism}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _topics_do_not_clash(self) -> Self:
@@ -106,7 +144,7 @@ class KafkaSettings(BaseModel):
                 "kafka.bootstrap_servers is not set; use running_broker() for a local broker"
             )
         options: dict[str, Any] = {
-            "bootstrap_servers": self.bootstrap_servers.split(","),
+            "bootstrap_servers": [name.strip() for name in self.bootstrap_servers.split(",")],
             "security_protocol": self.security_protocol,
             "ssl_cafile": self.ssl_cafile and str(self.ssl_cafile),
             "ssl_certfile": self.ssl_certfile and str(self.ssl_certfile),
