@@ -27,6 +27,11 @@ def to_consume_events(kafka: KafkaSettings) -> Needs:
     return {**to_read_events(kafka), dead_letter_topic(kafka): _WRITE}
 
 
+def to_replay_events(kafka: KafkaSettings) -> Needs:
+    """Of who sends events and consumes them."""
+    return together(to_send_events(kafka), to_consume_events(kafka))
+
+
 def to_follow_products(kafka: KafkaSettings) -> Needs:
     """Of a catalogue that comes from its topic."""
     return {products_topic(kafka): _READ, dead_letter_topic(kafka): _WRITE}

@@ -26,12 +26,13 @@ _OF_THE_MACHINE = {
 @contextmanager
 def errors_told(*expected: type[Exception]) -> Iterator[None]:
     """Errors that a user can act on end the command with one line instead of a traceback."""
-    from adloom.stream.topics import BrokerUnavailable
+    from adloom.stream.refusals import BrokerUnavailable, KafkaRefused
 
+    of_all = (FileNotFoundError, BrokerUnavailable, KafkaRefused)
     try:
         yield
     except Exception as error:
-        if isinstance(error, (FileNotFoundError, BrokerUnavailable, *expected)):
+        if isinstance(error, (*of_all, *expected)):
             fail(str(error))
         if (told := _of_the_machine(error)) is not None:
             fail(told)

@@ -95,10 +95,11 @@ def replay(
         from adloom.loop import home
         from adloom.loop.replay.replay import replay_file, replay_obd
         from adloom.stream.broker import running_broker
+        from adloom.stream.needs import to_replay_events
 
         with (
             home.open_features(settings) as features,
-            running_broker(settings.kafka) as kafka,
+            running_broker(settings.kafka, to_replay_events(settings.kafka)) as kafka,
             progress_told(problems, "Replaying", "events") as told,
         ):
             if log == "obd":
