@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import operator
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from kafka import TopicPartition
 
 from adloom.feature_store.event_log import LoggedEvent
+from adloom.feature_store.progress import Reached
 from adloom.stream.dead_letter import DeadLetter
 from adloom.stream.event_reader import Dropped, EventReader
 from adloom.stream.events import Event, InvalidEvent, Kind, kind_of, parse
@@ -31,23 +32,31 @@ class Batch:
 
     Attributes:
         dropped: how many each rule of the settings left out.
+        reached: the last record of each partition, whatever it was.
     """
 
     events: list[LoggedEvent] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
+    reached: list[Reached] = field(default_factory=list)
 
     def reasons(self) -> Counter[str]:
         """How many dead letters there are, by reason."""
         return Counter(letter.reason for letter in self.dead_letters)
 
 
-def read_batch(records: Records, reader: EventReader, topic_ids: Mapping[str, str]) -> Batch:
-    """Reads every record; `topic_ids` are by name of the topic. Raises RegistryUnavailable."""
+def read_batch(
+    records: Records, reader: EventReader, topic_id_of: Callable[[TopicPartition], str]
+) -> Batch:
+    """Reads every record; offsets count together with the id of their topic.
+
+    Raises RegistryUnavailable.
+    """
     now = datetime.now(UTC)
     batch = Batch()
     for source, part in records.items():
-        topic, topic_id = source.topic, topic_ids[source.topic]
+        topic, topic_id = source.topic, topic_id_of(source)
+        batch.reached.append(Reached(topic, source.partition, topic_id, part[-1].offset))
         kind, read = reader.plain_kind(topic), reader.of_topic(topic)
         for record in part:
             payload = record.value or b""

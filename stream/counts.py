@@ -13,7 +13,7 @@ from adloom.stream.batch import Batch
 
 @dataclass(frozen=True)
 class Counts:
-    """What one consumer has done so far, by batches that are committed.
+    """What one consumer has done so far, by batches that are done.
 
     Attributes:
         consumed: valid events, duplicates included.
@@ -38,7 +38,7 @@ class Counts:
 
 
 def tell_metrics(batch: Batch, rows: int) -> None:
-    """Counts a committed batch, of which so many rows were written."""
+    """Counts a batch that is done, of which so many rows were written."""
     for kind, number in Counter(event.kind for event in batch.events).items():
         metrics.CONSUMED.labels(kind).inc(number)
     for reason, number in batch.reasons().items():

@@ -15,9 +15,21 @@ FEATURES_WRITTEN = Counter("adloom_stream_features_written", "Rows written to th
 FAILURES = Counter(
     "adloom_stream_failures", "Failures of broker or store; what failed is tried again", ["error"]
 )
+GAP_EVENTS = Counter(
+    "adloom_stream_gap_events",
+    "Offsets that Kafka deleted before they were read, and that the event log has not got",
+    ["topic"],
+)
+CROSSED_EVENTS = Counter(
+    "adloom_stream_crossed_events", "Events of users that came in another partition before"
+)
+PROGRESS_MOVED = Counter(
+    "adloom_stream_progress_moved",
+    "How often the online store was found older than what was read: all is read anew from there",
+)
 READY = Gauge("adloom_stream_ready", "Whether broker and store answered the last time")
 LAG = Gauge("adloom_stream_lag_events", "Events of this member's partitions not in features yet")
-BATCH_SECONDS = Histogram("adloom_stream_batch_seconds", "From the poll to the commit of a batch")
+BATCH_SECONDS = Histogram("adloom_stream_batch_seconds", "From the poll to the end of a batch")
 BATCH_EVENTS = Histogram(
     "adloom_stream_batch_events",
     "Valid events of a batch",

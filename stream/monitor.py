@@ -15,6 +15,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import make_wsgi_app
 
+from adloom.stream.condition import ConsumerState
+
 _Respond = Callable[[str, list[tuple[str, str]]], Any]
 
 
@@ -28,12 +30,12 @@ class _Quiet(WSGIRequestHandler):
 
 
 @contextmanager
-def monitor(host: str, port: int, ready: Callable[[], bool]) -> Iterator[str]:
+def monitor(host: str, port: int, state: Callable[[], ConsumerState]) -> Iterator[str]:
     """Answers while the block runs; gives the address.
 
     Args:
         port: 0 takes a free one.
-        ready: asked for each `/readyz`, from another thread.
+        state: asked for each `/readyz`, from another thread.
 
     Raises OSError when the address cannot be bound.
     """
@@ -44,12 +46,11 @@ def monitor(host: str, port: int, ready: Callable[[], bool]) -> Iterator[str]:
         if path == "/metrics":
             return metrics(environment, respond)
         if path == "/healthz":
-            return _json(respond, "200 OK", "alive")
+            return _json(respond, "200 OK", {"status": "alive"})
         if path == "/readyz":
-            if ready():
-                return _json(respond, "200 OK", "ready")
-            return _json(respond, "503 Service Unavailable", "not ready")
-        return _json(respond, "404 Not Found", "there are /metrics, /healthz and /readyz")
+            return _json(respond, *_readiness(state()))
+        told = {"status": "there are /metrics, /healthz and /readyz"}
+        return _json(respond, "404 Not Found", told)
 
     with make_server(host, port, answer, _Server, _Quiet) as server:
         thread = threading.Thread(target=server.serve_forever, name="monitor", daemon=True)
@@ -61,6 +62,13 @@ def monitor(host: str, port: int, ready: Callable[[], bool]) -> Iterator[str]:
             thread.join()
 
 
-def _json(respond: _Respond, status: str, text: str) -> list[bytes]:
+def _readiness(state: ConsumerState) -> tuple[str, dict[str, Any]]:
+    notes = {"notes": state.notes} if state.notes else {}
+    if state.ready:
+        return "200 OK", {"status": "ready"} | notes
+    return "503 Service Unavailable", {"status": "not ready", "problem": state.problem} | notes
+
+
+def _json(respond: _Respond, status: str, told: dict[str, Any]) -> list[bytes]:
     respond(status, [("Content-Type", "application/json")])
-    return [json.dumps({"status": text}).encode()]
+    return [json.dumps(told).encode()]

@@ -65,7 +65,7 @@ def consume(
         parts.callback(_tell_counts, consumer)
         parts.callback(consumer.close)
         if port is not None:
-            address = monitor(host or settings.consume.host, port, lambda: consumer.ready)
+            address = monitor(host or settings.consume.host, port, lambda: consumer.state)
             _console.print(f"Metrics are at {parts.enter_context(address)}/metrics.")
         _console.print(f"Consuming from {kafka.bootstrap_servers}; Ctrl-C ends it.")
         # What is loaded stays: looking through it for garbage would stop the stream for 0.4 s.

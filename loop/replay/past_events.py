@@ -41,4 +41,4 @@ def from_kafka(
     """
     reader, ids = EventReader(kafka, own_events), topic_ids(kafka)
     for records in read_to_end(kafka, list(event_topics(kafka))):
-        yield read_batch(records, reader, ids).events
+        yield read_batch(records, reader, lambda source: ids[source.topic]).events
