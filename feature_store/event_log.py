@@ -6,7 +6,8 @@ twice is no harm: reading leaves out events it has seen.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
@@ -89,12 +90,19 @@ class EventLog:
         if events:
             self._files.add(_table(events))
 
-    def append_all(self, batches: Iterable[Sequence[LoggedEvent]]) -> None:
-        """Adds any number of events in one step: all are in the log when this returns.
+    @contextmanager
+    def staged(self, batches: Iterable[Sequence[LoggedEvent]]) -> Iterator[Callable[[], None]]:
+        """Any number of events beside the log; what is given puts them all in, in one step.
 
-        Whatever fails, a batch that raises or the end of the process, adds none of them.
+        Whatever fails before, a batch that raises or the end of the process, adds none of them.
         """
-        self._files.add_whole(_table(events) for events in batches if events)
+        with self._files.staged(_table(events) for events in batches if events) as put_in:
+            yield put_in
+
+    def records(self) -> int:
+        """How many there are, those of events that came again too."""
+        with self._files.listed() as files:
+            return sum(pq.read_metadata(path).num_rows for path in files)
 
     def close(self) -> None:
         """Waits for files that are being merged."""
@@ -161,6 +169,22 @@ class EventLog:
         offsets, places = np.unique(rows.column("offset").to_numpy(), return_index=True)
         for start in range(0, len(offsets), _ROWS_OF_ONE_READ):
             yield _events(rows.take(places[start : start + _ROWS_OF_ONE_READ]))
+
+    def of(self, users: Sequence[str], items: Sequence[str] = ()) -> list[LoggedEvent]:
+        """Every record of these users and items, in the order that `batches` has.
+
+        With them come other records of the same events, which may count instead.
+        """
+        of_items = pc.field("item_id").isin(pa.array(items, pa.string()))
+        wanted = pc.field("user_id").isin(pa.array(users, pa.string()))
+        with self._files.listed() as files:
+            if items:
+                ids = _read(files, of_items, ["event_id"]).column("event_id").unique()
+                wanted |= pc.field("event_id").isin(ids)
+            rows = _read(files, wanted)
+        order = StreamOrder(rows)
+        kept, joining = order.between(0, rows.num_rows)
+        return _events(rows.take(order.sorted(np.concatenate([kept, joining]))))
 
     def last_offset(self, topic: str, topic_id: str, partition: int) -> int | None:
         """The highest offset that is logged of a partition; None where there is none."""

@@ -11,7 +11,7 @@ import logging
 import os
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import groupby
@@ -26,6 +26,7 @@ _log = logging.getLogger(__name__)
 
 _FILES_TO_MERGE = 32
 _LARGEST_MERGE_BYTES = 32 * 1024 * 1024  # a merge of more would hold up the consumer
+_STAGED = ".staged"
 _WHOLE = "9"
 """The size of a file that is never merged: it was large when it was appended."""
 
@@ -46,16 +47,25 @@ class LogFiles:
 
     def add(self, table: pa.Table) -> None:
         """Adds a file; it is on the disk when this returns. Merging goes on behind it."""
-        self._write(iter([table]), "0", _place_now())
+        self._write(table, "0", _place_now())
         if self._merge is None or self._merge.done():
             self._merge = self._merger.submit(self._merge_neighbours)
 
-    def add_whole(self, tables: Iterator[pa.Table]) -> None:
-        """Adds any number of rows in one step: a crash before its end has added none of them."""
-        with file_lock(self._folder / "whole.lock"):
-            for left in self._folder.glob(f"{_WHOLE}-*.partial"):  # of one that was killed
+    @contextmanager
+    def staged(self, tables: Iterator[pa.Table]) -> Iterator[Callable[[], None]]:
+        """Writes any number of rows beside the log; what it gives puts them in, in one step.
+
+        Where that is not called, or the process ends before, none of them are added.
+        """
+        with file_lock(self._folder / "staging.lock"):
+            for left in self._folder.glob(f"*{_STAGED}"):  # of one that was killed
                 left.unlink()
-            self._write(tables, _WHOLE, _place_now())
+            path = self._folder / f"{_random()}{_STAGED}"
+            try:
+                self._write_whole(path, tables)
+                yield lambda: self._put_in_place(path, _WHOLE, _place_now())
+            finally:
+                path.unlink(missing_ok=True)
 
     @contextmanager
     def listed(self) -> Iterator[list[Path]]:
@@ -65,10 +75,14 @@ class LogFiles:
             yield self._in_order()
 
     def _in_order(self) -> list[Path]:
-        return sorted(self._folder.glob("*.parquet"), key=lambda path: (_place(path), path.name))
+        return in_order(self._folder.glob("*.parquet"))
 
-    def _write(self, tables: Iterator[pa.Table], size: str, place: str) -> None:
+    def _write(self, table: pa.Table, size: str, place: str) -> None:
         path = self._folder / f"{size}-{place}.partial"
+        self._write_whole(path, iter([table]))
+        self._put_in_place(path, size, place)
+
+    def _write_whole(self, path: Path, tables: Iterator[pa.Table]) -> None:
         try:
             with path.open("wb") as file:
                 with pq.ParquetWriter(file, self._schema) as writer:
@@ -76,10 +90,12 @@ class LogFiles:
                         writer.write_table(table)
                 file.flush()
                 os.fsync(file.fileno())
-            path.replace(path.with_suffix(".parquet"))
         except BaseException:
             path.unlink(missing_ok=True)
             raise
+
+    def _put_in_place(self, path: Path, size: str, place: str) -> None:
+        path.replace(self._folder / f"{size}-{place}.parquet")
         self._folder_to_disk()
 
     def _folder_to_disk(self) -> None:
@@ -99,11 +115,16 @@ class LogFiles:
                     if files := _worth_merging(self._in_order()):
                         table = pq.read_table(files, schema=self._schema)
                         size, place = _size(files[0]), _place(files[0])
-                        self._write(iter([table]), f"{int(size) + 1}", f"{place}-{_random()}")
+                        self._write(table, f"{int(size) + 1}", f"{place}-{_random()}")
                         for path in files:
                             path.unlink()
         except OSError:
             _log.exception("small files of the event log were not merged; the next batch tries it")
+
+
+def in_order(files: Iterable[Path]) -> list[Path]:
+    """Files of a log in the order they were appended; others by name."""
+    return sorted(files, key=lambda path: (_place(path), path.name))
 
 
 def _place_now() -> str:

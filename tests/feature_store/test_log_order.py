@@ -61,6 +61,11 @@ def test_records_that_were_appended_late_are_told_in_their_place(log: EventLog) 
     assert told == [*first, ("other", 1)]
 
 
+def put_in(log: EventLog, *batches: list[LoggedEvent]) -> None:
+    with log.staged(batches) as add:
+        add()
+
+
 def test_many_records_reach_the_log_in_one_step_or_not_at_all(
     log: EventLog, tmp_path: Path
 ) -> None:
@@ -68,19 +73,29 @@ def test_many_records_reach_the_log_in_one_step_or_not_at_all(
         yield [logged(0)]
         raise RuntimeError
 
-    with pytest.raises(RuntimeError):
-        log.append_all(broken())
+    with pytest.raises(RuntimeError), log.staged(broken()):
+        pass
+    with log.staged([[logged(0)]]):
+        assert log.read().empty
     assert log.read().empty
-    log.append_all([logged(start + n) for n in range(5)] for start in range(0, 20, 5))
-    assert len(log.read()) == 20
-    assert not list((tmp_path / "log").glob("*.partial"))
+    assert {path.name for path in (tmp_path / "log").iterdir()} <= {"staging.lock", "merge.lock"}
+    put_in(log, *([logged(start + n) for n in range(5)] for start in range(0, 20, 5)))
+    assert len(log.read()) == log.records() == 20
+
+
+def test_a_kill_while_many_records_are_staged_adds_none(log: EventLog, tmp_path: Path) -> None:
+    (tmp_path / "log" / "x.staged").write_bytes(b"PAR1 and then the process was killed")
+    assert log.read().empty
+    put_in(log, [logged(0)])
+    assert [path.name for path in (tmp_path / "log").glob("*.staged")] == []
+    assert len(log.read()) == 1
 
 
 def test_a_large_file_keeps_its_place_and_holds_up_no_merging(
     log: EventLog, tmp_path: Path
 ) -> None:
     log.append([logged(0)])
-    log.append_all([[logged(n) for n in range(1, 50)]])
+    put_in(log, [logged(n) for n in range(1, 50)])
     for n in range(50, 90):
         log.append([logged(n)])
     log.close()
@@ -98,6 +113,14 @@ def test_records_of_a_partition_come_by_offset_each_once(log: EventLog) -> None:
     assert log.last_offset("test.clicks", "other", 0) == 4
     assert log.last_offset("test.clicks", "other", 1) is None
     assert list(log.between("test.clicks", "other", 1, 0, 99)) == []
+
+
+def test_records_of_an_item_come_with_those_that_count_instead(log: EventLog) -> None:
+    log.append([logged(0, event_id="same", item_id="bag"), logged(1, item_id="hat")])
+    log.append([logged(2, event_id="same"), logged(3), logged(4, user_id="bob", item_id="hat")])
+    assert [event.offset for event in log.of([], ["shoe"])] == [0, 2, 3]
+    assert [event.offset for event in log.of(["bob"])] == [4]
+    assert log.of([], []) == []
 
 
 IDENTITIES = st.tuples(
@@ -141,7 +164,7 @@ def test_what_counts_does_not_depend_on_files(
             if start % 2:
                 log.append(records[start:end])
             else:
-                log.append_all([records[start:end]])
+                put_in(log, records[start:end])
     for log in logs:
         frame = log.read()
         found = zip(frame["topic_id"], frame["partition"], frame["offset"], strict=True)
