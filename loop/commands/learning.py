@@ -100,6 +100,11 @@ def _tell(outcome: RoundOutcome, as_json: bool) -> None:
         f"Round {outcome.number}: version {outcome.version} from {outcome.train_clicks} clicks, "
         f"held-out loss {outcome.heldout_before:.4f} → {outcome.heldout_after:.4f}"
     )
+    if outcome.beyond_share or outcome.unshown:
+        console.print(
+            f"Left out: {outcome.beyond_share} clicks beyond their shopper's share "
+            f"(rounds.max_user_share), {outcome.unshown} on ads that their shopper was not shown"
+        )
     console.print(
         f"It is @challenger now; serve it with: adloom promote {outcome.version}"
         if outcome.passed

@@ -82,11 +82,13 @@ def try_out(
     sampling: Sampling,
     ads: int,
 ) -> Trial:
-    """Draw for the last ``ads`` held-out clicks with ``adapter`` and look at the result.
+    """Draw for ``ads`` of the held-out clicks with ``adapter`` and look at the result.
 
+    They are spread over all of them: the newest alone may be a few shoppers'.
     Without any the figures are unknown (nan), which no challenger passes with.
     """
-    chosen = heldout[-ads:]
+    places = np.linspace(0, len(heldout) - 1, min(ads, len(heldout))).round().astype(int)
+    chosen = [heldout[place] for place in places]
     if not chosen:
         unknown = float("nan")
         return Trial(GateFigures(heldout_loss, unknown, unknown, unknown, unknown), ())

@@ -62,6 +62,23 @@ def label_exposures(
     return labelled.assign(labelled_at=labelled["clicked_at"].fillna(closes_at))
 
 
+def unshown_clicks(events: pd.DataFrame, *, since: datetime | None = None, until: datetime) -> int:
+    """How many clicks on ads answer no showing: their shopper was not shown the ad before.
+
+    Args:
+        events: as for `label_exposures`.
+        since: clicks before this do not count.
+        until: nor do clicks from then on.
+    """
+    events = events[(events["ad_id"].fillna("") != "") & (events["ts"] < until)]
+    first = events[events["kind"].isin(_SHOWN)].groupby(_KEYS, as_index=False)["ts"].min()
+    clicks = events[events["kind"] == "click"]
+    if since is not None:
+        clicks = clicks[clicks["ts"] >= since]
+    answered = clicks.merge(first, on=_KEYS, suffixes=("", "_shown"))
+    return len(clicks) - int((answered["ts_shown"] <= answered["ts"]).sum())
+
+
 def _showings(shown: pd.DataFrame) -> pd.DataFrame:
     """Numbered in the order of time; the page's word of an exposure is left out."""
     exposed = pd.MultiIndex.from_frame(shown.loc[shown["kind"] == "exposure", _KEYS])

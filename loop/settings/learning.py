@@ -6,6 +6,9 @@ from pydantic import Field
 
 from adloom.loop.settings.section import Section
 
+MAX_USER_SHARE = 0.1
+"""What one shopper may have of the clicks of a round, where nothing is set."""
+
 
 class MlflowSettings(Section):
     """Where runs and versions are kept."""
@@ -33,6 +36,13 @@ class RoundSettings(Section):
     )
     max_pairs: int = Field(
         default=64, ge=0, description="the newest pairs of a clicked and an unclicked ad are used"
+    )
+    max_user_share: float = Field(
+        default=MAX_USER_SHARE,
+        gt=0,
+        le=1,
+        description="what one shopper may have of a round's clicks, of the held-out ones and of a "
+        "trend; with few shoppers 1.5 times an even share, in small rounds four clicks; 1 = all",
     )
     max_wait_hours: float | None = Field(
         default=24.0,

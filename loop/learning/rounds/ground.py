@@ -13,6 +13,7 @@ from adloom.feature_store.store import FeatureStore
 from adloom.loop.catalogue.histories.past_ads import PastAds
 from adloom.loop.catalogue.product import Product
 from adloom.loop.learning.registry import AdRegistry
+from adloom.loop.learning.showings import believed
 from adloom.loop.settings.learning import GateSettings, RoundSettings
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.settings import FineTuneSettings, GeneratorSettings
@@ -41,7 +42,8 @@ class TrainingGround:
     drawing: GeneratorSettings
 
     def usable_events(self, until: datetime) -> pd.DataFrame:
-        """The log before a moment; of ads that adloom does not know there is nothing to learn."""
-        events = self.features.log.read(None, until=until)
-        ad_ids = events["ad_id"].dropna().unique().tolist()
-        return events[events["ad_id"].isin(self.past_ads.creatives.known(ad_ids))]
+        """The log before a moment, as far as there is something to learn from it.
+
+        Left out are ads that adloom does not know, and showings of its own that it did not log.
+        """
+        return believed(self.features.log.read(None, until=until), self.past_ads.creatives)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
+from adloom.loop.learning.labels import unshown_clicks
+from adloom.loop.learning.shares import fair, fair_pairs, newest_of_many
 from adloom.loop.learning.training_set import ClickedAd, ShownAd, clicked_ads, unclicked_ads
 from adloom.loop.settings.learning import RoundSettings
 
@@ -25,6 +28,9 @@ class RoundClicks(BaseModel):
         pairs: ads of ``train``, each with an ad that its shopper, or a shopper of its product,
             was shown and left.
         heldout: the newest clicked ads, never trained on.
+        beyond_share: clicks of that time that are left out, by the shoppers who have more than
+            ``rounds.max_user_share``.
+        unshown: new clicks on ads that their shopper was never shown, as far as adloom knows.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -33,6 +39,8 @@ class RoundClicks(BaseModel):
     replay: tuple[ClickedAd, ...]
     pairs: tuple[tuple[ClickedAd, ShownAd], ...]
     heldout: tuple[ClickedAd, ...]
+    beyond_share: dict[str, int] = {}
+    unshown: int = 0
 
 
 Offsets = dict[str, dict[int, tuple[int, int]]]
@@ -85,39 +93,54 @@ def choose_clicks(
     Raises:
         NotEnoughClicks: fewer than ``rounds.min_clicks`` are new, or fewer than two in all.
     """
-    attribution = timedelta(hours=rounds.attribution_hours)
+    attribution, share = timedelta(hours=rounds.attribution_hours), rounds.max_user_share
     clicked = clicked_ads(events, attribution=attribution, until=until)
-    new = len(_since(clicked, since))
-    if len(clicked) < 2 or (new < rounds.min_clicks and not force):
-        raise NotEnoughClicks(
-            f"{new} clicked ads since the last round, rounds.min_clicks is "
-            f"{rounds.min_clicks}: wait for more clicks, or use --force"
-        )
-    newest = clicked[-rounds.max_examples :]
+    newest = fair(clicked, share, newest=rounds.max_examples)
+    fresh = fair(_since(clicked, since), share, newest=rounds.max_examples)
+    if len(newest) < 2 or (len(fresh) < rounds.min_clicks and not force):
+        raise NotEnoughClicks(_too_few(len(fresh), len(_since(clicked, since)), rounds))
     # Of the new ones, or a round with few of them would hold them all out.
-    of = new if new >= rounds.min_clicks else len(newest)
-    heldout = max(1, min(rounds.max_heldout, round(min(of, len(newest)) * rounds.heldout_share)))
-    known, later = newest[:-heldout], newest[-heldout:]
-    fresh = _since(known, since)
-    train = fresh if len(fresh) >= rounds.min_clicks else known
-    before = known[: len(known) - len(train)]
+    of = fresh if len(fresh) >= rounds.min_clicks else newest
+    wanted = max(1, min(rounds.max_heldout, round(len(of) * rounds.heldout_share)))
+    heldout = newest_of_many(of, wanted, share)
+    place = {click: number for number, click in enumerate(clicked)}
+
+    def earlier(clicks: Sequence[ClickedAd], than: ClickedAd) -> list[ClickedAd]:
+        return [click for click in clicks if place[click] < place[than]]
+
+    known, fresh = earlier(newest, heldout[0]), earlier(fresh, heldout[0])
+    train = fair(fresh if len(fresh) >= rounds.min_clicks else known, share)
+    used = {*train, *heldout}
+    left_out = [click for click in clicked[place[train[0]] :] if click not in used]
+    paired = train[max(0, len(train) - rounds.max_pairs) :]
     unclicked = unclicked_ads(events, attribution=attribution, until=until)
     return RoundClicks(
         train=tuple(train),
-        replay=tuple(before[max(0, len(before) - rounds.max_replay) :]),
-        pairs=tuple(preference_pairs(train[-rounds.max_pairs :], unclicked))
-        if rounds.max_pairs
-        else (),
-        heldout=tuple(later),
+        replay=tuple(fair(earlier(known, train[0]), share, newest=rounds.max_replay)),
+        pairs=tuple(fair_pairs(list(preference_pairs(paired, unclicked)), share)),
+        heldout=tuple(heldout),
+        beyond_share=dict(Counter(click.user_id for click in left_out).most_common()),
+        unshown=unshown_clicks(events, since=since, until=until),
     )
 
 
 def new_clicks(
     events: pd.DataFrame, rounds: RoundSettings, *, since: datetime | None, until: datetime
 ) -> int:
-    """How many ads were clicked since the last round; arguments as for `choose_clicks`."""
+    """How many ads were clicked since the last round; arguments as for `choose_clicks`.
+
+    Those that a shopper clicked beyond ``rounds.max_user_share`` do not count.
+    """
     attribution = timedelta(hours=rounds.attribution_hours)
-    return len(_since(clicked_ads(events, attribution=attribution, until=until), since))
+    clicked = _since(clicked_ads(events, attribution=attribution, until=until), since)
+    return len(fair(clicked, rounds.max_user_share, newest=rounds.max_examples))
+
+
+def _too_few(counted: int, clicked: int, rounds: RoundSettings) -> str:
+    told = f"{counted} clicked ads since the last round"
+    if clicked > counted:
+        told += f" ({clicked - counted} more are beyond rounds.max_user_share of a shopper)"
+    return f"{told}, rounds.min_clicks is {rounds.min_clicks}: wait for more clicks, or use --force"
 
 
 def _since(clicked: Sequence[ClickedAd], since: datetime | None) -> list[ClickedAd]:

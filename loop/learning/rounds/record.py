@@ -44,6 +44,8 @@ def record_round(
         "replayed_clicks": float(len(plan.clicks.replay)),
         "preference_pairs": float(len(plan.clicks.pairs)),
         "heldout_clicks": float(len(plan.clicks.heldout)),
+        "clicks_beyond_share": float(sum(plan.clicks.beyond_share.values())),
+        "clicks_unshown": float(plan.clicks.unshown),
         "best_step": float(result.best_step),
         "trend_items": float(result.trend_items),
         **as_metrics(champion.figures, challenger.figures),

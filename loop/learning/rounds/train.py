@@ -6,6 +6,7 @@ same command run again after a kill goes on where the round stood and registers 
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -27,6 +28,8 @@ from adloom.models.sampling import Sampling
 from adloom.models.training.fine_tune import FineTuneResult, TrainingClicks, fine_tune
 from adloom.models.training.preference_loss import PreferencePair
 
+_log = logging.getLogger(__name__)
+
 _PLAN, _OUTCOME = "plan.json", "outcome.json"
 
 
@@ -35,6 +38,7 @@ class RoundOutcome(BaseModel):
 
     Losses are cross-entropies on held-out clicks, nats a token; ``trend_items`` is how many ads of
     a category's trend the version reads; ``objections`` is what the gate had against it.
+    ``beyond_share`` and ``unshown`` are clicks that were left out (`RoundClicks`).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -47,6 +51,8 @@ class RoundOutcome(BaseModel):
     heldout_before: float
     heldout_after: float
     trend_items: int = 0
+    beyond_share: int = 0
+    unshown: int = 0
     objections: tuple[str, ...]
     losses: tuple[float, ...]
     until: datetime
@@ -100,6 +106,8 @@ def train_round(
         heldout_before=result.heldout_before,
         heldout_after=result.heldout_after,
         trend_items=result.trend_items,
+        beyond_share=sum(plan.clicks.beyond_share.values()),
+        unshown=plan.clicks.unshown,
         objections=against,
         losses=tuple(result.losses),
         until=plan.until,
@@ -137,6 +145,7 @@ def _start(ground: TrainingGround, *, force: bool) -> Path:
         until=until,
         force=force,
     )
+    _tell_what_is_left_out(clicks)
     number = len(earlier) + 1
     parent = ground.registry.champion()
     run_id = ground.registry.runs.start(
@@ -156,6 +165,18 @@ def _start(ground: TrainingGround, *, force: bool) -> Path:
     )
     _write(folder / _PLAN, plan)
     return folder
+
+
+def _tell_what_is_left_out(clicks: RoundClicks) -> None:
+    """How many clicks; whose they are stands in the plan, since logs go far."""
+    if clicks.beyond_share:
+        _log.warning(
+            "%d clicks of %d shoppers are left out: these have more than rounds.max_user_share",
+            sum(clicks.beyond_share.values()),
+            len(clicks.beyond_share),
+        )
+    if clicks.unshown:
+        _log.warning("%d clicks on ads that their shopper was not shown", clicks.unshown)
 
 
 def _learn(
@@ -203,7 +224,9 @@ def _trials(
 
 
 def _training_clicks(ground: TrainingGround, clicks: RoundClicks) -> TrainingClicks:
-    trends = ClickTrends([*clicks.replay, *clicks.train], ground.past_ads)
+    trends = ClickTrends(
+        [*clicks.replay, *clicks.train], ground.past_ads, ground.rounds.max_user_share
+    )
 
     def made(shown: Sequence[ShownAd]) -> list[Example | None]:
         return examples(

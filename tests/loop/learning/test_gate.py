@@ -73,6 +73,13 @@ def test_the_same_version_measures_the_same() -> None:
     assert as_metrics(first, second)["challenger_pbs"] == first.pbs
 
 
+def test_the_ads_that_are_compared_come_from_all_of_the_heldout_clicks() -> None:
+    heldout = examples(5)
+    trial = try_out(tiny_generator(), None, heldout, 2.5, sampling=Sampling(), ads=3)
+    names = [heldout[place].brief.product_name for place in (0, 2, 4)]
+    assert [ad.product_name for ad in trial.ads] == names
+
+
 def test_without_heldout_clicks_nothing_passes() -> None:
     unknown = try_out(tiny_generator(), None, [], float("nan"), sampling=Sampling(), ads=4).figures
     assert objections(unknown, unknown, SETTINGS)
