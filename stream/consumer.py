@@ -18,19 +18,9 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from kafka import TopicPartition
-from kafka.errors import (
-    CommitFailedError,
-    IllegalGenerationError,
-    KafkaError,
-    LogTruncationError,
-    OffsetOutOfRangeError,
-    RebalanceInProgressError,
-    UnknownMemberIdError,
-)
+from kafka.errors import KafkaError
 
-from adloom.feature_store.progress import Reached
-from adloom.feature_store.store import FeaturesLost, FeatureStore, ProgressMoved
+from adloom.feature_store.store import FeatureStore
 from adloom.stream import metrics
 from adloom.stream.batch import Batch, Records, read_batch
 from adloom.stream.condition import Condition, ConsumerState
@@ -38,30 +28,19 @@ from adloom.stream.counts import Counts, tell_metrics
 from adloom.stream.crossing import Crossing
 from adloom.stream.event_reader import EventReader
 from adloom.stream.event_settings import EventSettings
-from adloom.stream.fetches import Fetches, UnreadablePartition
-from adloom.stream.holds import Holds
-from adloom.stream.member import lag_of, offsets_after, open_member
+from adloom.stream.member import Member
+from adloom.stream.needs import to_consume_events
 from adloom.stream.outages import OUTAGES
 from adloom.stream.partitions import TooFewShards, UnevenTopics
-from adloom.stream.placing import Places
 from adloom.stream.producer import DeliveryFailed, EventProducer
 from adloom.stream.running import run_until
 from adloom.stream.settings import KafkaSettings
-from adloom.stream.topics import EventTopics, dead_letter_topic, event_topics
-
-_REBALANCED = (
-    CommitFailedError,
-    IllegalGenerationError,
-    RebalanceInProgressError,
-    UnknownMemberIdError,
-)
+from adloom.stream.topics import EventTopics, dead_letter_topic
 
 _log = logging.getLogger(__name__)
 
 _LAG_EVERY_SECONDS = 0.5  # under load: it takes a millisecond
-_TIDY_EVERY_SECONDS = 1.0
 _PATIENCE_SECONDS = 5.0  # with a broker that does not answer
-_CLOSING_SECONDS = 2.0
 
 
 class EventConsumer:
@@ -75,27 +54,23 @@ class EventConsumer:
         Args:
             own_events: how events in the shop's form are read; None = all are in adloom's own.
 
-        Raises BrokerUnavailable; TooFewShards; ValueError when nothing tells apart kinds of
-        events that share a topic.
+        Raises BrokerUnavailable, KafkaRefused, TooFewShards; ValueError when nothing tells apart
+        kinds of events that share a topic.
         """
         self._kafka = kafka
         self._store = store
         self._reader = EventReader(kafka, own_events)
-        self._topics = EventTopics(kafka, patience_seconds=_PATIENCE_SECONDS)
+        needs = to_consume_events(kafka)
+        self._topics = EventTopics(kafka, needs, patience_seconds=_PATIENCE_SECONDS)
         with suppress(UnevenTopics):  # time heals it: poll says so as long as it is so
             self._topic_ids()
         self._dead_letters = EventProducer(kafka, patience_seconds=_PATIENCE_SECONDS)
-        self._consumer = open_member(kafka)
-        Fetches(self._consumer)
         self._condition = Condition()
         self._crossing = Crossing(self._condition.notes)
-        self._holds = Holds()
-        self._places = Places(self._consumer, store, self._condition.notes)
-        self._consumer.subscribe(list(event_topics(kafka)), listener=self._places)
+        self._member = Member(kafka, store, self._condition.notes)
         self._logger = ThreadPoolExecutor(max_workers=1, thread_name_prefix="log")
-        self._owed: set[TopicPartition] = set()  # partitions whose last batch failed
         self._counts = Counts()
-        self._lag, self._lag_due, self._tidy_due = 0, 0.0, 0.0
+        self._lag, self._lag_due = 0, 0.0
 
     @property
     def ready(self) -> bool:
@@ -110,7 +85,7 @@ class EventConsumer:
     @property
     def has_partitions(self) -> bool:
         """Whether the group has given this member something to read, and it knows where."""
-        return bool(self._places.known)
+        return bool(self._member.known)
 
     @property
     def counts(self) -> Counts:
@@ -140,19 +115,16 @@ class EventConsumer:
 
     def problem(self) -> str | None:
         """What is left to be mended though nothing failed."""
-        if self._places.lost:
-            return "it looks for the place where partitions are to be read on"
-        if self._owed:
-            return "a batch waits to be repeated"
-        return self._holds.problem
+        return self._member.problem
 
     def check(self) -> None:
         """Asks broker and store, since a client whose broker is away only finds nothing to read.
 
-        Raises BrokerUnavailable, StoreUnavailable, UnevenTopics, TooFewShards.
+        Raises BrokerUnavailable, UnevenTopics, TooFewShards, and what `FeatureStore.ping` does.
         """
-        self._places.lose_renewed(self._topic_ids())
-        self._store.ping()
+        self._member.lose_renewed(self._topic_ids())
+        with self._member.following():
+            self._store.ping()
 
     def _topic_ids(self) -> dict[str, str]:
         ids = self._topics.ids()
@@ -167,54 +139,22 @@ class EventConsumer:
         Returns the number of records in it. When a step fails, its error is raised and the same
         records come with the next call.
         """
-        try:
-            return self._poll()
-        except (ProgressMoved, FeaturesLost) as error:
-            metrics.PROGRESS_MOVED.inc()
-            _log.warning("all partitions are read anew from where the features are: %s", error)
-            self._places.lose_all()
-            raise
-
-    def _poll(self) -> int:
-        started = time.monotonic()
-        records = self._fetch()
-        if records:
-            self._take(records)
-            metrics.BATCH_SECONDS.observe(time.monotonic() - started)
-        elif time.monotonic() >= self._tidy_due:
-            self._tidy()
-        self._place()
+        with self._member.following():
+            started = time.monotonic()
+            records = self._member.fetch()
+            if records:
+                self._take(records)
+                metrics.BATCH_SECONDS.observe(time.monotonic() - started)
+            else:
+                self._member.tidy()
+            self._place()
         if not records or time.monotonic() >= self._lag_due:
             self._measure_lag()
         return sum(map(len, records.values()))
 
-    def _fetch(self) -> Records:
-        """Records of partitions that have a place; none where the client finds fault with one."""
-        for partition in self._holds.due():
-            self._places.resume(partition)
-        try:
-            found: Records = self._consumer.poll(timeout_ms=int(self._kafka.poll_seconds * 1000))
-        except UnreadablePartition as error:
-            self._consumer.pause(error.partition)
-            self._holds.hold(error)
-        except OffsetOutOfRangeError as error:
-            self._places.lose(error.args[0])
-        except LogTruncationError as error:
-            ends = error.divergent_offsets.items()
-            self._places.lose({tp: 0 if end is None else end.offset for tp, end in ends})
-        else:
-            return found
-        return {}
-
     def _place(self) -> None:
-        """Raises BrokerUnavailable, StoreUnavailable, FeaturesLost and their like."""
-        if self._places.lost:
-            placed = self._places.place(self._topic_ids())
-            self._owed -= placed
-            self._holds.let_go(placed)
-        mine = self._consumer.assignment()
-        self._owed &= mine
-        self._holds.keep(mine)
+        if self._member.has_lost:
+            self._member.place(self._topic_ids())
 
     def _take(self, records: Records) -> None:
         try:
@@ -222,14 +162,17 @@ class EventConsumer:
             rows = self._update_and_log(batch)
             self._bury_dead_letters(batch)
         except BaseException:
-            self._rewind(records)
+            self._member.rewind(records)
             raise
-        self._store.settle(batch.reached)
-        self._places.reach(batch.reached)
-        self._owed -= records.keys()
-        self._holds.let_go(records.keys())
         self._account(batch, rows)
-        self._commit(batch.reached)
+        self._finish(batch)
+
+    def behind(self) -> int:
+        """Events that are not in the features, as the broker tells now: a sole member's question.
+
+        Raises KafkaError.
+        """
+        return self._member.behind(self._topics.partitions)
 
     def close(self) -> None:
         """Leaves the group, so that others take the partitions over at once."""
@@ -237,7 +180,7 @@ class EventConsumer:
             self._store.save_progress()
         except OUTAGES as error:
             _log.warning("the last batch will come again: %s", error)
-        self._consumer.close(timeout_ms=int(_CLOSING_SECONDS * 1000))
+        self._member.close()
         try:
             self._dead_letters.close()
         except (DeliveryFailed, KafkaError) as error:
@@ -258,7 +201,7 @@ class EventConsumer:
         self.close()
 
     def _read(self, records: Records) -> Batch:
-        return read_batch(records, self._reader, self._places.topic_id)
+        return read_batch(records, self._reader, self._member.topic_id)
 
     def _update_and_log(self, batch: Batch) -> int:
         """Both at once: each waits for the disk, and neither needs the other done."""
@@ -285,32 +228,11 @@ class EventConsumer:
         if batch.dead_letters:
             self._dead_letters.flush()
 
-    def _commit(self, reached: list[Reached]) -> None:
-        """Tells the tools that show lag; nothing else reads it."""
-        patience = int(_PATIENCE_SECONDS * 1000)
-        try:
-            self._consumer.commit(offsets_after(reached), timeout_ms=patience)
-        except _REBALANCED as error:
-            _log.info("offsets were not committed, which tools that show lag may see: %s", error)
-
-    def _rewind(self, records: Records) -> None:
-        for partition in records.keys() & self._places.known:
-            self._consumer.seek(partition, records[partition][0].offset)
-            self._owed.add(partition)
-
-    def _tidy(self) -> None:
-        """Where nothing is to be read: what is done is stored, and marks are passed over."""
-        if moved := self._places.moved():
-            self._store.apply((), moved)
-            self._store.settle(moved)
-            self._places.reach(moved)
-        self._store.save_progress()
-        if moved:
-            self._commit(moved)
-        self._tidy_due = time.monotonic() + _TIDY_EVERY_SECONDS
+    def _finish(self, batch: Batch) -> None:
+        self._member.done(batch.reached)
 
     def _measure_lag(self) -> None:
-        self._lag = lag_of(self._consumer, self._places.known)
+        self._lag = self._member.lag
         self._lag_due = time.monotonic() + _LAG_EVERY_SECONDS
         metrics.LAG.set(self._lag)
 

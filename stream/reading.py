@@ -14,8 +14,9 @@ from kafka.errors import KafkaError
 
 from adloom.stream.batch import Records
 from adloom.stream.fetches import READ_COMMITTED, Fetches, UnreadablePartition
+from adloom.stream.reaching import why_away
 from adloom.stream.settings import KafkaSettings
-from adloom.stream.topics import BrokerUnavailable
+from adloom.stream.topics import BrokerUnavailable, check_topics
 
 _POLL_MILLISECONDS = 200
 _PATIENCE_SECONDS = 30.0
@@ -24,8 +25,9 @@ _PATIENCE_SECONDS = 30.0
 def read_to_end(kafka: KafkaSettings, topics: Sequence[str]) -> Iterator[Records]:
     """Everything that the topics hold when reading begins, and perhaps a little more.
 
-    Raises BrokerUnavailable.
+    Raises BrokerUnavailable, KafkaRefused.
     """
+    check_topics(kafka, dict.fromkeys(topics, frozenset({"Read"})))
     try:
         consumer = KafkaConsumer(
             **kafka.client_options(),
@@ -42,9 +44,7 @@ def read_to_end(kafka: KafkaSettings, topics: Sequence[str]) -> Iterator[Records
     except UnreadablePartition as error:
         raise BrokerUnavailable(str(error)) from error
     except (KafkaError, OSError) as error:
-        raise BrokerUnavailable(
-            f"{', '.join(topics)} cannot be read from {kafka.bootstrap_servers}: {error}"
-        ) from error
+        raise why_away(error, kafka) from error
 
 
 def _partitions(consumer: KafkaConsumer, topics: Sequence[str]) -> list[TopicPartition]:

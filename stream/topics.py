@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
 
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import (
@@ -113,10 +115,8 @@ def create_topics(settings: KafkaSettings, needs: Needs | None = None) -> None:
 
 def check_topics(settings: KafkaSettings, needs: Needs) -> None:
     """Raises BrokerUnavailable when a topic is missing, KafkaRefused when a right is."""
-    with _admin(settings) as admin:
-        missing = sorted(needs.keys() - _partitions(admin, needs, settings).keys())
-    if missing:
-        raise BrokerUnavailable(not_offered(settings, missing))
+    with TopicWatch(settings, needs) as topics:
+        topics.look()
 
 
 def not_offered(settings: KafkaSettings, topics: Iterable[str]) -> str:
@@ -168,8 +168,54 @@ def _create(
     raise BrokerUnavailable(told) if issubclass(error, RetriableError) else KafkaRefused(told)
 
 
-class EventTopics:
-    """The event topics as the broker has them, asked again at will over one connection."""
+class TopicWatch:
+    """Topics as the broker has them, asked again at will over one connection."""
+
+    def __init__(
+        self, settings: KafkaSettings, needs: Needs, *, patience_seconds: float = _PATIENCE_SECONDS
+    ) -> None:
+        """Raises BrokerUnavailable, KafkaRefused.
+
+        Args:
+            needs: topics that must be there, and rights on them.
+        """
+        self._settings = settings
+        self._needs = needs
+        self._admin = connect_admin(settings, patience_seconds=patience_seconds)
+
+    def look(self) -> list[dict[str, Any]]:
+        """The topics, as Kafka describes them.
+
+        Raises BrokerUnavailable, also when one is missing; KafkaRefused when a right is.
+        """
+        try:
+            described: list[dict[str, Any]] = self._admin.describe_topics(list(self._needs))
+        except (KafkaError, OSError) as error:
+            raise why_away(error, self._settings) from error
+        refuse_missing(described, self._needs, self._settings)
+        missing = sorted(topic["name"] for topic in described if topic["error_code"])
+        if missing:
+            raise BrokerUnavailable(not_offered(self._settings, missing))
+        return described
+
+    def close(self) -> None:
+        """Lets the connection go."""
+        self._admin.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class EventTopics(TopicWatch):
+    """The event topics, and what else is needed beside them."""
 
     def __init__(
         self,
@@ -178,15 +224,10 @@ class EventTopics:
         *,
         patience_seconds: float = _PATIENCE_SECONDS,
     ) -> None:
-        """Raises BrokerUnavailable, KafkaRefused.
-
-        Args:
-            needs: topics that must be there, and rights on them, beside the event topics.
-        """
-        self._settings = settings
-        self._needs: Needs = needs or {}
+        """Raises BrokerUnavailable, KafkaRefused."""
+        events: Needs = dict.fromkeys(event_topics(settings), frozenset())
+        super().__init__(settings, {**events, **(needs or {})}, patience_seconds=patience_seconds)
         self.partitions = 0  # of each event topic, as of the last answer
-        self._admin = connect_admin(settings, patience_seconds=patience_seconds)
 
     def ids(self) -> dict[str, str]:
         """The id of each event topic: a topic that was deleted and made again has another.
@@ -194,30 +235,15 @@ class EventTopics:
         Raises BrokerUnavailable; KafkaRefused when a right is missing; UnevenTopics.
         """
         events = event_topics(self._settings)
-        try:
-            described = self._admin.describe_topics(list({**self._needs, **events}))
-        except (KafkaError, OSError) as error:
-            raise why_away(error, self._settings) from error
-        refuse_missing(described, self._needs, self._settings)
-        missing = sorted(topic["name"] for topic in described if topic["error_code"])
-        if missing:
-            raise BrokerUnavailable(not_offered(self._settings, missing))
-        described = [topic for topic in described if topic["name"] in events]
+        described = [topic for topic in self.look() if topic["name"] in events]
         partitions = {topic["name"]: len(topic["partitions"]) for topic in described}
         if len(set(partitions.values())) != 1:
             raise UnevenTopics(partitions)
         self.partitions = max(partitions.values())
         return {topic["name"]: str(topic["topic_id"]) for topic in described}
 
-    def close(self) -> None:
-        """Lets the connection go."""
-        self._admin.close()
-
 
 def topic_ids(settings: KafkaSettings) -> dict[str, str]:
     """The ids of the event topics, asked once. Raises as `EventTopics.ids` does."""
-    topics = EventTopics(settings)
-    try:
+    with EventTopics(settings) as topics:
         return topics.ids()
-    finally:
-        topics.close()
