@@ -147,14 +147,10 @@ class EventConsumer:
                 metrics.BATCH_SECONDS.observe(time.monotonic() - started)
             else:
                 self._member.tidy()
-            self._place()
+            self._member.place(self._topic_ids)
         if not records or time.monotonic() >= self._lag_due:
             self._measure_lag()
         return sum(map(len, records.values()))
-
-    def _place(self) -> None:
-        if self._member.has_lost:
-            self._member.place(self._topic_ids())
 
     def _take(self, records: Records) -> None:
         try:

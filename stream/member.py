@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from kafka import KafkaConsumer, TopicPartition
@@ -121,18 +121,13 @@ class Member:
             return found
         return {}
 
-    def place(self, topic_ids: Mapping[str, str]) -> None:
-        """Gives partitions their places. Raises what `Places.place` does."""
-        placed = self._places.place(topic_ids)
+    def place(self, topic_ids: Callable[[], Mapping[str, str]]) -> None:
+        """Gives partitions their places. Raises what `Places.place` and `topic_ids` do."""
+        placed = self._places.place(topic_ids()) if self._places.lost else set()
         mine = self.consumer.assignment()
         self._owed = (self._owed - placed) & mine
         self._holds.let_go(placed)
         self._holds.keep(mine)
-
-    @property
-    def has_lost(self) -> bool:
-        """Whether there is something to place."""
-        return bool(self._places.lost)
 
     def lose_renewed(self, topic_ids: Mapping[str, str]) -> None:
         """Topics that were made anew are to be placed."""

@@ -6,6 +6,7 @@ import random
 
 from kafka.errors import KafkaError
 
+from adloom.feature_store.backend import StoreUnfit
 from adloom.feature_store.store import (
     ContendedPartition,
     FeaturesLost,
@@ -18,6 +19,7 @@ from adloom.stream.refusals import BrokerUnavailable, KafkaRefused
 
 OUTAGES = (
     StoreUnavailable,
+    StoreUnfit,
     ContendedPartition,
     ProgressMoved,
     FeaturesLost,

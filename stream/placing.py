@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -122,11 +122,21 @@ class Places(ConsumerRebalanceListener):
         """Where the client has moved over what is no record, such as marks of transactions."""
         found = []
         for partition in self.known:
-            with _unassigned_meanwhile():
-                offset = (self._consumer.position(partition, timeout_ms=0) or 0) - 1
-                if offset > self._reached[partition]:
-                    found.append(self._at(partition, offset))
+            offset = self.asked(self.position, partition) - 1
+            if offset > self._reached[partition]:
+                found.append(self._at(partition, offset))
         return found
+
+    def asked(self, question: Callable[..., int | None], partition: TopicPartition) -> int:
+        """What the client answers for a partition; 0 when it does not know, or not any more."""
+        with _unassigned_meanwhile():
+            return question(partition) or 0
+        return 0
+
+    def position(self, partition: TopicPartition) -> int | None:
+        """The offset to be read next, without asking the broker."""
+        position: int | None = self._consumer.position(partition, timeout_ms=0)
+        return position
 
     def place(self, topic_ids: Mapping[str, str]) -> set[TopicPartition]:
         """Gives partitions their places and lets them go on; gives those that have one now.

@@ -87,7 +87,7 @@ class Group:
         consumers = [consumer for _, consumer in self._members.values()]
 
         def shared() -> bool:
-            parts = [consumer._consumer.assignment() for consumer in consumers]
+            parts = [consumer._member.known for consumer in consumers]
             return all(parts) and sum(map(len, parts)) == 3 * self._kafka.partitions
 
         wait_until(shared)
