@@ -21,6 +21,7 @@ from adloom.stream.paths import Take, taking
 Convert = Callable[[Any], Any]
 
 _NO_ID = 10**38  # turning numbers far beyond it into text takes long
+_ROUNDED, _ROUNDED_32 = 2.0**53, 2.0**24  # from here on, floats skip whole numbers
 _IDS = ("event_id", "user_id", "item_id", "ad_id", "variant")
 _canonical = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False
@@ -29,6 +30,14 @@ _REASONS: dict[type[NoMoment], Reason] = {
     NoTimeZone: Reason.NO_TIME_ZONE,
     OutOfTime: Reason.OUT_OF_RANGE,
 }
+
+
+class NoId(ValueError):
+    """A value that is no id for sure; the message says why."""
+
+
+class Float32(float):
+    """A number that had fewer digits once than Python's own have."""
 
 
 class OwnEvents:
@@ -92,6 +101,9 @@ class OwnEvents:
             reason = _REASONS.get(type(error), Reason.WRONG_TYPE)
             name = self._names["ts"]
             raise InvalidEvent(reason, f"{name}: {error}", name) from error
+        except NoId as error:
+            name = self._names[name]
+            raise InvalidEvent(Reason.WRONG_TYPE, f"{name}: {error}", name) from error
         if event_id is not None:
             fields["event_id"] = event_id
         elif self._hashes:
@@ -126,10 +138,12 @@ def _moments(source: FieldSource, zone: tzinfo | None) -> Convert:
 
 
 def _text(value: Any) -> Any:
-    """A number as text; the model refuses what is neither."""
+    """A number as text; the model refuses what is neither. Raises NoId."""
     if isinstance(value, str):
         return value
     if isinstance(value, float) and value.is_integer():
+        if abs(value) >= (_ROUNDED_32 if isinstance(value, Float32) else _ROUNDED):
+            raise NoId("a float this large may stand for several ids: make it text or an integer")
         value = int(value)  # a number in a column with gaps: 4711.0 is item 4711
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _NO_ID:
         return str(value)

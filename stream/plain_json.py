@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-_EXACT = Decimal(2**63)
+_EXACT = Decimal(10**38)
 
 
 def plain(value: Any) -> Any:

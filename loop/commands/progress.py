@@ -19,7 +19,8 @@ Told = Callable[[float, int], None]
 def progress_told(console: Console, doing: str, things: str) -> Iterator[Told]:
     """Tells how far the block is: `Replaying: 40 %, 12,000 events`."""
     if not console.is_terminal:
-        yield _in_lines(console, doing, things)
+        with _in_lines(console, doing, things) as tell:
+            yield tell
         return
     columns = (
         TextColumn("{task.description}"),
@@ -54,13 +55,21 @@ def rows_told(
         tell(1.0, seen)
 
 
-def _in_lines(console: Console, doing: str, things: str) -> Told:
+@contextmanager
+def _in_lines(console: Console, doing: str, things: str) -> Iterator[Told]:
+    """A line every few seconds, and where there was one, also of the end."""
     due = time.monotonic() + _LINE_EVERY_SECONDS
+    untold: str | None = None
+    began = False
 
     def tell(part: float, count: int) -> None:
-        nonlocal due
+        nonlocal due, untold, began
+        untold = f"{doing}: {part:.0%}, {count:,} {things}"
         if time.monotonic() >= due:
-            console.print(f"{doing}: {part:.0%}, {count:,} {things}", highlight=False)
+            console.print(untold, highlight=False)
             due = time.monotonic() + _LINE_EVERY_SECONDS
+            untold, began = None, True
 
-    return tell
+    yield tell
+    if began and untold is not None:
+        console.print(untold, highlight=False)

@@ -16,13 +16,16 @@ from adloom.loop.commands.progress import progress_told
 from adloom.loop.settings import Settings
 
 if TYPE_CHECKING:
+    from adloom.loop.replay.checking import CheckedFile
     from adloom.loop.replay.click_log import ClickLog
     from adloom.loop.replay.layout import Layout
+    from adloom.loop.replay.open_bandit import Campaign, Policy
     from adloom.loop.replay.replay import ReplayResult
 
 app = typer.Typer()
 _console = Console()
 _SHOWN_REFUSALS = 10
+_SHOWN_DIFFERENCES = 10
 
 
 @app.command()
@@ -31,7 +34,8 @@ def replay(
     log: Annotated[
         str,
         typer.Argument(
-            help="`obd` (Open Bandit Dataset sample), or a file: CSV, JSON lines, Parquet; or .gz."
+            help="`obd` (Open Bandit Dataset sample), or a file: CSV, JSON lines, Parquet; or .gz; "
+            "or - (standard input)."
         ),
     ],
     columns: Annotated[
@@ -69,11 +73,12 @@ def replay(
 
     A row has ts, user_id, item_id and click (0 or 1): an impression, and perhaps a click. With
     a column kind or event instead, a row is one event. Kept too: ad_id, position, propensity,
-    variant, context. Other names come from --map or [replay] columns. Rows that are no events
-    are named, and the rest goes in.
+    variant, context. Other names come from --map or [replay] columns. All of it is checked before
+    the first event is sent: rows that are no events are named, and the rest goes in.
     """
     from adloom.loop.replay.errors import ClickLogUnavailable, ReplayIncomplete, UnknownLayout
     from adloom.loop.replay.layout import Layout
+    from adloom.loop.replay.spooling import readable_again
 
     settings: Settings = context.obj
     with errors_told(ClickLogUnavailable, UnknownLayout, ReplayIncomplete):
@@ -81,58 +86,82 @@ def replay(
         usual = settings.replay
         separator = separator or usual.separator
         layout = Layout(
-            usual.columns | own_names(columns or [], "FIELD=COLUMN, such as ts=timestamp"),
+            own_names(columns or [], "FIELD=COLUMN, such as ts=timestamp"),
             separator and tab.get(separator, separator),
-            unit or usual.unit,
+            unit,
             zone or usual.zone,
             kind,
             settings.events,
+            usual.columns,
+            usual.unit,
         )
-        if (strict or dry_run) and log != "obd":
-            _read_once(Path(log), layout, strict, dry_run, as_json)
-            if dry_run:
-                return
-        from adloom.loop import home
-        from adloom.loop.replay.replay import replay_file, replay_obd
-        from adloom.stream.broker import running_broker
-        from adloom.stream.needs import to_replay_events
-
-        with (
-            home.open_features(settings) as features,
-            running_broker(settings.kafka, to_replay_events(settings.kafka)) as kafka,
-            progress_told(problems, "Replaying", "events") as told,
-        ):
-            if log == "obd":
-                cache = settings.home / "cache"
-                result = replay_obd(
-                    kafka, features, cache, campaign=campaign, policy=policy, rate=rate, told=told
-                )
-            else:
-                result = replay_file(Path(log), kafka, features, layout, rate=rate, told=told)
+        if log == "obd":
+            result = _replay_obd(settings, campaign, policy, rate)
+        else:
+            with readable_again(Path(log)) as file:
+                checked = _check(file, layout, strict)
+                if dry_run:
+                    _tell_dry_run(checked, as_json)
+                    return
+                if not as_json:
+                    _tell_left_out(checked.log)
+                result = _replay(settings, checked, rate)
     _tell(result, as_json)
     nothing_taken = result.produced == 0 and result.log.refused > 0
     if not result.exact or nothing_taken:
         raise typer.Exit(1)
 
 
-def _read_once(file: Path, layout: Layout, strict: bool, dry_run: bool, as_json: bool) -> None:
-    from adloom.loop.replay.checking import check_log, refuse_any
-    from adloom.loop.replay.click_log import ClickLog
+def _check(file: Path, layout: Layout, strict: bool) -> CheckedFile:
+    from adloom.loop.replay.checking import check_file, refuse_any
 
-    log = ClickLog.of(file, layout)
-    with progress_told(problems, "Reading", "events") as told:
-        events = check_log(log, told)
+    with progress_told(problems, "Checking", "events") as told:
+        checked = check_file(file, layout, told)
     if strict:
-        refuse_any(log)
-    if not dry_run:
-        return
+        refuse_any(checked.log)
+    return checked
+
+
+def _replay(settings: Settings, checked: CheckedFile, rate: float | None) -> ReplayResult:
+    from adloom.loop import home
+    from adloom.loop.replay.replay import replay_checked
+    from adloom.stream.broker import running_broker
+
+    with (
+        home.open_features(settings) as features,
+        running_broker(settings.kafka) as kafka,
+        progress_told(problems, "Replaying", "events") as told,
+    ):
+        return replay_checked(checked, kafka, features, rate=rate, told=told)
+
+
+def _replay_obd(
+    settings: Settings, campaign: Campaign, policy: Policy, rate: float | None
+) -> ReplayResult:
+    from adloom.loop import home
+    from adloom.loop.replay.replay import replay_obd
+    from adloom.stream.broker import running_broker
+
+    cache = settings.home / "cache"
+    with (
+        home.open_features(settings) as features,
+        running_broker(settings.kafka) as kafka,
+        progress_told(problems, "Replaying", "events") as told,
+    ):
+        return replay_obd(
+            kafka, features, cache, campaign=campaign, policy=policy, rate=rate, told=told
+        )
+
+
+def _tell_dry_run(checked: CheckedFile, as_json: bool) -> None:
+    log = checked.log
     if as_json:
         told_rows = [{"line": row.line, "reason": row.reason} for row in log.refusals]
-        found = {"events": events, "refused": log.refused, "refused_rows": told_rows}
+        found = {"events": checked.events, "refused": log.refused, "refused_rows": told_rows}
         print(json.dumps(found | {"dropped": dict(log.dropped)}, indent=2))
         return
     _tell_left_out(log)
-    _console.print(f"{events:,} events; nothing was sent.", highlight=False)
+    _console.print(f"{checked.events:,} events; nothing was sent.", highlight=False)
 
 
 def _tell(result: ReplayResult, as_json: bool) -> None:
@@ -142,9 +171,16 @@ def _tell(result: ReplayResult, as_json: bool) -> None:
     from adloom.loop.replay.counts_table import counts_table
 
     _console.print(counts_table(result))
-    _tell_left_out(result.log)
+    differing = result.differing_users
+    for user in differing[:_SHOWN_DIFFERENCES]:
+        found = (result.users_in_file[user], result.users_in_features[user])
+        told = "user {}: {} impressions and {} clicks in the log, {} and {} in the features"
+        counts = [number for pair in found for number in pair]
+        _console.print(told.format(user, *counts), style="red", markup=False, highlight=False)
+    if len(differing) > _SHOWN_DIFFERENCES:
+        _console.print(f"… and {len(differing) - _SHOWN_DIFFERENCES:,} users more")
     _console.print(
-        f"{result.produced:,} events in {result.seconds:.1f} s; counts by item "
+        f"{result.produced:,} events in {result.seconds:.1f} s; counts by item and by user "
         + ("[green]match the log exactly[/]" if result.exact else "[red]differ[/]")
     )
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
 
 from adloom.loop.replay.click_log import ClickLog
 from adloom.loop.replay.errors import ClickLogUnavailable
+from adloom.loop.replay.layout import Layout
 
 _ROWS_AT_ONCE = 5_000
 
@@ -13,17 +18,49 @@ Told = Callable[[float, int], object]
 """Called with the part of the file that was read, 0 to 1, and the number of events."""
 
 
-def check_log(log: ClickLog, told: Told = lambda *_: None) -> int:
-    """Reads a log to its end and sends nothing; the number of events in it.
+@dataclass(frozen=True)
+class CheckedFile:
+    """A file of which every row is known to be an event, or to be none.
 
-    Raises ClickLogUnavailable.
+    Attributes:
+        log: what is refused and left out.
+        events: how many there are.
+        checked_at: what is later than this is refused.
     """
+
+    file: Path
+    layout: Layout
+    log: ClickLog
+    events: int
+    checked_at: datetime
+    _stamp: tuple[int, int] = field(repr=False)
+
+    def again(self) -> ClickLog:
+        """The rows once more. Raises ClickLogUnavailable where they are others by now."""
+        if _stamp(self.file) != self._stamp:
+            raise ClickLogUnavailable(
+                f"{self.file} was written while it was read, and nothing was sent: replay a copy"
+            )
+        return ClickLog.of(self.file, self.layout)
+
+
+def check_file(
+    file: Path, layout: Layout | None = None, told: Told = lambda *_: None
+) -> CheckedFile:
+    """Reads a click log to its end and sends nothing.
+
+    Raises ClickLogUnavailable, UnknownLayout.
+    """
+    layout = layout or Layout()
+    stamp, now = _stamp(file), datetime.now(UTC)
+    log = ClickLog.of(file, layout)
     count = 0
-    for row in log.events("check"):
+    for row in log.events("check", now):
         count += len(row.events)
         if count % _ROWS_AT_ONCE < len(row.events):
             told(row.part, count)
-    return count
+    told(1.0, count)
+    return CheckedFile(file, layout, log, count, now, stamp)
 
 
 def refuse_any(log: ClickLog) -> None:
@@ -35,3 +72,12 @@ def refuse_any(log: ClickLog) -> None:
             f"{log.refused:,} {rows} refused and nothing was sent; "
             f"line {first.line}: {first.reason}"
         )
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    """Size and time of the last change. Raises ClickLogUnavailable."""
+    try:
+        known = os.stat(file)
+    except OSError as error:
+        raise ClickLogUnavailable(f"{file} cannot be read as a click log: {error}") from error
+    return known.st_size, known.st_mtime_ns

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from adloom.loop.replay.kinds import NoKind, kinds_by
 from adloom.loop.replay.layout import Layout
 from adloom.loop.replay.rows import Row, format_of, read_rows
 from adloom.stream.drop import dropping
-from adloom.stream.event_settings import EventSettings
 from adloom.stream.events import Event, InvalidEvent, Reason, refuse_future
 from adloom.stream.paths import taking
 
@@ -75,18 +75,25 @@ class ClickLog:
         """
         layout = layout or Layout()
         own_events = format_of(file) == "jsonl"
-        if not own_events:  # a table has columns, not the paths of the shop's payloads
-            layout = replace(layout, events=EventSettings())
+        if own_events:
+            start = islice(read_rows(file), _HOPELESS_ROWS)
+            first = next((row.fields for row in start if row.problem is None), {})
+            layout = layout.of_json_lines(first)
+        else:
+            layout = layout.of_table()
         rows = read_rows(file, layout.separator)
         return cls(str(file), rows, layout, own_events=own_events)
 
-    def events(self, run: str) -> Iterator[RowEvents]:
+    def events(self, run: str, now: datetime | None = None) -> Iterator[RowEvents]:
         """The events of each row that has any; their ids begin with `run`.
+
+        Args:
+            now: what is more than five minutes later is refused; None = the present.
 
         Raises ClickLogUnavailable where nothing can come of it: a column is missing, or all rows
         are refused.
         """
-        now = datetime.now(UTC)
+        now = now or datetime.now(UTC)
         first, good = True, 0
         for row in self._rows:
             if first and row.problem is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -14,6 +14,7 @@ from adloom.stream.event_settings import EVENT_FIELDS, EventSettings, FieldMap, 
 from adloom.stream.events import EVENT_TYPES, Kind
 from adloom.stream.moments import TimeUnit
 from adloom.stream.own_events import OwnEvents
+from adloom.stream.paths import taking
 
 COLUMNS = [*sorted(EVENT_FIELDS - {"event_id"}), "click", "kind"]
 
@@ -23,12 +24,14 @@ class Layout:
     """What the user tells of the file; all of it may be left out.
 
     Attributes:
-        columns: own name of each of adloom's fields, of `click` and of `kind`.
+        columns: own name of each of adloom's fields, of `click` and of `kind`, in this file.
         separator: of CSV; None = the one that the first line has most of.
         unit: of `ts` where it is a number; None = ISO 8601.
         zone: of moments that tell none.
         kind: of every row, for files that have a row for each click, say.
         events: how the shop's own events read, for JSON lines.
+        usual_columns: as `columns`, of all click logs; for payloads of the shop, `events` tells.
+        usual_unit: as `unit`, likewise.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -37,10 +40,12 @@ class Layout:
     zone: str = "UTC"
     kind: Literal["impression", "click"] | None = None
     events: EventSettings = field(default_factory=EventSettings)
+    usual_columns: Mapping[str, str] = field(default_factory=dict)
+    usual_unit: TimeUnit | None = None
 
     def __post_init__(self) -> None:
         """Raises UnknownLayout."""
-        unknown = sorted(self.columns.keys() - set(COLUMNS))
+        unknown = sorted((self.columns.keys() | self.usual_columns.keys()) - set(COLUMNS))
         if unknown:
             raise UnknownLayout(f"no field is called {unknown[0]}: there are {', '.join(COLUMNS)}")
         if self.separator is not None and len(self.separator) != 1:
@@ -49,6 +54,24 @@ class Layout:
             ZoneInfo(self.zone)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise UnknownLayout(f"{self.zone} is no time zone, such as Europe/Berlin") from error
+
+    def of_table(self) -> Layout:
+        """The layout of a file with columns: they are no payloads of the shop."""
+        return replace(
+            self,
+            columns={**self.usual_columns, **self.columns},
+            unit=self.unit or self.usual_unit,
+            events=EventSettings(),
+        )
+
+    def of_json_lines(self, first: Mapping[str, Any]) -> Layout:
+        """The layout of a file whose first object is this: payloads of the shop, or a table."""
+        told = self.events.kind is not None or any(map(self.events.map_of, EVENT_TYPES))
+        if not told:
+            return replace(self.of_table(), events=self.events)
+        usual = [self.usual_columns[name] for name in self.usual_columns.keys() - self.columns]
+        is_table = bool(usual) and all(taking(name)(first) is not None for name in usual)
+        return self.of_table() if is_table else self
 
     def readers(self) -> dict[Kind, OwnEvents]:
         """What reads the events of each kind. Raises UnknownLayout."""

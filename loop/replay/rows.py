@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from pydantic_core import from_json
 
 from adloom.loop.replay.errors import ClickLogUnavailable
 from adloom.loop.replay.lines import Lines, LineTooLong, opened
+from adloom.stream.own_events import Float32
 from adloom.stream.plain_json import plain
 
 SEPARATORS = ",;\t|"
@@ -140,8 +141,32 @@ def _json_lines(lines: Lines) -> Iterator[_Read]:
 
 def _parquet(file: Path) -> Iterator[Row]:
     with pq.ParquetFile(file) as table:
+        converts = {
+            field.name: convert
+            for field in table.schema_arrow
+            if (convert := _convert(field.type)) is not None
+        }
         number = 0
         for batch in table.iter_batches(_ROWS_AT_ONCE):
             for fields in batch.to_pylist():
                 number += 1
+                for name, convert in converts.items():
+                    if fields[name] is not None:
+                        fields[name] = convert(fields[name])
                 yield Row(number, number / table.metadata.num_rows, plain(fields))
+
+
+def _convert(kind: pa.DataType) -> Callable[[Any], Any] | None:
+    """What keeps a value as the writer meant it, where Python's type does not."""
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return _text  # older writers do not note that it is text
+    if pa.types.is_float32(kind) or pa.types.is_float16(kind):
+        return Float32
+    return None
+
+
+def _text(value: bytes) -> str | bytes:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from adloom.loop import home
 from adloom.loop.commands.app import app
 from adloom.stream.settings import KafkaSettings
 
@@ -37,6 +40,73 @@ def test_a_log_with_names_of_its_own_arrives_and_its_bad_row_is_named(cli: CliRu
     assert "line 3: when: not a moment" in done.stdout
     assert "1 row was refused." in done.stdout
     assert "match the log exactly" in done.stdout
+
+
+def test_bad_rows_are_named_before_the_first_event_is_sent(
+    cli: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cannot(*_: object) -> None:
+        print("opening the features")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(home, "open_features", cannot)
+    done = cli.invoke(app, ["replay", "clicks.csv", *NAMES])
+    told = done.stdout.splitlines()
+    assert told.index("opening the features") > told.index("1 row was refused.")
+
+
+def test_a_log_may_come_from_standard_input(cli: CliRunner) -> None:
+    done = cli.invoke(app, ["replay", "-", *NAMES, "--json"], input=TEXT)
+    told = json.loads(done.stdout)
+    assert (told["produced"], told["refused"], told["exact"]) == (3, 1, True)
+    assert told["users"] == {"checked": 2, "exact": True}
+
+
+def test_a_pipe_is_read_once_and_replayed_whole(cli: CliRunner, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as writer:
+        writer.submit(pipe.write_text, TEXT)
+        done = cli.invoke(app, ["replay", str(pipe), *NAMES, "--dry-run", "--json"])
+    assert json.loads(done.stdout)["events"] == 3
+
+
+PAYLOADS = [{"uid": 7, "sku": 12, "at": 1_704_067_200_000 + n, "type": "tap"} for n in range(3)]
+EVENTS = """
+[events]
+kind = { path = "type", click = ["tap"] }
+[events.fields]
+user_id = "uid"
+item_id = "sku"
+ts = { path = "at", unit = "ms" }
+[replay]
+unit = "s"
+[replay.columns]
+user_id = "kunde"
+item_id = "artikel"
+click = "klick"
+ts = "zeit"
+"""
+
+
+def test_payloads_read_by_the_events_map_where_click_logs_have_other_names(
+    cli: CliRunner, tmp_path: Path
+) -> None:
+    (tmp_path / "adloom.toml").write_text(EVENTS)
+    (tmp_path / "taps.jsonl").write_text("".join(json.dumps(row) + "\n" for row in PAYLOADS))
+    dry = ["--dry-run", "--json"]
+    done = cli.invoke(app, ["replay", "taps.jsonl", *dry])
+    assert json.loads(done.stdout) | {"dropped": {}} == {
+        "events": 3,
+        "refused": 0,
+        "refused_rows": [],
+        "dropped": {},
+    }
+    row = {"kunde": "ann", "artikel": "shoe", "klick": 1, "zeit": 1_704_067_200}
+    (tmp_path / "log.jsonl").write_text(json.dumps(row) + "\n")
+    assert json.loads(cli.invoke(app, ["replay", "log.jsonl", *dry]).stdout)["events"] == 2
+    (tmp_path / "log.csv").write_text("kunde,artikel,klick,zeit\nann,shoe,1,1704067200\n")
+    assert json.loads(cli.invoke(app, ["replay", "log.csv", *dry]).stdout)["events"] == 2
 
 
 def test_strict_sends_nothing_where_a_row_would_be_refused(cli: CliRunner) -> None:
