@@ -100,7 +100,7 @@ def _topic(error: BaseException, kafka: KafkaSettings) -> str:
 
 
 def _group(error: BaseException, kafka: KafkaSettings) -> str:
-    return f"{user(kafka)} has no right Read on group {kafka.group_id} (kafka.group_id)"
+    return f"{user(kafka)} has no right Read on group {_names(error) or kafka.group_id}"
 
 
 def _cluster(error: BaseException, kafka: KafkaSettings) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -25,6 +24,8 @@ from adloom.loop.settings.experiments import Arm, Experiment
 from adloom.models.ad_generator import AdGenerator
 from adloom.stream.broker import running_broker
 from adloom.stream.consumer import EventConsumer
+from adloom.stream.consuming import consuming
+from adloom.stream.needs import to_replay_events
 from adloom.stream.producer import EventProducer
 from adloom.stream.settings import KafkaSettings
 
@@ -114,7 +115,9 @@ class DemoLoop:
     def __init__(self, settings: Settings, plan: DemoPlan, parts: ExitStack) -> None:
         self.plan = plan
         self.settings = settings
-        self.kafka: KafkaSettings = parts.enter_context(running_broker(settings.kafka))
+        self.kafka: KafkaSettings = parts.enter_context(
+            running_broker(settings.kafka, to_replay_events(settings.kafka))
+        )
         self.features = parts.enter_context(home.open_features(settings))
         self.creatives = home.open_creatives(settings)
         parts.callback(self.creatives.close)
@@ -185,14 +188,8 @@ class DemoLoop:
 @contextmanager
 def _consuming(settings: Settings, kafka: KafkaSettings) -> Iterator[EventConsumer]:
     """A consumer at work beside the loop, with a connection of its own to the stores."""
-    stop = threading.Event()
-    with home.open_features(settings) as features:
-        consumer = EventConsumer(kafka, features, settings.events)
-        thread = threading.Thread(target=consumer.run, args=(stop,), name="consumer", daemon=True)
-        thread.start()
-        try:
-            yield consumer
-        finally:
-            stop.set()
-            thread.join()
-            consumer.close()
+    with (
+        home.open_features(settings) as features,
+        consuming(EventConsumer(kafka, features, settings.events)) as consumer,
+    ):
+        yield consumer

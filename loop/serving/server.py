@@ -23,15 +23,22 @@ from adloom.loop.experiments.running import RunningExperiments, versions_of_arms
 from adloom.loop.serving.ads import Ad, AdMaker
 from adloom.loop.serving.champion import Champion
 from adloom.loop.serving.drawing_queue import DrawingQueue
+from adloom.loop.serving.event_sender import EventSender
 from adloom.loop.serving.requests import AdRequest, Serving
 from adloom.loop.settings import Settings
 from adloom.models.brief import AdBrief
 from adloom.models.sampling import Sampling
 from adloom.stream.broker import running_broker
 from adloom.stream.consumer import EventConsumer
-from adloom.stream.producer import EventProducer
+from adloom.stream.consuming import consuming
+from adloom.stream.needs import to_follow_products, to_send_events
+from adloom.stream.rights import together
+from adloom.stream.settings import KafkaSettings
 
 _log = logging.getLogger("adloom.serve")
+
+_DRAIN_SECONDS = 7.0  # whoever asks a server to end often kills it after ten seconds
+_SENDER_SECONDS = 1.0  # it may be waiting for a broker that is away
 
 
 class AdServer:
@@ -49,8 +56,9 @@ class AdServer:
         """Start the parts; what draws computes with so many ``threads``."""
         parts.callback(torch.set_num_threads, torch.get_num_threads())
         torch.set_num_threads(1)
-        own_broker = settings.kafka.bootstrap_servers is None
-        kafka = parts.enter_context(running_broker(settings.kafka))
+        self.stop = threading.Event()
+        self.consumer: EventConsumer | None = None
+        kafka, self.producer = self._start_stream(settings, parts)
         self.features = features = parts.enter_context(home.open_features(settings))
         self.creatives: CreativeStore = home.open_creatives(settings)
         parts.callback(self.creatives.close)
@@ -69,21 +77,13 @@ class AdServer:
         past_ads = home.past_ads(self.catalogue, self.creatives, generator)
         titles = home.title_words(settings, self.catalogue).rules
         self.maker = AdMaker(generator, features, past_ads, settings.generator, titles)
-        self.producer = parts.enter_context(
-            EventProducer(kafka, patience_seconds=settings.serve.timeout_seconds)
-        )
-        self.stop = threading.Event()
-        self.consumer: EventConsumer | None = None
-        if own_broker:
-            consumer_features = parts.enter_context(home.open_features(settings))
-            self.consumer = consumer = EventConsumer(kafka, consumer_features, settings.events)
-            parts.callback(consumer.close)
-            self._in_thread(parts, "consumer", lambda: consumer.run(self.stop))
         self.title_advice = home.title_advice(settings, generator)
         self.refresh = CatalogueRefresh(self.catalogue, settings.catalog, self.title_advice)
         self._in_thread(parts, "catalogue", lambda: self.refresh.run(self.stop))
+        self.products: ProductTopic | None = None
         if settings.catalog.topic:
             topic = ProductTopic(kafka, self.catalogue, settings.catalog, self.title_advice)
+            self.products = topic
             self._in_thread(parts, "products", lambda: topic.run(self.stop))
         self._in_thread(parts, "follower", lambda: self._follow(settings.serve.follow_seconds))
         self.queue = parts.enter_context(
@@ -98,6 +98,22 @@ class AdServer:
         torch.set_num_threads(1)  # threads that come later go by what was said last
         parts.callback(self.stop.set)
 
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with the stream, though ads are drawn."""
+        found = {"events": self.producer.problem}
+        if self.consumer is not None:
+            found["features"] = self.consumer.state.problem
+        if self.products is not None:
+            found["products"] = self.products.problem
+        told = [f"{part}: {problem}" for part, problem in found.items() if problem is not None]
+        return "; ".join(told) or None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What someone should see to, though events flow."""
+        return () if self.consumer is None else self.consumer.state.notes
+
     def request(self, user_id: str, product: Product, seed: int) -> Future[Ad]:
         """Queue an ad, from the arm that the shopper is in. Raises QueueFull."""
         assignment = self._experiments.assign(user_id, datetime.now(UTC))
@@ -106,6 +122,31 @@ class AdServer:
     def preview(self, request: AdRequest) -> Future[Ad]:
         """Queue an ad that no shopper is shown. Raises QueueFull."""
         return self.queue.submit(request)
+
+    def _start_stream(
+        self, settings: Settings, parts: ExitStack
+    ) -> tuple[KafkaSettings, EventSender]:
+        """The broker's address, and what sends to it; a broker of its own is ended after both.
+
+        A cluster need not be there: ads are drawn without it.
+        """
+        kafka, patience = settings.kafka, settings.serve.timeout_seconds
+        if kafka.bootstrap_servers is not None:
+            needs = to_send_events(kafka)
+            if settings.catalog.topic:
+                needs = together(needs, to_follow_products(kafka))
+            sender = EventSender(kafka, needs, patience)
+        else:
+            kafka = parts.enter_context(running_broker(kafka))
+            features = parts.enter_context(home.open_features(settings))
+            self.consumer = EventConsumer(kafka, features, settings.events)
+            # What is sent until the sender is closed, which is before this ends, is read.
+            parts.enter_context(consuming(self.consumer, drain_seconds=_DRAIN_SECONDS))
+            sender = EventSender(kafka, to_send_events(kafka), patience)
+            sender.connect()
+        parts.callback(sender.close)
+        self._in_thread(parts, "sender", lambda: sender.run(self.stop), _SENDER_SECONDS)
+        return kafka, sender
 
     def _start(self, requests: Sequence[AdRequest]) -> list[Future[Ad]]:
         with self.champion.lock:
@@ -146,8 +187,15 @@ class AdServer:
                 # What served goes on serving while the registry or the log is away.
                 _log.exception("aliases and shares could not be followed")
 
-    def _in_thread(self, parts: ExitStack, name: str, run: Callable[[], None]) -> None:
+    def _in_thread(
+        self,
+        parts: ExitStack,
+        name: str,
+        run: Callable[[], None],
+        most_seconds: float | None = None,
+    ) -> None:
+        """Until ``stop`` is set, and so long after it at most; without: as long as it takes."""
         thread = threading.Thread(target=run, name=name, daemon=True)
         thread.start()
-        parts.callback(thread.join)
+        parts.callback(thread.join, most_seconds)
         parts.callback(self.stop.set)

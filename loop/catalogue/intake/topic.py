@@ -28,9 +28,11 @@ from adloom.loop.settings.catalogue import CatalogSettings
 from adloom.stream.batch import Records
 from adloom.stream.dead_letter import DeadLetter
 from adloom.stream.events import MAX_PAYLOAD_BYTES, InvalidEvent, Reason
+from adloom.stream.needs import to_follow_products
 from adloom.stream.producer import EventProducer
+from adloom.stream.refusals import refusal_of
 from adloom.stream.settings import KafkaSettings
-from adloom.stream.topics import dead_letter_topic, products_topic
+from adloom.stream.topics import check_topics, dead_letter_topic, products_topic
 
 _log = logging.getLogger("adloom.catalogue")
 _POLL_MILLISECONDS = 500
@@ -83,9 +85,10 @@ class ProductTopic:
                     self._follow(consumer, letters, stop)
             except Exception as error:
                 # What is not committed is read again: by then it is known.
-                if self.problem != str(error):
-                    _log.warning("%s cannot be followed: %s", self._topic, error)
-                self._tell(str(error))
+                told = str(refusal_of(error, self._kafka) or error)
+                if self.problem != told:
+                    _log.warning("%s cannot be followed: %s", self._topic, told)
+                self._tell(told)
                 stop.wait(_PAUSE_SECONDS)
 
     def _follow(
@@ -144,6 +147,7 @@ class ProductTopic:
         PROBLEM.labels(_METRIC).set(problem is not None)
 
     def _consumer(self) -> KafkaConsumer:
+        check_topics(self._kafka, to_follow_products(self._kafka))
         session = int(self._kafka.session_seconds * 1000)
         consumer = KafkaConsumer(
             **self._kafka.client_options(),

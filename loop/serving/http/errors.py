@@ -15,6 +15,7 @@ from sqlalchemy.exc import DatabaseError
 from adloom.feature_store.store import StoreUnavailable
 from adloom.loop.serving.drawing_queue import QueueFull
 from adloom.stream.producer import DeliveryFailed
+from adloom.stream.refusals import BrokerUnavailable, KafkaRefused
 
 _log = logging.getLogger("adloom.serve")
 
@@ -95,6 +96,8 @@ def answer_errors(app: FastAPI) -> None:
         return JSONResponse({"detail": str(error)}, status_code=429, headers=headers)
 
     @app.exception_handler(StoreUnavailable)
+    @app.exception_handler(BrokerUnavailable)
+    @app.exception_handler(KafkaRefused)
     @app.exception_handler(DeliveryFailed)
     @app.exception_handler(KafkaError)
     @app.exception_handler(DatabaseError)
@@ -103,8 +106,10 @@ def answer_errors(app: FastAPI) -> None:
         part = next(
             (name for kind, name in _PARTS.items() if isinstance(error, kind)), "the broker"
         )
-        headers = {"Retry-After": "5"}
-        return JSONResponse({"detail": f"{part} is away"}, status_code=503, headers=headers)
+        told = f"{part} is away"
+        if isinstance(error, KafkaRefused):
+            told = f"{part} refuses adloom's events: /readyz says why"
+        return JSONResponse({"detail": told}, status_code=503, headers={"Retry-After": "5"})
 
 
 def _printable(part: str | int) -> str | int:

@@ -22,6 +22,7 @@ from adloom.stream.events import (
     MAX_PAYLOAD_BYTES,
     Click,
     Event,
+    Exposure,
     Impression,
     InvalidEvent,
     Kind,
@@ -67,7 +68,7 @@ class OwnEvents(BaseModel):
     events: list[dict[str, Any]] = Field(
         default=[],
         max_length=_MAX_EVENTS,
-        description="of any kind: each tells it, see events.kind",
+        description="impressions and clicks: each tells its kind, see events.kind",
     )
 
 
@@ -88,6 +89,9 @@ class _Taken:
     def take(self, place: tuple[str, int], event: Event | Dropped) -> None:
         if isinstance(event, Dropped):
             self.dropped[event.rule] += 1
+        elif isinstance(event, Exposure):
+            told = "adloom logs itself that its ads are shown: post impressions and clicks"
+            raise _refused([*place], told, Reason.WRONG_TYPE)
         elif len(encode(event)) > MAX_PAYLOAD_BYTES:
             told = f"an event has at most {MAX_PAYLOAD_BYTES} bytes"
             raise _refused([*place], told, Reason.TOO_LARGE)
@@ -124,10 +128,7 @@ def mount_events(app: FastAPI, reader: EventReader) -> None:
     )
     def take_events(events: Annotated[_Taken, Depends(_taken)], request: Request) -> Accepted:
         """Put a page's events on the stream; when this answers, the broker has them."""
-        producer = running(request).producer
-        for event in events.events:
-            producer.send(event)
-        producer.flush()
+        running(request).producer.deliver(events.events)
         for rule, number in events.dropped.items():
             metrics.DROPPED.labels(rule).inc(number)
         return Accepted(accepted=len(events.events), dropped=events.dropped.total())

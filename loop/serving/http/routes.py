@@ -99,13 +99,22 @@ def healthz() -> dict[str, str]:
 
 
 @router.get("/readyz", responses=refusals(503), tags=["state"])
-def readyz(request: Request) -> dict[str, str]:
-    """Ads can be drawn, and one was: what is slow the first time is over."""
+def readyz(request: Request) -> dict[str, Any]:
+    """Ads can be drawn, and one was: what is slow the first time is over.
+
+    `problem` is what is wrong with the stream meanwhile, `notes` what someone should see to.
+    """
     server = running(request)
     if not server.queue.alive:
         raise HTTPException(503, "the drawing thread has ended")
     server.catalogue.revision()  # an ad needs its product
-    return {"status": "ready", "version": str(server.champion.serving.version)}
+    told: dict[str, Any] = {
+        "status": "ready",
+        "version": str(server.champion.serving.version),
+        "problem": server.problem,
+        "notes": list(server.notes),
+    }
+    return {key: value for key, value in told.items() if value}
 
 
 @router.get("/metrics", response_class=Response, tags=["state"])

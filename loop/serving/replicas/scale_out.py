@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import math
 import os
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -24,8 +23,10 @@ from adloom.loop.settings import Settings
 from adloom.loop.settings.serving import RaySettings
 from adloom.stream.broker import running_broker
 from adloom.stream.consumer import EventConsumer
+from adloom.stream.consuming import consuming
 
 _APPLICATION = "adloom"
+_DRAIN_SECONDS = 7.0
 _OBJECT_STORE_BYTES = 100 << 20  # requests do not pass through it
 
 
@@ -38,11 +39,11 @@ def running_replicas(settings: Settings, host: str, port: int) -> Iterator[None]
     """Replicas that answer at ``host:port`` while the block runs.
 
     Without a configured broker it starts the local one, for all replicas, and applies their
-    events.
+    events. A cluster is asked by each replica, which draws ads without it too.
 
     Raises:
         CannotScaleOut: Ray is not installed or has no room, or a cluster has no broker to share.
-        BrokerUnavailable: the broker does not answer, or the local one is not installed.
+        BrokerUnavailable: the local broker is not installed or does not start.
     """
     ray = _installed_ray()
     if settings.ray.address is not None and settings.kafka.bootstrap_servers is None:
@@ -124,24 +125,18 @@ def _deploy(settings: Settings, most: int, host: str, port: int, parts: ExitStac
 def _shared(settings: Settings) -> Iterator[Settings]:
     """Settings for every replica: the stores exist, the broker runs and has its consumer."""
     with ExitStack() as parts:
-        kafka = parts.enter_context(running_broker(settings.kafka))
-        features = parts.enter_context(home.open_features(settings))
         home.open_creatives(settings).close()
         home.open_registry(settings)
-        if settings.kafka.bootstrap_servers is None:
-            consumer, stop = EventConsumer(kafka, features, settings.events), threading.Event()
-            parts.callback(consumer.close)
-            thread = threading.Thread(target=_consume, args=(consumer, stop), daemon=True)
-            thread.start()
-            parts.callback(thread.join)
-            parts.callback(stop.set)
+        kafka = settings.kafka
+        if kafka.bootstrap_servers is None:
+            kafka = parts.enter_context(running_broker(kafka))
+            features = parts.enter_context(home.open_features(settings))
+            consumer = EventConsumer(kafka, features, settings.events)
+            # What the replicas sent last: the broker ends with this process.
+            parts.enter_context(consuming(consumer, drain_seconds=_DRAIN_SECONDS))
+        else:
+            home.open_features(settings).close()
         yield _anywhere(settings.model_copy(update={"kafka": kafka}))
-
-
-def _consume(consumer: EventConsumer, stop: threading.Event) -> None:
-    consumer.run(stop)
-    while consumer.poll():  # what the replicas sent last: the broker ends with this process
-        pass
 
 
 def _anywhere(settings: Settings) -> Settings:

@@ -1,0 +1,170 @@
+"""The ad server's events on their way to the broker, which may be away or refuse them.
+
+Ads are drawn all the same: events that cannot be sent are refused in words, exposures counted.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable
+
+from kafka.errors import KafkaError
+from prometheus_client import Counter
+
+from adloom.stream.events import Event
+from adloom.stream.outages import Pauses
+from adloom.stream.producer import DeliveryFailed, EventProducer
+from adloom.stream.refusals import BrokerUnavailable, KafkaRefused
+from adloom.stream.rights import Needs
+from adloom.stream.settings import KafkaSettings
+from adloom.stream.topics import TopicWatch, create_topics
+
+_log = logging.getLogger("adloom.serve")
+
+EXPOSURES_LOST = Counter(
+    "adloom_exposures_lost", "Ads that were shown, and whose exposure no broker took"
+)
+_LOOK_SECONDS = 5.0
+_FIRST_TRY_SECONDS = 3.0
+
+
+class EventSender:
+    """Sends events once the cluster takes adloom in, and again after it was away.
+
+    Safe to use from several threads.
+    """
+
+    def __init__(self, kafka: KafkaSettings, needs: Needs, patience_seconds: float) -> None:
+        """Connects to nothing yet.
+
+        Args:
+            needs: the topics that are sent to and what else must be there, with the rights.
+            patience_seconds: how long an event may take.
+        """
+        self._kafka = kafka
+        self._needs = needs
+        self._patience_seconds = patience_seconds
+        self._producer: EventProducer | None = None
+        self._tried = threading.Event()
+        self._refused = threading.Event()
+        self._lost = 0
+        self._failed = 0  # of this producer, as far as counted
+        self._undelivered: tuple[str, int] | None = None  # why, and what was produced before
+        self._away: str | None = "no broker was asked yet"
+
+    @property
+    def problem(self) -> str | None:
+        """Why events cannot be sent, in one line; None while they can."""
+        return self._away or (self._undelivered and self._undelivered[0])
+
+    def connect(self) -> None:
+        """Make the topics that are missing, and a producer.
+
+        Raises BrokerUnavailable, KafkaRefused.
+        """
+        create_topics(self._kafka, self._needs)
+        self._refused.clear()
+        self._failed, self._undelivered = 0, None
+        self._producer = EventProducer(self._kafka, patience_seconds=self._patience_seconds)
+        self._tell(None)
+
+    def run(self, stop: threading.Event) -> None:
+        """Connect where nobody has, and look after the connection until ``stop`` is set."""
+        pauses = Pauses()
+        while not stop.is_set():
+            try:
+                if self._producer is None:
+                    self.connect()
+                self._watch(stop, pauses)
+            except (BrokerUnavailable, KafkaRefused, KafkaError, OSError) as error:
+                self._tell(str(error))
+                stop.wait(pauses.next())
+
+    def send(self, event: Event) -> None:
+        """Send an event that nobody waits for: an exposure that cannot be sent is counted."""
+        try:
+            self._connected().send(event)
+        except BrokerUnavailable:
+            self._count_lost(1)
+        except (KafkaRefused, DeliveryFailed) as error:
+            self._note(error)
+            self._count_lost(1)
+
+    def deliver(self, events: Iterable[Event]) -> None:
+        """Send events and wait until every one of them is acknowledged.
+
+        Raises BrokerUnavailable, at once while the broker is known to be away; KafkaRefused,
+        DeliveryFailed.
+        """
+        producer = self._connected()
+        if self._away is not None:
+            raise BrokerUnavailable(self._away)
+        try:
+            producer.deliver(events)
+        except (KafkaRefused, DeliveryFailed) as error:
+            self._note(error)
+            raise
+
+    def close(self) -> None:
+        """Wait for what is on its way, then let the connection go."""
+        producer, self._producer = self._producer, None
+        if producer is None:
+            return
+        try:
+            producer.close()
+        except (DeliveryFailed, KafkaRefused, KafkaError) as error:
+            _log.warning("events were not sent: %s", error)
+        self._look_at(producer)
+
+    def _connected(self) -> EventProducer:
+        self._tried.wait(_FIRST_TRY_SECONDS)
+        if self._producer is None:
+            raise BrokerUnavailable(self.problem)
+        return self._producer
+
+    def _watch(self, stop: threading.Event, pauses: Pauses) -> None:
+        """Ask for the topics now and then, for a producer does not tell that its broker is away.
+
+        Returns at the end, and when the producer was refused: it may be of no more use then.
+        """
+        with TopicWatch(
+            self._kafka, self._needs, patience_seconds=self._patience_seconds
+        ) as topics:
+            while not stop.is_set() and self._producer is not None:
+                topics.look()
+                if self._refused.is_set():
+                    self.close()
+                    return
+                self._tell(None)
+                self._look_at(self._producer)
+                pauses.end()
+                stop.wait(_LOOK_SECONDS)
+
+    def _look_at(self, producer: EventProducer) -> None:
+        """Count exposures that were sent and not taken; a delivery mends the last that was not."""
+        failed, self._failed = producer.failed - self._failed, producer.failed
+        self._count_lost(failed)
+        if self._undelivered is not None and producer.produced > self._undelivered[1]:
+            self._undelivered = None
+
+    def _note(self, error: Exception) -> None:
+        producer = self._producer
+        self._undelivered = (str(error), 0 if producer is None else producer.produced)
+        _log.warning("events were not sent: %s", error)
+        if isinstance(error, KafkaRefused):
+            self._refused.set()
+
+    def _count_lost(self, number: int) -> None:
+        if number:
+            EXPOSURES_LOST.inc(number)
+            self._lost += number
+            _log.warning("%d exposures were lost so far: no broker took them", self._lost)
+
+    def _tell(self, problem: str | None) -> None:
+        if problem is not None and problem != self._away:
+            _log.warning("events cannot be sent: %s", problem)
+        elif problem is None and self._away is not None:
+            _log.info("events are sent to %s", self._kafka.bootstrap_servers)
+        self._away = problem
+        self._tried.set()
