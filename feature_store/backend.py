@@ -8,8 +8,8 @@ it brings one step, and keeps out a consumer that lost its partitions and does n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol, Self
 
 Row = Mapping[str, bytes]
 """Serialised Feast values by name of the feature; read, it is empty for a row that is not there."""
@@ -17,9 +17,16 @@ Row = Mapping[str, bytes]
 Rows = Mapping[str, Mapping[bytes, Row]]
 """Rows by name of the view and binary entity key."""
 
+Known = Mapping[str, Mapping[bytes, Mapping[str, bytes | None]]]
+"""What a writer knows of some values of rows, laid out as `Rows`; None = the row has none."""
+
 
 class StoreUnavailable(RuntimeError):
     """The online store does not answer, or is locked; trying again later may help."""
+
+
+class StoreUnfit(ValueError):
+    """The online store is set up so that it would lose features; the message says what to set."""
 
 
 class FeaturesLost(RuntimeError):
@@ -36,18 +43,52 @@ class ProgressMoved(RuntimeError):
 class OnlineBackend(Protocol):
     """Safe to use from several threads. Every method but `close` raises StoreUnavailable."""
 
+    def check(self) -> None:
+        """Asks the store. Raises StoreUnfit."""
+
     def read(self, view: str, keys: Sequence[bytes]) -> list[Row]:
         """The rows of a view, in the order of the keys."""
 
-    def write(self, rows: Rows, expected: Rows) -> bool:
+    def write(self, rows: Rows, known: Known, cached: Callable[[], Known]) -> Known:
         """Writes the values given, of rows that keep their others, in one step.
 
-        They are on the disk when this returns. Writes nothing and returns False unless the rows
-        in `expected` are still so.
+        They are on the disk when this returns. Nothing is written where what is `known`, or
+        `cached`, is not so in the store.
+
+        Args:
+            cached: asked for where others may have written since it was read.
+
+        Returns what was found otherwise: nothing where the rows are written.
+        """
+
+    def rows(self, view: str) -> Iterator[tuple[bytes, Row]]:
+        """All rows of a view by entity key, in no order that means something."""
+
+    def entities(self) -> int | None:
+        """How many entities have rows, or more; None where counting them takes long."""
+
+    def beside(self) -> Self:
+        """An empty store beside this one, to be closed, for rows that may take its place."""
+
+    def replace(self, beside: Self, known: Known) -> bool:
+        """Puts the rows of a store beside in the place of all rows here.
+
+        Changes nothing and returns False unless what is `known` is so in the store.
         """
 
     def clear(self) -> None:
         """Deletes all rows of all views."""
 
     def close(self) -> None:
-        """Lets the connections go."""
+        """Lets the connections go; a store beside is gone then."""
+
+
+def differing(
+    known: Mapping[bytes, Mapping[str, bytes | None]], found: Sequence[Row]
+) -> dict[bytes, dict[str, bytes | None]]:
+    """Of the rows found for the keys of `known`, in their order, those that are not so."""
+    return {
+        key: {name: row.get(name) for name in values}
+        for (key, values), row in zip(known.items(), found, strict=True)
+        if any(row.get(name) != value for name, value in values.items())
+    }

@@ -26,6 +26,12 @@ shard = Entity(
     value_type=ValueType.INT64,
     description="a partition of the event topics: only its one consumer writes the row",
 )
+page = Entity(
+    name="page",
+    join_keys=["page"],
+    value_type=ValueType.INT64,
+    description="so many of a user's events, numbered from the oldest",
+)
 
 _USER = Field(name="user_id", dtype=String)
 _ITEM = Field(name="item_id", dtype=String)
@@ -52,8 +58,15 @@ user_stats = FeatureView(
     schema=[
         _USER,
         *_COUNTS,
-        Field(name="recent_events", dtype=Bytes, description="fingerprints, to drop duplicates"),
+        Field(name="recent_events", dtype=Bytes, description="fingerprints, to know duplicates"),
     ],
+)
+user_events = FeatureView(
+    name="user_events",
+    description="fingerprints of a user's older events, which are not written again",
+    entities=[page, user],
+    ttl=_FOR_EVER,
+    schema=[Field(name="page", dtype=Int64), _USER, Field(name="events", dtype=Bytes)],
 )
 item_stats = FeatureView(
     name="item_stats",
@@ -72,7 +85,7 @@ stream_progress = FeatureView(
         Field(name="progress", dtype=String, description="topic id and offset by topic, as JSON"),
     ],
 )
-online_views = [user_history, user_stats, item_stats, stream_progress]
+online_views = [user_history, user_stats, user_events, item_stats, stream_progress]
 
 
 def user_clicks_in(folder: Path) -> FeatureView:

@@ -9,7 +9,7 @@ from feast import FeatureView
 from feast.infra.key_encoding_utils import serialize_entity_key_prefix
 from feast.protos.feast.types.Value_pb2 import ValueType
 
-Key = tuple[str] | tuple[str, int] | tuple[int]
+Key = tuple[str] | tuple[str, int] | tuple[int] | tuple[int, str]
 """The values of a view's entities, in the order of the view, which is by name."""
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -26,11 +26,9 @@ EventKind = Literal["impression", "click", "exposure"]
 
 LOG_FOLDER = "log"
 """The log's folder under the home of the feature store."""
+FILE_TOPIC = "file"
+"""What stands for a topic where events came from a file; each file has a topic id of its own."""
 _ROWS_OF_ONE_READ = 10_000
-
-
-class NotAnEventLog(ValueError):
-    """A file whose rows are not events; the message says why."""
 
 
 class LoggedEvent(NamedTuple):
@@ -74,7 +72,6 @@ _COLUMNS: dict[str, pa.DataType] = {
     "context": pa.string(),
     "extra": pa.string(),
 }
-_NEEDED = ("kind", "event_id", "ts", "user_id", "item_id")
 _SCHEMA = pa.schema(list(_COLUMNS.items()))
 assert tuple(_COLUMNS) == LoggedEvent._fields
 
@@ -103,6 +100,11 @@ class EventLog:
         """How many there are, those of events that came again too."""
         with self._files.listed() as files:
             return sum(pq.read_metadata(path).num_rows for path in files)
+
+    def columns(self, names: Sequence[str]) -> Iterator[pa.Table]:
+        """Some columns of all records, as they were appended, some thousand at a time."""
+        with self._files.listed() as files:
+            yield from _tables(files, names)
 
     def close(self) -> None:
         """Waits for files that are being merged."""
@@ -226,12 +228,12 @@ def _read(
     return pq.read_table(files, filters=condition, schema=_SCHEMA, columns=columns)
 
 
-def _tables(files: Sequence[Path]) -> Iterator[pa.Table]:
+def _tables(files: Sequence[Path], names: Sequence[str] = _SCHEMA.names) -> Iterator[pa.Table]:
     """All rows in the order they were appended, some thousand at a time."""
     for path in files:
         rows = ds.dataset(path, schema=_SCHEMA, format="parquet")
-        for batch in rows.to_batches(batch_size=_ROWS_OF_ONE_READ):
-            yield pa.Table.from_batches([batch], _SCHEMA)
+        for batch in rows.to_batches(columns=list(names), batch_size=_ROWS_OF_ONE_READ):
+            yield pa.Table.from_batches([batch])
 
 
 def _read_places(files: Sequence[Path], wanted: np.ndarray[Any, np.dtype[np.bool_]]) -> pa.Table:
@@ -254,48 +256,3 @@ def _table(events: Sequence[LoggedEvent]) -> pa.Table:
 def _events(rows: pa.Table) -> list[LoggedEvent]:
     columns = [column.to_pylist() for column in rows.select(_SCHEMA.names).columns]
     return list(map(LoggedEvent._make, zip(*columns, strict=True)))
-
-
-def read_events(file: Path, *, in_stream_order: bool = False) -> Iterator[list[LoggedEvent]]:
-    """Rows of a parquet file with columns as the log's, in their order.
-
-    Needed are kind, event_id, ts, user_id and item_id. Raises NotAnEventLog, FileNotFoundError.
-
-    Args:
-        in_stream_order: the rows say where in the stream they were, in the order of offsets. If
-            not, they get places of a stream of their own: what someone sorted anew would
-            otherwise look like old offsets that came again.
-    """
-    try:
-        with pq.ParquetFile(file) as rows:
-            names = [name for name in _COLUMNS if name in rows.schema_arrow.names]
-            missing = [name for name in _NEEDED if name not in names]
-            if missing:
-                raise NotAnEventLog(f"{file}: no column {', '.join(missing)}")
-            first = 0
-            for batch in rows.iter_batches(_ROWS_OF_ONE_READ, columns=names):
-                yield _checked(batch, first, in_stream_order)
-                first += batch.num_rows
-    except pa.ArrowInvalid as error:
-        raise NotAnEventLog(f"{file} cannot be read as events: {error}") from error
-
-
-def _checked(batch: pa.RecordBatch, first: int, in_stream_order: bool) -> list[LoggedEvent]:
-    columns: dict[str, list[Any]] = {
-        name: batch.column(name).cast(_COLUMNS[name]).to_pylist() for name in batch.schema.names
-    }
-    for name in _NEEDED:
-        if None in columns[name]:
-            row = first + columns[name].index(None)
-            raise NotAnEventLog(f"row {row} has no {name}")
-    unknown = set(columns["kind"]) - set(get_args(EventKind))
-    if unknown:
-        raise NotAnEventLog(f"kind {unknown.pop()!r} is none of {', '.join(get_args(EventKind))}")
-    rows = batch.num_rows
-    if not in_stream_order:
-        offsets = list(range(first, first + rows))
-        places: dict[str, list[Any]] = {"topic": ["file"] * rows, "topic_id": [""] * rows}
-        columns |= places | {"partition": [0] * rows, "offset": offsets}
-    blank = LoggedEvent._field_defaults
-    complete = [columns.get(name) or [blank[name]] * rows for name in _COLUMNS]
-    return list(map(LoggedEvent._make, zip(*complete, strict=True)))

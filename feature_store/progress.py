@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from feast.protos.feast.types.Value_pb2 import Value
 
@@ -14,6 +14,8 @@ from adloom.feature_store.wire import string_value
 
 NOTHING = -1
 """The offset before the first."""
+_ENTITIES = ""  # no topic is called so
+_TOPIC_ID, _APPLIED, _DONE = range(3)
 
 
 class Reached(NamedTuple):
@@ -43,23 +45,42 @@ class Progress(NamedTuple):
 
 @dataclass
 class ProgressRow:
-    """The progress of one partition number, by topic."""
+    """The progress of one partition number, by topic.
 
-    topics: dict[str, Progress] = field(default_factory=dict)
+    Attributes:
+        entities: how many users, items and pages were made with its events, itself too; what
+            is gone is missed by it. None where an earlier version made some.
+    """
+
+    entities: int | None = 0
+    _places: dict[str, list[Any]] = field(default_factory=dict)  # as `Progress`, to be changed
 
     @classmethod
     def from_values(cls, values: Mapping[str, bytes]) -> Self:
         """Reads what `to_values` wrote; what an earlier version wrote was done when it ended."""
-        told: dict[str, list[str | int]] = json.loads(
-            Value.FromString(values["progress"]).string_val
-        )
-        return cls({topic: _progress(*place) for topic, place in told.items()})
+        places: dict[str, Any] = json.loads(Value.FromString(values["progress"]).string_val)
+        entities = places.pop(_ENTITIES, None)
+        for place in places.values():
+            place[2:] = place[2:] or [place[_APPLIED]]
+        return cls(entities, places)
 
     def to_values(self) -> dict[str, bytes]:
-        """JSON: {topic: [topic id, applied, done]}; no row where nothing was applied."""
-        if not self.topics:
+        """JSON: {topic: [topic id, applied, done], "": entities}; none where nothing was read."""
+        if not self._places:
             return {}
-        return {"progress": string_value(json.dumps(self.topics, separators=(",", ":")))}
+        told: dict[str, object] = dict(self._places)
+        if self.entities is not None:
+            told[_ENTITIES] = self.entities
+        return {"progress": string_value(json.dumps(told, separators=(",", ":")))}
+
+    @property
+    def topics(self) -> dict[str, Progress]:
+        """The progress by topic."""
+        return {topic: Progress(*place) for topic, place in self._places.items()}
+
+    def known(self) -> dict[str, bytes | None]:
+        """What the store has, for a writer that wants it unchanged."""
+        return {"progress": self.to_values().get("progress")}
 
     def changes(self) -> dict[str, bytes]:
         """All of it: it changes with every batch."""
@@ -75,19 +96,18 @@ class ProgressRow:
 
     def settle(self, reached: Reached) -> None:
         """Notes that all up to there is done; news of a topic that is no more are left."""
-        known = self.topics.get(reached.topic)
-        if known is not None and known.topic_id == reached.topic_id:
-            done = min(max(known.done, reached.offset), known.applied)
-            self.topics[reached.topic] = known._replace(done=done)
+        place = self._places.get(reached.topic)
+        if place is not None and place[_TOPIC_ID] == reached.topic_id:
+            place[_DONE] = min(max(place[_DONE], reached.offset), place[_APPLIED])
 
     def _reach(self, topic: str, topic_id: str, offset: int) -> bool:
-        known = self.topics.get(topic)
-        if known is None or known.topic_id != topic_id:
-            self.topics[topic] = Progress(topic_id, offset, NOTHING)
+        place = self._places.get(topic)
+        if place is None or place[_TOPIC_ID] != topic_id:
+            self._places[topic] = [topic_id, offset, NOTHING]
             return True
-        if offset <= known.applied:
+        if offset <= place[_APPLIED]:
             return False
-        self.topics[topic] = Progress(topic_id, offset, known.done)
+        place[_APPLIED] = offset
         return True
 
 
@@ -100,7 +120,3 @@ def last_of(events: Sequence[LoggedEvent]) -> list[Reached]:
 def partitions_of(reached: Iterable[Reached]) -> set[int]:
     """The numbers of the partitions."""
     return {place.partition for place in reached}
-
-
-def _progress(topic_id: str, applied: int, done: int | None = None) -> Progress:
-    return Progress(topic_id, applied, applied if done is None else done)

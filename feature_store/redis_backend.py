@@ -2,25 +2,69 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import time
-from collections.abc import Iterator, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import mmh3
 from feast import FeatureView
 from feast.infra.key_encoding_utils import serialize_entity_key_prefix
 from feast.infra.online_stores.redis import RedisOnlineStore
 from google.protobuf.timestamp_pb2 import Timestamp
-from redis import Redis, RedisError, WatchError
+from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from adloom.feature_store.backend import Row, Rows, StoreUnavailable
+from adloom.feature_store.backend import (
+    Known,
+    Row,
+    Rows,
+    StoreUnavailable,
+    StoreUnfit,
+    differing,
+)
+from adloom.feature_store.redis_swap import STAGED, batched_keys, finish_swap, staging, swap
 
 _PATIENCE_SECONDS = 2.5
 _KEYS_OF_ONE_READ = 5_000
+# The first key is a flag that stands while a transaction runs in which something was found
+# otherwise: what follows in it then writes nothing. (WATCH takes a time that is quadratic in keys.)
+#
+# Which keys do not have these values in these fields. Arguments: how many fields, their names, and
+# the values of each key; "" = there is none.
+_COMPARE = """
+local fields, others = tonumber(ARGV[1]), {}
+local names = {unpack(ARGV, 2, fields + 1)}
+for place = 2, #KEYS do
+  local stored = redis.call('HMGET', KEYS[place], unpack(names))
+  for field = 1, fields do
+    if (stored[field] or '') ~= ARGV[1 + (place - 1) * fields + field] then
+      others[#others + 1] = place - 2
+      break
+    end
+  end
+end
+if #others > 0 then redis.call('SET', KEYS[1], '', 'EX', 60) end
+return others
+"""
+# Arguments: for each key how many follow, and then field, value, field, value, ...
+_WRITE = """
+if redis.call('EXISTS', KEYS[1]) == 1 then return end
+local at = 1
+for place = 2, #KEYS do
+  local count = tonumber(ARGV[at])
+  redis.call('HSET', KEYS[place], unpack(ARGV, at + 1, at + count))
+  at = at + 1 + count
+end
+"""
+
+
+_Expected = Mapping[bytes, Mapping[str, bytes | None]]
+_Asked = tuple[str, _Expected, list[bytes]]
 
 
 class RedisBackend:
@@ -35,69 +79,161 @@ class RedisBackend:
             "retry": Retry(NoBackoff(), 1),  # a server that came back; the callers know to wait
         }
         self._redis: Any = Redis(**(nodes[0] | patience | options))
-        self._project = project.encode()
+        self._compare = self._redis.register_script(_COMPARE)
+        self._write = self._redis.register_script(_WRITE)
+        self._connection_string, self._view_list = connection_string, views
+        self._name, self._project = project, project.encode()
         self._views = {view.name: _Fields(view) for view in views}
-        self._prefixes = {serialize_entity_key_prefix(view.join_keys) for view in views}
+        self._prefixes = {view.name: serialize_entity_key_prefix(view.join_keys) for view in views}
+
+    def check(self) -> None:
+        with _failures_told():
+            policy = self._redis.info("memory").get("maxmemory_policy", "noeviction")
+            finish_swap(self._redis, self._name)
+        if policy.startswith("allkeys"):
+            raise StoreUnfit(
+                f"Redis would throw features away when its memory is full: its maxmemory-policy "
+                f"is {policy}; set it to noeviction"
+            )
 
     def read(self, view: str, keys: Sequence[bytes]) -> list[Row]:
-        fields = self._views[view]
-        rows: list[Row] = []
         with _failures_told():
-            for start in range(0, len(keys), _KEYS_OF_ONE_READ):
-                with self._redis.pipeline(transaction=False) as pipe:
-                    for key in keys[start : start + _KEYS_OF_ONE_READ]:
-                        pipe.hmget(key + self._project, fields.names)
-                    rows += map(fields.row, pipe.execute())
-        return rows
+            return self._read(keys, self._views[view])
 
-    def write(self, rows: Rows, expected: Rows) -> bool:
+    def write(self, rows: Rows, known: Known, cached: Callable[[], Known]) -> Known:
+        flag = f"{self._name}.refused.{uuid.uuid4().hex}".encode()
+        asked: list[_Asked] = []
+        stamp = Timestamp(seconds=int(time.time())).SerializeToString()
         with _failures_told(), self._redis.pipeline(transaction=True) as pipe:
-            if not all(self._still(pipe, view, known) for view, known in expected.items()):
-                return False
-            pipe.multi()
-            stamp = Timestamp(seconds=int(time.time())).SerializeToString()
+            for view, expected in {**known, **cached()}.items():
+                for part in _parts(expected):
+                    asked.append((view, expected, part))
+                    self._ask(pipe, flag, view, expected, part)
             for view, changed in rows.items():
-                fields = self._views[view]
-                for key, row in changed.items():
-                    flat = fields.flat(row, stamp)
-                    pipe.execute_command("HSET", key + self._project, *flat)
-            try:
-                pipe.execute()
-            except WatchError:
+                for part in _parts(changed):
+                    self._put(pipe, flag, view, changed, part, stamp)
+            pipe.delete(flag)
+            answers = pipe.execute()[: len(asked)]
+            return self._found(asked, answers)
+
+    def rows(self, view: str) -> Iterator[tuple[bytes, Row]]:
+        with _failures_told():
+            for keys in batched_keys(self._redis, self._prefixes[view], self._project):
+                ours = [key.removesuffix(self._project) for key in keys]
+                found = zip(ours, self.read(view, ours), strict=True)
+                yield from ((key, row) for key, row in found if row)
+
+    def entities(self) -> int | None:
+        with _failures_told():
+            return int(self._redis.dbsize())
+
+    def beside(self) -> Self:
+        beside = type(self)(self._connection_string, staging(self._name), self._view_list)
+        beside.clear()
+        return beside
+
+    def replace(self, beside: Self, known: Known) -> bool:
+        with _failures_told():
+            if self._differing(known):
                 return False
+            swap(self._redis, self._name, set(self._prefixes.values()))
         return True
 
     def clear(self) -> None:
         with _failures_told():
-            for prefix in self._prefixes:
-                keys = list(self._redis.scan_iter(prefix + b"*" + self._project, count=10_000))
-                for start in range(0, len(keys), _KEYS_OF_ONE_READ):
-                    self._redis.delete(*keys[start : start + _KEYS_OF_ONE_READ])
+            for prefix in set(self._prefixes.values()):
+                for keys in batched_keys(self._redis, prefix, self._project):
+                    self._redis.delete(*keys)
 
     def close(self) -> None:
+        if self._name.endswith(STAGED):
+            with contextlib.suppress(StoreUnavailable):
+                self.clear()
         self._redis.close()
 
-    def _still(self, pipe: Any, view: str, known: Mapping[bytes, Row]) -> bool:
-        """From here on the transaction fails if one of these rows changes."""
-        fields = self._views[view]
-        pipe.watch(*(key + self._project for key in known))
-        return all(
-            fields.row(pipe.hmget(key + self._project, fields.names)) == row
-            for key, row in known.items()
+    def _ask(
+        self,
+        pipe: Any,
+        flag: bytes,
+        view: str,
+        expected: _Expected,
+        keys: list[bytes],
+    ) -> None:
+        names = list(next(iter(expected.values())))
+        values = [expected[key][name] or b"" for key in keys for name in names]
+        fields = self._views[view].only(names)
+        self._compare(
+            keys=[flag, *(key + self._project for key in keys)],
+            args=[len(names), *fields.names, *values],
+            client=pipe,
         )
+
+    def _put(
+        self,
+        pipe: Any,
+        flag: bytes,
+        view: str,
+        rows: Mapping[bytes, Row],
+        keys: list[bytes],
+        stamp: bytes,
+    ) -> None:
+        fields, flat = self._views[view], list[int | bytes]()
+        for key in keys:
+            values = fields.flat(rows[key], stamp)
+            flat.append(len(values))
+            flat += values
+        self._write(keys=[flag, *(key + self._project for key in keys)], args=flat, client=pipe)
+
+    def _found(self, asked: Sequence[_Asked], answers: Sequence[Sequence[int]]) -> Known:
+        """What the store has now of the rows that were otherwise, or still are."""
+        found: dict[str, dict[bytes, dict[str, bytes | None]]] = {}
+        for (view, expected, keys), others in zip(asked, answers, strict=True):
+            changed = [keys[place] for place in others]
+            if changed:
+                names = list(expected[changed[0]])
+                stored = self._read(changed, self._views[view].only(names))
+                found.setdefault(view, {}).update(
+                    (key, {name: row.get(name) for name in names})
+                    for key, row in zip(changed, stored, strict=True)
+                )
+        return found
+
+    def _differing(self, known: Known) -> Known:
+        """Of what is known, the values that the store has otherwise."""
+        found = {}
+        for view, rows in known.items():
+            names = list(next(iter(rows.values())))
+            stored = self._read(list(rows), self._views[view].only(names))
+            if others := differing(rows, stored):
+                found[view] = others
+        return found
+
+    def _read(self, keys: Sequence[bytes], fields: _Fields) -> list[Row]:
+        rows: list[Row] = []
+        for start in range(0, len(keys), _KEYS_OF_ONE_READ):
+            with self._redis.pipeline(transaction=False) as pipe:
+                for key in keys[start : start + _KEYS_OF_ONE_READ]:
+                    pipe.hmget(key + self._project, fields.names)
+                rows += map(fields.row, pipe.execute())
+        return rows
 
 
 class _Fields:
     """How the features of a view are named in a hash: Feast hashes the names."""
 
-    def __init__(self, view: FeatureView) -> None:
-        self._features = [feature.name for feature in view.features]
+    def __init__(self, view: FeatureView, features: Sequence[str] = ()) -> None:
+        self._view = view
+        self._features = list(features) or [feature.name for feature in view.features]
         self.names = [
             struct.pack("<I", mmh3.hash(f"{view.name}:{name}", signed=False))
             for name in self._features
         ]
         self._by_feature = dict(zip(self._features, self.names, strict=True))
         self._stamp = f"_ts:{view.name}".encode()
+
+    def only(self, features: Sequence[str]) -> _Fields:
+        """Some of the features."""
+        return _Fields(self._view, features)
 
     def row(self, values: Sequence[bytes | None]) -> Row:
         pairs = zip(self._features, values, strict=True)
@@ -109,6 +245,12 @@ class _Fields:
         for name, value in row.items():
             flat += (self._by_feature[name], value)
         return flat
+
+
+def _parts(keys: Collection[bytes]) -> Iterator[list[bytes]]:
+    ordered = list(keys)
+    for start in range(0, len(ordered), _KEYS_OF_ONE_READ):
+        yield ordered[start : start + _KEYS_OF_ONE_READ]
 
 
 @contextmanager

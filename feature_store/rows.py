@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
-import mmh3
 from feast.protos.feast.types.Value_pb2 import Value
 
 from adloom.feature_store import wire
 from adloom.feature_store.event_log import LoggedEvent
+from adloom.feature_store.known_events import KnownEvents
 
 Values = Mapping[str, bytes]
 """Serialised Feast values by name of the feature."""
@@ -20,11 +20,8 @@ Values = Mapping[str, bytes]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
-# Longer than any retry of a producer; kept whole for each user.
-_REMEMBERED_EVENTS = 256
-_FINGERPRINT_BYTES = 8
-
 _NOT_STORED = -1
+_LISTS = 3
 
 
 @dataclass(frozen=True)
@@ -76,17 +73,23 @@ class HistoryRow:
     So the order in which events arrive leaves no trace.
     """
 
-    __slots__ = ("_ads", "_items", "_length", "_newest", "_times")
+    __slots__ = ("_ads", "_items", "_length", "_newest", "_times", "torn")
 
     def __init__(self) -> None:
+        self.torn = False
         self._set([])
 
     @classmethod
     def from_values(cls, values: Values) -> Self:
+        if len(values) < _LISTS:
+            row = cls()
+            row.torn = True  # not all of it is stored
+            return row
         times = Value.FromString(values["clicked_at_us"]).int64_list_val
         items = Value.FromString(values["item_ids"]).string_list_val
         ads = Value.FromString(values["ad_ids"]).string_list_val
         row = cls.__new__(cls)
+        row.torn = False
         row._times = wire.int64_elements(times.SerializeToString())
         row._items = bytearray(items.SerializeToString())
         row._ads = bytearray(ads.SerializeToString())
@@ -124,6 +127,9 @@ class HistoryRow:
             tuple(ad for _, _, ad in clicks),
         )
 
+    def __len__(self) -> int:
+        return self._length
+
     def _clicks(self) -> list[_Click]:
         values = {name: Value.FromString(value) for name, value in self.to_values().items()}
         times = values["clicked_at_us"].int64_list_val.val
@@ -154,17 +160,23 @@ class HistoryRow:
 
 @dataclass(slots=True)
 class CountsRow:
-    """Impressions and clicks, of an item in one shard."""
+    """Impressions and clicks, of an item in one shard.
+
+    Attributes:
+        torn: it is stored, but not all of it.
+    """
 
     impressions: int = 0
     clicks: int = 0
+    torn: bool = False
     _stored_impressions: int = field(default=_NOT_STORED, repr=False, compare=False)
     _stored_clicks: int = field(default=_NOT_STORED, repr=False, compare=False)
 
     @classmethod
     def from_values(cls, values: Values) -> Self:
-        impressions, clicks = _number(values["impressions"]), _number(values["clicks"])
-        return cls(impressions, clicks, impressions, clicks)
+        impressions, clicks = (_number(values.get(name)) for name in ("impressions", "clicks"))
+        torn = _NOT_STORED in (impressions, clicks)
+        return cls(max(0, impressions), max(0, clicks), torn, impressions, clicks)
 
     def to_values(self) -> dict[str, bytes]:
         return {
@@ -172,16 +184,40 @@ class CountsRow:
             "clicks": wire.int64_value(self.clicks),
         }
 
+    @property
+    def stored(self) -> tuple[int, int]:
+        """Impressions and clicks that the store had, as they were read or written last."""
+        return max(0, self._stored_impressions), max(0, self._stored_clicks)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the store has no row yet."""
+        return self._stored_impressions == _NOT_STORED and self._stored_clicks == _NOT_STORED
+
+    def is_more_than(self, found: Mapping[str, bytes | None]) -> bool:
+        """Whether the store had more than these values."""
+        impressions, clicks = (_number(found.get(name)) for name in ("impressions", "clicks"))
+        return impressions < self._stored_impressions or clicks < self._stored_clicks
+
+    def stored_values(self) -> dict[str, bytes | None]:
+        """What the store has, as it was read or written last."""
+        return {
+            "impressions": _encoded(self._stored_impressions),
+            "clicks": _encoded(self._stored_clicks),
+        }
+
     def changes(self) -> dict[str, bytes]:
         """Most events are impressions, which leave the number of clicks as it is."""
         changed = {}
         if self.impressions != self._stored_impressions:
             changed["impressions"] = wire.int64_value(self.impressions)
-            self._stored_impressions = self.impressions
         if self.clicks != self._stored_clicks:
             changed["clicks"] = wire.int64_value(self.clicks)
-            self._stored_clicks = self.clicks
         return changed
+
+    def note_stored(self) -> None:
+        """The store has all of it now."""
+        self._stored_impressions, self._stored_clicks = self.impressions, self.clicks
 
     def count(self, event: LoggedEvent) -> None:
         if event.kind == "click":
@@ -192,35 +228,27 @@ class CountsRow:
 
 @dataclass(slots=True)
 class UserRow:
-    """Counts of a user, and the newest events by fingerprint: what comes again is known."""
+    """Counts of a user, and the events that are in them: what comes again is known."""
 
     counts: CountsRow = field(default_factory=CountsRow)
-    recent: bytearray = field(default_factory=bytearray)
+    events: KnownEvents = field(default_factory=KnownEvents)
 
     @classmethod
     def from_values(cls, values: Values) -> Self:
-        recent = Value.FromString(values["recent_events"]).bytes_val
-        return cls(CountsRow.from_values(values), bytearray(recent))
+        counts = CountsRow.from_values(values)
+        stored = values.get("recent_events")
+        if stored is None:
+            counts.torn = True
+            return cls(counts)
+        return cls(counts, KnownEvents.decode(Value.FromString(stored).bytes_val))
 
     def to_values(self) -> dict[str, bytes]:
-        return self.counts.to_values() | {"recent_events": wire.bytes_value(self.recent)}
+        return self.counts.to_values() | {"recent_events": wire.bytes_value(self.events.encode())}
 
     def changes(self) -> dict[str, bytes]:
         changed = self.counts.changes()
-        changed["recent_events"] = wire.bytes_value(self.recent)
+        changed["recent_events"] = wire.bytes_value(self.events.encode())
         return changed
-
-    def is_new(self, event: LoggedEvent) -> bool:
-        """Whether this event id was not seen lately; it is remembered from now on."""
-        name = f"{event.kind}/{event.event_id}"
-        fingerprint = mmh3.hash_bytes(name)[:_FINGERPRINT_BYTES]
-        # It could also be found across two others, as rarely as two ids share a fingerprint.
-        if fingerprint in self.recent:
-            return False
-        self.recent += fingerprint
-        if len(self.recent) > _REMEMBERED_EVENTS * _FINGERPRINT_BYTES:
-            del self.recent[:_FINGERPRINT_BYTES]
-        return True
 
 
 def microseconds(at: datetime) -> int:
@@ -233,5 +261,9 @@ def moment(at: int) -> datetime:
     return _EPOCH + at * _MICROSECOND
 
 
-def _number(value: bytes) -> int:
-    return Value.FromString(value).int64_val
+def _number(value: bytes | None) -> int:
+    return _NOT_STORED if value is None else int(Value.FromString(value).int64_val)
+
+
+def _encoded(number: int) -> bytes | None:
+    return None if number == _NOT_STORED else wire.int64_value(number)

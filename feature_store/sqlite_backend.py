@@ -10,14 +10,16 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from itertools import chain
+from itertools import chain, groupby
+from operator import itemgetter
 from pathlib import Path
+from typing import Self
 
 from feast import FeatureView
 
-from adloom.feature_store.backend import Row, Rows, StoreUnavailable
+from adloom.feature_store.backend import Known, Row, Rows, StoreUnavailable, differing
 
 _KEYS_OF_ONE_READ = 30_000  # SQLite takes 32,766 variables in a statement
 _PATIENCE_SECONDS = 5.0
@@ -25,6 +27,7 @@ _CACHE_KIBIBYTES = 64 * 1024
 _PAGES_BEFORE_CHECKPOINT = 16_384
 _PAGE_BYTES = 8_192  # a row of a long history spills over less often than from SQLite's 4 KiB
 _ROWS_OF_ONE_WRITE = 200
+_BESIDE = ".rebuild"
 
 
 def create_tables(file: Path, project: str, views: Sequence[FeatureView]) -> None:
@@ -52,21 +55,61 @@ class SqliteBackend:
     """Reads and writes have a connection each, so that a write holds up no reader."""
 
     def __init__(self, file: Path, project: str, views: Sequence[FeatureView]) -> None:
+        self._file, self._project, self._views = file, project, views
         self._tables = {view.name: f'"{project}_{view.name}"' for view in views}
         self._reader, self._reading = _connect(file), threading.Lock()
         self._writer, self._writing = _connect(file), threading.Lock()
+        self._alone = True  # no other connection has written since the first write of this one
+        self._version: int | None = None
+
+    def check(self) -> None:
+        with self._reading, _failures_told():
+            self._reader.execute("SELECT 1 FROM sqlite_master").fetchone()
 
     def read(self, view: str, keys: Sequence[bytes]) -> list[Row]:
         with self._reading, _failures_told():
             return self._read(self._reader, view, keys)
 
-    def write(self, rows: Rows, expected: Rows) -> bool:
+    def write(self, rows: Rows, known: Known, cached: Callable[[], Known]) -> Known:
         with self._writing, _failures_told(), self._transaction():
-            for view, known in expected.items():
-                if self._read(self._writer, view, list(known)) != list(known.values()):
-                    return False
+            if found := self._differing(known):
+                return found
+            if not self._is_alone() and (found := self._differing(cached())):
+                return found
             for view, changed in rows.items():
                 self._write(view, changed)
+        return {}
+
+    def rows(self, view: str) -> Iterator[tuple[bytes, Row]]:
+        with _failures_told(), closing(_connect(self._file)) as connection:
+            found = connection.execute(
+                f"SELECT entity_key, feature_name, value FROM {self._tables[view]} "
+                "ORDER BY entity_key"
+            )
+            for key, features in groupby(found, key=itemgetter(0)):
+                yield key, {name: value for _, name, value in features}
+
+    def entities(self) -> int | None:
+        return None  # it would have to read all of them
+
+    def beside(self) -> Self:
+        file = self._file.with_name(self._file.name + _BESIDE)
+        _remove(file)
+        create_tables(file, self._project, self._views)
+        return type(self)(file, self._project, self._views)
+
+    def replace(self, beside: Self, known: Known) -> bool:
+        with self._writing, _failures_told():
+            self._writer.execute("ATTACH ? AS beside", [str(beside._file)])
+            try:
+                with self._transaction():
+                    if self._differing(known):
+                        return False
+                    for table in self._tables.values():
+                        self._writer.execute(f"DELETE FROM {table}")
+                        self._writer.execute(f"INSERT INTO {table} SELECT * FROM beside.{table}")
+            finally:
+                self._writer.execute("DETACH beside")
         return True
 
     def clear(self) -> None:
@@ -74,10 +117,29 @@ class SqliteBackend:
             for table in self._tables.values():
                 self._writer.execute(f"DELETE FROM {table}")
 
+    def _is_alone(self) -> bool:
+        (version,) = self._writer.execute("PRAGMA data_version").fetchone()
+        alone = self._alone and version == self._version
+        self._alone = alone or self._version is None
+        self._version = version
+        return alone
+
+    def _differing(self, known: Known) -> Known:
+        """Of what is known, the values that the store has otherwise."""
+        found = {}
+        for view, rows in known.items():
+            names = list(dict.fromkeys(chain.from_iterable(rows.values())))
+            stored = self._read(self._writer, view, list(rows), names)
+            if others := differing(rows, stored):
+                found[view] = others
+        return found
+
     def close(self) -> None:
         with self._reading, self._writing:
             self._reader.close()
             self._writer.close()
+        if self._file.suffix == _BESIDE:
+            _remove(self._file)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -89,15 +151,22 @@ class SqliteBackend:
             raise
         self._writer.commit()
 
-    def _read(self, connection: sqlite3.Connection, view: str, keys: Sequence[bytes]) -> list[Row]:
+    def _read(
+        self,
+        connection: sqlite3.Connection,
+        view: str,
+        keys: Sequence[bytes],
+        names: Sequence[str] = (),
+    ) -> list[Row]:
+        """Rows in the order of the keys, with all features or those of the names."""
         found: dict[bytes, dict[str, bytes]] = {key: {} for key in keys}
+        wanted = f"AND feature_name IN ({_places(names)})" if names else ""
         for start in range(0, len(keys), _KEYS_OF_ONE_READ):
             part = keys[start : start + _KEYS_OF_ONE_READ]
-            places = ",".join("?" * len(part))
             for key, feature, value in connection.execute(
                 f"SELECT entity_key, feature_name, value FROM {self._tables[view]} "
-                f"WHERE entity_key IN ({places})",
-                part,
+                f"WHERE entity_key IN ({_places(part)}) {wanted}",
+                [*part, *names],
             ):
                 found[key][feature] = value
         return [found[key] for key in keys]
@@ -117,6 +186,15 @@ class SqliteBackend:
                 "DO UPDATE SET value = excluded.value, event_ts = excluded.event_ts",
                 list(chain.from_iterable(part)),
             )
+
+
+def _places(values: Sequence[object]) -> str:
+    return ",".join("?" * len(values))
+
+
+def _remove(file: Path) -> None:
+    for ending in ("", "-wal", "-shm"):
+        file.with_name(file.name + ending).unlink(missing_ok=True)
 
 
 def _connect(file: Path) -> sqlite3.Connection:

@@ -21,8 +21,10 @@ from adloom.feature_store.backend import (
 from adloom.feature_store.event_log import LOG_FOLDER, EventLog, LoggedEvent
 from adloom.feature_store.history import PastHistories
 from adloom.feature_store.locking import file_lock
+from adloom.feature_store.mending import LogMender
 from adloom.feature_store.online import OnlineTable
-from adloom.feature_store.progress import Progress, ProgressRow, Reached
+from adloom.feature_store.progress import Progress, Reached
+from adloom.feature_store.rebuilding import rebuild
 from adloom.feature_store.redis_backend import RedisBackend
 from adloom.feature_store.rows import (
     CountsRow,
@@ -74,14 +76,19 @@ class FeatureStore:
         self._histories = OnlineTable(self._backend, definitions.user_history, HistoryRow)
         self._users = OnlineTable(self._backend, definitions.user_stats, UserRow)
         self._items = OnlineTable(self._backend, definitions.item_stats, CountsRow)
-        partitions = OnlineTable(self._backend, definitions.stream_progress, ProgressRow)
-        self._updates = Updates(
-            self._backend, self._histories, self._users, self._items, partitions, settings
-        )
+        mender = LogMender(self._backend, self.log, settings)
+        self._updates = Updates(self._backend, settings, mender)
+        try:
+            self._backend.check()
+        except StoreUnavailable:
+            pass  # whoever needs it will find out, and may wait for it
+        except BaseException:
+            self.close()
+            raise
 
     @classmethod
     def open(cls, settings: FeatureStoreSettings, home: Path) -> Self:
-        """Opens the store under `home`; what is missing is made."""
+        """Opens the store under `home`; what is missing is made. Raises StoreUnfit."""
         return cls(settings, home)
 
     def close(self) -> None:
@@ -101,8 +108,12 @@ class FeatureStore:
         self.close()
 
     def ping(self) -> None:
-        """Reads a row of the online store. Raises StoreUnavailable."""
-        self._users.read([("",)])
+        """Asks the online store, and holds it against what was written.
+
+        Raises StoreUnavailable; StoreUnfit; ProgressMoved; FeaturesLost.
+        """
+        self._backend.check()
+        self._updates.check()
 
     def history(self, user_id: str) -> UserHistory:
         """The newest clicks of a user; empty for one who is not known."""
@@ -172,12 +183,12 @@ class FeatureStore:
         return self._updates.progress(partitions)
 
     def rebuild(self, batches: Iterable[Sequence[LoggedEvent]]) -> Iterator[int]:
-        """Makes the online features anew from events; gives the size of each batch once applied.
+        """Makes the online features anew from events; gives the size of each batch once taken.
 
-        Afterwards a consumer leaves out what is in the features already. When it is cut off, begin
-        again: consumers go on from their own place and do not fill the gap. Raises ValueError for
-        a partition beyond `item_shards`; StoreUnavailable; ContendedPartition when consumers
-        write meanwhile.
+        They are made beside those that are in use, and take their place after the last batch:
+        whatever fails leaves what was there. Afterwards a consumer reads on after the events.
+        Raises ValueError for a partition beyond `item_shards`; StoreUnavailable;
+        ContendedPartition when consumers write meanwhile.
         """
 
         def checked() -> Iterator[Sequence[LoggedEvent]]:
@@ -185,16 +196,24 @@ class FeatureStore:
                 self._check_shards(events)
                 yield events
 
-        return self._updates.rebuild(checked())
+        with file_lock(self.folder / "rebuild.lock"):
+            yield from rebuild(self._backend, self.settings, checked())
+        self._updates.progress(range(self.settings.item_shards))
 
     def clear(self) -> None:
         """Forgets all online features and how much of the stream was in them; the log stays."""
         self._backend.clear()
+        self._updates.progress(range(self.settings.item_shards))
 
     @property
     def crossed(self) -> int:
         """Events so far of users that came in another partition before."""
         return self._updates.crossed
+
+    @property
+    def backend(self) -> OnlineBackend:
+        """The rows below, for what counts or compares all of them."""
+        return self._backend
 
     def _check_shards(self, events: Sequence[LoggedEvent]) -> None:
         highest = max((event.partition for event in events), default=0)

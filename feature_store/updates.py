@@ -1,60 +1,68 @@
 """A batch of events into the online features, once each.
 
 Counts, histories and the progress of the partitions are written in one step. Whatever happens
-before it changes nothing in the store, and whatever comes again after it is known by its offset.
-The step fails when someone else has moved a partition's progress: then this writer was not, or
-is no longer, the only one. It forgets what it has in memory and begins again with what is stored,
-so even a consumer that lost its partitions long ago does no harm.
+before it changes nothing in the store, and whatever comes again after it is known by its offset,
+or by its id. The step fails when rows are not as this writer knows them. Then it looks why: others
+write the same rows (it begins again with what is stored, so even a consumer that lost its
+partitions long ago does no harm), or rows are lost (they are made anew from the log), or the whole
+store is an older one (the reader has to go back).
 """
 
 from __future__ import annotations
 
+import random
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 
-from adloom.feature_store.backend import OnlineBackend, Row
-from adloom.feature_store.entity_key import Key
+from adloom.feature_store import definitions
+from adloom.feature_store.backend import (
+    FeaturesLost,
+    Known,
+    OnlineBackend,
+    ProgressMoved,
+    Rows,
+)
 from adloom.feature_store.event_log import LoggedEvent
-from adloom.feature_store.online import OnlineTable, OpenRows, R
-from adloom.feature_store.progress import Progress, ProgressRow, Reached
-from adloom.feature_store.rows import CountsRow, HistoryRow, UserRow
+from adloom.feature_store.lost_rows import LostRows, Mend
+from adloom.feature_store.online import OnlineTable
+from adloom.feature_store.open_views import OpenBatch, OpenViews
+from adloom.feature_store.progress import Progress, ProgressRow, Reached, last_of
 from adloom.feature_store.settings import FeatureStoreSettings
 
 _ATTEMPTS = 20
-_OTHERS_WRITE = "consumers write these features: stop them, and begin the rebuild again"
+_LONGEST_PAUSE_SECONDS = 0.05
 
 
 class ContendedPartition(RuntimeError):
-    """Others keep writing the same partitions."""
+    """Others keep writing the same rows."""
 
 
 class Updates:
-    """Applies batches. Threads that share one wait for one another."""
+    """Applies batches. Threads that share one wait for one another.
+
+    Attributes:
+        crossed: events so far of users whose event before came in another partition.
+    """
 
     def __init__(
-        self,
-        backend: OnlineBackend,
-        histories: OnlineTable[HistoryRow],
-        users: OnlineTable[UserRow],
-        items: OnlineTable[CountsRow],
-        partitions: OnlineTable[ProgressRow],
-        settings: FeatureStoreSettings,
+        self, backend: OnlineBackend, settings: FeatureStoreSettings, mend: Mend | None = None
     ) -> None:
-        self._backend = backend
-        self._histories = OpenRows(histories, settings.open_rows)
-        self._users = OpenRows(users, settings.open_rows)
-        self._items = OpenRows(items, settings.open_rows)
-        self._partitions = OpenRows(partitions, settings.item_shards)
-        self._shards = settings.item_shards
-        self._history_length = settings.history_length
+        """Write to a backend; `mend` makes lost rows anew, without it they are an error."""
         self.crossed = 0
+        self._backend = backend
+        self._views = OpenViews(backend, settings)
+        self._mend = mend
+        self._shards = settings.item_shards
         self._settled: dict[tuple[str, int], Reached] = {}
+        self._written: dict[tuple[str, int], Progress] = {}
         self._lock = threading.Lock()
 
     def apply(self, events: Sequence[LoggedEvent], reached: Sequence[Reached] = ()) -> int:
         """Takes events, of each partition in the order of their offsets.
 
-        Returns the number of rows written. Raises StoreUnavailable, ContendedPartition.
+        Returns the number of rows written. Raises StoreUnavailable, ContendedPartition,
+        ProgressMoved, FeaturesLost.
         """
         if not events and not reached:
             return 0
@@ -67,97 +75,118 @@ class Updates:
             self._settled |= {(place.topic, place.partition): place for place in reached}
 
     def save_progress(self) -> None:
-        """Tells the store what is settled. Raises StoreUnavailable, ContendedPartition."""
+        """Tells the store what is settled. Raises as `apply` does."""
         with self._lock:
             if self._settled:
                 self._apply_all((), list(self._settled.values()))
 
     def progress(self, partitions: Iterable[int]) -> dict[int, dict[str, Progress]]:
-        """By number of the partition and topic, as stored. Raises StoreUnavailable."""
-        with self._lock:
-            self._forget()
-            rows = self._partitions.open((number,) for number in partitions)
-            return {int(key[0]): dict(row.topics) for key, row in rows.items()}
+        """By number of the partition and topic, as stored. Raises StoreUnavailable.
 
-    def _apply_all(self, events: Sequence[LoggedEvent], reached: Sequence[Reached]) -> int:
-        for _ in range(_ATTEMPTS):
-            try:
-                rows = self._apply(events, reached)
-            except BaseException:
-                self._forget()  # what is open may be ahead of what is stored
-                raise
-            if rows is not None:
-                return rows
-            self._forget()
-        raise ContendedPartition("other consumers keep writing the partitions of this one")
-
-    def rebuild(self, batches: Iterable[Sequence[LoggedEvent]]) -> Iterator[int]:
-        """Deletes all rows of all views and applies the batches; gives the size of each.
-
-        Raises StoreUnavailable; ContendedPartition when anyone else writes meanwhile.
+        From here on this is what the store is held against.
         """
         with self._lock:
-            self._backend.clear()
-            self._forget()
-            # From here on every partition must be as this writer left it.
-            partitions = self._partitions.open((number,) for number in range(self._shards))
-            if any(row.topics for row in partitions.values()):
-                raise ContendedPartition(_OTHERS_WRITE)
+            self._views.forget()
+            rows = self._views.partitions.open((number,) for number in partitions)
+            found = {int(key[0]): dict(row.topics) for key, row in rows.items()}
+            for number, topics in found.items():
+                self._believe(number, topics)
+            return found
+
+    def check(self) -> None:
+        """Raises ProgressMoved when the store is behind what was written; FeaturesLost when it
+        has fewer rows than it should; StoreUnavailable.
+        """
+        with self._lock:
+            numbers = range(self._shards)
+            rows = self._views.partitions.table.read((number,) for number in numbers)
+            present = self._backend.entities()  # asked for later: it can only have grown
+            for number in numbers:
+                self._refuse_older(number, rows[number,])
+        made = [row.entities for row in rows.values()]
+        total = sum(number for number in made if number is not None)
+        if present is not None and None not in made and present < total:
+            raise FeaturesLost(
+                f"{total - present:,} of {total:,} rows of the online features are gone: run "
+                "adloom backfill, which makes all of them anew from the log"
+            )
+
+    def _apply_all(self, events: Sequence[LoggedEvent], reached: Sequence[Reached]) -> int:
+        for attempt in range(_ATTEMPTS):
             try:
-                for events in batches:
-                    if events and self._apply(events, ()) is None:
-                        raise ContendedPartition(_OTHERS_WRITE)
-                    yield len(events)
-            finally:
-                self._forget()
+                batch = self._batch(events, reached)
+                rows = batch.changes()
+                found = self._backend.write(rows, batch.known, batch.cached)
+            except LostRows as torn:
+                self._views.forget()
+                self._make_anew(torn, events)
+                continue
+            except BaseException:
+                self._views.forget()  # what is open may be ahead of what is stored
+                raise
+            if not found:
+                return self._note_written(batch, rows)
+            lost = batch.lost(found)
+            self._views.forget()
+            if lost:
+                self._make_anew(lost, events)
+            else:  # others write the same rows: who waits a little lets them finish
+                time.sleep(random.uniform(0, _LONGEST_PAUSE_SECONDS) * min(attempt, 4) / 4)
+        raise ContendedPartition("other consumers keep writing the features of this one's events")
 
-    def _apply(self, events: Sequence[LoggedEvent], reached: Sequence[Reached]) -> int | None:
-        """Returns None when the partitions are not as they are in memory."""
-        numbers = {event.partition for event in events} | {place.partition for place in reached}
-        partitions = self._partitions.open((number,) for number in numbers)
-        expected = _values(self._partitions, partitions)
-        events = [event for event in events if partitions[event.partition,].advance(event)]
-        for place in reached:
-            partitions[place.partition,].reach(place)
+    def _batch(self, events: Sequence[LoggedEvent], reached: Sequence[Reached]) -> OpenBatch:
+        reached = [*last_of(events), *reached]
+        numbers = {place.partition for place in reached}
+        batch = self._views.begin(numbers)
+        for number in numbers:
+            self._refuse_older(number, batch.partitions[number,])
         settled = [place for place in self._settled.values() if place.partition in numbers]
-        for place in settled:
-            partitions[place.partition,].settle(place)
-        users = self._users.open((event.user_id,) for event in events)
-        events = [event for event in events if users[event.user_id,].is_new(event)]
-        items = self._items.open((event.item_id, event.partition) for event in events)
-        clicks = [event for event in events if event.kind == "click"]
-        histories = self._histories.open((click.user_id,) for click in clicks)
-        for event in events:
-            users[event.user_id,].counts.count(event)
-            items[event.item_id, event.partition].count(event)
-        for click in clicks:
-            histories[click.user_id,].add(click, self._history_length)
-        rows = dict(
-            [
-                _changes(self._partitions, partitions),
-                _changes(self._users, users),
-                _changes(self._items, items),
-                _changes(self._histories, histories),
-            ]
-        )
-        if not self._backend.write(rows, dict([expected])):
-            return None
-        for place in settled:
-            del self._settled[place.topic, place.partition]
-        return len(users) + len(items) + len(histories)
+        batch.take(events, reached, settled)
+        return batch
 
-    def _forget(self) -> None:
-        for rows in (self._histories, self._users, self._items, self._partitions):
-            rows.forget()
+    def _note_written(self, batch: OpenBatch, rows: Rows) -> int:
+        batch.note_stored()
+        self.crossed += batch.crossed
+        for key, row in batch.partitions.items():
+            self._believe(int(key[0]), row.topics)
+        for place in batch.settled:
+            if self._settled.get((place.topic, place.partition)) == place:
+                del self._settled[place.topic, place.partition]
+        return sum(len(changed) for changed in rows.values()) - len(batch.partitions)
+
+    def _believe(self, number: int, topics: Mapping[str, Progress]) -> None:
+        for topic in [topic for topic, partition in self._written if partition == number]:
+            del self._written[topic, number]
+        self._written |= {(topic, number): place for topic, place in topics.items()}
+
+    def _refuse_older(self, number: int, row: ProgressRow) -> None:
+        """Raises ProgressMoved, once, where this writer wrote more than the row has."""
+        behind = {
+            (topic, partition): place
+            for (topic, partition), place in self._written.items()
+            if partition == number and _is_behind(row.topics.get(topic), place)
+        }
+        if behind:
+            for place in behind:
+                del self._written[place]
+            names = ", ".join(f"{topic}/{partition}" for topic, partition in behind)
+            raise ProgressMoved(f"the online features are older than they were: {names}")
+
+    def _make_anew(self, lost: LostRows, events: Sequence[LoggedEvent]) -> None:
+        if self._mend is None:
+            raise lost.told()
+        self._mend(lost, events)
 
 
-def _values(rows: OpenRows[R], opened: Mapping[Key, R]) -> tuple[str, dict[bytes, Row]]:
-    """The view's name, and what its rows are in the store."""
-    table = rows.table
-    return table.view, {table.entity_key(key): row.to_values() for key, row in opened.items()}
+def _is_behind(stored: Progress | None, written: Progress) -> bool:
+    """Another topic id is no sign of it: the topic may have been made anew."""
+    if stored is None:
+        return True
+    return stored.topic_id == written.topic_id and stored.applied < written.applied
 
 
-def _changes(rows: OpenRows[R], opened: Mapping[Key, R]) -> tuple[str, dict[bytes, Row]]:
-    """The view's name, and what has to be written to make its rows so in the store."""
-    table = rows.table
-    return table.view, {table.entity_key(key): row.changes() for key, row in opened.items()}
+def stored_progress(backend: OnlineBackend, settings: FeatureStoreSettings) -> Known:
+    """The progress of all partitions as the store has it. Raises StoreUnavailable."""
+    table = OnlineTable(backend, definitions.stream_progress, ProgressRow)
+    rows = table.read((number,) for number in range(settings.item_shards))
+    return {table.view: {table.entity_key(key): row.known() for key, row in rows.items()}}

@@ -167,4 +167,11 @@ def test_feast_apply_works_on_the_folder_and_writes_under_home_only(tmp_path: Pa
     assert sorted(package.rglob("[!_]*[!c]")) == before
     with FeatureStore.open(FeatureStoreSettings(), tmp_path / "features") as store:
         views = {view.name for view in store.feast.list_feature_views()}
-    assert views == {"user_history", "user_stats", "item_stats", "stream_progress", "user_clicks"}
+    assert views == {
+        "user_history",
+        "user_stats",
+        "user_events",
+        "item_stats",
+        "stream_progress",
+        "user_clicks",
+    }

@@ -1,0 +1,48 @@
+"""An online store in memory: for features of a few users, folded from the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Self
+
+from adloom.feature_store.backend import Known, Row, Rows
+
+
+class MemoryBackend:
+    """Rows of bytes in dicts. Its one writer is its one reader."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, dict[bytes, dict[str, bytes]]] = {}
+
+    def check(self) -> None:
+        """Nothing can be wrong with it."""
+
+    def read(self, view: str, keys: Sequence[bytes]) -> list[Row]:
+        rows = self._rows.get(view, {})
+        return [dict(rows.get(key, {})) for key in keys]
+
+    def write(self, rows: Rows, known: Known, cached: Callable[[], Known]) -> Known:
+        for view, changed in rows.items():
+            kept = self._rows.setdefault(view, {})
+            for key, row in changed.items():
+                kept.setdefault(key, {}).update(row)
+        return {}
+
+    def rows(self, view: str) -> Iterator[tuple[bytes, Row]]:
+        yield from self._rows.get(view, {}).items()
+
+    def entities(self) -> int | None:
+        return None
+
+    def beside(self) -> Self:
+        return type(self)()
+
+    def replace(self, beside: Self, known: Known) -> bool:
+        self._rows = beside._rows
+        return True
+
+    def clear(self) -> None:
+        self._rows.clear()
+
+    def close(self) -> None:
+        self.clear()
