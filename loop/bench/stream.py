@@ -1,7 +1,8 @@
 """Events a second from broker to readable feature, beside two baselines in the same run.
 
 The fast one only polls Kafka and decodes JSON; the slow one calls Feast's `push` for every event.
-Both read the same events from the same broker as adloom's consumer does.
+Both read the same events from the same broker as adloom's consumer does: that of the settings, or
+one of the benchmark's own.
 """
 
 from __future__ import annotations
@@ -26,26 +27,28 @@ from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.store import FeatureStore
 from adloom.loop.bench.push import PushConsumer
 from adloom.loop.bench.redis_server import RedisUnavailable, running_redis
+from adloom.loop.bench.topics import BenchTopics, bench_topics
 from adloom.loop.bench.workload import Users, Workload, produce, produce_steadily
-from adloom.stream.broker import LocalBroker
 from adloom.stream.consumer import EventConsumer
 from adloom.stream.events import EVENT_TYPES
 from adloom.stream.settings import KafkaSettings
-from adloom.stream.topics import create_topics, event_topics
+from adloom.stream.topics import event_topics
 
 _PATIENCE_SECONDS = 60.0
 _WARM_UP_SECONDS = 2.0
 
 
-def bench_stream(*, quick: bool = False) -> dict[str, Any]:
+def bench_stream(kafka: KafkaSettings | None = None, *, quick: bool = False) -> dict[str, Any]:
     """Runs the whole benchmark; minutes, or about one with `quick`.
+
+    Topics and groups are new, and removed after. Raises BrokerUnavailable, KafkaRefused.
 
     Rates are events a second, the median of the repetitions; ratios are adloom's rate by the
     baseline's, repetition by repetition. What needs Redis is null where it is not installed.
     """
     events, pushes, repeats = (40_000, 150, 1) if quick else (200_000, 1_500, 3)
     with ExitStack() as parts:
-        broker = parts.enter_context(LocalBroker())
+        topics = parts.enter_context(bench_topics(kafka or KafkaSettings()))
         folder = Path(parts.enter_context(tempfile.TemporaryDirectory()))
         stores = {"sqlite": FeatureStoreSettings()}
         problem = None
@@ -54,7 +57,7 @@ def bench_stream(*, quick: bool = False) -> dict[str, Any]:
             stores["redis"] = FeatureStoreSettings(online="redis", redis_url=SecretStr(redis.url))
         except RedisUnavailable as error:
             problem = str(error)
-        bench = _Bench(broker.bootstrap_servers, folder, stores)
+        bench = _Bench(topics, folder, stores)
         shapes: dict[Users, _Rates] = {
             users: bench.against_polling(users, events, repeats) for users in ("zipf", "uniform")
         }
@@ -62,6 +65,7 @@ def bench_stream(*, quick: bool = False) -> dict[str, Any]:
         peak = statistics.median(shapes["zipf"]["adloom"])
         fresh = bench.freshness(peak / 2, seconds=5 if quick else 30)
     return {
+        "broker": topics.broker,
         "ratio_to_polling": {users: _ratio(rates, "polling") for users, rates in shapes.items()},
         "ratio_to_push": {"redis": None}
         | {name: _ratio(rates, "push") for name, rates in pushed.items()},
@@ -85,14 +89,16 @@ def _ratio(rates: _Rates, baseline: str) -> float:
 
 
 class _Bench:
-    def __init__(self, servers: str, folder: Path, stores: dict[str, FeatureStoreSettings]) -> None:
-        self._servers = servers
+    def __init__(
+        self, topics: BenchTopics, folder: Path, stores: dict[str, FeatureStoreSettings]
+    ) -> None:
+        self._topics = topics
         self._folder = folder
         self._stores = stores
 
     def against_polling(self, users: Users, events: int, repeats: int) -> _Rates:
         rates: _Rates = {"polling": [], "adloom": []}
-        kafka = self._new_topics()
+        kafka = self._topics.new_topics()
         produce(kafka, Workload(users), events)
         for _ in range(repeats):
             rates["polling"].append(_polling_rate(kafka, events))
@@ -100,7 +106,7 @@ class _Bench:
         return rates
 
     def against_push(self, store: str, events: int, pushes: int) -> _Rates:
-        kafka = self._new_topics()
+        kafka = self._topics.new_topics()
         produce(kafka, Workload("zipf"), events)
         pushing = PushConsumer(self._new_folder(), self._feast_settings(store))
         return {
@@ -110,7 +116,7 @@ class _Bench:
 
     def freshness(self, rate: float, seconds: float) -> dict[str, float]:
         """From the moment of an event to its place in the features, under a steady load."""
-        kafka = self._new_topics()
+        kafka = self._topics.new_topics()
         count = int(rate * seconds)
         processes = multiprocessing.get_context("spawn")
         start = processes.Barrier(2)
@@ -133,7 +139,7 @@ class _Bench:
         }
 
     def _consuming_rate(self, kafka: KafkaSettings, store: str, events: int) -> float:
-        again = kafka.model_copy(update={"group_id": uuid.uuid4().hex})
+        again = self._topics.new_group(kafka)
         with (
             self._store(store) as features,
             EventConsumer(again, features) as consumer,
@@ -155,14 +161,6 @@ class _Bench:
 
     def _new_folder(self) -> Path:
         return self._folder / uuid.uuid4().hex
-
-    def _new_topics(self) -> KafkaSettings:
-        name = f"bench-{uuid.uuid4().hex[:8]}"
-        settings = KafkaSettings(
-            bootstrap_servers=self._servers, topic_prefix=name, group_id=name, session_seconds=3
-        )
-        create_topics(settings)
-        return settings
 
 
 @contextmanager

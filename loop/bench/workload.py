@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing.synchronize import Barrier
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -85,7 +85,7 @@ def produce_steadily(
     gc.freeze()  # a look through so many objects would hold up the load
     producer = Producer(
         {
-            "bootstrap.servers": kafka.bootstrap_servers,
+            **_librdkafka_options(kafka),
             "acks": "all",
             "enable.idempotence": True,
             "linger.ms": _LINGER_MILLISECONDS,
@@ -101,6 +101,21 @@ def produce_steadily(
         now = datetime.now(UTC).isoformat().encode()
         producer.produce(topic, before + now + after, key)
     producer.flush()
+
+
+def _librdkafka_options(kafka: KafkaSettings) -> dict[str, Any]:
+    password = kafka.sasl_password
+    options = {
+        "bootstrap.servers": kafka.bootstrap_servers,
+        "security.protocol": kafka.security_protocol,
+        "ssl.ca.location": kafka.ssl_cafile and str(kafka.ssl_cafile),
+        "ssl.certificate.location": kafka.ssl_certfile and str(kafka.ssl_certfile),
+        "ssl.key.location": kafka.ssl_keyfile and str(kafka.ssl_keyfile),
+        "sasl.mechanism": kafka.sasl_mechanism,
+        "sasl.username": kafka.sasl_username,
+        "sasl.password": password and password.get_secret_value(),
+    }
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _without_moment(event: Event) -> tuple[bytes, bytes]:

@@ -11,7 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from adloom.loop.commands.errors import fail, problems
+from adloom.loop.commands.errors import errors_told, fail, problems
+from adloom.loop.settings import Settings
 
 app = typer.Typer(help="Measure a part beside its baseline.", no_args_is_help=True)
 
@@ -20,15 +21,22 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 
 
 @app.command()
-def stream(quick: Quick = False, as_json: AsJson = False) -> None:
-    """Events a second, against polling alone and against a push for every event."""
+def stream(context: typer.Context, quick: Quick = False, as_json: AsJson = False) -> None:
+    """Events a second, against polling alone and against a push for every event.
+
+    On the cluster at kafka.bootstrap_servers, in topics of its own that it removes; without one,
+    on a local broker.
+    """
     if find_spec("confluent_kafka") is None:
         fail("confluent-kafka is not installed: pip install 'adloom[bench]'")
     from adloom.loop.bench.stream import bench_stream
 
     # It warns of every batch that takes longer than 0.1 s to decode.
     logging.getLogger("kafka").setLevel(logging.ERROR)
-    _show(bench_stream(quick=quick), as_json)
+    settings: Settings = context.obj
+    with errors_told(TimeoutError):
+        result = bench_stream(settings.kafka, quick=quick)
+    _show(result, as_json)
 
 
 @app.command()
