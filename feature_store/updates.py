@@ -169,6 +169,7 @@ class Updates:
         if behind:
             for place in behind:
                 del self._written[place]
+                self._settled.pop(place, None)  # it stands for more than the features have now
             names = ", ".join(f"{topic}/{partition}" for topic, partition in behind)
             raise ProgressMoved(f"the online features are older than they were: {names}")
 
