@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kafka import TopicPartition
@@ -105,8 +106,8 @@ class Snapshot:
     """All of a Redis server, and back."""
 
     def __init__(self, url: str) -> None:
-        self._server = Redis.from_url(f"redis://{url}")
-        self._kept = {key: self._server.dump(key) for key in self._server.keys()}
+        self._server: Any = Redis.from_url(f"redis://{url}")
+        self._kept = {key: self._server.dump(key) for key in self._server.scan_iter()}
 
     def restore(self) -> None:
         with self._server.pipeline() as steps:
