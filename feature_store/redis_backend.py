@@ -83,6 +83,7 @@ class RedisBackend:
         self._write = self._redis.register_script(_WRITE)
         self._connection_string, self._view_list = connection_string, views
         self._name, self._project = project, project.encode()
+        self._is_staged = project.endswith(STAGED)
         self._views = {view.name: _Fields(view) for view in views}
         self._prefixes = {view.name: serialize_entity_key_prefix(view.join_keys) for view in views}
 
@@ -128,6 +129,8 @@ class RedisBackend:
             return int(self._redis.dbsize())
 
     def beside(self) -> Self:
+        with _failures_told():
+            finish_swap(self._redis, self._name)  # before its keys are cleared
         beside = type(self)(self._connection_string, staging(self._name), self._view_list)
         beside.clear()
         return beside
@@ -136,6 +139,7 @@ class RedisBackend:
         with _failures_told():
             if self._differing(known):
                 return False
+            beside._is_staged = False  # from here on its keys are those of the swap
             swap(self._redis, self._name, set(self._prefixes.values()))
         return True
 
@@ -146,7 +150,7 @@ class RedisBackend:
                     self._redis.delete(*keys)
 
     def close(self) -> None:
-        if self._name.endswith(STAGED):
+        if self._is_staged:
             with contextlib.suppress(StoreUnavailable):
                 self.clear()
         self._redis.close()

@@ -1,0 +1,74 @@
+"""Rows of an online store behind its back: what an operator, an eviction or a snapshot does."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import Any
+
+from redis import Redis
+
+from adloom.feature_store.store import FeatureStore
+
+
+def lose(store: FeatureStore, name: str, views: tuple[str, ...] = ()) -> int:
+    """Deletes every row whose key holds the name: of a user or an item; "" takes all rows.
+
+    Args:
+        views: of SQLite, where each view has rows of its own; all of them where none is given.
+
+    Returns how many rows went.
+    """
+    if store.settings.redis_url is not None:
+        server = redis_of(store)
+        keys = [key for key in server.keys(b"*" + name.encode() + b"*") if b"adloom" in key]
+        return int(server.delete(*keys)) if keys else 0
+    gone = 0
+    with closing(sqlite3.connect(store.folder / "online.db")) as database:
+        for view in views or tables(database):
+            table = view if view.startswith("adloom_") else f"adloom_{view}"
+            gone += database.execute(
+                f'DELETE FROM "{table}" WHERE instr(entity_key, CAST(? AS BLOB)) > 0', [name]
+            ).rowcount
+        database.commit()
+    return gone
+
+
+def tables(database: sqlite3.Connection) -> list[str]:
+    found = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    return [name for (name,) in found if name.startswith("adloom_")]
+
+
+def snapshot(store: FeatureStore) -> Any:
+    """All that the online store holds."""
+    if store.settings.redis_url is not None:
+        server = redis_of(store)
+        return {key: server.dump(key) for key in server.keys(b"*adloom")}
+    with closing(sqlite3.connect(store.folder / "online.db")) as database:
+        return {
+            table: database.execute(f'SELECT * FROM "{table}"').fetchall()
+            for table in tables(database)
+        }
+
+
+def restore(store: FeatureStore, taken: Any) -> None:
+    """Puts a snapshot in the place of all that the online store holds."""
+    if store.settings.redis_url is not None:
+        server = redis_of(store)
+        for key in server.keys(b"*adloom"):
+            server.delete(key)
+        for key, value in taken.items():
+            server.restore(key, 0, value)
+        return
+    with closing(sqlite3.connect(store.folder / "online.db")) as database:
+        for table, rows in taken.items():
+            database.execute(f'DELETE FROM "{table}"')
+            for row in rows:
+                places = ",".join("?" * len(row))
+                database.execute(f'INSERT INTO "{table}" VALUES ({places})', row)
+        database.commit()
+
+
+def redis_of(store: FeatureStore) -> Any:
+    assert store.settings.redis_url is not None
+    return Redis.from_url("redis://" + store.settings.redis_url.get_secret_value())

@@ -1,0 +1,203 @@
+"""Rows that go from under a consumer: they are mended from the log, or it says what to do."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import struct
+from contextlib import closing
+from typing import Any
+
+import mmh3
+import pytest
+
+from adloom.feature_store.backend import StoreUnfit
+from adloom.feature_store.event_log import LoggedEvent
+from adloom.feature_store.progress import Progress, Reached
+from adloom.feature_store.settings import FeatureStoreSettings
+from adloom.feature_store.store import FeaturesLost, FeatureStore, ProgressMoved
+from tests.feature_store.online_rows import lose, redis_of, restore, snapshot
+from tests.sample_events import logged
+
+USERS = ["ann", "bob"]
+ITEMS = ["shoe", "hat"]
+
+
+def events(first: int, count: int, **more: Any) -> list[LoggedEvent]:
+    """Of two users and two items; every second one is a click."""
+    return [
+        logged(
+            n,
+            n,
+            kind="click" if n % 2 else "impression",
+            user_id=USERS[n // 2 % 2],
+            item_id=ITEMS[n // 4 % 2],
+            topic="test.events",
+            **more,
+        )
+        for n in range(first, first + count)
+    ]
+
+
+def take(store: FeatureStore, batch: list[LoggedEvent]) -> None:
+    store.log.append(batch)
+    store.apply(batch)
+
+
+def features(store: FeatureStore) -> Any:
+    return store.user_stats(USERS), store.histories(USERS), store.item_stats(ITEMS)
+
+
+@pytest.fixture
+def whole(online: FeatureStoreSettings, tmp_path_factory: Any) -> Any:
+    """The features of 800 events to which nothing happened."""
+    with FeatureStore.open(FeatureStoreSettings(), tmp_path_factory.mktemp("whole")) as untouched:
+        untouched.apply(events(0, 800))
+        return features(untouched)
+
+
+@pytest.mark.parametrize("name", ["ann", "shoe", "bob"])
+def test_a_row_that_goes_from_under_its_writer_is_mended_from_the_log(
+    name: str, store: FeatureStore, whole: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    for start in range(0, 600, 200):
+        take(store, events(start, 200))
+    assert lose(store, name)
+    with caplog.at_level(logging.WARNING):
+        take(store, events(600, 200))
+    assert features(store) == whole
+    assert f"lost {'item' if name == 'shoe' else 'user'} {name}" in caplog.text
+    store.ping()
+
+
+@pytest.mark.parametrize("view", ["user_history", "user_stats", "user_events", "item_stats"])
+def test_so_is_a_row_of_one_view(view: str, store: FeatureStore, whole: Any) -> None:
+    if store.settings.online == "redis":
+        pytest.skip("Feast keeps all views of a user in one hash")
+    take(store, events(0, 600))
+    store.progress([0])  # nothing stays in memory
+    assert lose(store, "", (view,)) or view == "user_events"
+    if view in ("user_stats", "item_stats"):
+        pytest.skip("nobody knows of a whole row that went while no writer had it in memory")
+    take(store, events(600, 200))
+    assert features(store) == whole
+
+
+def test_a_row_of_which_a_value_is_gone_is_mended(
+    online: FeatureStoreSettings, store: FeatureStore, whole: Any
+) -> None:
+    take(store, events(0, 600))
+    _lose_value(store, "clicks")
+    assert store.user_stats(["ann"])["ann"].clicks in (0, 150)  # and no KeyError
+    with FeatureStore.open(online, store.folder) as later:
+        take(later, events(600, 200))
+        assert features(later) == whole
+
+
+def _lose_value(store: FeatureStore, feature: str) -> None:
+    if store.settings.online == "redis":
+        field = struct.pack("<I", mmh3.hash(f"user_stats:{feature}", signed=False))
+        server = redis_of(store)
+        for key in server.keys(b"*ann*adloom"):
+            server.hdel(key, field)
+        return
+    with closing(sqlite3.connect(store.folder / "online.db")) as database:
+        database.execute("DELETE FROM adloom_user_stats WHERE feature_name = ?", [feature])
+        database.commit()
+
+
+def test_what_the_log_does_not_have_is_an_error_that_names_the_command(
+    store: FeatureStore,
+) -> None:
+    store.apply(events(0, 100))  # nothing of it is logged
+    lose(store, "ann")
+    with pytest.raises(FeaturesLost, match=r"user ann.*adloom backfill"):
+        store.apply(events(100, 100))
+    assert list(store.rebuild([events(0, 200)])) == [200]
+    store.apply(events(200, 100))
+
+
+def test_a_store_restored_from_a_snapshot_is_told_to_whoever_wrote_more(
+    store: FeatureStore, whole: Any
+) -> None:
+    batches = [events(start, 200) for start in range(0, 800, 200)]
+    take(store, batches[0])
+    store.settle([Reached("test.events", 0, "first", 199)])
+    store.save_progress()
+    taken = snapshot(store)
+    take(store, batches[1])
+    restore(store, taken)
+    with pytest.raises(ProgressMoved, match=r"older than they were: test\.events/0"):
+        store.apply(batches[2])
+    assert store.progress([0]) == {0: {"test.events": Progress("first", 199, 199)}}
+    for batch in batches[1:]:
+        take(store, batch)
+    assert features(store) == whole
+
+
+def test_an_idle_writer_finds_it_too(store: FeatureStore) -> None:
+    take(store, events(0, 100))
+    taken = snapshot(store)
+    take(store, events(100, 100))
+    restore(store, taken)
+    with pytest.raises(ProgressMoved):
+        store.ping()
+
+
+def test_a_store_that_lost_all_of_it_is_read_anew(store: FeatureStore, whole: Any) -> None:
+    take(store, events(0, 400))
+    lose(store, "")
+    with pytest.raises(ProgressMoved):
+        store.apply(events(400, 400))
+    assert store.progress([0]) == {0: {}}
+    store.apply(events(0, 800))
+    assert features(store) == whole
+
+
+def test_a_progress_row_that_is_gone_makes_nothing_count_twice(
+    online: FeatureStoreSettings, store: FeatureStore, whole: Any
+) -> None:
+    take(store, events(0, 400))
+    if online.online == "redis":
+        server = redis_of(store)
+        gone = [key for key in server.keys(b"*shard*adloom") if b"item_id" not in key]
+        assert server.delete(*gone)
+    else:
+        lose(store, "", ("stream_progress",))
+    with pytest.raises(ProgressMoved):
+        store.apply(events(400, 400))
+    store.progress([0])
+    store.apply(events(0, 800))
+    assert features(store) == whole
+
+
+def test_rows_that_redis_lost_are_missed_by_whoever_asks(
+    online: FeatureStoreSettings, store: FeatureStore
+) -> None:
+    if online.online != "redis":
+        pytest.skip("SQLite evicts nothing, and counting its rows would read all of them")
+    take(store, events(0, 400))
+    lose(store, "ann")
+    with (
+        FeatureStore.open(online, store.folder) as later,
+        pytest.raises(FeaturesLost, match=r"rows of the online features are gone: run adloom back"),
+    ):
+        later.ping()
+    sum(store.rebuild(store.log.batches()))
+    store.ping()
+
+
+def test_a_redis_that_evicts_is_refused_at_the_start(
+    online: FeatureStoreSettings, store: FeatureStore
+) -> None:
+    if online.online != "redis":
+        pytest.skip("SQLite evicts nothing")
+    server = redis_of(store)
+    server.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        with pytest.raises(StoreUnfit, match=r"allkeys-lru; set it to noeviction"):
+            FeatureStore.open(online, store.folder)
+        with pytest.raises(StoreUnfit):
+            store.ping()
+    finally:
+        server.config_set("maxmemory-policy", "noeviction")
