@@ -23,8 +23,9 @@ from adloom.feature_store.store import FeatureStore
 from adloom.loop.bench.redis_server import LocalRedis, RedisUnavailable, running_redis
 from adloom.stream.broker import LocalBroker
 from adloom.stream.settings import KafkaSettings
-from adloom.stream.topics import connect_admin, create_topics
+from adloom.stream.topics import create_topics
 from tests.kafka_cluster import WITH_RIGHTS, ApacheKafka, NoApacheKafka, running_kafka
+from tests.world.cluster_faults import delete_topics
 
 _TEST_KAFKA = os.environ.get("ADLOOM_TEST_KAFKA")
 _SESSION_SECONDS = 6  # Apache Kafka takes no shorter one
@@ -32,13 +33,14 @@ _SESSION_SECONDS = 6  # Apache Kafka takes no shorter one
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=2, help="consumers killed in the crash test")
+    parser.addoption("--faults", type=int, default=0, help="random sequences of faults to try")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What runs on which broker can be chosen: `-m "kafka and not apache"`."""
     for item in items:
         used = set(getattr(item, "fixturenames", ()))
-        if used & {"kafka", "apache_kafka"}:
+        if "kafka" in used:
             item.add_marker("kafka")
         if used & {"apache", "apache_kafka"}:
             item.add_marker("apache")
@@ -80,13 +82,16 @@ def apache(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator
 
 
 @pytest.fixture
-def kafka(request: pytest.FixtureRequest) -> Iterator[KafkaSettings]:
+def kafka(request: pytest.FixtureRequest) -> KafkaSettings:
     """Settings of the shared broker; nothing else uses these topics and this group."""
-    if _TEST_KAFKA:
-        with own_topics(_TEST_KAFKA, _SESSION_SECONDS) as settings:
-            yield settings
-        return
-    broker: LocalBroker = request.getfixturevalue("broker")
+    name = "apache_kafka" if _TEST_KAFKA else "local_kafka"
+    settings: KafkaSettings = request.getfixturevalue(name)
+    return settings
+
+
+@pytest.fixture
+def local_kafka(broker: LocalBroker) -> Iterator[KafkaSettings]:
+    """The same, always on the local broker."""
     # It lets a new group wait for half of a session.
     with own_topics(broker.bootstrap_servers, session_seconds=2) as settings:
         yield settings
@@ -113,11 +118,7 @@ def own_topics(servers: str, session_seconds: float) -> Iterator[KafkaSettings]:
     )
     create_topics(settings)
     yield settings
-    admin = connect_admin(settings)
-    try:
-        admin.delete_topics([topic for topic in admin.list_topics() if topic.startswith(name)])
-    finally:
-        admin.close()
+    delete_topics(settings)
 
 
 @pytest.fixture

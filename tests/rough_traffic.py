@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from adloom.feature_store.store import FeatureStore
@@ -14,6 +12,7 @@ from adloom.stream.events import Event, encode, kind_of
 from adloom.stream.producer import EventProducer
 from adloom.stream.settings import KafkaSettings
 from adloom.stream.topics import event_topics, topic_of
+from tests.folded import Features, Identity, features_in, fold, identity_of, logged_in
 from tests.sample_events import click, exposure, impression
 
 _POISON = [b"", b"\xff\xfe", b"{}", b'{"event_id": 7}', b"[" * 1_000]
@@ -32,7 +31,7 @@ class RoughTraffic:
     users: int = 200
     astray: float = 0.0
     poison: int = 0
-    sent: dict[tuple[str, str, str], Event] = field(default_factory=dict)
+    sent: dict[Identity, Event] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._rng = random.Random(self.seed)
@@ -51,38 +50,17 @@ class RoughTraffic:
                 key = event.user_id.encode() if self._rng.random() >= self.astray else None
                 producer.send_payload(topic_of(kafka, kind_of(event)), key, encode(event))
 
-    def expected(self) -> Any:
-        """Histories, user counts and item counts, of the distinct events sent."""
-        clicks: dict[str, list[tuple[datetime, str, str]]] = defaultdict(list)
-        users, items = Counter[tuple[str, bool]](), Counter[tuple[str, bool]]()
-        for (kind, _, _), event in self.sent.items():
-            clicked = kind == "click"
-            users[event.user_id, clicked] += 1
-            items[event.item_id, clicked] += 1
-            if clicked:
-                clicks[event.user_id].append((event.ts, event.item_id, event.ad_id or ""))
-        newest = {user: tuple(sorted(clicks[user])[-256:]) for user in self._user_ids()}
-        return newest, _pairs(users, self._user_ids()), _pairs(items, self._item_ids())
+    def expected(self) -> Features:
+        """Of the distinct events sent."""
+        return fold(self.sent.values(), self._user_ids(), self._item_ids())
 
-    def found(self, store: FeatureStore) -> Any:
-        """The same, as the feature store knows it."""
-        histories = store.histories(self._user_ids())
-        users = store.user_stats(self._user_ids())
-        items = store.item_stats(self._item_ids())
-        return (
-            {
-                user: tuple(zip(history.clicked_at, history.item_ids, history.ad_ids, strict=True))
-                for user, history in histories.items()
-            },
-            {user: (known.impressions, known.clicks) for user, known in users.items()},
-            {item: (known.impressions, known.clicks) for item, known in items.items()},
-        )
+    def found(self, store: FeatureStore) -> Features:
+        """As the feature store knows them."""
+        return features_in(store, self._user_ids(), self._item_ids())
 
     def logged_once(self, store: FeatureStore) -> bool:
         """Whether the log has every event sent, and no other."""
-        log = store.log.read()
-        logged = zip(log["kind"], log["user_id"], log["event_id"], strict=True)
-        return sorted(logged) == sorted(self.sent)
+        return logged_in(store) == sorted(self.sent)
 
     def _next(self) -> Event:
         if self._recent and self._rng.random() < 0.1:
@@ -98,7 +76,7 @@ class RoughTraffic:
             item_id=self._rng.choice(self._item_ids()),
             ad_id=self._rng.choice([None, "ad-1", "ad-2"]),
         )
-        event = self.sent.setdefault((kind_of(event), event.user_id, event.event_id), event)
+        event = self.sent.setdefault(identity_of(event), event)
         self._recent = [*self._recent, event][-_LATEST_DUPLICATES:]
         return event
 
@@ -107,7 +85,3 @@ class RoughTraffic:
 
     def _item_ids(self) -> list[str]:
         return [f"item-{number}" for number in range(50)]
-
-
-def _pairs(counts: Counter[tuple[str, bool]], names: list[str]) -> dict[str, tuple[int, int]]:
-    return {name: (counts[name, False], counts[name, True]) for name in names}

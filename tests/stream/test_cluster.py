@@ -17,12 +17,12 @@ from adloom.stream.settings import KafkaSettings
 from adloom.stream.topics import connect_admin, event_topics, topic_of
 from tests.conftest import own_topics
 from tests.kafka_cluster import ApacheKafka, NoApacheKafka, running_kafka
-from tests.member_process import MemberProcess
 from tests.rough_traffic import RoughTraffic
 from tests.sample_events import click
 from tests.stream.test_consumer import accounted, produce, running, wait_until
 from tests.stream.test_crash import finish
 from tests.stream.test_group import flowing
+from tests.world.member_process import MemberProcess
 
 # A node that is killed is missed sooner than in earnest.
 _IMPATIENT = ("broker.session.timeout.ms=2000", "broker.heartbeat.interval.ms=400")
@@ -107,9 +107,9 @@ def test_the_only_node_hangs_is_killed_and_comes_back(
     one_node: ApacheKafka, store: FeatureStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As test_outages does with the local broker; here topics and offsets are there afterwards."""
-    monkeypatch.setattr("adloom.stream.consumer._CHECK_EVERY_SECONDS", 1.0)
+    monkeypatch.setattr("adloom.stream.running._CHECK_EVERY_SECONDS", 1.0)
     monkeypatch.setattr("adloom.stream.consumer._PATIENCE_SECONDS", 2.0)
-    monkeypatch.setattr("adloom.stream.consumer._LONGEST_PAUSE_SECONDS", 2.0)
+    monkeypatch.setattr("adloom.stream.outages._LONGEST_PAUSE_SECONDS", 2.0)
     sent = 0
 
     def more(kafka: KafkaSettings) -> int:

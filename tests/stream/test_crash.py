@@ -18,8 +18,8 @@ from adloom.feature_store.store import FeatureStore
 from adloom.loop.bench.redis_server import LocalRedis
 from adloom.stream.consumer import EventConsumer
 from adloom.stream.settings import KafkaSettings
-from tests.member_process import MemberProcess
 from tests.rough_traffic import RoughTraffic
+from tests.world.member_process import MemberProcess
 
 _PATIENCE_SECONDS = 90.0
 _EVENTS_A_KILL = 2_000
