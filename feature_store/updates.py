@@ -78,7 +78,7 @@ class Updates:
         """Tells the store what is settled. Raises as `apply` does."""
         with self._lock:
             if self._settled:
-                self._apply_all((), list(self._settled.values()))
+                self._apply_all((), ())
 
     def progress(self, partitions: Iterable[int]) -> dict[int, dict[str, Progress]]:
         """By number of the partition and topic, as stored. Raises StoreUnavailable.
@@ -136,7 +136,7 @@ class Updates:
 
     def _batch(self, events: Sequence[LoggedEvent], reached: Sequence[Reached]) -> OpenBatch:
         reached = [*last_of(events), *reached]
-        numbers = {place.partition for place in reached}
+        numbers = {place.partition for place in reached or self._settled.values()}
         batch = self._views.begin(numbers)
         for number in numbers:
             self._refuse_older(number, batch.partitions[number,])

@@ -201,3 +201,17 @@ def test_a_redis_that_evicts_is_refused_at_the_start(
             store.ping()
     finally:
         server.config_set("maxmemory-policy", "noeviction")
+
+
+def test_what_is_settled_is_not_taken_for_applied(store: FeatureStore) -> None:
+    """A store that was restored meanwhile has less in its features."""
+    take(store, events(0, 60))
+    taken = snapshot(store)
+    with FeatureStore.open(store.settings, store.folder) as member:
+        member.settle([Reached("test.events", 0, "first", 100)])
+        restore(store, taken)
+        member.save_progress()
+        assert member.progress([0]) == {0: {"test.events": Progress("first", 59, 59)}}
+        member.settle([Reached("test.events", 0, "of another topic", 100)])
+        member.save_progress()
+        assert member.progress([0]) == {0: {"test.events": Progress("first", 59, 59)}}
