@@ -67,6 +67,10 @@ class ApacheKafka:
         """Where clients log in as USER (SASL_PLAINTEXT)."""
         return self._servers(2)
 
+    def data(self, node: int) -> Path:
+        """The folder with a node's partitions."""
+        return self._folder / str(node) / "data"
+
     def kill(self, node: int) -> None:
         """kill -9, with no word to the others."""
         self.signal(node, signal.SIGKILL)
