@@ -24,13 +24,19 @@ from tests.stream.test_outages import clicks_of
 CODECS = ["gzip", "snappy", "lz4", "zstd"]
 
 
-def send(kafka: KafkaSettings, partition: int, names: str, codec: str | None = None) -> None:
+def send(
+    kafka: KafkaSettings,
+    partition: int,
+    names: str,
+    codec: str | None = None,
+    user_id: str | None = None,
+) -> None:
     """One batch of clicks, one for each letter, to a partition of its own choosing."""
     producer = KafkaProducer(
         **kafka.client_options(), compression_type=codec, linger_ms=200, acks="all"
     )
     for name in names:
-        event = click(name, user_id=f"user-{partition}")
+        event = click(name, user_id=user_id or f"user-{partition}")
         producer.send(topic_of(kafka, "click"), value=encode(event), partition=partition)
     producer.flush()
     producer.close()

@@ -1,0 +1,116 @@
+"""Whether a consumer is ready, why not, and what someone should see to: for programs and people."""
+
+from __future__ import annotations
+
+import json
+import threading
+import urllib.error
+import urllib.request
+from typing import Any
+
+import pytest
+
+from adloom.feature_store.store import FeatureStore
+from adloom.stream.condition import Condition, ConsumerState
+from adloom.stream.consumer import EventConsumer
+from adloom.stream.monitor import monitor
+from adloom.stream.refusals import KafkaRefused
+from adloom.stream.settings import KafkaSettings
+from tests.stream.test_consumer import produce, running, wait_until
+from tests.stream.test_outages import clicks, clicks_of
+from tests.stream.test_unreadable import problem, send
+
+
+def readyz(state: ConsumerState) -> tuple[int, dict[str, Any]]:
+    with monitor("127.0.0.1", 0, lambda: state) as address:
+        try:
+            with urllib.request.urlopen(f"{address}/readyz") as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+
+def test_readyz_says_why_not_and_what_to_see_to() -> None:
+    assert readyz(ConsumerState(True, None, ())) == (200, {"status": "ready"})
+    assert readyz(ConsumerState(True, None, ("look",))) == (
+        200,
+        {"status": "ready", "notes": ["look"]},
+    )
+    assert readyz(ConsumerState(False, "Redis is away", ())) == (
+        503,
+        {"status": "not ready", "problem": "Redis is away"},
+    )
+
+
+def test_it_is_not_ready_before_it_has_begun_nor_after_its_end(
+    kafka: KafkaSettings, store: FeatureStore
+) -> None:
+    consumer = EventConsumer(kafka, store)
+    assert not consumer.ready
+    with running(consumer):
+        wait_until(lambda: consumer.ready)
+        assert problem(consumer) == ""
+    assert problem(consumer) == "it has ended"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_consumer_that_ends_by_a_mistake_does_not_look_ready(
+    kafka: KafkaSettings, store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mistaken(*_: Any) -> int:
+        raise ZeroDivisionError("a mistake")
+
+    with running(EventConsumer(kafka, store)) as consumer:
+        wait_until(lambda: consumer.ready)
+        monkeypatch.setattr(store, "apply", mistaken)
+        produce(kafka, *clicks(0, 1))
+        wait_until(lambda: not consumer.ready)
+        assert problem(consumer) == "it ended by an error: ZeroDivisionError: a mistake"
+
+
+def too_short_a_session(kafka: KafkaSettings) -> KafkaSettings:
+    return kafka.model_copy(update={"session_seconds": 1.0})
+
+
+def test_what_the_cluster_refuses_ends_a_consumer(
+    apache_kafka: KafkaSettings, store: FeatureStore
+) -> None:
+    with EventConsumer(too_short_a_session(apache_kafka), store) as consumer:
+        with pytest.raises(KafkaRefused, match=r"kafka\.session_seconds"):
+            consumer.run(threading.Event())
+        assert not consumer.ready
+
+
+def test_what_the_cluster_refuses_is_told_by_one_that_is_patient(
+    apache_kafka: KafkaSettings, store: FeatureStore
+) -> None:
+    consumer, stop = EventConsumer(too_short_a_session(apache_kafka), store), threading.Event()
+    thread = threading.Thread(target=consumer.run, args=(stop,), kwargs={"patient": True})
+    thread.start()
+    wait_until(lambda: "kafka.session_seconds" in problem(consumer))
+    stop.set()
+    thread.join()
+    consumer.close()
+
+
+def test_a_user_in_two_partitions_is_told_and_counted_right(
+    kafka: KafkaSettings, store: FeatureStore
+) -> None:
+    with running(EventConsumer(kafka, store)) as consumer:
+        produce(kafka, *clicks(0, 14))
+        wait_until(lambda: clicks_of(store) == 14)
+        assert consumer.state.notes == ()
+        for partition, names in [(0, "abc"), (1, "def")]:
+            send(kafka, partition, names, user_id="wanderer")
+        wait_until(lambda: clicks_of(store) == 20)
+        [note] = consumer.state.notes
+        assert "murmur2_random" in note
+        wait_until(lambda: consumer.ready)
+    assert store.user_stats(["wanderer"])["wanderer"].clicks == 6
+
+
+def test_notes_are_the_same_for_all_who_ask() -> None:
+    condition = Condition()
+    condition.notes.tell("once")
+    condition.notes.tell("once")
+    assert condition.state == ConsumerState(False, "it has not begun yet", ("once",))
