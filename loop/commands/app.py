@@ -25,6 +25,7 @@ from adloom.loop.commands.errors import fail as _fail
 from adloom.loop.commands.errors import problems as _problems
 from adloom.loop.commands.events import app as events_app
 from adloom.loop.commands.experiments import app as experiment_app
+from adloom.loop.commands.features import app as features_app
 from adloom.loop.commands.learning import app as learning_app
 from adloom.loop.commands.replay import app as replay_app
 from adloom.loop.commands.schema import app as schema_app
@@ -45,6 +46,7 @@ app.add_typer(creatives_app, name="creatives")
 app.add_typer(events_app, name="events")
 app.add_typer(experiment_app, name="experiment")
 app.add_typer(stream_app)
+app.add_typer(features_app)
 app.add_typer(replay_app)
 app.add_typer(schema_app)
 app.add_typer(learning_app)
@@ -69,6 +71,8 @@ def _prepare(
         handlers=[RichHandler(console=_problems, show_path=False)],
     )
     logging.getLogger("adloom").setLevel(logging.INFO if verbose else logging.WARNING)
+    # What the client finds on its way and mends itself is no news; adloom tells what is wrong.
+    logging.getLogger("kafka").setLevel(logging.WARNING if verbose else logging.CRITICAL)
     # It warns of every batch that takes longer than 0.1 s to decode, and of nothing else.
     logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)
     try:

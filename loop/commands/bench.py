@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from importlib.util import find_spec
 from typing import Annotated, Any
 
@@ -31,8 +30,6 @@ def stream(context: typer.Context, quick: Quick = False, as_json: AsJson = False
         fail("confluent-kafka is not installed: pip install 'adloom[bench]'")
     from adloom.loop.bench.stream import bench_stream
 
-    # It warns of every batch that takes longer than 0.1 s to decode.
-    logging.getLogger("kafka").setLevel(logging.ERROR)
     settings: Settings = context.obj
     with errors_told(TimeoutError):
         result = bench_stream(settings.kafka, quick=quick)
