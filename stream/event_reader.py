@@ -115,13 +115,22 @@ class EventReader:
         if alone is not None and plain and alone not in self._mapped:
             self._plain[topic] = alone
             return lambda payload, _, now: parse(alone, payload, now)
-        return functools.partial(self._read, topic, None if tells else alone)
+        return functools.partial(self._read, topic, kinds, None if tells else alone)
 
     def _read(
-        self, topic: str, kind: Kind | None, payload: bytes, headers: Headers, now: datetime
+        self,
+        topic: str,
+        kinds: tuple[Kind, ...],
+        kind: Kind | None,
+        payload: bytes,
+        headers: Headers,
+        now: datetime,
     ) -> Event | Dropped:
         marked = mark_of(headers)
         if marked is not None:
+            # Who may write clicks could else write exposures: rights are given by topic.
+            if marked not in kinds:
+                raise InvalidEvent(Reason.WRONG_TYPE, f"marked as {marked}: none are in this topic")
             return parse(marked, payload, now)
         if len(payload) > MAX_PAYLOAD_BYTES:
             raise InvalidEvent(

@@ -161,6 +161,13 @@ def test_what_adloom_sent_itself_is_never_mapped() -> None:
     assert read(reader, encode(exposure("x")), EXPOSURES) == exposure("x")
 
 
+def test_a_mark_makes_no_exposure_of_what_is_in_a_topic_of_clicks() -> None:
+    """Whoever may write clicks may not therefore say what adloom showed."""
+    with pytest.raises(InvalidEvent, match="marked as exposure") as caught:
+        read(reading(fields=FIELDS), encode(exposure("x")), CLICKS, MARKS["exposure"])
+    assert caught.value.reason is Reason.WRONG_TYPE
+
+
 def test_exposures_are_mapped_where_the_settings_say_so() -> None:
     assert read(reading(fields=FIELDS, exposure={"ad_id": "ad"}), OWN, EXPOSURES).user_id == "7"
 

@@ -38,12 +38,17 @@ class Curve(BaseModel):
 def click_through_curves(events: pd.DataFrame, attribution: timedelta) -> list[Curve]:
     """A curve for each variant that was shown, most shown first.
 
+    A variant that adloom serves is judged by adloom's exposures alone: impressions are what a
+    page says, of the shop's own ads.
+
     Args:
         events: columns of `FeatureStore.log.read`.
         attribution: the longest time between showing and click.
     """
     shown = label_exposures(events, attribution=attribution)
-    shown = shown[shown["variant"].notna()]
+    served = shown.loc[shown["kind"] == "exposure", "variant"]
+    said = (shown["kind"] == "impression") & shown["variant"].isin(served.unique())
+    shown = shown[shown["variant"].notna() & ~said]
     curves = [_curve(str(variant), rows) for variant, rows in shown.groupby("variant")]
     return sorted(curves, key=lambda curve: -curve.shown)
 

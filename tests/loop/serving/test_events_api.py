@@ -18,7 +18,7 @@ from adloom.loop.serving.http.events import mount_events
 from adloom.loop.settings.serving import ServeSettings
 from adloom.stream.consumer import EventConsumer
 from adloom.stream.event_reader import EventReader
-from adloom.stream.event_settings import EventSettings
+from adloom.stream.event_settings import EventSettings, KindSource
 from adloom.stream.producer import EventProducer
 from adloom.stream.settings import KafkaSettings
 from tests.stream.test_consumer import consume
@@ -104,6 +104,22 @@ def test_a_refusal_names_the_place_and_nothing_is_sent(
     [problem] = answer.json()["detail"]
     assert problem["loc"] == ["body", *place]
     assert "soon" not in answer.text
+
+
+def test_exposures_are_adlooms_own_and_cannot_be_posted(kafka: KafkaSettings) -> None:
+    """Clicks on ads that adloom drew are labelled by them: see `adloom.loop.learning.showings`."""
+    kind = {"path": "type", "exposure": ["shown"], "click": ["tap"]}
+    told = SHOP.model_copy(update={"kind": KindSource.model_validate(kind)})
+    with serving(kafka, told) as client:
+        body = {"events": [OWN | {"type": "tap"}, OWN | {"type": "shown"}]}
+        answer = client.post("/v1/events", json=body)
+        assert answer.status_code == 422
+        [problem] = answer.json()["detail"]
+        assert problem["loc"] == ["body", "events", 1]
+        assert "adloom logs itself" in problem["msg"]
+        posted = {"exposures": [ADLOOMS]}
+        assert client.post("/v1/events?form=adloom", json=posted).status_code == 422
+        assert client.post("/v1/events", json=posted).status_code == 422
 
 
 def test_rules_leave_out_events_in_adlooms_form_too(kafka: KafkaSettings) -> None:

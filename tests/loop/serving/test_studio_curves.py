@@ -1,0 +1,45 @@
+"""The studio's click-through curves: what adloom served is judged by what it logged itself."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pandas as pd
+
+from adloom.loop.serving.studio.curves import click_through_curves
+from tests.loop.learning.test_training_set import DAY, Row, events
+
+
+def curves(*rows: tuple[Row, str]) -> dict[str, tuple[int, int]]:
+    """Showings and clicks by variant, of rows and the variant that each names."""
+    log = events(*(row for row, _ in rows)).assign(variant=[variant for _, variant in rows])
+    return {curve.variant: (curve.shown, curve.clicks) for curve in click_through_curves(log, DAY)}
+
+
+def test_exposures_and_the_shops_own_impressions_are_curves() -> None:
+    found = curves(
+        (("exposure", 0, "ann", "a"), "champion"),
+        (("exposure", 1, "bob", "b"), "champion"),
+        (("click", 2, "bob", "b"), "champion"),
+        (("impression", 3, "ann", "s"), "shop"),
+        (("click", 4, "ann", "s"), "shop"),
+    )
+    assert found == {"champion": (2, 1), "shop": (1, 1)}
+
+
+def test_posted_impressions_and_clicks_do_not_move_the_curve_of_what_adloom_serves() -> None:
+    served: list[tuple[Row, str]] = [
+        (("exposure", 0, "ann", "a"), "champion"),
+        (("impression", 0.1, "ann", "a"), "champion"),
+    ]
+    posted = [
+        ((kind, 1 + n, "mallory", f"made-up-{n}"), "champion")
+        for n in range(60)
+        for kind in ("impression", "click")
+    ]
+    assert curves(*served, *posted) == {"champion": (1, 0)}
+
+
+def test_nothing_logged_is_no_curve() -> None:
+    empty = events().assign(variant=pd.Series(dtype=object))
+    assert click_through_curves(empty, timedelta(days=1)) == []
