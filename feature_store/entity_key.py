@@ -13,7 +13,8 @@ Key = tuple[str] | tuple[str, int] | tuple[int] | tuple[int, str]
 """The values of a view's entities, in the order of the view, which is by name."""
 
 
-_text_header = struct.Struct("<II").pack
+_header = struct.Struct("<II")  # type, length
+_text_header = _header.pack
 _number = struct.Struct("<IIq").pack
 
 
@@ -31,3 +32,24 @@ def _part(value: str | int) -> bytes:
         return _number(ValueType.INT64, 8, value)
     encoded = value.encode()
     return _text_header(ValueType.STRING, len(encoded)) + encoded
+
+
+def names_of(view: FeatureView) -> Callable[[bytes], tuple[str | int, ...]]:
+    """The function that tells the values in a key of a view."""
+    start = len(serialize_entity_key_prefix(view.join_keys))
+
+    def names(key: bytes) -> tuple[str | int, ...]:
+        values: list[str | int] = []
+        at = start
+        while at < len(key):
+            kind, length = _header.unpack_from(key, at)
+            at += _header.size
+            part = key[at : at + length]
+            is_number = kind == ValueType.INT64
+            values.append(
+                int.from_bytes(part, "little", signed=True) if is_number else part.decode()
+            )
+            at += length
+        return tuple(values)
+
+    return names

@@ -164,7 +164,7 @@ class FeatureStore:
         Returns the number of rows written. Raises ValueError for a partition beyond
         `item_shards`; StoreUnavailable; ContendedPartition; ProgressMoved; FeaturesLost.
         """
-        self._check_shards(events)
+        self.check_shards(events)
         return self._updates.apply(events, reached)
 
     def settle(self, reached: Iterable[Reached]) -> None:
@@ -193,7 +193,7 @@ class FeatureStore:
 
         def checked() -> Iterator[Sequence[LoggedEvent]]:
             for events in batches:
-                self._check_shards(events)
+                self.check_shards(events)
                 yield events
 
         with file_lock(self.folder / "rebuild.lock"):
@@ -215,7 +215,8 @@ class FeatureStore:
         """The rows below, for what counts or compares all of them."""
         return self._backend
 
-    def _check_shards(self, events: Sequence[LoggedEvent]) -> None:
+    def check_shards(self, events: Sequence[LoggedEvent]) -> None:
+        """Raises ValueError where an event is of a partition that has no shard."""
         highest = max((event.partition for event in events), default=0)
         if highest >= self.settings.item_shards:
             raise ValueError(

@@ -72,11 +72,12 @@ def read_batch(
                 if isinstance(event, Dropped):
                     batch.dropped[event.rule] += 1
                 else:
-                    batch.events.append(_logged(event, kind or kind_of(event), topic_id, record))
+                    batch.events.append(as_logged(event, kind or kind_of(event), topic_id, record))
     return batch
 
 
-def _logged(event: Event, kind: Kind, topic_id: str, record: Any) -> LoggedEvent:
+def as_logged(event: Event, kind: Kind, topic_id: str, record: Any) -> LoggedEvent:
+    """The event as the log has it; the record tells topic, partition and offset."""
     # By position, in the order of the fields: by name takes twice as long.
     return LoggedEvent(
         kind,

@@ -93,7 +93,10 @@ def _since_1970(number: float, unit: TimeUnit) -> datetime:
 def _in_utc(found: datetime, zone: tzinfo | None) -> datetime:
     if found.tzinfo is None:
         if zone is None:
-            raise NoTimeZone("the moment tells no time zone")
+            raise NoTimeZone(
+                "the moment tells no time zone: set it as zone in [events.fields] ts, for a file "
+                "as --zone Europe/Berlin"
+            )
         found = found.replace(tzinfo=zone)
     try:
         return found.astimezone(UTC)

@@ -11,8 +11,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 _LINE_EVERY_SECONDS = 5.0
 
-Told = Callable[[float, int], None]
-"""Takes the part that is done, 0 to 1, and a number of things."""
+Told = Callable[[float | None, int], None]
+"""Takes the part that is done, 0 to 1, or None where it is not known, and a number of things."""
 
 
 @contextmanager
@@ -32,8 +32,9 @@ def progress_told(console: Console, doing: str, things: str) -> Iterator[Told]:
     with Progress(*columns, console=console) as progress:
         task = progress.add_task(doing, total=1.0, count="")
 
-        def tell(part: float, count: int) -> None:
-            progress.update(task, completed=part, count=f"{count:,} {things}")
+        def tell(part: float | None, count: int) -> None:
+            total = None if part is None else 1.0
+            progress.update(task, completed=part, total=total, count=f"{count:,} {things}")
 
         yield tell
 
@@ -62,9 +63,10 @@ def _in_lines(console: Console, doing: str, things: str) -> Iterator[Told]:
     untold: str | None = None
     began = False
 
-    def tell(part: float, count: int) -> None:
+    def tell(part: float | None, count: int) -> None:
         nonlocal due, untold, began
-        untold = f"{doing}: {part:.0%}, {count:,} {things}"
+        known = "" if part is None else f"{part:.0%}, "
+        untold = f"{doing}: {known}{count:,} {things}"
         if time.monotonic() >= due:
             console.print(untold, highlight=False)
             due = time.monotonic() + _LINE_EVERY_SECONDS

@@ -1,4 +1,4 @@
-"""Commands of the stream: consume, rebuild the features, look after dead letters."""
+"""Commands of the stream: consume, look after dead letters."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ import signal
 import threading
 from collections import Counter
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from adloom.loop.commands.errors import errors_told, fail, problems
+from adloom.loop.commands.errors import errors_told, fail
 from adloom.loop.settings import Settings
 from adloom.stream.events import Reason
 from adloom.stream.settings import KafkaSettings
@@ -102,44 +100,6 @@ def _tell_counts(consumer: Any) -> None:
         f"{counts.consumed:,} events applied, {dead:,} dead letters"
         + (f", {dropped:,} left out ({escape(rules)})." if dropped else ".")
     )
-
-
-@app.command()
-def backfill(
-    context: typer.Context,
-    file: Annotated[
-        Path | None,
-        typer.Argument(help="Parquet file, or folder of another log (default: adloom's own log)."),
-    ] = None,
-    from_offsets: Annotated[
-        bool, typer.Option("--from-offsets", help="Read what Kafka still holds instead.")
-    ] = False,
-) -> None:
-    """Rebuild the online features from the event log; stop the consumers first."""
-    from adloom.feature_store.event_log import NotAnEventLog
-    from adloom.feature_store.store import ContendedPartition
-    from adloom.loop import home
-    from adloom.loop.replay import past_events
-
-    settings: Settings = context.obj
-    if file is not None and from_offsets:
-        fail("give either FILE or --from-offsets, not both")
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with (
-        errors_told(ContendedPartition, NotAnEventLog),
-        home.open_features(settings) as features,
-        Progress(*columns, console=problems) as progress,
-    ):
-        if from_offsets:
-            kafka = _broker(settings, "backfill --from-offsets")
-            batches = past_events.from_kafka(kafka, settings.events)
-        else:
-            batches = features.log.batches() if file is None else past_events.from_files(file)
-        task, applied = progress.add_task("Backfilling"), 0
-        for count in features.rebuild(batches):
-            applied += count
-            progress.update(task, description=f"{applied:,} events")
-    _console.print(f"The online features are those of {applied:,} logged events.")
 
 
 @_dead_letters.command("list")

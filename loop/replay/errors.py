@@ -13,3 +13,7 @@ class UnknownLayout(ValueError):
 
 class ReplayIncomplete(RuntimeError):
     """Events did not reach the features in time."""
+
+
+class NotPastEvents(ValueError):
+    """Rows that are no events; the message names the first of them."""

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+import os
+import pty
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +18,18 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from adloom.feature_store.event_log import NotAnEventLog
+from adloom.feature_store.event_log import LoggedEvent
 from adloom.feature_store.store import ContendedPartition, FeatureStore
 from adloom.loop.commands.app import app
-from adloom.loop.replay.past_events import from_files, from_kafka
+from adloom.loop.replay.backfill import Plan, planned
+from adloom.loop.replay.errors import NotPastEvents
+from adloom.loop.replay.new_events import new_by_identity, new_by_place
+from adloom.loop.replay.past_events import PastEvents, from_kafka
 from adloom.loop.settings import Settings
 from adloom.stream.consumer import EventConsumer
 from adloom.stream.settings import KafkaSettings
 from tests.rough_traffic import RoughTraffic
-from tests.sample_events import logged
+from tests.sample_events import at, logged
 
 _PATIENCE_SECONDS = 60.0
 
@@ -32,7 +43,7 @@ def consume_all(kafka: KafkaSettings, store: FeatureStore, traffic: RoughTraffic
 
 @pytest.mark.parametrize("source", ["log", "folder", "kafka"])
 def test_a_backfill_equals_the_live_result(
-    source: str, kafka: KafkaSettings, store: FeatureStore
+    source: str, kafka: KafkaSettings, store: FeatureStore, tmp_path: Path
 ) -> None:
     kafka = kafka.model_copy(update={"max_batch": 300})
     traffic = RoughTraffic(seed=5)
@@ -40,18 +51,23 @@ def test_a_backfill_equals_the_live_result(
     consume_all(kafka, store, traffic)
     live = traffic.found(store)
     assert live == traffic.expected()
-    batches = {
-        "log": store.log.batches(),
-        "folder": from_files(store.folder / "log"),
-        "kafka": from_kafka(kafka),
-    }[source]
-    assert sum(store.rebuild(batches)) >= len(traffic.sent)
-    assert traffic.found(store) == live
+    target = store
+    if source != "log":  # another home, which has to get all of it
+        target = FeatureStore.open(store.settings, tmp_path / "other")
+    if source == "folder":
+        events, new = PastEvents(store.folder / "log").batches(), new_by_identity(target.log)
+    else:
+        events, new = from_kafka(kafka), new_by_place(target.log)
+    with planned(target, () if source == "log" else events, new) as plan:
+        assert plan.carry_out() >= len(traffic.sent)
+    assert traffic.found(target) == live
+    assert traffic.logged_once(target)
     # Consumers go on from their place, and one that begins again knows what is there already.
     traffic.send(kafka, 500)
-    consume_all(kafka, store, traffic)
-    consume_all(kafka.model_copy(update={"group_id": f"{kafka.group_id}-again"}), store, traffic)
-    assert traffic.found(store) == traffic.expected()
+    consume_all(kafka, target, traffic)
+    consume_all(kafka.model_copy(update={"group_id": f"{kafka.group_id}-again"}), target, traffic)
+    assert traffic.found(target) == traffic.expected()
+    target.close()
 
 
 @pytest.mark.parametrize("batches_before", [1, 5])
@@ -83,54 +99,167 @@ def warehouse(**changes: Any) -> pd.DataFrame:
     return pd.DataFrame(columns | changes)
 
 
-def test_events_of_a_warehouse_need_no_place_in_a_stream(
+def add(store: FeatureStore, file: Path, **options: Any) -> Plan:
+    events = PastEvents(file, **options).batches()
+    with planned(store, events, new_by_identity(store.log)) as plan:
+        plan.carry_out()
+    return plan
+
+
+def test_events_of_a_warehouse_need_no_place_in_a_stream_and_are_added_once(
     store: FeatureStore, tmp_path: Path
 ) -> None:
     file = tmp_path / "events.parquet"
     warehouse().to_parquet(file)
-    for _ in range(2):
-        assert sum(store.rebuild(from_files(file))) == 3
-        shoe = store.item_stats(["shoe"])["shoe"]
+    store.log.append([logged(0, item_id="bag")])
+    for new in (3, 0):
+        plan = add(store, file)
+        assert (plan.read, plan.new) == (3, new)
+        shoe, bag = (store.item_stats([item])[item] for item in ("shoe", "bag"))
         assert (shoe.impressions, shoe.clicks) == (1, 1)
+        assert bag.clicks == 1  # a file is added to the log: it replaces nothing
+        assert sorted(store.log.read()["event_id"]) == ["c1", "click-0", "i1"]
+
+
+def test_a_rebuild_from_the_log_alone_keeps_what_came_from_a_file(
+    store: FeatureStore, tmp_path: Path
+) -> None:
+    warehouse().to_parquet(tmp_path / "events.parquet")
+    add(store, tmp_path / "events.parquet")
+    with planned(store) as plan:
+        assert (plan.users, plan.items, plan.logged, plan.new) == (1, 1, 3, 0)
+        plan.carry_out()
+    assert store.user_stats(["ann"])["ann"].clicks == 1
+
+
+@pytest.mark.parametrize("write", ["csv", "jsonl", "gzip"])
+def test_a_file_may_be_csv_or_json_lines(write: str, store: FeatureStore, tmp_path: Path) -> None:
+    file = tmp_path / "events"
+    frame = warehouse(context=['{"page": "home"}', "", None], extra=['{"n": 1}', None, ""])
+    frame["ts"] = frame["ts"].map(pd.Timestamp.isoformat)
+    if write == "jsonl":
+        frame.to_json(file, orient="records", lines=True)
+    else:
+        text = frame.to_csv(index=False).encode()
+        file.write_bytes(gzip.compress(text) if write == "gzip" else text)
+    add(store, file)
+    impression = store.log.read("impression").iloc[0]
+    assert (impression["context"], impression["extra"]) == ('{"page": "home"}', '{"n": 1}')
+    assert store.user_stats(["ann"])["ann"].clicks == 1
 
 
 def test_a_file_that_was_sorted_anew_loses_nothing(store: FeatureStore, tmp_path: Path) -> None:
-    store.log.append([logged(offset, seconds=-offset) for offset in range(20)])
-    store.log.read().to_parquet(tmp_path / "sorted.parquet")  # the newest offset comes first
-    assert sum(store.rebuild(from_files(tmp_path / "sorted.parquet"))) == 20
+    with FeatureStore.open(store.settings, tmp_path / "other") as other:
+        other.log.append([logged(offset, seconds=-offset) for offset in range(20)])
+        other.log.read().to_parquet(tmp_path / "sorted.parquet")  # the newest offset comes first
+    assert add(store, tmp_path / "sorted.parquet").new == 20
     assert len(store.history("ann")) == 20
 
 
-def test_a_log_whose_files_were_merged_loses_nothing(store: FeatureStore) -> None:
+def test_a_log_whose_files_were_merged_loses_nothing(store: FeatureStore, tmp_path: Path) -> None:
     for offset in range(40):
         store.log.append([logged(offset)])
     store.log.close()
-    assert sum(store.rebuild(from_files(store.folder / "log"))) == 40
-    assert len(store.history("ann")) == 40
+    with FeatureStore.open(store.settings, tmp_path / "other") as other:
+        assert add(other, store.folder / "log").new == 40
+        assert len(other.history("ann")) == 40
+
+
+EPOCH_MS = 1_772_366_400_000
+
+
+@pytest.mark.parametrize(
+    ("ts", "options"),
+    [
+        ([EPOCH_MS] * 3, {"unit": "ms"}),
+        ([EPOCH_MS / 1000] * 3, {"unit": "s"}),
+        (["2026-03-01T12:00:00Z"] * 3, {}),
+        (["2026-03-01T13:00:00"] * 3, {"zone": "Europe/Berlin"}),
+        (pd.to_datetime(["2026-03-01T13:00:00"] * 3), {"zone": "Europe/Berlin"}),
+        (pd.to_datetime(["2026-03-01T13:00:00+01:00"] * 3), {}),
+    ],
+)
+def test_moments_are_what_the_file_or_the_options_tell(
+    ts: Any, options: dict[str, Any], store: FeatureStore, tmp_path: Path
+) -> None:
+    warehouse(ts=ts).to_parquet(tmp_path / "events.parquet")
+    add(store, tmp_path / "events.parquet", **options)
+    assert set(store.log.read()["ts"]) == {at(0)}
+
+
+LATE = datetime.now(UTC) + timedelta(minutes=6)
 
 
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"kind": ["impression", "click", "purchase"]}, "'purchase' is none of"),
-        ({"user_id": ["ann", None, "bob"]}, "row 1 has no user_id"),
-        ({"ts": ["soon"] * 3}, "cannot be read as events"),
+        ({"kind": ["impression", "click", "purchase"]}, "row 3: kind: none of impression, click"),
+        ({"user_id": ["ann", None, "bob"]}, "row 2: user_id: Field required"),
+        ({"user_id": ["ann", "u" * 129, "bob"]}, "row 2: user_id: .*at most 128"),
+        ({"event_id": ["a", "b", ""]}, "row 3: event_id: Field required"),
+        ({"ts": ["soon"] * 3}, "3 rows are no events(.|\n)*row 1: ts: not a moment"),
+        ({"ts": [EPOCH_MS] * 3}, "row 1: ts: a number tells no unit.*--unit ms"),
+        ({"ts": ["20260102"] * 3}, "row 1: ts: a number tells no unit"),
+        ({"ts": pd.to_datetime(["2026-03-01"] * 3)}, "row 1: ts: .* no time zone.*--zone"),
+        ({"ts": ["1969-12-31T23:59:59Z"] * 3}, "row 1: ts: .*1970"),
+        ({"ts": ["2200-01-01T00:00:00Z"] * 3}, "row 1: ts: "),
+        ({"ts": [LATE.isoformat()] * 3}, "row 1: ts: .* is later than"),
+        ({"propensity": [0.5, 1.5, None]}, "row 2: propensity: "),
+        ({"position": [0, -1, 1]}, "row 2: position: "),
+        (
+            {"context": ["{}", "[1]", "{"]},
+            "2 rows are none(.|\n)*row 2: context: .*\nrow 3: context: ",
+        ),
+        ({"extra": ["{}", "[1]", None]}, "row 2: extra: not a JSON object"),
+        ({"item_id": [7.0, 2.0**53, 8.0]}, "row 2: item_id: a float this large"),
     ],
 )
-def test_a_file_that_holds_no_events_is_refused(
-    changes: dict[str, Any], problem: str, tmp_path: Path
+def test_rows_that_are_no_events_are_named_and_nothing_is_changed(
+    changes: dict[str, Any], problem: str, store: FeatureStore, tmp_path: Path
 ) -> None:
-    file = tmp_path / "events.parquet"
-    warehouse(**changes).to_parquet(file)
-    with pytest.raises(NotAnEventLog, match=problem):
-        list(from_files(file))
+    store.log.append([logged(0)])
+    store.apply([logged(0)])
+    warehouse(**changes).to_parquet(tmp_path / "events.parquet")
+    with pytest.raises(NotPastEvents, match=problem):
+        add(store, tmp_path / "events.parquet")
+    assert len(store.history("ann")) == len(store.log.read()) == 1
+
+
+def test_ten_bad_rows_are_named_and_the_rest_is_counted(tmp_path: Path) -> None:
+    pd.concat([warehouse(kind=["?"] * 3)] * 40).to_parquet(tmp_path / "events.parquet")
+    with pytest.raises(NotPastEvents) as caught:
+        list(PastEvents(tmp_path / "events.parquet").batches())
+    lines = str(caught.value).splitlines()
+    assert (len(lines), lines[0][:22]) == (12, "120 rows are no events")
+    assert lines[-1] == "and 110 rows more"
 
 
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
     file = tmp_path / "events.parquet"
-    warehouse().drop(columns=["item_id"]).to_parquet(file)
-    with pytest.raises(NotAnEventLog, match="no column item_id"):
-        list(from_files(file))
+    warehouse().drop(columns=["item_id", "kind"]).to_parquet(file)
+    with pytest.raises(NotPastEvents, match="no column kind, item_id"):
+        list(PastEvents(file).batches())
+
+
+def test_what_fails_in_the_midst_of_a_backfill_leaves_what_was_there(
+    store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.log.append([logged(0)])
+    store.apply([logged(0)])
+    warehouse().to_parquet(tmp_path / "events.parquet")
+
+    def broken() -> Iterator[list[LoggedEvent]]:
+        yield [logged(0)]
+        raise OSError("the log cannot be read")
+
+    monkeypatch.setattr(store.log, "batches", broken)
+    with pytest.raises(OSError, match="cannot be read"):
+        add(store, tmp_path / "events.parquet")
+    assert len(store.history("ann")) == 1
+    monkeypatch.undo()
+    with planned(store) as plan:  # the rows are in the log: a plain backfill takes them
+        assert plan.carry_out() == 4
+    assert len(store.history("ann")) == 2
 
 
 @pytest.fixture
@@ -148,11 +277,43 @@ def test_the_command_rebuilds(cli: CliRunner, kafka: KafkaSettings, tmp_path: Pa
     traffic.send(kafka, 200)
     with FeatureStore.open(Settings().features, tmp_path / "features") as store:
         consume_all(kafka, store, traffic)
-        for arguments in (["backfill"], ["backfill", "--from-offsets"]):
+        for arguments in (["backfill"], ["backfill", "--from-offsets", "--yes"]):
             store.clear()
             done = cli.invoke(app, arguments)
             assert done.exit_code == 0, done.output
             assert traffic.found(store) == traffic.expected()
+
+
+def test_the_command_says_what_it_replaces_and_adds(cli: CliRunner, tmp_path: Path) -> None:
+    warehouse().to_parquet(tmp_path / "events.parquet")
+    with FeatureStore.open(Settings().features, tmp_path / "features") as store:
+        store.log.append([logged(0, user_id="bob")])
+        store.apply([logged(0, user_id="bob")])
+    done = cli.invoke(app, ["backfill", "events.parquet", "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout) == {
+        "source": "file",
+        "records": 4,
+        "read": 3,
+        "added": 3,
+        "replaced": {"users": 1, "items": 1},
+    }
+    assert "online features of 1 users and 1 items" in " ".join(done.stderr.split())
+    assert "1 records, and 3 of the 3 in events.parquet" in " ".join(done.stderr.split())
+
+
+def test_on_a_terminal_the_command_asks(tmp_path: Path) -> None:
+    """A script has no terminal: it is not asked."""
+    terminal, other_end = pty.openpty()
+    environment = os.environ | {"ADLOOM_HOME": str(tmp_path)}
+    command = [str(Path(sys.executable).parent / "adloom"), "backfill"]
+    for answer, status in ((b"n\n", 2), (b"y\n", 0)):
+        os.write(terminal, answer)
+        done = subprocess.run(
+            command, stdin=other_end, env=environment, capture_output=True, text=True, check=False
+        )
+        assert "Go on?" in done.stderr
+        assert done.returncode == status, done.stderr
 
 
 @pytest.mark.parametrize(
@@ -160,9 +321,14 @@ def test_the_command_rebuilds(cli: CliRunner, kafka: KafkaSettings, tmp_path: Pa
     [
         (["nowhere.parquet"], "no parquet file is there"),
         (["a.parquet", "--from-offsets"], "not both"),
+        (["bad.csv"], "1 row is no event, and nothing was changed: line 2: kind: none of"),
+        (["bad.csv", "--zone", "Mars/Base"], "Mars/Base is no time zone"),
     ],
 )
-def test_the_command_says_what_is_wrong(arguments: list[str], problem: str, cli: CliRunner) -> None:
+def test_the_command_says_what_is_wrong(
+    arguments: list[str], problem: str, cli: CliRunner, tmp_path: Path
+) -> None:
+    (tmp_path / "bad.csv").write_text("kind,event_id,ts,user_id,item_id\nbuy,e,x,ann,shoe\n")
     found = cli.invoke(app, ["backfill", *arguments])
     assert found.exit_code == 2
     assert problem in " ".join(found.stderr.split())

@@ -1,0 +1,248 @@
+"""The online features held against the event log.
+
+All of them: the features are made from the log beside, and every row is compared, both ways. Or
+those of some users and items, drawn at random. A difference is looked at again before it is told:
+a consumer may be writing, and its log may be a moment behind its features.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from adloom.feature_store import definitions
+from adloom.feature_store.backend import OnlineBackend
+from adloom.feature_store.event_log import EventLog
+from adloom.feature_store.looking_back import (
+    Applied,
+    ItemFeatures,
+    Reads,
+    UserFeatures,
+    Views,
+    item_names,
+    item_rows,
+    user_names,
+)
+from adloom.feature_store.memory_backend import MemoryBackend
+from adloom.feature_store.random_names import RandomNames
+from adloom.feature_store.settings import FeatureStoreSettings
+from adloom.feature_store.sqlite_backend import SqliteBackend, create_tables
+from adloom.feature_store.store import FeatureStore
+from adloom.feature_store.updates import Updates
+
+_NAMES_AT_ONCE = 1_000
+_EVENTS_AT_ONCE = 10_000
+_MOST_LOOKS = 3
+_PAUSE_SECONDS = 1.0
+_STILL_READS = 20
+_STILL_SECONDS = 0.05
+_MOST_LOOKED_AT = 10_000
+
+Told = Callable[[float, int], object]
+"""Called with the part that is done, 0 to 1, and the number of records so far."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What the online store has otherwise than the log; None where a part of its rows is gone."""
+
+    of: str
+    name: str
+    stored: UserFeatures | ItemFeatures | None
+    logged: UserFeatures | ItemFeatures
+
+
+@dataclass
+class Checked:
+    """What was compared.
+
+    Attributes:
+        records: of the log, that were read for it.
+        differing: how many users and items differ.
+        differences: the first of them.
+    """
+
+    users: int = 0
+    items: int = 0
+    records: int = 0
+    differing: int = 0
+    differences: list[Difference] = field(default_factory=list)
+
+
+def check_all(store: FeatureStore, told: Told = lambda *_: None) -> Checked:
+    """Compares the features of all users and items.
+
+    Raises StoreUnavailable; ValueError for a partition beyond `item_shards`.
+    """
+    checked = Checked()
+    with tempfile.TemporaryDirectory(prefix="adloom-check-") as folder:
+        file = Path(folder) / "features.db"
+        create_tables(file, "check", definitions.online_views)
+        beside = SqliteBackend(file, "check", definitions.online_views)
+        try:
+            checked.records = _take_log(beside, store, told)
+            users, checked.users = _differing_users(store.backend, beside, store.settings)
+            items, checked.items = _differing_items(store.backend, beside)
+        finally:
+            beside.close()
+    _look_again(store, checked, users, items)
+    return checked
+
+
+def check_sample(store: FeatureStore, most: int, told: Told = lambda *_: None) -> Checked:
+    """Compares the features of at most so many users and as many items, drawn at random.
+
+    They are drawn from the log and the online store alike. Raises StoreUnavailable.
+    """
+    users, items = RandomNames(most), RandomNames(most)
+    total, records = max(1, store.log.records()), 0
+    for rows in store.log.columns(["user_id", "item_id"]):
+        users.add(rows.column("user_id").unique().to_pylist())
+        items.add(rows.column("item_id").unique().to_pylist())
+        records += rows.num_rows
+        told(records / total, records)
+    users.add(user_names(store.backend))
+    items.add(item_names(store.backend))
+    checked = Checked(len(users.names), len(items.names), records)
+    _look_again(store, checked, users.names, items.names)
+    return checked
+
+
+def _take_log(beside: OnlineBackend, store: FeatureStore, told: Told) -> int:
+    """Applies what is in the features to an empty store; the number of records read."""
+    updates, views = Updates(beside, store.settings), Views(store.backend, store.settings)
+    progress, applied = views.progress(), Applied(store.log)
+    total, records = max(1, store.log.records()), 0
+    for events in store.log.batches():
+        store.check_shards(events)
+        updates.apply(list(applied.among(events, progress)))
+        records += len(events)
+        told(records / total, records)
+    return records
+
+
+def _differing_users(
+    stored: OnlineBackend, logged: OnlineBackend, settings: FeatureStoreSettings
+) -> tuple[list[str], int]:
+    """Names of users whose features are not the same, and the number of all."""
+    ours, theirs = Views(stored, settings), Views(logged, settings)
+    differing: dict[str, None] = {}
+    counts = []
+    for backend in (stored, logged):
+        counts.append(0)
+        for names in _in_parts(user_names(backend)):
+            counts[-1] += len(names)
+            here, there = ours.users(names), theirs.users(names)
+            differing |= dict.fromkeys(name for name in names if here[name] != there[name])
+    for names in _in_parts(user_names(stored, definitions.user_history)):
+        found = ours.users(names).items()
+        differing |= dict.fromkeys(
+            name for name, known in found if known is None or len(known.history) > known.clicks
+        )
+    return list(differing), max(counts)
+
+
+def _differing_items(stored: OnlineBackend, logged: OnlineBackend) -> tuple[list[str], int]:
+    """Names of items whose counts, over all shards, are not the same; and the number of all."""
+    impressions, clicks = Counter[str](), Counter[str]()
+    torn = set()
+    for backend, sign in ((stored, 1), (logged, -1)):
+        for name, row in item_rows(backend):
+            impressions[name] += sign * row.impressions
+            clicks[name] += sign * row.clicks
+            if row.torn:
+                torn.add(name)
+    differing = [name for name in impressions if impressions[name] or clicks[name] or name in torn]
+    return differing, len(impressions)
+
+
+def _look_again(
+    store: FeatureStore, checked: Checked, users: Sequence[str], items: Sequence[str]
+) -> None:
+    """Notes what differs of these users and items, however often one looks."""
+    names = [*(("user", name) for name in users), *(("item", name) for name in items)]
+    applied = Applied(store.log)
+    for part in _in_parts(iter(names[:_MOST_LOOKED_AT])):
+        found = _look(store, part, applied)
+        for _ in range(_MOST_LOOKS - 1):
+            if not found:
+                break
+            time.sleep(_PAUSE_SECONDS)
+            applied = Applied(store.log)
+            found = _look(store, [(one.of, one.name) for one in found], applied)
+        checked.differences += found
+    unseen = max(0, len(names) - _MOST_LOOKED_AT) if checked.differences else 0
+    checked.differing = len(checked.differences) + unseen
+
+
+def _look(
+    store: FeatureStore, names: Sequence[tuple[str, str]], applied: Applied
+) -> list[Difference]:
+    """What of these differs now."""
+    users = [name for of, name in names if of == "user"]
+    items = [name for of, name in names if of == "item"]
+    stored, progress = _still(Views(store.backend, store.settings), users, items)
+    logged = _folded(store.log, store.settings, users, items, applied, progress)
+    return [
+        Difference(*key, stored[key], logged[key]) for key in stored if stored[key] != logged[key]
+    ]
+
+
+def _still(
+    views: Views, users: Sequence[str], items: Sequence[str]
+) -> tuple[dict[tuple[str, str], Any], Reads]:
+    """The features between two writes, and how far the stream was taken then."""
+    before = views.progress()
+    for _ in range(_STILL_READS):
+        found = _features(views, users, items)
+        after = views.progress()
+        if _applied_offsets(before) == _applied_offsets(after):
+            break
+        before = after
+        time.sleep(_STILL_SECONDS)
+    return found, after
+
+
+def _applied_offsets(progress: Reads) -> dict[tuple[int, str], tuple[str, int]]:
+    return {
+        (number, topic): (known.topic_id, known.applied)
+        for number, topics in progress.items()
+        for topic, known in topics.items()
+    }
+
+
+def _folded(
+    log: EventLog,
+    settings: FeatureStoreSettings,
+    users: Sequence[str],
+    items: Sequence[str],
+    applied: Applied,
+    progress: Reads,
+) -> dict[tuple[str, str], Any]:
+    """The features by the log."""
+    memory = MemoryBackend()
+    updates = Updates(memory, settings)
+    events = applied.among(log.of(users, items), progress)
+    while batch := list(islice(events, _EVENTS_AT_ONCE)):
+        updates.apply(batch)
+    return _features(Views(memory, settings), users, items)
+
+
+def _features(
+    views: Views, users: Sequence[str], items: Sequence[str]
+) -> dict[tuple[str, str], Any]:
+    found: dict[tuple[str, str], Any] = {}
+    found |= {("user", name): value for name, value in views.users(users).items()}
+    found |= {("item", name): value for name, value in views.items(items).items()}
+    return found
+
+
+def _in_parts(names: Iterator[Any]) -> Iterator[list[Any]]:
+    while part := list(islice(names, _NAMES_AT_ONCE)):
+        yield part

@@ -1,0 +1,142 @@
+"""Features as the event log has them, and as the online store has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from feast import FeatureView
+
+from adloom.feature_store import definitions
+from adloom.feature_store.backend import OnlineBackend
+from adloom.feature_store.entity_key import names_of
+from adloom.feature_store.event_log import FILE_TOPIC, EventLog, LoggedEvent
+from adloom.feature_store.known_events import PageRow
+from adloom.feature_store.log_order import STREAM
+from adloom.feature_store.online import OnlineTable
+from adloom.feature_store.progress import Progress, ProgressRow
+from adloom.feature_store.rows import CountsRow, HistoryRow, UserHistory, UserRow
+from adloom.feature_store.settings import FeatureStoreSettings
+
+Reads = Mapping[int, Mapping[str, Progress]]
+"""How far each partition number was taken, by topic."""
+
+
+class UserFeatures(NamedTuple):
+    """What is known of a user."""
+
+    impressions: int
+    clicks: int
+    history: UserHistory
+
+
+class ItemFeatures(NamedTuple):
+    """Counts of an item, over all shards."""
+
+    impressions: int
+    clicks: int
+
+
+class Views:
+    """The views of a store by names; None for a row of which a part is gone."""
+
+    def __init__(self, backend: OnlineBackend, settings: FeatureStoreSettings) -> None:
+        self.backend = backend
+        self._shards = range(settings.item_shards)
+        self._users = OnlineTable(backend, definitions.user_stats, UserRow)
+        self._pages = OnlineTable(backend, definitions.user_events, PageRow)
+        self._histories = OnlineTable(backend, definitions.user_history, HistoryRow)
+        self._items = OnlineTable(backend, definitions.item_stats, CountsRow)
+        self._partitions = OnlineTable(backend, definitions.stream_progress, ProgressRow)
+
+    def progress(self) -> Reads:
+        """Raises StoreUnavailable."""
+        rows = self._partitions.read((number,) for number in self._shards)
+        return {int(key[0]): dict(row.topics) for key, row in rows.items()}
+
+    def users(self, names: Iterable[str]) -> dict[str, UserFeatures | None]:
+        """Zeros for a user who is not known. Raises StoreUnavailable."""
+        names = list(names)
+        rows = self._users.read((name,) for name in names)
+        histories = self._histories.read((name,) for name in names)
+        pages = self._pages.read(
+            (page, name) for name in names for page in range(rows[name,].events.pages)
+        )
+        torn = {str(key[-1]) for key, page in pages.items() if not page.whole}
+        return {
+            name: None
+            if name in torn or rows[name,].counts.torn or histories[name,].torn
+            else _user(rows[name,].counts, histories[name,])
+            for name in names
+        }
+
+    def items(self, names: Iterable[str]) -> dict[str, ItemFeatures | None]:
+        """Zeros for an item that is not known. Raises StoreUnavailable."""
+        names = list(names)
+        rows = self._items.read((name, shard) for name in names for shard in self._shards)
+        return {name: _item([rows[name, shard] for shard in self._shards]) for name in names}
+
+
+def user_names(backend: OnlineBackend, view: FeatureView = definitions.user_stats) -> Iterator[str]:
+    """Users that have a row of counts, or of another view of users. Raises StoreUnavailable."""
+    names = names_of(view)
+    for key, _ in backend.rows(view.name):
+        yield str(names(key)[0])
+
+
+def item_rows(backend: OnlineBackend) -> Iterator[tuple[str, CountsRow]]:
+    """The counts of every item in every shard. Raises StoreUnavailable."""
+    names = names_of(definitions.item_stats)
+    for key, values in backend.rows(definitions.item_stats.name):
+        yield str(names(key)[0]), CountsRow.from_values(values)
+
+
+def item_names(backend: OnlineBackend) -> set[str]:
+    """Items that have a row. Raises StoreUnavailable."""
+    return {name for name, _ in item_rows(backend)}
+
+
+class Applied:
+    """Which records of the log are in the features, by what the features' progress says.
+
+    What was logged under another topic id is in them, unless it came to the log after the topic
+    that the progress tells of: then the features come to it yet.
+    """
+
+    def __init__(self, log: EventLog) -> None:
+        """Look where each stream begins in the log."""
+        self._begins: dict[tuple[str, str, int], int] = {}
+        for rows in log.columns(STREAM):
+            for stream in rows.group_by(STREAM, use_threads=False).aggregate([]).to_pylist():
+                place = (stream["topic"], stream["topic_id"], stream["partition"])
+                self._begins.setdefault(place, len(self._begins))
+
+    def among(self, events: Iterable[LoggedEvent], progress: Reads) -> Iterator[LoggedEvent]:
+        """Those events that are in the features."""
+        for event in events:
+            known = progress.get(event.partition, {}).get(event.topic)
+            if event.topic == FILE_TOPIC or known is None:
+                yield event
+            elif known.topic_id == event.topic_id:
+                if event.offset <= known.applied:
+                    yield event
+            elif self._is_before(event, known):
+                yield event
+
+    def _is_before(self, event: LoggedEvent, known: Progress) -> bool:
+        unknown = len(self._begins)
+        begins = self._begins.get((event.topic, event.topic_id, event.partition), unknown)
+        other = self._begins.get((event.topic, known.topic_id, event.partition), unknown)
+        return begins < other
+
+
+def _user(counts: CountsRow, row: HistoryRow) -> UserFeatures:
+    return UserFeatures(counts.impressions, counts.clicks, row.history())
+
+
+def _item(shards: list[CountsRow]) -> ItemFeatures | None:
+    if any(shard.torn for shard in shards):
+        return None
+    return ItemFeatures(
+        sum(shard.impressions for shard in shards), sum(shard.clicks for shard in shards)
+    )
