@@ -39,7 +39,7 @@ class TopicNames(BaseModel):
 class RegistrySettings(BaseModel):
     """`[kafka.registry]`: a schema registry that speaks as Confluent's does."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     url: AnyHttpUrl | None = Field(default=None, description="none = payloads are plain JSON")
     username: str | None = None
@@ -61,7 +61,7 @@ class RegistrySettings(BaseModel):
 class KafkaSettings(BaseModel):
     """A Kafka cluster and adloom's place in it; without servers, a local broker is started."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     bootstrap_servers: str | None = Field(
         default=None, description="host:port[,host:port...]; none = a local broker"
