@@ -31,7 +31,7 @@ from adloom.stream.event_settings import EventSettings
 from adloom.stream.member import Member
 from adloom.stream.needs import to_consume_events
 from adloom.stream.outages import OUTAGES
-from adloom.stream.partitions import TooFewShards, UnevenTopics
+from adloom.stream.partitions import TooFewShards, Topics, UnevenTopics
 from adloom.stream.producer import DeliveryFailed, EventProducer
 from adloom.stream.running import run_until
 from adloom.stream.settings import KafkaSettings
@@ -63,7 +63,7 @@ class EventConsumer:
         needs = to_consume_events(kafka)
         self._topics = EventTopics(kafka, needs, patience_seconds=_PATIENCE_SECONDS)
         with suppress(UnevenTopics):  # time heals it: poll says so as long as it is so
-            self._topic_ids()
+            self._look_at_topics()
         self._dead_letters = EventProducer(kafka, patience_seconds=_PATIENCE_SECONDS)
         self._condition = Condition()
         self._crossing = Crossing(self._condition.notes)
@@ -122,16 +122,16 @@ class EventConsumer:
 
         Raises BrokerUnavailable, UnevenTopics, TooFewShards, and what `FeatureStore.ping` does.
         """
-        self._member.lose_renewed(self._topic_ids())
+        self._member.lose_renewed(self._look_at_topics().ids)
         with self._member.following():
             self._store.ping()
 
-    def _topic_ids(self) -> dict[str, str]:
-        ids = self._topics.ids()
+    def _look_at_topics(self) -> Topics:
+        topics = Topics(self._topics.ids(), self._topics.partitions)
         shards = self._store.settings.item_shards
-        if self._topics.partitions > shards:
-            raise TooFewShards(self._topics.partitions, shards)
-        return ids
+        if topics.partitions > shards:
+            raise TooFewShards(topics.partitions, shards)
+        return topics
 
     def poll(self) -> int:
         """Waits for one micro-batch and takes it through all steps.
@@ -147,7 +147,7 @@ class EventConsumer:
                 metrics.BATCH_SECONDS.observe(time.monotonic() - started)
             else:
                 self._member.tidy()
-            self._member.place(self._topic_ids)
+            self._member.place(self._look_at_topics)
         if not records or time.monotonic() >= self._lag_due:
             self._measure_lag()
         return sum(map(len, records.values()))

@@ -26,6 +26,7 @@ from adloom.stream.batch import Records
 from adloom.stream.fetches import READ_COMMITTED, Fetches, UnreadablePartition
 from adloom.stream.gaps import Notes
 from adloom.stream.holds import Holds
+from adloom.stream.partitions import Topics
 from adloom.stream.placing import Places
 from adloom.stream.settings import KafkaSettings
 from adloom.stream.topics import event_topics
@@ -121,9 +122,9 @@ class Member:
             return found
         return {}
 
-    def place(self, topic_ids: Callable[[], Mapping[str, str]]) -> None:
-        """Gives partitions their places. Raises what `Places.place` and `topic_ids` do."""
-        placed = self._places.place(topic_ids()) if self._places.lost else set()
+    def place(self, topics: Callable[[], Topics]) -> None:
+        """Gives partitions their places. Raises what `Places.place` and `topics` do."""
+        placed = self._places.place(topics()) if self._places.lost else set()
         mine = self.consumer.assignment()
         self._owed = (self._owed - placed) & mine
         self._holds.let_go(placed)

@@ -3,6 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Topics(NamedTuple):
+    """The event topics as the broker has them.
+
+    Attributes:
+        ids: by name; a topic that is made anew has another.
+        partitions: of each of them.
+    """
+
+    ids: Mapping[str, str]
+    partitions: int
 
 
 class UnevenTopics(ValueError):

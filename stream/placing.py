@@ -16,17 +16,19 @@ from dataclasses import dataclass
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 from kafka.errors import IllegalStateError, KafkaError
 
-from adloom.feature_store.event_log import LoggedEvent
-from adloom.feature_store.progress import Progress, Reached
+from adloom.feature_store.progress import NOTHING, Progress, Reached
 from adloom.feature_store.store import FeatureStore
+from adloom.stream.earlier import Stretch
+from adloom.stream.filling import Filling
 from adloom.stream.gaps import Notes
+from adloom.stream.lives import next_life, topic_of
+from adloom.stream.partitions import Topics
 from adloom.stream.topics import BrokerUnavailable
 
 _log = logging.getLogger(__name__)
 
 _PATIENCE_SECONDS = 5.0
 _FILLING_SECONDS = 1.0  # at a time: a member that is told to end does not wait for a whole log
-_LIFE = "~"  # between the id of a topic and how often Kafka has lost what was read of it
 
 
 @dataclass(eq=False)
@@ -54,6 +56,7 @@ class Places(ConsumerRebalanceListener):
         self._lost: dict[TopicPartition, _Lost] = {}
         self._ids: dict[TopicPartition, str] = {}
         self._reached: dict[TopicPartition, int] = {}
+        self._filling = Filling(store)
         self._lock = threading.Lock()
 
     def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
@@ -101,7 +104,7 @@ class Places(ConsumerRebalanceListener):
         renewed = {
             partition
             for partition in self.known
-            if _topic_of(self._ids[partition]) != topic_ids[partition.topic]
+            if topic_of(self._ids[partition]) != topic_ids[partition.topic]
         }
         for topic in sorted({partition.topic for partition in renewed}):
             _log.warning("%s was made anew: reading it from its beginning", topic)
@@ -138,7 +141,7 @@ class Places(ConsumerRebalanceListener):
         position: int | None = self._consumer.position(partition, timeout_ms=0)
         return position
 
-    def place(self, topic_ids: Mapping[str, str]) -> set[TopicPartition]:
+    def place(self, topics: Topics) -> set[TopicPartition]:
         """Gives partitions their places and lets them go on; gives those that have one now.
 
         A long stretch of adloom's event log takes several calls. Raises BrokerUnavailable, and
@@ -151,12 +154,17 @@ class Places(ConsumerRebalanceListener):
         progress = self._store.progress({partition.partition for partition in lost})
         beginnings = self._beginnings(lost)
         until = time.monotonic() + _FILLING_SECONDS
-        placed = set()
+        placed, begun = set(), []
         for partition, how in sorted(lost.items()):
             known = progress[partition.partition].get(partition.topic)
-            at = self._place(partition, how, known, topic_ids[partition.topic], beginnings, until)
+            at = self._place(partition, how, known, topics, beginnings[partition], until)
             if at is not None and self._go_on(partition, how, at):
                 placed.add(partition)
+                if known is not None and known.topic_id != self._ids[partition] and at == 0:
+                    begun.append(self._at(partition, NOTHING))
+        self._store.apply((), begun)  # so that nothing earlier is looked for the next time
+        if len(placed) == len(lost):
+            self._filling.forget()
         return placed
 
     def _place(
@@ -164,22 +172,24 @@ class Places(ConsumerRebalanceListener):
         partition: TopicPartition,
         how: _Lost,
         known: Progress | None,
-        topic_id: str,
-        beginnings: Mapping[TopicPartition, int],
+        topics: Topics,
+        beginning: int,
         until: float,
     ) -> int | None:
         """The offset to read on at; None when the log has more than fits into the time."""
-        beginning = beginnings[partition]
-        if known is None or _topic_of(known.topic_id) != topic_id:
+        topic_id = topics.ids[partition.topic]
+        if known is None or topic_of(known.topic_id) != topic_id:
+            number = topics.partitions
+            if not self._filling.take_earlier(partition, topic_id, number, known, until):
+                return None
             self._ids[partition], first = topic_id, 0
         else:
             self._ids[partition], first = known.topic_id, known.done + 1
             # Kafka only deletes at the beginning: who stands beyond it has read what is no more.
             if how.beyond is not None and first >= how.beyond >= beginning:
                 self._notes.cut(partition, first)
-                self._ids[partition], first = _next_life(known.topic_id), beginning
-                self._settle(partition, beginning - 1)
-                self._store.save_progress()
+                self._ids[partition], first = next_life(known.topic_id), beginning
+                self._filling.settle(partition, self._ids[partition], beginning - 1)
         if first >= beginning:
             return first
         return beginning if self._fill(partition, first, beginning, known, until) else None
@@ -193,31 +203,19 @@ class Places(ConsumerRebalanceListener):
         until: float,
     ) -> bool:
         """Takes what Kafka holds no more from the event log; False when the time is over."""
-        log, topic_id = self._store.log, self._ids[partition]
-        place = (partition.topic, topic_id, partition.partition)
-        last = log.last_offset(*place)
-        if last is not None and last >= first:
-            _log.info("%s/%d: from the event log until %d", *partition, beginning)
-            for events in log.between(*place, first, beginning):
-                self._settle(partition, events[-1].offset, events)
-                if time.monotonic() > until:
-                    self._store.save_progress()
-                    return False
+        life = self._ids[partition]
+        last = self._store.log.last_offset(partition.topic, life, partition.partition)
+        lost = Stretch(life, first, beginning)
+        if last is not None and last >= first and not self._filling.take(partition, lost, until):
+            return False
         # Of a topic that nobody has read, what is older than adloom is no loss.
-        was_read = last is not None or (known is not None and known.topic_id == topic_id)
+        was_read = last is not None or (known is not None and known.topic_id == life)
         missing = first if last is None else max(first, last + 1)
-        self._settle(partition, beginning - 1)
+        self._filling.settle(partition, life, beginning - 1)
         self._store.save_progress()
         if was_read and missing < beginning:
             self._notes.gap(partition, missing, beginning)
         return True
-
-    def _settle(
-        self, partition: TopicPartition, offset: int, events: Collection[LoggedEvent] = ()
-    ) -> None:
-        reached = [self._at(partition, offset)]
-        self._store.apply(list(events), reached)
-        self._store.settle(reached)
 
     def _go_on(self, partition: TopicPartition, how: _Lost, at: int) -> bool:
         with self._lock:
@@ -246,12 +244,3 @@ class Places(ConsumerRebalanceListener):
 def _unassigned_meanwhile() -> suppress:
     """The client's thread may take a partition away between any two calls."""
     return suppress(ValueError, KeyError, IllegalStateError)
-
-
-def _topic_of(topic_id: str) -> str:
-    return topic_id.partition(_LIFE)[0]
-
-
-def _next_life(topic_id: str) -> str:
-    topic, _, life = topic_id.partition(_LIFE)
-    return f"{topic}{_LIFE}{int(life or 0) + 1}"

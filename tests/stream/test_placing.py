@@ -229,3 +229,38 @@ def test_records_that_kafka_has_lost_are_told_and_new_ones_are_read(
         assert again.state.notes == ()
     assert clicks_of(store) == 26
     assert len(store.log.read()) == 26
+
+
+@pytest.mark.parametrize("before", [0, 12])
+def test_a_store_restored_to_before_topics_were_made_anew_takes_the_rest_from_the_log(
+    before: int, apache_kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    """Of topics twice made anew, the last time with fewer partitions; or of none at all."""
+    kafka, home = apache_kafka, tmp_path / "features"
+    online = home / "online.db"
+    settings = FeatureStoreSettings()
+
+    def consume_all(expected: int) -> int:
+        with FeatureStore.open(settings, home) as store, running(EventConsumer(kafka, store)) as it:
+            wait_until(lambda: it.ready and it.has_partitions and clicks_of(store) >= expected)
+            return clicks_of(store)
+
+    produce(kafka, *clicks(0, before))
+    consume_all(before)
+    copy_database(online, tmp_path / "snapshot.db")
+    produce(kafka, *clicks(before, 8))
+    consume_all(before + 8)
+    remake_topics(kafka.model_copy(update={"partitions": 3}))
+    produce(kafka, *clicks(100, 20))
+    consume_all(before + 28)
+    remake_topics(kafka.model_copy(update={"partitions": 1}))
+    produce(kafka, *clicks(200, 5))
+    consume_all(before + 33)
+    if before:
+        copy_database(tmp_path / "snapshot.db", online)
+    else:
+        for file in home.glob("online.db*"):
+            file.unlink()
+    assert consume_all(before + 33) == before + 33
+    with FeatureStore.open(settings, home) as store:
+        assert len(store.log.read("click")) == before + 33

@@ -99,7 +99,7 @@ def test_a_user_in_two_partitions_is_told_and_counted_right(
     with running(EventConsumer(kafka, store)) as consumer:
         produce(kafka, *clicks(0, 14))
         wait_until(lambda: clicks_of(store) == 14)
-        assert consumer.state.notes == ()
+        assert not consumer.state.notes
         for partition, names in [(0, "abc"), (1, "def")]:
             send(kafka, partition, names, user_id="wanderer")
         wait_until(lambda: clicks_of(store) == 20)

@@ -1,0 +1,61 @@
+"""What the event log has of topics that were made anew since, and the features have not.
+
+Kafka holds none of it any more. The features lack it when the online store was emptied, or
+restored to what it was before.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from kafka import TopicPartition
+
+from adloom.feature_store.event_log import EventLog
+from adloom.feature_store.log_order import STREAM
+from adloom.feature_store.progress import Progress
+from adloom.stream.lives import topic_of
+
+
+class Stretch(NamedTuple):
+    """Offsets of a partition of a topic that is no more: first <= offset < end."""
+
+    topic_id: str
+    first: int
+    end: int
+
+
+class LoggedStreams:
+    """The topics and partitions that the log has, looked through once."""
+
+    def __init__(self, log: EventLog) -> None:
+        # By topic and topic id, in the order they were first appended: last offsets by partition.
+        self._last: dict[str, dict[str, dict[int, int]]] = {}
+        for table in log.columns([*STREAM, "offset"]):
+            lasts = table.group_by(STREAM, use_threads=False).aggregate([("offset", "max")])
+            columns = [lasts.column(name).to_pylist() for name in [*STREAM, "offset_max"]]
+            for topic, topic_id, partition, offset in zip(*columns, strict=True):
+                known = self._last.setdefault(topic, {}).setdefault(topic_id, {})
+                known[partition] = max(offset, known.get(partition, offset))
+
+    def partitions(self, topic: str) -> set[int]:
+        """Numbers of the partitions that the topic had, ever."""
+        return {number for lasts in self._last.get(topic, {}).values() for number in lasts}
+
+    def earlier(self, partition: TopicPartition, now: str, known: Progress | None) -> list[Stretch]:
+        """What the features have not got, in the order of its topics.
+
+        Args:
+            now: the id of the topic that is there now.
+            known: the features' progress; topics before that one are in them.
+        """
+        topics = self._last.get(partition.topic, {})
+        ids = list(topics)
+        if known is not None:
+            ids = ids[ids.index(known.topic_id) :] if known.topic_id in ids else []
+        found = []
+        for topic_id in ids:
+            first = known.done + 1 if known is not None and topic_id == known.topic_id else 0
+            end = topics[topic_id].get(partition.partition, -1) + 1
+            if first < end and topic_of(topic_id) != now:
+                found.append(Stretch(topic_id, first, end))
+        return found
