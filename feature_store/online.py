@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Generic, Protocol, Self, TypeVar
 
 from feast import FeatureView
@@ -40,11 +40,14 @@ class OnlineTable(Generic[R]):
 
     def read(self, keys: Iterable[Key]) -> dict[Key, R]:
         """The rows of all keys; an empty row for a key that has none."""
-        wanted = list(dict.fromkeys(keys))
-        found = self._backend.read(self.view, [self.entity_key(key) for key in wanted])
+        return self.read_by({key: self.entity_key(key) for key in keys})
+
+    def read_by(self, entity_keys: Mapping[Key, bytes]) -> dict[Key, R]:
+        """The same, for keys whose entity keys are at hand."""
+        found = self._backend.read(self.view, list(entity_keys.values()))
         return {
             key: self._row_type.from_values(values) if values else self._row_type()
-            for key, values in zip(wanted, found, strict=True)
+            for key, values in zip(entity_keys, found, strict=True)
         }
 
 
@@ -56,20 +59,27 @@ class OpenRows(Generic[R]):
         self.table = table
         self._limit = limit
         self._rows: dict[Key, R] = {}
+        self._entity_keys: dict[Key, bytes] = {}
 
     def open(self, keys: Iterable[Key]) -> dict[Key, R]:
         """The rows of all keys, read where they are not open yet. They may be changed."""
         wanted = dict.fromkeys(keys)
         known = self._rows
-        missing = [key for key in wanted if key not in known]
+        missing = {key: self.table.entity_key(key) for key in wanted if key not in known}
         opened = {key: known.pop(key) for key in wanted if key in known}
         if missing:
-            opened |= self.table.read(missing)
+            opened |= self.table.read_by(missing)
+            self._entity_keys |= missing
         known |= opened  # at the end: the rows used least recently come first
         for key in list(known)[: max(0, len(known) - max(self._limit, len(opened)))]:
-            del known[key]
+            del known[key], self._entity_keys[key]
         return opened
+
+    def entity_key(self, key: Key) -> bytes:
+        """Of a row that is open."""
+        return self._entity_keys[key]
 
     def forget(self) -> None:
         """From now on all rows are read again."""
         self._rows.clear()
+        self._entity_keys.clear()

@@ -35,9 +35,10 @@ class OpenViews:
     def begin(self, numbers: Collection[int]) -> OpenBatch:
         """A batch of records of these partitions."""
         partitions = self.partitions.open((number,) for number in numbers)
-        table = self.partitions.table
-        as_stored = {table.entity_key(key): row.known() for key, row in partitions.items()}
-        return OpenBatch(self, partitions, {table.view: as_stored})
+        as_stored = {
+            self.partitions.entity_key(key): row.known() for key, row in partitions.items()
+        }
+        return OpenBatch(self, partitions, {self.partitions.table.view: as_stored})
 
     def open_users(self, user_ids: Collection[str]) -> dict[Key, UserRow]:
         """Users with all that is known of them. Raises LostRows."""
@@ -165,12 +166,12 @@ class OpenBatch:
 
     def cached(self) -> Known:
         """The counts as the store should have them: every event changes those of its rows."""
-        users, items = self.views.users.table, self.views.items.table
+        users, items = self.views.users, self.views.items
         return {
-            users.view: {
+            users.table.view: {
                 users.entity_key(key): row.counts.stored_values() for key, row in self.users.items()
             },
-            items.view: {
+            items.table.view: {
                 items.entity_key(key): row.stored_values() for key, row in self.items.items()
             },
         }
@@ -197,8 +198,7 @@ class OpenBatch:
 
 
 def _changes(rows: OpenRows[R], opened: Mapping[Key, R]) -> dict[bytes, Row]:
-    table = rows.table
-    return {table.entity_key(key): row.changes() for key, row in opened.items()}
+    return {rows.entity_key(key): row.changes() for key, row in opened.items()}
 
 
 def _refuse_torn(torn: Collection[str], users: Mapping[Key, UserRow]) -> None:
