@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from adloom.feature_store.store import FeatureStore
+from adloom.feature_store.store import FeaturesLost, FeatureStore
 from adloom.stream.condition import Condition, ConsumerState
 from adloom.stream.consumer import EventConsumer
 from adloom.stream.monitor import monitor
@@ -114,3 +114,27 @@ def test_notes_are_the_same_for_all_who_ask() -> None:
     condition.notes.tell("once")
     condition.notes.tell("once")
     assert condition.state == ConsumerState(False, "it has not begun yet", ("once",))
+
+
+def test_lost_features_are_told_until_they_are_made_anew(
+    kafka: KafkaSettings, store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes on by itself after `adloom backfill`; until then nothing is read over."""
+    real, lost = store.apply, [True]
+
+    def apply(events: Any, reached: Any = ()) -> int:
+        if events and lost[0]:
+            raise FeaturesLost("rows are gone: run adloom backfill")
+        return real(events, reached)
+
+    monkeypatch.setattr(store, "apply", apply)
+    with running(EventConsumer(kafka, store)) as consumer:
+        produce(kafka, *clicks(0, 20))
+        wait_until(lambda: problem(consumer) == "rows are gone: run adloom backfill")
+        assert clicks_of(store) == 0
+        produce(kafka, *clicks(20, 5))
+        for _ in store.rebuild(store.log.batches()):
+            pass
+        lost[0] = False
+        wait_until(lambda: clicks_of(store) == 25 and consumer.ready)
+    assert len(store.log.read("click")) == 25
