@@ -18,7 +18,7 @@ from typing import Any
 
 from adloom.feature_store import definitions
 from adloom.feature_store.backend import OnlineBackend
-from adloom.feature_store.event_log import EventLog
+from adloom.feature_store.event_log import LoggedEvent
 from adloom.feature_store.looking_back import (
     Applied,
     ItemFeatures,
@@ -44,6 +44,7 @@ _STILL_READS = 20
 _STILL_SECONDS = 0.05
 _MOST_LOOKED_AT = 10_000
 
+Features = UserFeatures | ItemFeatures
 Told = Callable[[float, int], object]
 """Called with the part that is done, 0 to 1, and the number of records so far."""
 
@@ -54,8 +55,8 @@ class Difference:
 
     of: str
     name: str
-    stored: UserFeatures | ItemFeatures | None
-    logged: UserFeatures | ItemFeatures
+    stored: Features | None
+    logged: Features
 
 
 @dataclass
@@ -167,46 +168,59 @@ def _look_again(
 ) -> None:
     """Notes what differs of these users and items, however often one looks."""
     names = [*(("user", name) for name in users), *(("item", name) for name in items)]
-    applied = Applied(store.log)
     for part in _in_parts(iter(names[:_MOST_LOOKED_AT])):
-        found = _look(store, part, applied)
+        found = _look(store, part, 0)
         for _ in range(_MOST_LOOKS - 1):
-            if not found:
-                break
-            time.sleep(_PAUSE_SECONDS)
-            applied = Applied(store.log)
-            found = _look(store, [(one.of, one.name) for one in found], applied)
+            if found:
+                found = _look(store, [(one.of, one.name) for one in found], _PAUSE_SECONDS)
         checked.differences += found
     unseen = max(0, len(names) - _MOST_LOOKED_AT) if checked.differences else 0
     checked.differing = len(checked.differences) + unseen
 
 
 def _look(
-    store: FeatureStore, names: Sequence[tuple[str, str]], applied: Applied
+    store: FeatureStore, names: Sequence[tuple[str, str]], pause_seconds: float
 ) -> list[Difference]:
-    """What of these differs now."""
+    """What of these differs; the log has so much time to come up to the features."""
     users = [name for of, name in names if of == "user"]
     items = [name for of, name in names if of == "item"]
-    stored, progress = _still(Views(store.backend, store.settings), users, items)
-    logged = _folded(store.log, store.settings, users, items, applied, progress)
+    stored, before, after = _still(Views(store.backend, store.settings), users, items)
+    time.sleep(pause_seconds)
+    applied, events = Applied(store.log), store.log.of(users, items)
+    least, most = (
+        _folded(applied.among(events, progress), store.settings, users, items)
+        for progress in (before, after)
+    )
     return [
-        Difference(*key, stored[key], logged[key]) for key in stored if stored[key] != logged[key]
+        Difference(*key, stored[key], most[key])
+        for key in stored
+        if not _lies_between(least[key], stored[key], most[key])
     ]
+
+
+def _lies_between(least: Features, stored: Features | None, most: Features) -> bool:
+    """Whether it can be so; where nothing was written meanwhile, the two ends are the same."""
+    if stored is None or least == most:
+        return stored == most
+    return (
+        least.impressions <= stored.impressions <= most.impressions
+        and least.clicks <= stored.clicks <= most.clicks
+    )
 
 
 def _still(
     views: Views, users: Sequence[str], items: Sequence[str]
-) -> tuple[dict[tuple[str, str], Any], Reads]:
-    """The features between two writes, and how far the stream was taken then."""
+) -> tuple[dict[tuple[str, str], Any], Reads, Reads]:
+    """The features, and how far the stream was taken before and after they were read."""
     before = views.progress()
-    for _ in range(_STILL_READS):
+    for attempt in range(_STILL_READS):
         found = _features(views, users, items)
         after = views.progress()
-        if _applied_offsets(before) == _applied_offsets(after):
+        if _applied_offsets(before) == _applied_offsets(after) or attempt + 1 == _STILL_READS:
             break
         before = after
         time.sleep(_STILL_SECONDS)
-    return found, after
+    return found, before, after
 
 
 def _applied_offsets(progress: Reads) -> dict[tuple[int, str], tuple[str, int]]:
@@ -218,17 +232,14 @@ def _applied_offsets(progress: Reads) -> dict[tuple[int, str], tuple[str, int]]:
 
 
 def _folded(
-    log: EventLog,
+    events: Iterator[LoggedEvent],
     settings: FeatureStoreSettings,
     users: Sequence[str],
     items: Sequence[str],
-    applied: Applied,
-    progress: Reads,
 ) -> dict[tuple[str, str], Any]:
-    """The features by the log."""
+    """The features by events of the log."""
     memory = MemoryBackend()
     updates = Updates(memory, settings)
-    events = applied.among(log.of(users, items), progress)
     while batch := list(islice(events, _EVENTS_AT_ONCE)):
         updates.apply(batch)
     return _features(Views(memory, settings), users, items)

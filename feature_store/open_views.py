@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from adloom.feature_store import definitions
 from adloom.feature_store.backend import Known, OnlineBackend, Row, Rows
 from adloom.feature_store.entity_key import Key
-from adloom.feature_store.event_log import LoggedEvent
+from adloom.feature_store.event_log import FILE_TOPIC, LoggedEvent
 from adloom.feature_store.known_events import PageRow
 from adloom.feature_store.lost_rows import Least, LostRows
 from adloom.feature_store.online import OnlineTable, OpenRows, R
@@ -131,7 +131,7 @@ class OpenBatch:
             user = users[event.user_id,]
             user.counts.count(event)
             items[event.item_id, event.partition].count(event)
-            if user.events.partition != event.partition:
+            if event.topic != FILE_TOPIC and user.events.partition != event.partition:
                 self.crossed += user.events.partition is not None
                 user.events.partition = event.partition
             if event.kind == "click":

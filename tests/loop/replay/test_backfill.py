@@ -132,6 +132,15 @@ def test_a_rebuild_from_the_log_alone_keeps_what_came_from_a_file(
     assert store.user_stats(["ann"])["ann"].clicks == 1
 
 
+def test_users_of_a_file_have_not_crossed_to_another_partition(
+    store: FeatureStore, tmp_path: Path
+) -> None:
+    warehouse().to_parquet(tmp_path / "events.parquet")
+    add(store, tmp_path / "events.parquet")
+    store.apply([logged(0, partition=3)])
+    assert store.crossed == 0
+
+
 @pytest.mark.parametrize("write", ["csv", "jsonl", "gzip"])
 def test_a_file_may_be_csv_or_json_lines(write: str, store: FeatureStore, tmp_path: Path) -> None:
     file = tmp_path / "events"
@@ -187,7 +196,7 @@ def test_moments_are_what_the_file_or_the_options_tell(
     assert set(store.log.read()["ts"]) == {at(0)}
 
 
-LATE = datetime.now(UTC) + timedelta(minutes=6)
+LATE = datetime.now(UTC) + timedelta(days=1)
 
 
 @pytest.mark.parametrize(
