@@ -217,7 +217,7 @@ LATE = datetime.now(UTC) + timedelta(days=1)
         ({"position": [0, -1, 1]}, "row 2: position: "),
         (
             {"context": ["{}", "[1]", "{"]},
-            "2 rows are none(.|\n)*row 2: context: .*\nrow 3: context: ",
+            "2 rows are no events, and nothing was changed:\nrow 2: context: .*\nrow 3: context: ",
         ),
         ({"extra": ["{}", "[1]", None]}, "row 2: extra: not a JSON object"),
         ({"item_id": [7.0, 2.0**53, 8.0]}, "row 2: item_id: a float this large"),
