@@ -2,6 +2,8 @@
 
 The folder's script is looked for beside the checkout (`../shared/kafka/start`), or named by
 ADLOOM_KAFKA_START. Who has none sees the tests that need it skipped.
+
+`python -m tests.kafka_cluster pytest -m kafka` runs a command with ADLOOM_TEST_KAFKA set to it.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -206,3 +210,14 @@ def _all_free(ports: Sequence[int]) -> bool:
         except OSError:
             return False
     return True
+
+
+def _main(command: Sequence[str]) -> int:
+    folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)  # its nodes end a moment later
+    with folder, running_kafka(Path(folder.name)) as cluster:
+        environment = os.environ | {"ADLOOM_TEST_KAFKA": cluster.bootstrap_servers}
+        return subprocess.run(command, env=environment).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(_main(sys.argv[1:]))

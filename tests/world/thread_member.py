@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +25,11 @@ class Crash(Exception):
 
 
 class ThreadMember:
-    """Consumes as `adloom consume` does, until it is stopped or crashes."""
+    """Consumes as `adloom consume` does, until it is stopped or crashes.
+
+    Attributes:
+        error: what else it ended by, with its trace.
+    """
 
     def __init__(
         self,
@@ -34,7 +39,7 @@ class ThreadMember:
         gate: threading.Event,
     ) -> None:
         """While the gate is closed it writes no features."""
-        self.error: BaseException | None = None
+        self.error = ""
         self._gate = gate
         self._crash: Step | None = None
         self._store = FeatureStore.open(features, home)
@@ -76,8 +81,8 @@ class ThreadMember:
             self._consumer.run(self._stop)
         except Crash:
             pass
-        except BaseException as error:
-            self.error = error
+        except BaseException:
+            self.error = traceback.format_exc()
         finally:
             self._crash = None
             self._consumer.close()

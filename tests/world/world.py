@@ -12,6 +12,7 @@ from typing import Any
 
 from kafka import TopicPartition
 
+from adloom.feature_store.checking import check_all
 from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.store import ContendedPartition, FeatureStore
 from adloom.stream.events import Event, encode, kind_of
@@ -163,7 +164,7 @@ class World:
         self._gate.set()
 
     def _bury(self, member: ThreadMember) -> None:
-        assert member.error is None, f"a member ended by {member.error!r}"
+        assert not member.error, f"a member ended: {member.error}"
         self._notes += member.state.notes
 
     # What happens to the online store
@@ -238,11 +239,6 @@ class World:
         self._gate.set()
         while self.processes:
             self.kill_process()
-        for member in [member for member in self.members if not member.runs]:
-            self.members.remove(member)
-            self._bury(member)
-        if not self.members:
-            self.start_member()
         self._wait_for_truth()
         self._check_gaps()
 
@@ -260,8 +256,7 @@ class World:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         quiet = wrong_but_done = 0
         while quiet < _QUIET_LOOKS:
-            for member in self.members:
-                assert member.runs, f"a member ended by {member.error!r}"
+            self._replace_the_crashed()
             wrong = self._sent.wrong(self._store)
             assert time.monotonic() < deadline, "\n".join([*self._told(), *wrong])
             began, busy = time.monotonic(), time.process_time()
@@ -270,10 +265,17 @@ class World:
             done = self._all_ready() and idle < _BUSIEST_WHILE_IDLE
             quiet = quiet + 1 if done and not wrong else 0
             wrong_but_done = wrong_but_done + 1 if done and wrong else 0
-            told = self._loss_is_told() or wrong_but_done > _LOOKS_BEFORE_A_CHECK
-            if self._rows_lost and told:
-                self._rebuild()
+            if self._loss_is_told() or wrong_but_done > _LOOKS_BEFORE_A_CHECK:
+                self._mend(wrong)
                 deadline = time.monotonic() + _PATIENCE_SECONDS
+        assert check_all(self._store).differences == []
+
+    def _replace_the_crashed(self) -> None:
+        for member in [member for member in self.members if not member.runs]:
+            self.members.remove(member)
+            self._bury(member)
+        if not self.members:
+            self.start_member()
 
     def _all_ready(self) -> bool:
         return all(member.state.ready and member.lag == 0 for member in self.members)
@@ -281,8 +283,16 @@ class World:
     def _loss_is_told(self) -> bool:
         return any("adloom backfill" in (member.state.problem or "") for member in self.members)
 
+    def _mend(self, wrong: list[str]) -> None:
+        """As `adloom backfill` does, where rows were lost and somebody has said so."""
+        assert self._rows_lost, "\n".join(["nothing was lost:", *self._told(), *wrong])
+        if not self._loss_is_told():
+            assert check_all(self._store).differences, "\n".join(["nobody said:", *wrong])
+        self._rebuild()
+        self._rows_lost = False
+
     def _rebuild(self) -> None:
-        """As `adloom backfill` does, while members hold still."""
+        """While members hold still."""
         with self._held():
             for _ in range(10):
                 try:
@@ -291,7 +301,6 @@ class World:
                 except ContendedPartition:
                     time.sleep(0.2)
                 else:
-                    self._rows_lost = False
                     return
         raise AssertionError("the features could not be rebuilt")
 
