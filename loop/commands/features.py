@@ -82,7 +82,8 @@ def backfill(
         else:
             plan = parts.enter_context(planned(features))
         source = "kafka" if from_offsets else "file" if file else "log"
-        problems.print(_intention(plan, source, file), markup=False, highlight=False)
+        told_first = _intention(plan, source, file)
+        problems.print(told_first, markup=False, highlight=False, soft_wrap=True)
         if not yes and sys.stdin.isatty() and not typer.confirm("Go on?", err=True):
             fail("nothing was changed")
         total = max(1, plan.logged + plan.new)

@@ -60,18 +60,17 @@ def rows_told(
 def _in_lines(console: Console, doing: str, things: str) -> Iterator[Told]:
     """A line every few seconds, and where there was one, also of the end."""
     due = time.monotonic() + _LINE_EVERY_SECONDS
-    untold: str | None = None
-    began = False
+    newest = printed = ""
 
     def tell(part: float | None, count: int) -> None:
-        nonlocal due, untold, began
+        nonlocal due, newest, printed
         known = "" if part is None else f"{part:.0%}, "
-        untold = f"{doing}: {known}{count:,} {things}"
+        newest = f"{doing}: {known}{count:,} {things}"
         if time.monotonic() >= due:
-            console.print(untold, highlight=False)
+            console.print(newest, highlight=False)
             due = time.monotonic() + _LINE_EVERY_SECONDS
-            untold, began = None, True
+            printed = newest
 
     yield tell
-    if began and untold is not None:
-        console.print(untold, highlight=False)
+    if printed and newest != printed:
+        console.print(newest, highlight=False)
