@@ -1,4 +1,4 @@
-"""What kafka-python does not tell of its fetches, though it knows.
+"""What kafka-python does not tell of its fetches, though it knows, and what it gets wrong.
 
 Which partition a fetch failed for; and where the records end that are settled, without those of
 transactions that are still open. Moreover a batch that cannot be unpacked is given up here: the
@@ -60,6 +60,17 @@ class Fetches:
             raise
         except Exception as error:
             raise UnreadablePartition(fetch.topic_partition, fetch.fetched_offset, error) from error
+
+
+def await_join(consumer: KafkaConsumer) -> None:
+    """Makes the next poll wait for a join of the group that an earlier one has begun.
+
+    The client itself forgets one that it began because of new metadata, such as raised partitions,
+    when the group's answer takes longer than that poll: it would have no partitions for ever.
+    """
+    coordinator = consumer._coordinator
+    if coordinator.rejoining:
+        coordinator.request_rejoin()
 
 
 class _Records(Fetcher.PartitionRecords):

@@ -23,7 +23,12 @@ from adloom.feature_store.progress import Reached
 from adloom.feature_store.store import FeaturesLost, FeatureStore, ProgressMoved
 from adloom.stream import metrics
 from adloom.stream.batch import Records
-from adloom.stream.fetches import READ_COMMITTED, Fetches, UnreadablePartition
+from adloom.stream.fetches import (
+    READ_COMMITTED,
+    Fetches,
+    UnreadablePartition,
+    await_join,
+)
 from adloom.stream.gaps import Notes
 from adloom.stream.holds import Holds
 from adloom.stream.partitions import Topics
@@ -71,6 +76,8 @@ class Member:
     @property
     def problem(self) -> str | None:
         """What is left to be mended though nothing failed."""
+        if self._places.joining_seconds > self._kafka.session_seconds:
+            return "it waits for the group to say which partitions it is to read"
         if self._places.lost:
             return "it looks for the place where partitions are to be read on"
         if self._owed:
@@ -107,6 +114,7 @@ class Member:
         """Waits for records; none come of partitions that the client finds fault with."""
         for partition in self._holds.due():
             self._places.resume(partition)
+        await_join(self.consumer)
         try:
             wait = int(self._kafka.poll_seconds * 1000)
             found: Records = self.consumer.poll(timeout_ms=wait)

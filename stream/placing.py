@@ -7,6 +7,7 @@ until their place is known. What Kafka holds no more comes from adloom's own eve
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -57,20 +58,29 @@ class Places(ConsumerRebalanceListener):
         self._ids: dict[TopicPartition, str] = {}
         self._reached: dict[TopicPartition, int] = {}
         self._filling = Filling(store)
+        self._joining_since: float | None = -math.inf  # it never was in the group yet
         self._lock = threading.Lock()
 
     def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Stops the partitions until they are placed."""
         self.lose(dict.fromkeys(assigned))
+        self._joining_since = None
 
     def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
-        """Others read on after what the features have."""
+        """Others read on after what the features have; the group shares them out anew."""
+        self._joining_since = time.monotonic()
 
     @property
     def lost(self) -> set[TopicPartition]:
         """Partitions of this member that have no place."""
         with self._lock:
             return self._lost.keys() & self._consumer.assignment()
+
+    @property
+    def joining_seconds(self) -> float:
+        """For how long the group has not said what this member is to read; 0 when it has."""
+        since = self._joining_since
+        return 0.0 if since is None else time.monotonic() - since
 
     @property
     def known(self) -> set[TopicPartition]:
@@ -232,7 +242,8 @@ class Places(ConsumerRebalanceListener):
         patience = int(_PATIENCE_SECONDS * 1000)
         try:
             return self._consumer.beginning_offsets(list(partitions), timeout_ms=patience)
-        except (KafkaError, OSError, AttributeError) as error:  # the last: it told no offset
+        except (KafkaError, OSError, KeyError, AttributeError) as error:
+            # The last two: the client found no leader, or was told no offset.
             raise BrokerUnavailable(
                 f"Kafka does not say where partitions begin: {error}"
             ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from kafka.admin import KafkaAdminClient, NewPartitions
@@ -15,6 +16,7 @@ from adloom.stream.settings import KafkaSettings
 from adloom.stream.topics import connect_admin, event_topics, topic_of
 from tests.stream.test_consumer import produce, running, wait_until
 from tests.stream.test_outages import clicks, clicks_of
+from tests.stream.test_placing import remake_topics
 from tests.stream.test_unreadable import problem, send
 
 
@@ -46,6 +48,40 @@ def test_partitions_are_raised_one_topic_after_the_other(
             send(apache_kafka, partition, "ab")  # of a user of its own
         wait_until(lambda: clicks_of(store) == 68 and consumer.lag == 0)
         assert consumer.ready
+
+
+def test_a_group_that_takes_its_time_to_share_out_partitions_is_waited_for(
+    admin: KafkaAdminClient, apache_kafka: KafkaSettings, store: FeatureStore
+) -> None:
+    """Longer than a poll lasts: the member still learns what it is to read."""
+    kafka = apache_kafka.model_copy(update={"poll_seconds": 0.001})
+    with running(EventConsumer(kafka, store)) as consumer:
+        wait_until(lambda: consumer.ready and len(consumer._member.known) == 6)
+        for partitions in (3, 4, 5):
+            raise_partitions(admin, list(event_topics(kafka)), partitions)
+            wait_until(partial(has_partitions, consumer, 3 * partitions))
+        produce(kafka, *clicks(0, 30))
+        wait_until(lambda: clicks_of(store) == 30 and consumer.ready)
+
+
+def test_topics_made_anew_with_fewer_partitions_are_read_on(
+    apache_kafka: KafkaSettings, store: FeatureStore
+) -> None:
+    with running(EventConsumer(apache_kafka, store)) as consumer:
+        sent = 0
+        for partitions in (3, 1, 2):
+            remake_topics(apache_kafka.model_copy(update={"partitions": partitions}))
+            produce(apache_kafka, *clicks(sent, 20))
+            sent += 20
+            wait_until(partial(has_all, consumer, store, sent))
+
+
+def has_partitions(consumer: EventConsumer, number: int) -> bool:
+    return len(consumer._member.known) == number
+
+
+def has_all(consumer: EventConsumer, store: FeatureStore, number: int) -> bool:
+    return clicks_of(store) == number and consumer.ready
 
 
 def test_a_member_may_be_started_while_topics_differ(
