@@ -15,6 +15,7 @@ from prometheus_client import Counter
 from adloom.stream.events import Event
 from adloom.stream.outages import Pauses
 from adloom.stream.producer import DeliveryFailed, EventProducer
+from adloom.stream.reaching import reach
 from adloom.stream.refusals import BrokerUnavailable, KafkaRefused
 from adloom.stream.rights import Needs
 from adloom.stream.settings import KafkaSettings
@@ -63,6 +64,7 @@ class EventSender:
 
         Raises BrokerUnavailable, KafkaRefused.
         """
+        reach(self._kafka, 0.0)  # without patience: the problem is told meanwhile
         create_topics(self._kafka, self._needs)
         self._refused.clear()
         self._failed, self._undelivered = 0, None
