@@ -244,6 +244,7 @@ class EventTopics(TopicWatch):
 
 
 def topic_ids(settings: KafkaSettings) -> dict[str, str]:
-    """The ids of the event topics, asked once. Raises as `EventTopics.ids` does."""
-    with EventTopics(settings) as topics:
+    """The ids of the event topics, asked once by who reads them. Raises as `EventTopics` does."""
+    needs = dict.fromkeys(event_topics(settings), frozenset({"Read"}))
+    with EventTopics(settings, needs) as topics:
         return topics.ids()

@@ -126,10 +126,11 @@ def _replay(settings: Settings, checked: CheckedFile, rate: float | None) -> Rep
     from adloom.loop import home
     from adloom.loop.replay.replay import replay_checked
     from adloom.stream.broker import running_broker
+    from adloom.stream.needs import to_replay_events
 
     with (
         home.open_features(settings) as features,
-        running_broker(settings.kafka) as kafka,
+        running_broker(settings.kafka, to_replay_events(settings.kafka)) as kafka,
         progress_told(problems, "Replaying", "events") as told,
     ):
         return replay_checked(checked, kafka, features, rate=rate, told=told)
@@ -141,11 +142,12 @@ def _replay_obd(
     from adloom.loop import home
     from adloom.loop.replay.replay import replay_obd
     from adloom.stream.broker import running_broker
+    from adloom.stream.needs import to_replay_events
 
     cache = settings.home / "cache"
     with (
         home.open_features(settings) as features,
-        running_broker(settings.kafka) as kafka,
+        running_broker(settings.kafka, to_replay_events(settings.kafka)) as kafka,
         progress_told(problems, "Replaying", "events") as told,
     ):
         return replay_obd(
