@@ -102,7 +102,7 @@ def test_a_user_in_two_partitions_is_told_and_counted_right(
         assert not consumer.state.notes
         for partition, names in [(0, "abc"), (1, "def")]:
             send(kafka, partition, names, user_id="wanderer")
-        wait_until(lambda: clicks_of(store) == 20)
+        wait_until(lambda: clicks_of(store) == 20 and bool(consumer.state.notes))
         [note] = consumer.state.notes
         assert "murmur2_random" in note
         wait_until(lambda: consumer.ready)

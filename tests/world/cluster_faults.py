@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient, MemberToRemove, NewTopic, OffsetSpec
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import GroupIdNotFoundError, KafkaError, TopicAlreadyExistsError
 
 from adloom.stream.settings import KafkaSettings
 from adloom.stream.topics import connect_admin, create_topics, event_topics
@@ -83,7 +83,8 @@ def move_commits(kafka: KafkaSettings, to: str) -> None:
             for part in topic["partitions"]
         ]
         if to == "deleted":
-            admin.delete_group_offsets(kafka.group_id, partitions)
+            with suppress(GroupIdNotFoundError):  # nobody has committed anything
+                admin.delete_group_offsets(kafka.group_id, partitions)
         else:
             spec = OffsetSpec.EARLIEST if to == "earliest" else OffsetSpec.LATEST
             admin.reset_group_offsets(kafka.group_id, dict.fromkeys(partitions, spec))

@@ -265,7 +265,8 @@ class World:
             done = self._all_ready() and idle < _BUSIEST_WHILE_IDLE
             quiet = quiet + 1 if done and not wrong else 0
             wrong_but_done = wrong_but_done + 1 if done and wrong else 0
-            if self._loss_is_told() or wrong_but_done > _LOOKS_BEFORE_A_CHECK:
+            told = self._rows_lost and self._loss_is_told()  # may be of before it was mended
+            if told or wrong_but_done > _LOOKS_BEFORE_A_CHECK:
                 self._mend(wrong)
                 deadline = time.monotonic() + _PATIENCE_SECONDS
         assert check_all(self._store).differences == []
