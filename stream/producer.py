@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -13,6 +14,7 @@ from kafka.errors import (
     MessageSizeTooLargeError,
     RecordListTooLargeError,
     TopicAuthorizationFailedError,
+    UnknownError,
 )
 from kafka.future import Future
 
@@ -53,6 +55,7 @@ class EventProducer:
         Raises BrokerUnavailable, KafkaRefused.
         """
         self._settings = settings
+        self._patience_seconds = patience_seconds
         reach(settings, min(patience_seconds, _REACH_SECONDS))
         patience = int(patience_seconds * 1000)
         try:
@@ -96,7 +99,7 @@ class EventProducer:
         Raises DeliveryFailed or KafkaRefused when one is not; others may have been taken.
         """
         queued = [self._queue_event(event) for event in events]
-        self._producer.flush()
+        self._flush()
         for sent in queued:
             if not sent.future.succeeded():
                 raise self._problem(sent.topic, sent.future.exception)
@@ -119,7 +122,7 @@ class EventProducer:
 
         Raises DeliveryFailed or KafkaRefused, once a failure.
         """
-        self._producer.flush()
+        self._flush()
         failure, self._failure = self._failure, None
         if failure is not None:
             raise self._problem(*failure)
@@ -141,6 +144,19 @@ class EventProducer:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _flush(self) -> None:
+        """Raises DeliveryFailed when the client gives up waiting."""
+        deadline = time.monotonic() + self._patience_seconds
+        while True:
+            try:
+                self._producer.flush()
+            except UnknownError as error:
+                # A batch was too large and is halved: the client waited for the whole in vain.
+                if time.monotonic() > deadline:
+                    raise DeliveryFailed(f"Kafka did not take all events: {error}") from error
+            else:
+                return
 
     def _queue_event(self, event: Event) -> _Queued:
         kind = kind_of(event)

@@ -25,8 +25,11 @@ from adloom.stream.reaching import reach
 from adloom.stream.reading import read_to_end
 from adloom.stream.refusals import BrokerUnavailable, KafkaRefused, refusal_of
 from adloom.stream.settings import KafkaSettings
-from adloom.stream.topics import create_topics, topic_ids
+from adloom.stream.topics import create_topics, topic_ids, topic_of
 from tests.kafka_cluster import PASSWORD, USER, ApacheKafka
+from tests.sample_events import click
+from tests.stream.test_consumer import produce
+from tests.world.cluster_faults import admin_of
 
 _HUSH = "hush-hush-hush"
 
@@ -150,6 +153,22 @@ def test_a_controller_is_no_broker(apache: ApacheKafka) -> None:
     kafka = KafkaSettings(bootstrap_servers=f"{host}:{int(port) + 1}")
     with pytest.raises(KafkaRefused, match="is a controller of the cluster and no broker"):
         topic_ids(kafka)
+
+
+def test_a_message_that_is_too_large_for_its_topic_is_told(apache_kafka: KafkaSettings) -> None:
+    kafka = apache_kafka.model_copy(update={"topic_prefix": f"{apache_kafka.topic_prefix}-small"})
+    topic = topic_of(kafka, "click")
+    with admin_of(kafka) as admin:
+        few = {"num_partitions": 1, "configs": {"max.message.bytes": "500"}}
+        admin.create_topics({topic: few}, wait_for_metadata=True)
+    short, long = click("short"), click("long", context={"said": "x" * 1_000})
+    told = rf"topic {topic} .*raise its max\.message\.bytes"
+    with EventProducer(kafka) as producer:
+        producer.deliver([short])
+        with pytest.raises(KafkaRefused, match=told):
+            producer.deliver([long])
+    with pytest.raises(KafkaRefused, match=told):
+        produce(kafka, short, long, short)  # one batch, which the client halves
 
 
 KAFKA = KafkaSettings(bootstrap_servers="k:1", group_id="mine", session_seconds=2)
