@@ -104,10 +104,14 @@ class Fold:
         clicked = {key: row for key, row in histories.items() if len(row)}
         items = self._items.read(lost.items)
         return {
-            self._users.view: _whole(self._users, users),
+            self._users.view: _whole(
+                self._users, {key: row for key, row in users.items() if row.counts != CountsRow()}
+            ),
             self._pages.view: _whole(self._pages, pages),
             self._histories.view: _whole(self._histories, clicked),
-            self._items.view: _whole(self._items, items),
+            self._items.view: _whole(
+                self._items, {key: row for key, row in items.items() if row != CountsRow()}
+            ),
         }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import struct
 import time
 import uuid
@@ -29,8 +30,12 @@ from adloom.feature_store.backend import (
 )
 from adloom.feature_store.redis_swap import STAGED, batched_keys, finish_swap, staging, swap
 
+_log = logging.getLogger(__name__)
+
 _PATIENCE_SECONDS = 2.5
 _KEYS_OF_ONE_READ = 5_000
+_KEYS_LOOKED_AT = 200
+_NAME_BYTES = 40
 # The first key is a flag that stands while a transaction runs in which something was found
 # otherwise: what follows in it then writes nothing. (WATCH takes a time that is quadratic in keys.)
 #
@@ -83,6 +88,7 @@ class RedisBackend:
         self._write = self._redis.register_script(_WRITE)
         self._connection_string, self._view_list = connection_string, views
         self._name, self._project = project, project.encode()
+        self._looked = False
         self._is_staged = project.endswith(STAGED)
         self._views = {view.name: _Fields(view) for view in views}
         self._prefixes = {view.name: serialize_entity_key_prefix(view.join_keys) for view in views}
@@ -91,10 +97,28 @@ class RedisBackend:
         with _failures_told():
             policy = self._redis.info("memory").get("maxmemory_policy", "noeviction")
             finish_swap(self._redis, self._name)
+            if not self._looked:
+                self._tell_strangers()
         if policy.startswith("allkeys"):
             raise StoreUnfit(
                 f"Redis would throw features away when its memory is full: its maxmemory-policy "
                 f"is {policy}; set it to noeviction"
+            )
+
+    def _tell_strangers(self) -> None:
+        """Lost rows are missed by the number of keys: those of others would stand for them."""
+        self._looked = True
+        with self._redis.pipeline(transaction=False) as pipe:
+            for _ in range(_KEYS_LOOKED_AT):
+                pipe.randomkey()
+            found = set(pipe.execute()) - {None}
+        strange = [key for key in found if self._name.encode() not in key]
+        if strange:
+            _log.warning(
+                "the Redis database has keys that are not adloom's, such as %r: rows of features "
+                "that get lost beside them are not noticed; give features a database of their "
+                "own, such as host:port,db=1",
+                strange[0][:_NAME_BYTES],
             )
 
     def read(self, view: str, keys: Sequence[bytes]) -> list[Row]:

@@ -57,13 +57,25 @@ class SqliteBackend:
     def __init__(self, file: Path, project: str, views: Sequence[FeatureView]) -> None:
         self._file, self._project, self._views = file, project, views
         self._tables = {view.name: f'"{project}_{view.name}"' for view in views}
-        self._reader, self._reading = _connect(file), threading.Lock()
-        self._writer, self._writing = _connect(file), threading.Lock()
-        self._alone = True  # no other connection has written since the first write of this one
+        self._reading, self._writing = threading.Lock(), threading.Lock()
+        self._open()
+        # Whether no other connection has written since the first write of this one.
+        self._alone = True
         self._version: int | None = None
 
+    def _open(self) -> None:
+        self._reader, self._writer = _connect(self._file), _connect(self._file)
+        self._opened = _identity(self._file)
+
     def check(self) -> None:
-        with self._reading, _failures_told():
+        """Another file may have been put in the place of the one that is open, or none."""
+        with self._reading, self._writing, _failures_told():
+            if _identity(self._file) != self._opened:
+                self._reader.close()
+                self._writer.close()
+                create_tables(self._file, self._project, self._views)
+                self._open()
+                self._alone, self._version = False, None
             self._reader.execute("SELECT 1 FROM sqlite_master").fetchone()
 
     def read(self, view: str, keys: Sequence[bytes]) -> list[Row]:
@@ -190,6 +202,14 @@ class SqliteBackend:
 
 def _places(values: Sequence[object]) -> str:
     return ",".join("?" * len(values))
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _remove(file: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ from adloom.feature_store.event_log import LOG_FOLDER, EventLog, LoggedEvent
 from adloom.feature_store.history import PastHistories
 from adloom.feature_store.locking import file_lock
 from adloom.feature_store.mending import LogMender
+from adloom.feature_store.missing import missing_rows
 from adloom.feature_store.online import OnlineTable
 from adloom.feature_store.progress import Progress, Reached
 from adloom.feature_store.rebuilding import rebuild
@@ -48,6 +50,8 @@ __all__ = [
     "UserHistory",
     "UserStats",
 ]
+
+_log = logging.getLogger(__name__)
 
 _PROJECT = "adloom"
 _SQLITE_FILE = "online.db"
@@ -76,8 +80,8 @@ class FeatureStore:
         self._histories = OnlineTable(self._backend, definitions.user_history, HistoryRow)
         self._users = OnlineTable(self._backend, definitions.user_stats, UserRow)
         self._items = OnlineTable(self._backend, definitions.item_stats, CountsRow)
-        mender = LogMender(self._backend, self.log, settings)
-        self._updates = Updates(self._backend, settings, mender)
+        self._mender = LogMender(self._backend, self.log, settings)
+        self._updates = Updates(self._backend, settings, self._mender)
         try:
             self._backend.check()
         except StoreUnavailable:
@@ -113,7 +117,18 @@ class FeatureStore:
         Raises StoreUnavailable; StoreUnfit; ProgressMoved; FeaturesLost.
         """
         self._backend.check()
-        self._updates.check()
+        if missing := self._updates.check():
+            self._mend_missing(missing)
+
+    def _mend_missing(self, rows: int) -> None:
+        _log.warning("%d rows of the online features are gone: looking for them in the log", rows)
+        for lost in missing_rows(self._backend, self.log):
+            self._mender(lost, ())
+        if missing := self._updates.check():
+            raise FeaturesLost(
+                f"{missing:,} rows of the online features are gone, and the event log does not "
+                "have them: run adloom backfill, which makes all features anew from the log"
+            )
 
     def history(self, user_id: str) -> UserHistory:
         """The newest clicks of a user; empty for one who is not known."""

@@ -17,7 +17,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from adloom.feature_store import definitions
 from adloom.feature_store.backend import (
-    FeaturesLost,
     Known,
     OnlineBackend,
     ProgressMoved,
@@ -93,23 +92,21 @@ class Updates:
                 self._believe(number, topics)
             return found
 
-    def check(self) -> None:
-        """Raises ProgressMoved when the store is behind what was written; FeaturesLost when it
-        has fewer rows than it should; StoreUnavailable.
+    def check(self) -> int:
+        """How many rows the store should have and has not, as far as it can count them.
+
+        Raises ProgressMoved when the store is behind what was written; StoreUnavailable.
         """
         with self._lock:
             numbers = range(self._shards)
             rows = self._views.partitions.table.read((number,) for number in numbers)
             present = self._backend.entities()  # asked for later: it can only have grown
-            for number in numbers:
-                self._refuse_older(number, rows[number,])
+            self._refuse_older({number: rows[number,] for number in numbers})
         made = [row.entities for row in rows.values()]
         total = sum(number for number in made if number is not None)
-        if present is not None and None not in made and present < total:
-            raise FeaturesLost(
-                f"{total - present:,} of {total:,} rows of the online features are gone: run "
-                "adloom backfill, which makes all of them anew from the log"
-            )
+        if present is None or None in made:
+            return 0
+        return max(0, total - present)
 
     def _apply_all(self, events: Sequence[LoggedEvent], reached: Sequence[Reached]) -> int:
         for attempt in range(_ATTEMPTS):
@@ -138,8 +135,7 @@ class Updates:
         reached = [*last_of(events), *reached]
         numbers = {place.partition for place in reached or self._settled.values()}
         batch = self._views.begin(numbers)
-        for number in numbers:
-            self._refuse_older(number, batch.partitions[number,])
+        self._refuse_older({number: batch.partitions[number,] for number in numbers})
         settled = [place for place in self._settled.values() if place.partition in numbers]
         batch.take(events, reached, settled)
         return batch
@@ -159,18 +155,19 @@ class Updates:
             del self._written[topic, number]
         self._written |= {(topic, number): place for topic, place in topics.items()}
 
-    def _refuse_older(self, number: int, row: ProgressRow) -> None:
-        """Raises ProgressMoved, once, where this writer wrote more than the row has."""
-        behind = {
-            (topic, partition): place
-            for (topic, partition), place in self._written.items()
-            if partition == number and _is_behind(row.topics.get(topic), place)
-        }
+    def _refuse_older(self, rows: Mapping[int, ProgressRow]) -> None:
+        """Raises ProgressMoved, once, where this writer wrote more than the rows have."""
+        stored = {number: row.topics for number, row in rows.items()}
+        behind = [
+            (topic, number)
+            for (topic, number), place in self._written.items()
+            if number in stored and _is_behind(stored[number].get(topic), place)
+        ]
         if behind:
             for place in behind:
                 del self._written[place]
                 self._settled.pop(place, None)  # it stands for more than the features have now
-            names = ", ".join(f"{topic}/{partition}" for topic, partition in behind)
+            names = ", ".join(f"{topic}/{number}" for topic, number in sorted(behind))
             raise ProgressMoved(f"the online features are older than they were: {names}")
 
     def _make_anew(self, lost: LostRows, events: Sequence[LoggedEvent]) -> None:

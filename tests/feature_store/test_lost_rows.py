@@ -6,6 +6,7 @@ import logging
 import sqlite3
 import struct
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import mmh3
@@ -171,20 +172,73 @@ def test_a_progress_row_that_is_gone_makes_nothing_count_twice(
     assert features(store) == whole
 
 
-def test_rows_that_redis_lost_are_missed_by_whoever_asks(
+@pytest.mark.parametrize("name", ["ann", "shoe"])
+def test_rows_that_redis_lost_are_missed_and_made_anew_by_whoever_asks(
+    name: str, online: FeatureStoreSettings, store: FeatureStore, whole: Any
+) -> None:
+    if online.online != "redis":
+        pytest.skip("SQLite evicts nothing, and counting its rows would read all of them")
+    take(store, events(0, 800))
+    lose(store, name)
+    with FeatureStore.open(online, store.folder) as later:  # it has nothing in memory
+        later.ping()
+    assert features(store) == whole
+
+
+def test_rows_that_the_log_has_not_are_told(
     online: FeatureStoreSettings, store: FeatureStore
 ) -> None:
     if online.online != "redis":
         pytest.skip("SQLite evicts nothing, and counting its rows would read all of them")
-    take(store, events(0, 400))
+    store.apply(events(0, 400))
     lose(store, "ann")
     with (
         FeatureStore.open(online, store.folder) as later,
-        pytest.raises(FeaturesLost, match=r"rows of the online features are gone: run adloom back"),
+        pytest.raises(FeaturesLost, match=r"rows? of the online features .* run adloom backfill"),
     ):
         later.ping()
-    sum(store.rebuild(store.log.batches()))
+    sum(store.rebuild([events(0, 400)]))
     store.ping()
+
+
+def test_a_redis_that_others_use_too_is_told(
+    online: FeatureStoreSettings, store: FeatureStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    if online.online != "redis":
+        pytest.skip("SQLite is adloom's own")
+    server = redis_of(store)
+    server.set("session:1", "x")
+    try:
+        with FeatureStore.open(online, store.folder):
+            assert "session:1" in caplog.text
+            assert "a database of their own" in caplog.text
+    finally:
+        server.delete("session:1")
+
+
+@pytest.mark.parametrize("how", ["replaced", "removed"])
+def test_a_file_that_is_replaced_under_its_writer_is_noticed(
+    how: str, tmp_path: Path, whole: Any
+) -> None:
+    with FeatureStore.open(FeatureStoreSettings(), tmp_path) as store:
+        take(store, events(0, 200))
+        with closing(sqlite3.connect(tmp_path / "online.db")) as database:
+            database.execute("VACUUM INTO ?", [str(tmp_path / "kept.db")])
+        take(store, events(200, 200))
+        if how == "replaced":
+            (tmp_path / "kept.db").replace(tmp_path / "online.db")
+        for file in tmp_path.glob("online.db*" if how == "removed" else "online.db-*"):
+            file.unlink()
+        with pytest.raises(ProgressMoved):
+            store.ping()
+        reached = store.progress([0])[0]
+        assert (reached["test.events"].applied if reached else -1) == (
+            199 if how == "replaced" else -1
+        )
+        take(store, events(0, 800))
+        assert features(store) == whole
+        with FeatureStore.open(FeatureStoreSettings(), tmp_path) as other:
+            assert features(other) == whole
 
 
 def test_a_redis_that_evicts_is_refused_at_the_start(
