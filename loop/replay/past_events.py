@@ -57,7 +57,9 @@ class PastEvents:
             raise FileNotFoundError(f"{path}: no parquet file is there")
         fields = FieldMap(ts=MomentSource(path="ts", unit=unit))
         known_zone = _zone(zone) if zone else None
-        self._readers = {kind: OwnEvents(kind, fields, zone=known_zone) for kind in _KINDS}
+        self._readers: dict[str, OwnEvents] = {
+            kind: OwnEvents(kind, fields, zone=known_zone) for kind in _KINDS
+        }
         self._bad: list[str] = []
         self._refused = 0
         self.read, self.part = 0, 0.0
@@ -98,7 +100,8 @@ class PastEvents:
     def _event(self, row: Row, now: datetime) -> tuple[Event, str]:
         if row.problem is not None:
             raise InvalidEvent(Reason.WRONG_TYPE, row.problem)
-        reader = self._readers.get(row.fields.get("kind", ""))
+        kind = row.fields.get("kind")
+        reader = self._readers.get(kind) if isinstance(kind, str) else None
         if reader is None:
             raise InvalidEvent(Reason.WRONG_TYPE, f"kind: none of {', '.join(_KINDS)}")
         event = reader.read(row.fields)
