@@ -37,6 +37,10 @@ class LoggedStreams:
                 known = self._last.setdefault(topic, {}).setdefault(topic_id, {})
                 known[partition] = max(offset, known.get(partition, offset))
 
+    def topics(self) -> set[str]:
+        """Names of all topics, and what stands for one of files."""
+        return set(self._last)
+
     def partitions(self, topic: str) -> set[int]:
         """Numbers of the partitions that the topic had, ever."""
         return {number for lasts in self._last.get(topic, {}).values() for number in lasts}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from kafka import TopicPartition
 
@@ -71,6 +71,31 @@ class Filling:
             for stretch in self._logged.earlier(source, now, place):
                 if not self.take(source, stretch, until):
                     return False
+        return True
+
+    def take_others(
+        self,
+        progress: Mapping[int, Mapping[str, Progress]],
+        followed: Collection[str],
+        until: float,
+    ) -> bool:
+        """Applies what the log has of topics that are not read, and the features have not.
+
+        They are files that were backfilled, and topics that had other names. False when the time
+        is over.
+
+        Args:
+            progress: how far each partition number was taken, by topic.
+            followed: the topics that are read.
+        """
+        if self._logged is None:
+            self._logged = LoggedStreams(self._store.log)
+        for number, taken in progress.items():
+            for topic in self._logged.topics() - set(followed):
+                source = TopicPartition(topic, number)
+                for stretch in self._logged.earlier(source, "", taken.get(topic)):
+                    if not self.take(source, stretch, until):
+                        return False
         return True
 
     def settle(

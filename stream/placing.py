@@ -57,6 +57,7 @@ class Places(ConsumerRebalanceListener):
         self._lost: dict[TopicPartition, _Lost] = {}
         self._ids: dict[TopicPartition, str] = {}
         self._reached: dict[TopicPartition, int] = {}
+        self._behind_log = True  # whether the log may have more than the features
         self._filling = Filling(store)
         self._joining_since: float | None = -math.inf  # it never was in the group yet
         self._lock = threading.Lock()
@@ -106,7 +107,8 @@ class Places(ConsumerRebalanceListener):
                     self._consumer.seek(partition, 0)
 
     def lose_all(self) -> None:
-        """Stops all partitions until they are placed anew."""
+        """Stops all partitions until they are placed anew, in features that are older now."""
+        self._behind_log = True
         self.lose(dict.fromkeys(self._consumer.assignment()))
 
     def lose_renewed(self, topic_ids: Mapping[str, str]) -> None:
@@ -164,6 +166,10 @@ class Places(ConsumerRebalanceListener):
         progress = self._store.progress({partition.partition for partition in lost})
         beginnings = self._beginnings(lost)
         until = time.monotonic() + _FILLING_SECONDS
+        if self._behind_log:
+            if not self._filling.take_others(progress, topics.ids.keys(), until):
+                return set()
+            self._behind_log = False
         placed, begun = set(), []
         for partition, how in sorted(lost.items()):
             known = progress[partition.partition].get(partition.topic)

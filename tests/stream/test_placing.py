@@ -23,7 +23,8 @@ from adloom.loop.bench.redis_server import LocalRedis
 from adloom.stream.consumer import EventConsumer
 from adloom.stream.settings import KafkaSettings
 from adloom.stream.topics import connect_admin, create_topics, event_topics, topic_ids
-from tests.sample_events import click, impression
+from tests.feature_store.online_rows import lose
+from tests.sample_events import click, impression, logged
 from tests.stream.test_consumer import accounted, consume, produce, running, wait_until
 from tests.stream.test_outages import clicks, clicks_of
 
@@ -264,3 +265,29 @@ def test_a_store_restored_to_before_topics_were_made_anew_takes_the_rest_from_th
     assert consume_all(before + 33) == before + 33
     with FeatureStore.open(settings, home) as store:
         assert len(store.log.read("click")) == before + 33
+
+
+@pytest.mark.parametrize("online", ["live", "down"])
+def test_files_and_topics_of_other_names_come_back_from_the_log(
+    online: str, kafka: KafkaSettings, store: FeatureStore
+) -> None:
+    """A file that was backfilled, and a topic that had another name, are in the log alone."""
+    elsewhere = [
+        logged(n, n, user_id=f"user-{n % 3}", topic=topic, topic_id=f"of {topic}")
+        for topic in ("file", "old.clicks")
+        for n in range(30)
+    ]
+    other_ids = [event._replace(event_id=f"{event.topic}-{event.offset}") for event in elsewhere]
+    store.log.append(other_ids)
+    produced = produce(kafka, *clicks(0, 20))
+    with running(EventConsumer(kafka, store)) as consumer:
+        wait_until(lambda: accounted(consumer) == produced and consumer.ready)
+        assert clicks_of(store) == 80
+        if online == "live":
+            lose(store, "")
+            wait_until(lambda: clicks_of(store) == 80 and consumer.ready)
+    if online == "down":
+        lose(store, "")
+        with running(EventConsumer(kafka, store)) as consumer:
+            wait_until(lambda: clicks_of(store) == 80 and consumer.ready)
+    assert store.user_stats(["user-1"])["user-1"].clicks == 20 + 3
