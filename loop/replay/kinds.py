@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -76,13 +75,12 @@ def _kind(column: str, value: Any) -> Kind:
 
 
 def _is_yes(column: str, value: Any) -> bool:
+    """Only 1 and 0, however they are written, yes and no: any other number is no click."""
     try:
-        number = float(value)
+        told = float(value)  # of text such as 1.0, too
     except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not math.isnan(number):
-        return number != 0
+        told = value
     try:
-        return _YES_OR_NO.validate_python(value)
+        return _YES_OR_NO.validate_python(told)
     except ValidationError as error:
-        raise InvalidEvent(Reason.WRONG_TYPE, f"{column}: neither 0 nor 1") from error
+        raise InvalidEvent(Reason.WRONG_TYPE, f"{column}: neither 0 nor 1", column) from error

@@ -51,6 +51,24 @@ def test_a_row_is_an_impression_and_a_click_with_the_ad(tmp_path: Path) -> None:
     assert len({shown.event_id, clicked.event_id, later.event_id}) == 3
 
 
+CLICKS: list[Any] = [1, 1.0, True, "1", "1.0", " 1 ", "true", "True", "yes", "on", "t", "Y"]
+NO_CLICKS: list[Any] = [0, 0.0, -0.0, False, "0", "0.0", "false", "False", "no", "off", "f", "N"]
+NEITHER: list[Any] = [
+    *(2, -1, 0.5, 2.0, 10**400, "2", "0.5", "-1", "2.0", "1e9", "inf", "nan", "often", "", None),
+    *([1], {"1": 1}, []),
+]
+
+
+def test_a_click_is_1_or_0_however_they_are_written_and_nothing_else(tmp_path: Path) -> None:
+    rows = [ROW | {"click": value} for value in [*CLICKS, *NO_CLICKS, *NEITHER]]
+    log = log_of(tmp_path, json_lines(*rows))
+    counts = [len(row.events) for row in log.events("run")]
+    assert counts == [2] * len(CLICKS) + [1] * len(NO_CLICKS)
+    refused = [(row.line, row.reason) for row in log.refusals]
+    first = len(CLICKS) + len(NO_CLICKS) + 1
+    assert refused == [(first + n, "click: neither 0 nor 1") for n in range(len(NEITHER))]
+
+
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 def test_the_separator_is_found_or_told(separator: str, tmp_path: Path) -> None:
     text = (HEAD + GOOD).replace(",", separator)
@@ -148,6 +166,7 @@ LATER = "2199-01-01T00:00:00+00:00"
         (GOOD.replace("ann", "a" * 129), "user_id: .*at most 128"),
         (GOOD.replace(",1\n", ",often\n"), "click: neither 0 nor 1"),
         (GOOD.replace(",1\n", ",nan\n"), "click: neither 0 nor 1"),
+        (GOOD.replace(",1\n", ",2\n"), "click: neither 0 nor 1"),
         ("1,2\n", "2 fields, and the first line has 4"),
         (GOOD.replace("ann", "a" * 70_000), "longer than 65536 bytes"),
     ],
