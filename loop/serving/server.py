@@ -31,8 +31,7 @@ from adloom.models.sampling import Sampling
 from adloom.stream.broker import running_broker
 from adloom.stream.consumer import EventConsumer
 from adloom.stream.consuming import consuming
-from adloom.stream.needs import to_follow_products, to_send_events
-from adloom.stream.rights import together
+from adloom.stream.needs import to_send_events
 from adloom.stream.settings import KafkaSettings
 
 _log = logging.getLogger("adloom.serve")
@@ -132,10 +131,8 @@ class AdServer:
         """
         kafka, patience = settings.kafka, settings.serve.timeout_seconds
         if kafka.bootstrap_servers is not None:
-            needs = to_send_events(kafka)
-            if settings.catalog.topic:
-                needs = together(needs, to_follow_products(kafka))
-            sender = EventSender(kafka, needs, patience)
+            # What else is missing, such as a right on products, keeps no event from being sent.
+            sender = EventSender(kafka, to_send_events(kafka), patience)
         else:
             kafka = parts.enter_context(running_broker(kafka))
             features = parts.enter_context(home.open_features(settings))

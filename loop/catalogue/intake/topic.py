@@ -28,11 +28,12 @@ from adloom.loop.settings.catalogue import CatalogSettings
 from adloom.stream.batch import Records
 from adloom.stream.dead_letter import DeadLetter
 from adloom.stream.events import MAX_PAYLOAD_BYTES, InvalidEvent, Reason
+from adloom.stream.fetches import READ_COMMITTED, Fetches, await_join
 from adloom.stream.needs import to_follow_products
 from adloom.stream.producer import EventProducer
 from adloom.stream.refusals import refusal_of
 from adloom.stream.settings import KafkaSettings
-from adloom.stream.topics import check_topics, dead_letter_topic, products_topic
+from adloom.stream.topics import create_topics, dead_letter_topic, products_topic
 
 _log = logging.getLogger("adloom.catalogue")
 _POLL_MILLISECONDS = 500
@@ -94,7 +95,9 @@ class ProductTopic:
     def _follow(
         self, consumer: KafkaConsumer, letters: EventProducer, stop: threading.Event
     ) -> None:
+        Fetches(consumer)  # a batch that cannot be unpacked is an error, not a poll without end
         while not stop.is_set():
+            await_join(consumer)
             records = consumer.poll(timeout_ms=_POLL_MILLISECONDS)
             if records:
                 count_products(self.take(records, letters))
@@ -147,10 +150,11 @@ class ProductTopic:
         PROBLEM.labels(_METRIC).set(problem is not None)
 
     def _consumer(self) -> KafkaConsumer:
-        check_topics(self._kafka, to_follow_products(self._kafka))
+        create_topics(self._kafka, to_follow_products(self._kafka))
         session = int(self._kafka.session_seconds * 1000)
         consumer = KafkaConsumer(
             **self._kafka.client_options(),
+            **READ_COMMITTED,
             group_id=f"{self._kafka.group_id}{_GROUP_SUFFIX}",
             session_timeout_ms=session,
             heartbeat_interval_ms=session // _HEARTBEATS_IN_A_SESSION,
