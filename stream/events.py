@@ -53,9 +53,9 @@ def _moment(value: Any) -> datetime:
             if not value.endswith("z"):
                 raise _no_moment() from None
             return _moment(value[:-1] + "Z")
-        # It passes over one character before the zone, whatever it is.
+        # It passes over one character before the time and before the zone, whatever they are.
         zone = -1 if value[-1] == "Z" else -6 if value[-3] == ":" else -5
-        if not "0" <= value[zone - 1] <= "9":
+        if value[10] not in "Tt " or not "0" <= value[zone - 1] <= "9":
             raise _no_moment()
     elif isinstance(value, datetime):
         at = value

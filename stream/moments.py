@@ -15,6 +15,11 @@ TimeUnit = Literal["iso", "s", "ms", "us", "ns"]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECONDS = {"s": 1_000_000.0, "ms": 1_000.0, "us": 1.0, "ns": 0.001}
 _NUMBER = re.compile(r"[+-]?[0-9]{1,32}(\.[0-9]{0,32})?([eE][+-]?[0-9]{1,3})?")
+# The parser passes over one character before the time and before the zone, whatever they are.
+_FORM = re.compile(
+    r"[0-9]{4}-?([0-9]{2}-?[0-9]{2}|W[0-9]{2}(-?[0-9])?)"
+    r"([Tt ][0-9:.,]*[0-9]( ?(Z|[+-][0-9:.]+))?)?"
+)
 _NO_UNIT = (
     "a number tells no unit (s, ms, us or ns): set it as unit in [events.fields] ts, for a file "
     "as --unit ms"
@@ -52,16 +57,18 @@ def moment(value: Any, unit: TimeUnit | None = None, zone: tzinfo | None = None)
         return _since_1970(number, unit)
     if not isinstance(value, str) or unit not in (None, "iso"):
         raise NoMoment("not a moment" if unit is None else f"not a moment in {unit}")
+    return _in_utc(_of_iso(value.strip()), zone)
+
+
+def _of_iso(text: str) -> datetime:
+    if text.endswith(" UTC"):  # is how warehouses export; the parser knows digits and Z
+        text = text.removesuffix(" UTC") + "+00:00"
     try:
-        # "UTC" in words is how warehouses export; the parser knows digits and Z.
-        found = datetime.fromisoformat(value.strip().removesuffix(" UTC") + _zone_told(value))
-    except ValueError as error:
-        raise NoMoment("not a moment: ISO 8601 is wanted, such as 2026-03-01T12:00:00Z") from error
-    return _in_utc(found, zone)
-
-
-def _zone_told(text: str) -> str:
-    return "+00:00" if text.strip().endswith(" UTC") else ""
+        if _FORM.fullmatch(text):
+            return datetime.fromisoformat(text)
+    except ValueError:
+        pass
+    raise NoMoment("not a moment: ISO 8601 is wanted, such as 2026-03-01T12:00:00Z")
 
 
 def _number(value: Any) -> int | float | None:

@@ -50,9 +50,12 @@ def _major(version: Any) -> int | None:
 
 def _with_text_for_time(fields: dict[str, Any]) -> dict[str, Any]:
     """What is no moment is left as it is: the model names what is missing then."""
+    told: Any = fields.get("timestamp")
+    if isinstance(told, bool):  # which Python takes for 1 and 0
+        return fields
     try:
-        at = _EPOCH + timedelta(milliseconds=fields["timestamp"])
-    except (KeyError, TypeError, ValueError, OverflowError):
+        at = _EPOCH + timedelta(milliseconds=told)
+    except (TypeError, ValueError, OverflowError):
         return fields
     rest = {name: value for name, value in fields.items() if name != "timestamp"}
     return rest | {"ts": at.isoformat()}

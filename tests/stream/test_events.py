@@ -105,6 +105,8 @@ def test_what_is_not_an_event_is_refused_with_a_reason(data: bytes, reason: Reas
         *("2026-01-02T10:11:60Z", "2026-01-02T10:11:12+24:00", "2026-01-02T10:11:12 UTC"),
         *("2026-01-02T10:11:12Z\n", "2026-01-02T10:11:12zz", "2026-01-02T10:11:12 Z"),
         *("2026-01-02T10:11:12 +01:00", "2026-01-02T10:11:12.Z", "2026-01-02T10:11:12_+0100"),
+        *("2026-01-02x10:11:12Z", "2026-01-02_10:11:12Z", "2026-01-02\t10:11:12Z"),
+        *("2026-01-02510:11:12Z", "2026-01-02\u00a010:11:12Z", "2026-01-02  0:11:12Z"),
     ],
 )
 def test_a_moment_is_iso_8601_with_a_zone_and_nothing_else(ts: Any) -> None:
@@ -143,7 +145,10 @@ def test_an_older_version_is_upgraded() -> None:
     assert parse("click", encode(event), START) == event
 
 
-@pytest.mark.parametrize("timestamp", ["noon", None, 1e300, float("nan"), -1e18, [1]])
+@pytest.mark.parametrize(
+    "timestamp",
+    ["noon", None, True, False, 1e300, float("nan"), float("inf"), -float("inf"), -1e18, [1], "5"],
+)
 def test_an_older_version_without_a_moment_is_refused(timestamp: Any) -> None:
     with pytest.raises(InvalidEvent, match="ts: Field required"):
         parse("click", payload(version=0, timestamp=timestamp).replace(b'"ts"', b'"at"'), START)

@@ -51,10 +51,52 @@ def test_text_that_is_no_plain_number_is_none(value: str) -> None:
         moment(value, "s")
 
 
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("2026-01-02T12:00:00Z", "2026-01-02t12:00Z", "2026-01-02 12:00:00 UTC", "20260102T12Z"),
+        *("2026-01-02 12:00:00 +0000", "2026-W01-5T12:00:00Z", " 2026-01-02T12:00:00,0Z "),
+        *("2026-01-02 12:00:00 Z", "2026-01-02T13:30:00+01:30", "2026W015 12Z"),
+    ],
+)
+def test_a_moment_of_iso_8601_may_be_written_in_several_ways(text: str) -> None:
+    assert moment(text, zone=BERLIN) == NOON
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("2026-01-02x12:00:00Z", "2026-01-02_12:00:00Z", "2026-01-02\t12:00:00Z"),
+        *("2026-01-02512:00:00Z", "2026-01-02\u00a012:00:00Z", "2026-01-02  2:00:00Z"),
+        *("20260102x12:00:00Z", "2026-W01-5x12:00:00Z", "2026W01x12", "2026W015712"),
+        *("2026-01-02T12:00:00x+01:00", "2026-01-02T12:00:00.+01:00", "2026-01-02T12:00:00\tZ"),
+        # A zone after a day is no time of the day.
+        *("2026-01-02+01:00", "2026-01-02-05:00", "2026-01-02 UTC"),
+    ],
+)
+def test_between_day_time_and_zone_stands_nothing_else_than_iso_8601_has(text: str) -> None:
+    with pytest.raises(NoMoment, match="ISO 8601 is wanted"):
+        moment(text, zone=BERLIN)
+
+
+@given(MOMENTS.map(lambda at: at.replace(tzinfo=None)), st.characters())
+def test_only_t_or_a_space_stands_before_the_time(naive: datetime, mark: str) -> None:
+    text = naive.isoformat(mark)
+    if mark in "Tt ":
+        assert moment(text, zone=UTC) == naive.replace(tzinfo=UTC)
+    else:
+        with pytest.raises(NoMoment):
+            moment(text, zone=UTC)
+
+
 @given(MOMENTS.map(lambda at: at.replace(tzinfo=None)))
 def test_a_moment_without_a_zone_is_in_the_one_told(naive: datetime) -> None:
     found = moment(naive.isoformat(), zone=BERLIN)
-    assert found == naive.replace(tzinfo=BERLIN)
+    # In UTC: two zones never agree on an hour that a clock skips.
+    assert found == naive.replace(tzinfo=BERLIN).astimezone(UTC)
     assert found.tzinfo is UTC
     with pytest.raises(NoTimeZone):
         moment(naive.isoformat())
