@@ -13,7 +13,8 @@ from typing import Any
 from adloom.loop.replay.errors import ClickLogUnavailable
 from adloom.loop.replay.kinds import NoKind, kinds_by
 from adloom.loop.replay.layout import Layout
-from adloom.loop.replay.rows import Row, format_of, read_rows
+from adloom.loop.replay.rounded_ids import refuse_rounded_ids
+from adloom.loop.replay.rows import Format, Row, format_of, read_rows
 from adloom.stream.drop import dropping
 from adloom.stream.events import Event, InvalidEvent, Reason, refuse_future
 from adloom.stream.paths import taking
@@ -21,6 +22,7 @@ from adloom.stream.paths import taking
 _TOLD_REFUSALS = 1_000
 _HOPELESS_ROWS = 1_000
 _NEEDED = ("ts", "user_id", "item_id")
+_IDS = ("user_id", "item_id", "ad_id")
 
 
 @dataclass(frozen=True)
@@ -49,15 +51,22 @@ class ClickLog:
     """
 
     def __init__(
-        self, name: str, rows: Iterable[Row], layout: Layout, *, own_events: bool = False
+        self, name: str, rows: Iterable[Row], layout: Layout, written: Format | None = None
     ) -> None:
-        """Read rows; `own_events` are in the shop's own form, as the settings tell.
+        """Read rows.
+
+        Args:
+            written: how the file is; JSON lines may be in the shop's own form, as the settings
+                tell. None = the rows are of no file.
 
         Raises UnknownLayout.
         """
-        self._name, self._rows = name, rows
-        self._layout, self._own_events = layout, own_events
+        self._name, self._rows, self._layout = name, rows, layout
+        self._own_events = written == "jsonl"
         self._readers = layout.readers()
+        self._untyped_ids = (
+            [self._readers["click"].name_of(name) for name in _IDS] if written == "csv" else []
+        )
         self._drop = dropping(layout.events.drop)
         self._kinds = kinds_by(layout)
         self.refused = 0
@@ -74,15 +83,15 @@ class ClickLog:
         UnknownLayout.
         """
         layout = layout or Layout()
-        own_events = format_of(file) == "jsonl"
-        if own_events:
+        written = format_of(file)
+        if written == "jsonl":
             start = islice(read_rows(file), _HOPELESS_ROWS)
             first = next((row.fields for row in start if row.problem is None), {})
             layout = layout.of_json_lines(first)
         else:
             layout = layout.of_table()
         rows = read_rows(file, layout.separator)
-        return cls(str(file), rows, layout, own_events=own_events)
+        return cls(str(file), rows, layout, written)
 
     def events(self, run: str, now: datetime | None = None) -> Iterator[RowEvents]:
         """The events of each row that has any; their ids begin with `run`.
@@ -124,6 +133,8 @@ class ClickLog:
         kinds = [] if rule else self._kinds(row.fields)
         if not kinds:
             self.dropped[rule or "kind"] += 1
+        else:
+            refuse_rounded_ids(row.fields, self._untyped_ids)
         events = []
         for kind in kinds:
             reader = self._readers[kind]

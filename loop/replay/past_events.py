@@ -15,6 +15,7 @@ from pydantic_core import from_json
 from adloom.feature_store.event_log import FILE_TOPIC, EventKind, LoggedEvent
 from adloom.feature_store.log_files import in_order
 from adloom.loop.replay.errors import NotPastEvents
+from adloom.loop.replay.rounded_ids import refuse_rounded_ids
 from adloom.loop.replay.rows import Row, format_of, read_rows
 from adloom.stream.batch import as_logged, read_batch
 from adloom.stream.event_reader import EventReader
@@ -28,6 +29,7 @@ from adloom.stream.topics import event_topics, topic_ids
 
 _KINDS: tuple[EventKind, ...] = get_args(EventKind)
 _NEEDED = ("kind", "event_id", "ts", "user_id", "item_id")
+_IDS = ("event_id", "user_id", "item_id", "ad_id")
 _ROWS_AT_ONCE = 10_000
 _TOLD_ROWS = 10
 
@@ -73,15 +75,18 @@ class PastEvents:
         now, topic_id = datetime.now(UTC), uuid.uuid4().hex
         batch: list[LoggedEvent] = []
         for number, file in enumerate(self._files):
-            word = "row" if format_of(file) == "parquet" else "line"
+            written = format_of(file)
+            word = "row" if written == "parquet" else "line"
             where = f"{file.name}, {word}" if len(self._files) > 1 else word
-            untold = format_of(file) != "jsonl"  # a table has the same columns in all rows
+            untyped_ids = _IDS if written == "csv" else ()
+            untold = written != "jsonl"  # a table has the same columns in all rows
             for row in read_rows(file):
                 if untold and row.problem is None:
                     _refuse_missing_columns(file, row.fields)
                     untold = False
                 self.part = (number + row.part) / len(self._files)
                 try:
+                    refuse_rounded_ids(row.fields, untyped_ids)
                     event, extra = self._event(row, now)
                 except InvalidEvent as error:
                     self._refuse(f"{where} {row.line}: {error.detail}")

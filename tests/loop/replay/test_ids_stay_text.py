@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from adloom.loop.replay.click_log import ClickLog
+from adloom.loop.replay.layout import Layout
 
 TS = "2024-01-01T00:00:00Z"
 
 
-def ids(file: Path) -> tuple[list[tuple[str, str]], dict[int, str]]:
+def ids(file: Path, layout: Layout | None = None) -> tuple[list[tuple[str, str]], dict[int, str]]:
     """User and item of each row that is an event, and why others are none, by row."""
-    log = ClickLog.of(file)
+    log = ClickLog.of(file, layout)
     found = [row.events[0] for row in log.events("run")]
     refused = {row.line: row.reason for row in log.refusals}
     return [(event.user_id, event.item_id) for event in found], refused
@@ -26,7 +31,8 @@ def ids(file: Path) -> tuple[list[tuple[str, str]], dict[int, str]]:
 
 TEXTS = [
     *("NA", "NaN", "nan", "null", "None", "inf", "-inf", "N/A", "true", "#N/A", "<NA>"),
-    *("007", "0", "-0", "1e5", "1E400", "0x10", "1_000", "7.0", "+7", "é"),
+    *("007", "0", "-0", "1e5", "1E400", "0x10", "1_000", "7.5", "+7", "é"),
+    *("7.0.0", "v7.0", "7.", ".0", "7.0a", "1e+5"),
     *("9007199254740993", "123456789012345678901234567890", " ann", "ann ", "a b"),
 ]
 
@@ -41,6 +47,47 @@ def test_text_stays_text_in_every_format(text: str, tmp_path: Path) -> None:
     assert ids(file) == ([(text, text)], {})
     pq.write_table(pa.Table.from_pylist([row]), file)
     assert ids(file) == ([(text, text)], {})
+
+
+ROUNDED = [
+    *("7.0", "-3.0", "0.0", "007.0", "9007199254740992.0", "12345.00"),
+    *("1e+16", "1.2345678901234568e+18", "1e+22"),
+]
+
+
+@pytest.mark.parametrize("column", ["user_id", "sku", "ad_id"])
+@pytest.mark.parametrize("cell", ROUNDED)
+def test_a_float_for_an_id_in_csv_is_refused_with_advice(
+    cell: str, column: str, tmp_path: Path
+) -> None:
+    good = {"ts": TS, "user_id": "7", "sku": "8", "ad_id": "9", "click": "0", "variant": "7.0"}
+    rows = [good, good | {column: cell}, good]
+    file = tmp_path / "clicks.csv"
+    pd.DataFrame(rows).to_csv(file, index=False)
+    layout = Layout({"item_id": "sku"})
+    found, refused = ids(file, layout)
+    assert found == [("7", "8")] * 2
+    [(line, reason)] = refused.items()
+    assert line == 3
+    assert reason.startswith(f"{column}: {cell} is a number of a column with gaps")
+    assert "dtype=str" in reason
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))  # has text for what is text
+    assert len(ids(file, layout)[0]) == 3
+    pq.write_table(pa.Table.from_pylist(rows), file)
+    assert len(ids(file, layout)[0]) == 3
+
+
+@given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=5))
+@settings(deadline=None)
+def test_no_number_that_pandas_made_a_float_becomes_an_id(numbers: list[int]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "clicks.csv"
+        frame = pd.DataFrame({"user_id": [*numbers, None]}).assign(ts=TS, item_id="shoe", click=0)
+        assert frame["user_id"].dtype == "float64"
+        pd.concat([frame, frame.assign(user_id="ann")]).to_csv(file, index=False)
+        found, refused = ids(file)
+    assert {user for user, _ in found} == {"ann"}
+    assert len(refused) == len(numbers) + 1
 
 
 def test_numbers_beside_a_null_stay_what_they_are_in_json_lines(tmp_path: Path) -> None:
