@@ -12,6 +12,7 @@ from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import (
     CommitFailedError,
     IllegalGenerationError,
+    KafkaTimeoutError,
     LogTruncationError,
     OffsetOutOfRangeError,
     RebalanceInProgressError,
@@ -39,6 +40,7 @@ from adloom.stream.topics import event_topics
 _REBALANCED = (
     CommitFailedError,
     IllegalGenerationError,
+    KafkaTimeoutError,
     RebalanceInProgressError,
     UnknownMemberIdError,
 )
@@ -49,6 +51,7 @@ _HEARTBEATS_IN_A_SESSION = 5
 _FETCH_WAIT_MILLISECONDS = 100  # the local broker answers a fetch that waits after half of this
 _METADATA_MILLISECONDS = 5_000  # partitions that were raised are noticed after this
 _PATIENCE_MILLISECONDS = 5_000
+_COMMIT_MILLISECONDS = 2_000  # of a partition that is gone the client would try it for long
 _TIDY_EVERY_SECONDS = 1.0
 _CLOSING_MILLISECONDS = 2_000
 
@@ -192,8 +195,8 @@ class Member:
             for place in reached
         }
         try:
-            self.consumer.commit(offsets, timeout_ms=_PATIENCE_MILLISECONDS)
-        except _REBALANCED as error:
+            self.consumer.commit(offsets, timeout_ms=_COMMIT_MILLISECONDS)
+        except (*_REBALANCED, KafkaTimeoutError) as error:
             _log.info("offsets were not committed, which tools that show lag may see: %s", error)
 
     def _end(self, partition: TopicPartition) -> int:
