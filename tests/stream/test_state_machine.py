@@ -32,7 +32,6 @@ from tests.world.any_producer import CODECS, CRC32, MURMUR2
 from tests.world.online_faults import OnlineFaults, RedisFaults, SqliteFaults
 from tests.world.world import World
 
-_MOST_MEMBERS = 2
 _MOST_PARTITIONS = 5
 _STEPS = [(when, what) for when in ("before", "after") for what in ("apply", "append", "settle")]
 _numbers = st.integers(0, 2**16)
@@ -41,6 +40,8 @@ _counts = st.integers(1, 12)
 
 class Faults(RuleBasedStateMachine):
     """What every broker can do, the local one too."""
+
+    most_members = 1
 
     def __init__(self, make_world: Callable[[], World]) -> None:
         super().__init__()
@@ -59,6 +60,9 @@ class Faults(RuleBasedStateMachine):
         finally:
             self.world.close()
 
+    def has_room(self) -> bool:
+        return len(self.world.members) + len(self.world.processes) < self.most_members
+
     @rule(count=_counts, seed=_numbers, astray=st.booleans())
     def send(self, count: int, seed: int, astray: bool) -> None:
         self.world.send(count, seed, astray=astray)
@@ -71,7 +75,7 @@ class Faults(RuleBasedStateMachine):
     def settle(self) -> None:
         self.world.settle()
 
-    @precondition(lambda self: len(self.world.members) < _MOST_MEMBERS)
+    @precondition(lambda self: self.has_room())
     @rule()
     def start_member(self) -> None:
         self.world.start_member()
@@ -86,7 +90,7 @@ class Faults(RuleBasedStateMachine):
     def crash_member(self, number: int, step: Any) -> None:
         self.world.crash_member(number, step)
 
-    @precondition(lambda self: not self.world.processes)
+    @precondition(lambda self: self.has_room())
     @rule()
     def start_process(self) -> None:
         self.world.start_process()
@@ -122,13 +126,15 @@ class Faults(RuleBasedStateMachine):
     def lose_value(self, number: int) -> None:
         self.world.lose_value(number)
 
-    @rule(partitions=st.integers(1, 3), with_events=st.booleans())
-    def make_topics_anew(self, partitions: int, with_events: bool) -> None:
-        self.world.make_topics_anew(partitions, with_events)
+    @rule(with_events=st.booleans())
+    def make_topics_anew(self, with_events: bool) -> None:
+        self.world.make_topics_anew(self.world.partitions, with_events)
 
 
 class ApacheFaults(Faults):
     """And what Apache Kafka alone can do."""
+
+    most_members = 3
 
     @rule(
         count=_counts,
@@ -152,6 +158,10 @@ class ApacheFaults(Faults):
     def raise_partitions(self) -> None:
         self.world.raise_partitions()
 
+    @rule(partitions=st.integers(1, 3), with_events=st.booleans())
+    def make_topics_anew_in_other_parts(self, partitions: int, with_events: bool) -> None:
+        self.world.make_topics_anew(partitions, with_events)
+
     @rule(number=_numbers)
     def delete_records(self, number: int) -> None:
         self.world.delete_records(number)
@@ -169,7 +179,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("adloom.stream.member._METADATA_MILLISECONDS", 1_000)
 
 
-Worlds = Callable[[KafkaSettings], Callable[[], World]]
+Worlds = Callable[[KafkaSettings, float], Callable[[], World]]
 
 
 @pytest.fixture(params=["sqlite", "redis"])
@@ -181,7 +191,7 @@ def worlds(request: pytest.FixtureRequest, tmp_path: Path) -> Worlds:
         redis = request.getfixturevalue("redis")
         settings = FeatureStoreSettings(online="redis", redis_url=SecretStr(redis.url))
 
-    def on(kafka: KafkaSettings) -> Callable[[], World]:
+    def on(kafka: KafkaSettings, calm_seconds: float) -> Callable[[], World]:
         def make() -> World:
             name = f"test-{uuid.uuid4().hex[:12]}"
             home = tmp_path / name
@@ -190,7 +200,8 @@ def worlds(request: pytest.FixtureRequest, tmp_path: Path) -> Worlds:
                 return RedisFaults(redis.url) if redis else SqliteFaults(home / "online.db")
 
             given = {"topic_prefix": name, "group_id": name}
-            return World(kafka.model_copy(update=given), settings, home, online)
+            own = kafka.model_copy(update=given)
+            return World(own, settings, home, online, calm_seconds)
 
         return make
 
@@ -218,7 +229,7 @@ def try_sequences(request: pytest.FixtureRequest, faults: type[Faults], worlds: 
 def test_any_sequence_on_apache_kafka(
     apache_kafka: KafkaSettings, worlds: Worlds, request: pytest.FixtureRequest
 ) -> None:
-    try_sequences(request, ApacheFaults, worlds(apache_kafka))
+    try_sequences(request, ApacheFaults, worlds(apache_kafka, 0.0))
 
 
 @pytest.mark.slow
@@ -226,4 +237,4 @@ def test_any_sequence_on_apache_kafka(
 def test_any_sequence_on_the_local_broker(
     local_kafka: KafkaSettings, worlds: Worlds, request: pytest.FixtureRequest
 ) -> None:
-    try_sequences(request, Faults, worlds(local_kafka))
+    try_sequences(request, Faults, worlds(local_kafka, local_kafka.session_seconds))

@@ -8,7 +8,12 @@ from contextlib import contextmanager, suppress
 
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient, MemberToRemove, NewTopic, OffsetSpec
-from kafka.errors import GroupIdNotFoundError, KafkaError, TopicAlreadyExistsError
+from kafka.errors import (
+    GroupIdNotFoundError,
+    KafkaError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+)
 
 from adloom.stream.settings import KafkaSettings
 from adloom.stream.topics import connect_admin, create_topics, event_topics
@@ -57,9 +62,13 @@ def _create(admin: KafkaAdminClient, topic: NewTopic) -> None:
     while True:
         try:
             admin.create_topics([topic])
-        except TopicAlreadyExistsError:  # the one of before is not gone everywhere
+        except TopicAlreadyExistsError:
             assert time.monotonic() < deadline
             time.sleep(0.05)
+            with suppress(
+                UnknownTopicOrPartitionError
+            ):  # the local broker may need to be told twice
+                admin.delete_topics([topic.name])
         else:
             return
 
@@ -91,8 +100,11 @@ def move_commits(kafka: KafkaSettings, to: str) -> None:
 
 
 def put_out_members(kafka: KafkaSettings) -> None:
-    """All of the group: those that are dead are missed no more, the others join again."""
-    with admin_of(kafka) as admin, suppress(KafkaError):
+    """All of the group: those that are dead are missed no more, the others join again.
+
+    What the local broker says of a group cannot be read: there the dead are missed for a session.
+    """
+    with admin_of(kafka) as admin, suppress(KafkaError, ValueError):
         group = admin.describe_groups([kafka.group_id])[kafka.group_id]
         members = [MemberToRemove(member_id=known["member_id"]) for known in group["members"]]
         if members:
