@@ -159,7 +159,12 @@ class Places(ConsumerRebalanceListener):
         A long stretch of adloom's event log takes several calls. Raises BrokerUnavailable, and
         what `FeatureStore.apply` raises.
         """
-        lost = {partition: self._lost[partition] for partition in self.lost}
+        # Of partitions that are no more Kafka tells nothing: the group will take them away.
+        lost = {
+            partition: self._lost[partition]
+            for partition in self.lost
+            if partition.partition < topics.partitions
+        }
         if not lost:
             return set()
         self._store.save_progress()
