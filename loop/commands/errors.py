@@ -26,9 +26,11 @@ _OF_THE_MACHINE = {
 @contextmanager
 def errors_told(*expected: type[Exception]) -> Iterator[None]:
     """Errors that a user can act on end the command with one line instead of a traceback."""
+    from adloom.feature_store.backend import FeaturesLost, StoreUnavailable, StoreUnfit
     from adloom.stream.refusals import BrokerUnavailable, KafkaRefused
 
-    of_all = (FileNotFoundError, BrokerUnavailable, KafkaRefused)
+    of_stores = (StoreUnavailable, StoreUnfit, FeaturesLost)
+    of_all = (FileNotFoundError, BrokerUnavailable, KafkaRefused, *of_stores)
     try:
         yield
     except Exception as error:
@@ -53,5 +55,6 @@ def _of_the_machine(error: Exception) -> str | None:
 
 def fail(message: str) -> NoReturn:
     """Ends the command with exit status 2."""
-    problems.print(f"[red]Error:[/] {escape(message)}", highlight=False)
+    # One line for whoever reads it by a program; a terminal wraps it itself.
+    problems.print(f"[red]Error:[/] {escape(message)}", highlight=False, soft_wrap=True)
     raise typer.Exit(2)
