@@ -65,9 +65,8 @@ def _create(admin: KafkaAdminClient, topic: NewTopic) -> None:
         except TopicAlreadyExistsError:
             assert time.monotonic() < deadline
             time.sleep(0.05)
-            with suppress(
-                UnknownTopicOrPartitionError
-            ):  # the local broker may need to be told twice
+            # The local broker may need to be told twice.
+            with suppress(UnknownTopicOrPartitionError):
                 admin.delete_topics([topic.name])
         else:
             return
