@@ -23,7 +23,7 @@ class Row(Protocol):
     def to_values(self) -> dict[str, bytes]: ...
 
     def changes(self) -> dict[str, bytes]:
-        """The values that the store does not have yet; from now on they count as stored."""
+        """The values that the store does not have yet."""
 
 
 R = TypeVar("R", bound=Row)

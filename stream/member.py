@@ -40,7 +40,6 @@ from adloom.stream.topics import event_topics
 _REBALANCED = (
     CommitFailedError,
     IllegalGenerationError,
-    KafkaTimeoutError,
     RebalanceInProgressError,
     UnknownMemberIdError,
 )

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from types import TracebackType
-from typing import Any, Self
+from contextlib import closing, contextmanager
+from typing import Any
 
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import (
@@ -115,7 +114,7 @@ def create_topics(settings: KafkaSettings, needs: Needs | None = None) -> None:
 
 def check_topics(settings: KafkaSettings, needs: Needs) -> None:
     """Raises BrokerUnavailable when a topic is missing, KafkaRefused when a right is."""
-    with TopicWatch(settings, needs) as topics:
+    with closing(TopicWatch(settings, needs)) as topics:
         topics.look()
 
 
@@ -202,17 +201,6 @@ class TopicWatch:
         """Lets the connection go."""
         self._admin.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
 
 class EventTopics(TopicWatch):
     """The event topics, and what else is needed beside them."""
@@ -246,5 +234,5 @@ class EventTopics(TopicWatch):
 def topic_ids(settings: KafkaSettings) -> dict[str, str]:
     """The ids of the event topics, asked once by who reads them. Raises as `EventTopics` does."""
     needs = dict.fromkeys(event_topics(settings), frozenset({"Read"}))
-    with EventTopics(settings, needs) as topics:
+    with closing(EventTopics(settings, needs)) as topics:
         return topics.ids()

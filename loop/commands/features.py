@@ -250,11 +250,9 @@ def _histories(one: Difference) -> tuple[str, str]:
 @contextmanager
 def _told() -> Iterator[None]:
     """What is wrong with files, the log or the store, in one line."""
-    from adloom.feature_store.store import ContendedPartition, StoreUnavailable
+    from adloom.feature_store.store import ContendedPartition
     from adloom.loop.replay.errors import ClickLogUnavailable
     from adloom.stream.registry import RegistryUnavailable
 
-    with errors_told(
-        ContendedPartition, StoreUnavailable, ClickLogUnavailable, RegistryUnavailable, ValueError
-    ):
+    with errors_told(ContendedPartition, ClickLogUnavailable, RegistryUnavailable, ValueError):
         yield

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable
+from contextlib import closing
 
 from kafka.errors import KafkaError
 from prometheus_client import Counter
@@ -130,9 +131,8 @@ class EventSender:
 
         Returns at the end, and when the producer was refused: it may be of no more use then.
         """
-        with TopicWatch(
-            self._kafka, self._needs, patience_seconds=self._patience_seconds
-        ) as topics:
+        topics = TopicWatch(self._kafka, self._needs, patience_seconds=self._patience_seconds)
+        with closing(topics):
             while not stop.is_set() and self._producer is not None:
                 topics.look()
                 if self._refused.is_set():

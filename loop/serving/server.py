@@ -24,19 +24,17 @@ from adloom.loop.serving.ads import Ad, AdMaker
 from adloom.loop.serving.champion import Champion
 from adloom.loop.serving.drawing_queue import DrawingQueue
 from adloom.loop.serving.event_sender import EventSender
+from adloom.loop.serving.own_broker import own_broker
 from adloom.loop.serving.requests import AdRequest, Serving
 from adloom.loop.settings import Settings
 from adloom.models.brief import AdBrief
 from adloom.models.sampling import Sampling
-from adloom.stream.broker import running_broker
 from adloom.stream.consumer import EventConsumer
-from adloom.stream.consuming import consuming
 from adloom.stream.needs import to_send_events
 from adloom.stream.settings import KafkaSettings
 
 _log = logging.getLogger("adloom.serve")
 
-_DRAIN_SECONDS = 7.0  # whoever asks a server to end often kills it after ten seconds
 _SENDER_SECONDS = 1.0  # it may be waiting for a broker that is away
 
 
@@ -134,11 +132,8 @@ class AdServer:
             # What else is missing, such as a right on products, keeps no event from being sent.
             sender = EventSender(kafka, to_send_events(kafka), patience)
         else:
-            kafka = parts.enter_context(running_broker(kafka))
-            features = parts.enter_context(home.open_features(settings))
-            self.consumer = EventConsumer(kafka, features, settings.events)
-            # What is sent until the sender is closed, which is before this ends, is read.
-            parts.enter_context(consuming(self.consumer, drain_seconds=_DRAIN_SECONDS))
+            # It ends after the sender is closed: what was sent till then is read.
+            kafka, self.consumer = parts.enter_context(own_broker(settings))
             sender = EventSender(kafka, to_send_events(kafka), patience)
             sender.connect()
         parts.callback(sender.close)

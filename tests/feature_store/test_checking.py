@@ -6,14 +6,12 @@ import json
 import random
 import threading
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from adloom.feature_store import checking, definitions
@@ -22,7 +20,6 @@ from adloom.feature_store.entity_key import Key, entity_key_of, names_of
 from adloom.feature_store.event_log import EventLog, LoggedEvent
 from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.store import FeatureStore
-from adloom.loop.bench.redis_server import LocalRedis
 from adloom.loop.commands.app import app
 from tests.sample_events import logged
 
@@ -32,17 +29,6 @@ KINDS: Any = ["impression", "click", "exposure"]
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checking, "_PAUSE_SECONDS", 0.05)
-
-
-@pytest.fixture(params=["sqlite", "redis"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FeatureStore]:
-    chosen = FeatureStoreSettings()
-    if request.param == "redis":
-        redis: LocalRedis = request.getfixturevalue("redis")
-        chosen = FeatureStoreSettings(online="redis", redis_url=SecretStr(redis.url))
-    with FeatureStore.open(chosen, tmp_path / "features") as opened:
-        opened.clear()
-        yield opened
 
 
 def events_of(seed: int, count: int = 300) -> list[LoggedEvent]:

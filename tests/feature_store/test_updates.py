@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import SecretStr
 
 from adloom.feature_store.event_log import EventKind, LoggedEvent
 from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.store import FeatureStore, UserHistory, UserStats
-from adloom.loop.bench.redis_server import LocalRedis
 from tests.sample_events import at, logged
 
 KINDS: list[EventKind] = ["impression", "click", "exposure"]
-
-
-@pytest.fixture(params=["sqlite", "redis"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FeatureStore]:
-    chosen = FeatureStoreSettings()
-    if request.param == "redis":
-        redis: LocalRedis = request.getfixturevalue("redis")
-        chosen = FeatureStoreSettings(online="redis", redis_url=SecretStr(redis.url))
-    with FeatureStore.open(chosen, tmp_path / "features") as opened:
-        opened.clear()  # the server is shared
-        yield opened
 
 
 def features(store: FeatureStore, users: list[str], items: list[str]) -> tuple[Any, ...]:

@@ -19,14 +19,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from adloom.loop import home
+from adloom.loop.serving.own_broker import own_broker
 from adloom.loop.settings import Settings
 from adloom.loop.settings.serving import RaySettings
-from adloom.stream.broker import running_broker
-from adloom.stream.consumer import EventConsumer
-from adloom.stream.consuming import consuming
 
 _APPLICATION = "adloom"
-_DRAIN_SECONDS = 7.0
 _OBJECT_STORE_BYTES = 100 << 20  # requests do not pass through it
 
 
@@ -129,11 +126,7 @@ def _shared(settings: Settings) -> Iterator[Settings]:
         home.open_registry(settings)
         kafka = settings.kafka
         if kafka.bootstrap_servers is None:
-            kafka = parts.enter_context(running_broker(kafka))
-            features = parts.enter_context(home.open_features(settings))
-            consumer = EventConsumer(kafka, features, settings.events)
-            # What the replicas sent last: the broker ends with this process.
-            parts.enter_context(consuming(consumer, drain_seconds=_DRAIN_SECONDS))
+            kafka, _ = parts.enter_context(own_broker(settings))
         else:
             home.open_features(settings).close()
         yield _anywhere(settings.model_copy(update={"kafka": kafka}))

@@ -58,7 +58,7 @@ def free_port() -> int:
 def test_what_was_accepted_is_in_log_and_features_when_the_server_has_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adloom.loop.serving.server._DRAIN_SECONDS", 60.0)  # tests share cores
+    monkeypatch.setattr("adloom.loop.serving.own_broker._DRAIN_SECONDS", 60.0)  # tests share cores
     # In small batches the consumer is slower than who posts.
     settings = tiny_settings(tmp_path, kafka={"max_batch": 10})
     with TestClient(create_app(settings)) as client:
