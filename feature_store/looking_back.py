@@ -11,12 +11,11 @@ from adloom.feature_store import definitions
 from adloom.feature_store.backend import OnlineBackend
 from adloom.feature_store.entity_key import names_of
 from adloom.feature_store.event_log import FILE_TOPIC, EventLog, LoggedEvent
-from adloom.feature_store.known_events import PageRow
 from adloom.feature_store.log_order import STREAM
-from adloom.feature_store.online import OnlineTable
-from adloom.feature_store.progress import Progress, ProgressRow
-from adloom.feature_store.rows import CountsRow, HistoryRow, UserHistory, UserRow
+from adloom.feature_store.progress import Progress
+from adloom.feature_store.rows import CountsRow, HistoryRow, UserHistory
 from adloom.feature_store.settings import FeatureStoreSettings
+from adloom.feature_store.tables import Tables
 
 Reads = Mapping[int, Mapping[str, Progress]]
 """How far each partition number was taken, by topic."""
@@ -43,26 +42,20 @@ class Views:
     def __init__(self, backend: OnlineBackend, settings: FeatureStoreSettings) -> None:
         self.backend = backend
         self._shards = range(settings.item_shards)
-        self._users = OnlineTable(backend, definitions.user_stats, UserRow)
-        self._pages = OnlineTable(backend, definitions.user_events, PageRow)
-        self._histories = OnlineTable(backend, definitions.user_history, HistoryRow)
-        self._items = OnlineTable(backend, definitions.item_stats, CountsRow)
-        self._partitions = OnlineTable(backend, definitions.stream_progress, ProgressRow)
+        self._tables = Tables(backend)
 
     def progress(self) -> Reads:
         """Raises StoreUnavailable."""
-        rows = self._partitions.read((number,) for number in self._shards)
+        rows = self._tables.partitions.read((number,) for number in self._shards)
         return {int(key[0]): dict(row.topics) for key, row in rows.items()}
 
     def users(self, names: Iterable[str]) -> dict[str, UserFeatures | None]:
         """Zeros for a user who is not known. Raises StoreUnavailable."""
         names = list(names)
-        rows = self._users.read((name,) for name in names)
-        histories = self._histories.read((name,) for name in names)
-        pages = self._pages.read(
-            (page, name) for name in names for page in range(rows[name,].events.pages)
-        )
-        torn = {str(key[-1]) for key, page in pages.items() if not page.whole}
+        rows = self._tables.users.read((name,) for name in names)
+        histories = self._tables.histories.read((name,) for name in names)
+        pages = self._tables.pages_of({name: rows[name,] for name in names})
+        torn = {name for name in names if not all(page.whole for page in pages[name])}
         return {
             name: None
             if name in torn or rows[name,].counts.torn or histories[name,].torn
@@ -73,7 +66,7 @@ class Views:
     def items(self, names: Iterable[str]) -> dict[str, ItemFeatures | None]:
         """Zeros for an item that is not known. Raises StoreUnavailable."""
         names = list(names)
-        rows = self._items.read((name, shard) for name in names for shard in self._shards)
+        rows = self._tables.items.read((name, shard) for name in names for shard in self._shards)
         return {name: _item([rows[name, shard] for shard in self._shards]) for name in names}
 
 

@@ -6,17 +6,16 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
-from adloom.feature_store import definitions
 from adloom.feature_store.backend import Known, OnlineBackend, Row, Rows
 from adloom.feature_store.entity_key import Key
 from adloom.feature_store.event_log import EventLog, LoggedEvent
-from adloom.feature_store.known_events import PageRow
 from adloom.feature_store.lost_rows import Least, LostRows
 from adloom.feature_store.memory_backend import MemoryBackend
 from adloom.feature_store.online import OnlineTable, R
 from adloom.feature_store.progress import ProgressRow
-from adloom.feature_store.rows import CountsRow, HistoryRow, UserRow
+from adloom.feature_store.rows import CountsRow
 from adloom.feature_store.settings import FeatureStoreSettings
+from adloom.feature_store.tables import Tables
 from adloom.feature_store.updates import Updates
 
 _log = logging.getLogger(__name__)
@@ -31,7 +30,7 @@ class LogMender:
         self, backend: OnlineBackend, log: EventLog, settings: FeatureStoreSettings
     ) -> None:
         self._backend, self._log, self._settings = backend, log, settings
-        self._partitions = OnlineTable(backend, definitions.stream_progress, ProgressRow)
+        self._tables = Tables(backend)
 
     def __call__(self, lost: LostRows, besides: Sequence[LoggedEvent]) -> None:
         """Write the rows as the log has them, unless others changed them meanwhile.
@@ -42,21 +41,21 @@ class LogMender:
         Raises FeaturesLost where the log knows of fewer events than the rows had;
         StoreUnavailable.
         """
-        progress = self._partitions.read((n,) for n in range(self._settings.item_shards))
-        as_stored = {self._partitions.entity_key(key): row.known() for key, row in progress.items()}
+        partitions = self._tables.partitions
+        progress = partitions.read((n,) for n in range(self._settings.item_shards))
+        as_stored = {partitions.entity_key(key): row.known() for key, row in progress.items()}
         folded = Fold(self._settings)
         events = self._log.of(list(lost.users), list({item_id for item_id, _ in lost.items}))
         folded.take(_applied(events, progress, besides))
         if not folded.has(lost):
             raise lost.told()
-        known = {self._partitions.view: as_stored}
+        known = {partitions.view: as_stored}
         self._backend.write(folded.rows(lost), known, lambda: self._found(lost))
         _log.warning("the online store had lost %s: made anew from the event log", lost.named())
 
     def _found(self, lost: LostRows) -> Known:
         """The counts that the store has now."""
-        users = OnlineTable(self._backend, definitions.user_stats, UserRow)
-        items = OnlineTable(self._backend, definitions.item_stats, CountsRow)
+        users, items = self._tables.users, self._tables.items
         return {
             users.view: {
                 users.entity_key(key): row.counts.stored_values()
@@ -75,10 +74,7 @@ class Fold:
     def __init__(self, settings: FeatureStoreSettings) -> None:
         backend = MemoryBackend()
         self._updates = Updates(backend, settings)
-        self._users = OnlineTable(backend, definitions.user_stats, UserRow)
-        self._pages = OnlineTable(backend, definitions.user_events, PageRow)
-        self._histories = OnlineTable(backend, definitions.user_history, HistoryRow)
-        self._items = OnlineTable(backend, definitions.item_stats, CountsRow)
+        self._tables = Tables(backend)
 
     def take(self, events: Iterable[LoggedEvent]) -> None:
         """Count events, in the order of the stream; one that comes again counts once."""
@@ -88,29 +84,32 @@ class Fold:
 
     def has(self, lost: LostRows) -> bool:
         """Whether every lost row has as many events here, or more."""
-        users = self._users.read((name,) for name in lost.users)
-        items = self._items.read(lost.items)
+        users = self._tables.users.read((name,) for name in lost.users)
+        items = self._tables.items.read(lost.items)
         return all(
             _reaches(users[name,].counts, least) for name, least in lost.users.items()
         ) and all(_reaches(items[key], least) for key, least in lost.items.items())
 
     def rows(self, lost: LostRows) -> Rows:
         """The lost rows, whole."""
-        users = self._users.read((name,) for name in lost.users)
-        pages = self._pages.read(
-            (page, str(key[0])) for key, row in users.items() for page in range(row.events.pages)
-        )
-        histories = self._histories.read((name,) for name in lost.users)
-        clicked = {key: row for key, row in histories.items() if len(row)}
-        items = self._items.read(lost.items)
+        tables = self._tables
+        users = tables.users.read((name,) for name in lost.users)
+        pages = tables.pages_of({str(key[0]): row for key, row in users.items()})
+        histories = tables.histories.read((name,) for name in lost.users)
+        items = tables.items.read(lost.items)
         return {
-            self._users.view: _whole(
-                self._users, {key: row for key, row in users.items() if row.counts != CountsRow()}
+            tables.users.view: _whole(
+                tables.users, {key: row for key, row in users.items() if row.counts != CountsRow()}
             ),
-            self._pages.view: _whole(self._pages, pages),
-            self._histories.view: _whole(self._histories, clicked),
-            self._items.view: _whole(
-                self._items, {key: row for key, row in items.items() if row != CountsRow()}
+            tables.pages.view: _whole(
+                tables.pages,
+                {(n, name): page for name, all_ in pages.items() for n, page in enumerate(all_)},
+            ),
+            tables.histories.view: _whole(
+                tables.histories, {key: row for key, row in histories.items() if len(row)}
+            ),
+            tables.items.view: _whole(
+                tables.items, {key: row for key, row in items.items() if row != CountsRow()}
             ),
         }
 

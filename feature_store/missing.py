@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from adloom.feature_store import definitions
 from adloom.feature_store.backend import OnlineBackend
 from adloom.feature_store.event_log import EventLog
-from adloom.feature_store.known_events import PageRow
 from adloom.feature_store.lost_rows import Least, LostRows
-from adloom.feature_store.online import OnlineTable
-from adloom.feature_store.rows import CountsRow, UserRow
+from adloom.feature_store.tables import Tables
 
 _USER, _ITEM = ["user_id"], ["item_id", "partition"]
 
@@ -20,6 +17,7 @@ def missing_rows(backend: OnlineBackend, log: EventLog) -> Iterator[LostRows]:
 
     Raises StoreUnavailable.
     """
+    tables = Tables(backend)
     users: set[str] = set()
     items: set[tuple[str, int]] = set()
     for rows in log.columns([*_USER, *_ITEM]):
@@ -27,8 +25,8 @@ def missing_rows(backend: OnlineBackend, log: EventLog) -> Iterator[LostRows]:
         pairs = rows.select(_ITEM).group_by(_ITEM).aggregate([]).to_pylist()
         keys = {(str(pair["item_id"]), int(pair["partition"])) for pair in pairs}
         lost = LostRows(
-            _users(backend, names - users),
-            _items(backend, keys - items),
+            _users(tables, names - users),
+            _items(tables, keys - items),
         )
         users |= names
         items |= keys
@@ -36,24 +34,18 @@ def missing_rows(backend: OnlineBackend, log: EventLog) -> Iterator[LostRows]:
             yield lost
 
 
-def _users(backend: OnlineBackend, names: Collection[str]) -> dict[str, Least]:
-    table = OnlineTable(backend, definitions.user_stats, UserRow)
-    pages = OnlineTable(backend, definitions.user_events, PageRow)
-    rows = {str(key[0]): row for key, row in table.read((name,) for name in names).items()}
-    found = pages.read(
-        (page, name) for name, row in rows.items() for page in range(row.events.pages)
-    )
-    torn = {str(key[-1]) for key, page in found.items() if not page.whole}
+def _users(tables: Tables, names: Collection[str]) -> dict[str, Least]:
+    found = tables.users.read((name,) for name in names)
+    rows = {str(key[0]): row for key, row in found.items()}
     return {
-        name: row.counts.stored
-        for name, row in rows.items()
-        if row.counts.is_new or row.counts.torn or name in torn
+        name: rows[name].counts.stored
+        for name, pages in tables.pages_of(rows).items()
+        if rows[name].counts.is_new
+        or rows[name].counts.torn
+        or not all(page.whole for page in pages)
     }
 
 
-def _items(
-    backend: OnlineBackend, keys: Collection[tuple[str, int]]
-) -> dict[tuple[str, int], Least]:
-    table = OnlineTable(backend, definitions.item_stats, CountsRow)
-    rows = table.read(keys)
+def _items(tables: Tables, keys: Collection[tuple[str, int]]) -> dict[tuple[str, int], Least]:
+    rows = tables.items.read(keys)
     return {key: rows[key].stored for key in keys if rows[key].is_new or rows[key].torn}

@@ -5,31 +5,27 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from adloom.feature_store import definitions
 from adloom.feature_store.backend import Known, OnlineBackend, Row, Rows
 from adloom.feature_store.entity_key import Key
 from adloom.feature_store.event_log import FILE_TOPIC, LoggedEvent
-from adloom.feature_store.known_events import PageRow
 from adloom.feature_store.lost_rows import Least, LostRows
 from adloom.feature_store.online import OnlineTable, OpenRows, R
 from adloom.feature_store.progress import ProgressRow, Reached
 from adloom.feature_store.rows import CountsRow, HistoryRow, UserRow
 from adloom.feature_store.settings import FeatureStoreSettings
+from adloom.feature_store.tables import Tables
 
 
 class OpenViews:
     """Rows of all views, in memory while they are in use."""
 
     def __init__(self, backend: OnlineBackend, settings: FeatureStoreSettings) -> None:
-        histories = OnlineTable(backend, definitions.user_history, HistoryRow)
-        users = OnlineTable(backend, definitions.user_stats, UserRow)
-        items = OnlineTable(backend, definitions.item_stats, CountsRow)
-        partitions = OnlineTable(backend, definitions.stream_progress, ProgressRow)
-        self.histories = OpenRows(histories, settings.open_rows)
-        self.users = OpenRows(users, settings.open_rows)
-        self.items = OpenRows(items, settings.open_rows)
-        self.partitions = OpenRows(partitions, settings.item_shards)
-        self.pages = OnlineTable(backend, definitions.user_events, PageRow)
+        self._tables = tables = Tables(backend)
+        self.histories = OpenRows(tables.histories, settings.open_rows)
+        self.users = OpenRows(tables.users, settings.open_rows)
+        self.items = OpenRows(tables.items, settings.open_rows)
+        self.partitions = OpenRows(tables.partitions, settings.item_shards)
+        self.pages = tables.pages
         self.history_length = settings.history_length
 
     def begin(self, numbers: Collection[int]) -> OpenBatch:
@@ -46,14 +42,9 @@ class OpenViews:
         torn = {str(key[0]) for key, row in users.items() if row.counts.torn}
         paged = {str(key[0]): row for key, row in users.items() if row.events.needs_pages}
         if paged:
-            wanted = (
-                (page, name) for name, row in paged.items() for page in range(row.events.pages)
-            )
-            pages = self.pages.read(wanted)
-            for name, row in paged.items():
-                found = [pages[page, name] for page in range(row.events.pages)]
-                if all(page.whole for page in found):
-                    row.events.know(found)
+            for name, pages in self._tables.pages_of(paged).items():
+                if all(page.whole for page in pages):
+                    paged[name].events.know(pages)
                 else:
                     torn.add(name)
         _refuse_torn(torn, users)

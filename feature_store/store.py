@@ -24,20 +24,18 @@ from adloom.feature_store.history import PastHistories
 from adloom.feature_store.locking import file_lock
 from adloom.feature_store.mending import LogMender
 from adloom.feature_store.missing import missing_rows
-from adloom.feature_store.online import OnlineTable
 from adloom.feature_store.progress import Progress, Reached
 from adloom.feature_store.rebuilding import rebuild
 from adloom.feature_store.redis_backend import RedisBackend
 from adloom.feature_store.rows import (
     CountsRow,
-    HistoryRow,
     ItemStats,
     UserHistory,
-    UserRow,
     UserStats,
 )
 from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.sqlite_backend import SqliteBackend, create_tables
+from adloom.feature_store.tables import Tables
 from adloom.feature_store.updates import ContendedPartition, Updates
 
 __all__ = [
@@ -77,9 +75,7 @@ class FeatureStore:
             self.feast.apply(_definitions(folder))
         self._histories_then = PastHistories(self.feast, self.log, folder)
         self._backend = _backend(settings, folder)
-        self._histories = OnlineTable(self._backend, definitions.user_history, HistoryRow)
-        self._users = OnlineTable(self._backend, definitions.user_stats, UserRow)
-        self._items = OnlineTable(self._backend, definitions.item_stats, CountsRow)
+        self._tables = Tables(self._backend)
         self._mender = LogMender(self._backend, self.log, settings)
         self._updates = Updates(self._backend, settings, self._mender)
         try:
@@ -136,7 +132,7 @@ class FeatureStore:
 
     def histories(self, user_ids: Iterable[str]) -> dict[str, UserHistory]:
         """The history of every user asked for."""
-        rows = self._histories.read((user_id,) for user_id in user_ids)
+        rows = self._tables.histories.read((user_id,) for user_id in user_ids)
         return {str(key[0]): row.history() for key, row in rows.items()}
 
     def history_at(
@@ -152,7 +148,7 @@ class FeatureStore:
 
     def user_stats(self, user_ids: Iterable[str]) -> dict[str, UserStats]:
         """Counts of every user asked for; zeros for one who is not known."""
-        rows = self._users.read((user_id,) for user_id in user_ids)
+        rows = self._tables.users.read((user_id,) for user_id in user_ids)
         return {
             str(key[0]): UserStats(row.counts.impressions, row.counts.clicks)
             for key, row in rows.items()
@@ -162,7 +158,7 @@ class FeatureStore:
         """Counts of every item asked for, over all shards, and its smoothed rate."""
         shards = range(self.settings.item_shards)
         wanted = list(dict.fromkeys(item_ids))
-        rows = self._items.read((item_id, shard) for item_id in wanted for shard in shards)
+        rows = self._tables.items.read((item_id, shard) for item_id in wanted for shard in shards)
         return {
             item_id: self._item_stats([rows[item_id, shard] for shard in shards])
             for item_id in wanted

@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
-from adloom.feature_store import definitions
 from adloom.feature_store.backend import (
     Known,
     OnlineBackend,
@@ -24,10 +23,10 @@ from adloom.feature_store.backend import (
 )
 from adloom.feature_store.event_log import LoggedEvent
 from adloom.feature_store.lost_rows import LostRows, Mend
-from adloom.feature_store.online import OnlineTable
 from adloom.feature_store.open_views import OpenBatch, OpenViews
 from adloom.feature_store.progress import Progress, ProgressRow, Reached, last_of
 from adloom.feature_store.settings import FeatureStoreSettings
+from adloom.feature_store.tables import Tables
 
 _ATTEMPTS = 20
 _LONGEST_PAUSE_SECONDS = 0.05
@@ -185,6 +184,6 @@ def _is_behind(stored: Progress | None, written: Progress) -> bool:
 
 def stored_progress(backend: OnlineBackend, settings: FeatureStoreSettings) -> Known:
     """The progress of all partitions as the store has it. Raises StoreUnavailable."""
-    table = OnlineTable(backend, definitions.stream_progress, ProgressRow)
+    table = Tables(backend).partitions
     rows = table.read((number,) for number in range(settings.item_shards))
     return {table.view: {table.entity_key(key): row.known() for key, row in rows.items()}}
