@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import IO, Self
 
-from adloom.stream.rights import Needs
+from adloom.stream.cluster.rights import Needs
 from adloom.stream.settings import KafkaSettings
 from adloom.stream.topics import BrokerUnavailable, create_topics
 

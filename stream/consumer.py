@@ -22,18 +22,18 @@ from kafka.errors import KafkaError
 
 from adloom.feature_store.store import FeatureStore
 from adloom.stream import metrics
-from adloom.stream.batch import Batch, Records, read_batch
-from adloom.stream.condition import Condition, ConsumerState
-from adloom.stream.counts import Counts, tell_metrics
-from adloom.stream.crossing import Crossing
+from adloom.stream.cluster.partitions import TooFewShards, Topics, UnevenTopics
 from adloom.stream.event_reader import EventReader
 from adloom.stream.event_settings import EventSettings
-from adloom.stream.member import Member
+from adloom.stream.membership.batch import Batch, Records, read_batch
+from adloom.stream.membership.condition import Condition, ConsumerState
+from adloom.stream.membership.counts import Counts, tell_metrics
+from adloom.stream.membership.crossing import Crossing
+from adloom.stream.membership.member import Member
+from adloom.stream.membership.running import run_until
 from adloom.stream.needs import to_consume_events
 from adloom.stream.outages import OUTAGES
-from adloom.stream.partitions import TooFewShards, Topics, UnevenTopics
 from adloom.stream.producer import DeliveryFailed, EventProducer
-from adloom.stream.running import run_until
 from adloom.stream.settings import KafkaSettings
 from adloom.stream.topics import EventTopics, dead_letter_topic
 

@@ -15,7 +15,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import make_wsgi_app
 
-from adloom.stream.condition import ConsumerState
+from adloom.stream.membership.condition import ConsumerState
 
 _Respond = Callable[[str, list[tuple[str, str]]], Any]
 

@@ -5,7 +5,7 @@ Beside these rights a group needs Read on its own id. The rights Read and Write 
 
 from __future__ import annotations
 
-from adloom.stream.rights import Needs, together
+from adloom.stream.cluster.rights import Needs, together
 from adloom.stream.settings import KafkaSettings
 from adloom.stream.topics import dead_letter_topic, event_topics, products_topic
 

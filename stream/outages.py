@@ -13,9 +13,9 @@ from adloom.feature_store.store import (
     ProgressMoved,
     StoreUnavailable,
 )
-from adloom.stream.partitions import TooFewShards, UnevenTopics
+from adloom.stream.cluster.partitions import TooFewShards, UnevenTopics
+from adloom.stream.cluster.refusals import BrokerUnavailable, KafkaRefused
 from adloom.stream.producer import DeliveryFailed
-from adloom.stream.refusals import BrokerUnavailable, KafkaRefused
 
 OUTAGES = (
     StoreUnavailable,

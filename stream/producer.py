@@ -18,10 +18,10 @@ from kafka.errors import (
 )
 from kafka.future import Future
 
+from adloom.stream.cluster.reaching import reach, why_away
+from adloom.stream.cluster.refusals import KafkaRefused, missing_rights, refusal_of
 from adloom.stream.events import Event, encode, kind_of
 from adloom.stream.headers import MARKS
-from adloom.stream.reaching import reach, why_away
-from adloom.stream.refusals import KafkaRefused, missing_rights, refusal_of
 from adloom.stream.settings import KafkaSettings
 from adloom.stream.topics import topic_of
 

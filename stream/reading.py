@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from adloom.stream.batch import Records
-from adloom.stream.fetches import READ_COMMITTED, Fetches, UnreadablePartition
-from adloom.stream.reaching import why_away
+from adloom.stream.cluster.reaching import why_away
+from adloom.stream.membership.batch import Records
+from adloom.stream.membership.fetches import READ_COMMITTED, Fetches, UnreadablePartition
 from adloom.stream.settings import KafkaSettings
 from adloom.stream.topics import BrokerUnavailable, check_topics
 

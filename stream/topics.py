@@ -21,13 +21,13 @@ from kafka.errors import (
     for_code,
 )
 
+from adloom.stream.cluster.partitions import UnevenTopics
+from adloom.stream.cluster.reaching import reach, why_away
+from adloom.stream.cluster.refusals import BrokerUnavailable as BrokerUnavailable
+from adloom.stream.cluster.refusals import KafkaRefused, missing_rights
+from adloom.stream.cluster.rights import Needs, refuse_missing
 from adloom.stream.event_settings import EventSettings
 from adloom.stream.events import EVENT_TYPES, Kind
-from adloom.stream.partitions import UnevenTopics
-from adloom.stream.reaching import reach, why_away
-from adloom.stream.refusals import BrokerUnavailable as BrokerUnavailable
-from adloom.stream.refusals import KafkaRefused, missing_rights
-from adloom.stream.rights import Needs, refuse_missing
 from adloom.stream.settings import KafkaSettings
 
 _BROKER_DEFAULT = -1

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from kafka.errors import KafkaError, NoError, for_code
 
 from adloom.stream.broker import LocalBroker
-from adloom.stream.refusals import BrokerUnavailable, KafkaRefused
+from adloom.stream.cluster.refusals import BrokerUnavailable, KafkaRefused
 from adloom.stream.settings import KafkaSettings, TopicNames
 from adloom.stream.topics import connect_admin, create_topics, event_topics
 

@@ -27,7 +27,7 @@ _OF_THE_MACHINE = {
 def errors_told(*expected: type[Exception]) -> Iterator[None]:
     """Errors that a user can act on end the command with one line instead of a traceback."""
     from adloom.feature_store.backend import FeaturesLost, StoreUnavailable, StoreUnfit
-    from adloom.stream.refusals import BrokerUnavailable, KafkaRefused
+    from adloom.stream.cluster.refusals import BrokerUnavailable, KafkaRefused
 
     of_stores = (StoreUnavailable, StoreUnfit, FeaturesLost)
     of_all = (FileNotFoundError, BrokerUnavailable, KafkaRefused, *of_stores)

@@ -17,10 +17,10 @@ from adloom.feature_store.log_files import in_order
 from adloom.loop.replay.errors import NotPastEvents
 from adloom.loop.replay.rounded_ids import refuse_rounded_ids
 from adloom.loop.replay.rows import Row, format_of, read_rows
-from adloom.stream.batch import as_logged, read_batch
 from adloom.stream.event_reader import EventReader
 from adloom.stream.event_settings import EventSettings, FieldMap, MomentSource
 from adloom.stream.events import Event, InvalidEvent, Reason, kind_of, refuse_future
+from adloom.stream.membership.batch import as_logged, read_batch
 from adloom.stream.moments import TimeUnit
 from adloom.stream.own_events import OwnEvents
 from adloom.stream.reading import read_to_end

@@ -13,12 +13,12 @@ from contextlib import closing
 from kafka.errors import KafkaError
 from prometheus_client import Counter
 
+from adloom.stream.cluster.reaching import reach
+from adloom.stream.cluster.refusals import BrokerUnavailable, KafkaRefused
+from adloom.stream.cluster.rights import Needs
 from adloom.stream.events import Event
 from adloom.stream.outages import Pauses
 from adloom.stream.producer import DeliveryFailed, EventProducer
-from adloom.stream.reaching import reach
-from adloom.stream.refusals import BrokerUnavailable, KafkaRefused
-from adloom.stream.rights import Needs
 from adloom.stream.settings import KafkaSettings
 from adloom.stream.topics import TopicWatch, create_topics
 

@@ -107,7 +107,7 @@ def test_the_only_node_hangs_is_killed_and_comes_back(
     one_node: ApacheKafka, store: FeatureStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As test_outages does with the local broker; here topics and offsets are there afterwards."""
-    monkeypatch.setattr("adloom.stream.running._CHECK_EVERY_SECONDS", 1.0)
+    monkeypatch.setattr("adloom.stream.membership.running._CHECK_EVERY_SECONDS", 1.0)
     monkeypatch.setattr("adloom.stream.consumer._PATIENCE_SECONDS", 2.0)
     monkeypatch.setattr("adloom.stream.outages._LONGEST_PAUSE_SECONDS", 2.0)
     sent = 0

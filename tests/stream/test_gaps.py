@@ -8,7 +8,7 @@ from prometheus_client import REGISTRY
 
 from adloom.feature_store.store import FeatureStore
 from adloom.stream.consumer import EventConsumer
-from adloom.stream.gaps import Notes
+from adloom.stream.membership.gaps import Notes
 from adloom.stream.settings import KafkaSettings
 from adloom.stream.topics import connect_admin, topic_of
 from tests.stream.test_consumer import accounted, consume, produce, running, wait_until
@@ -80,7 +80,7 @@ def test_what_the_log_has_is_taken_from_it(
 def test_a_long_stretch_of_the_log_is_taken_in_pieces(
     apache_kafka: KafkaSettings, store: FeatureStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adloom.stream.placing._FILLING_SECONDS", 0.0)
+    monkeypatch.setattr("adloom.stream.membership.placing._FILLING_SECONDS", 0.0)
     test_what_the_log_has_is_taken_from_it(apache_kafka, store)
 
 

@@ -23,11 +23,11 @@ from typer.testing import CliRunner
 from adloom.feature_store.store import FeatureStore
 from adloom.loop.commands.app import app
 from adloom.stream.burial import waiting_letters
+from adloom.stream.cluster.refusals import KafkaRefused
 from adloom.stream.consumer import EventConsumer
 from adloom.stream.needs import to_replay_events
 from adloom.stream.producer import EventProducer
 from adloom.stream.reading import read_to_end
-from adloom.stream.refusals import KafkaRefused
 from adloom.stream.settings import KafkaSettings
 from adloom.stream.topics import create_topics, dead_letter_topic, event_topics, topic_of
 from tests.conftest import own_topics

@@ -28,7 +28,7 @@ from tests.stream.test_consumer import accounted, produce, running, wait_until
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is away is noticed sooner than in earnest."""
-    monkeypatch.setattr("adloom.stream.running._CHECK_EVERY_SECONDS", 1.0)
+    monkeypatch.setattr("adloom.stream.membership.running._CHECK_EVERY_SECONDS", 1.0)
     monkeypatch.setattr("adloom.stream.consumer._PATIENCE_SECONDS", 2.0)
     monkeypatch.setattr("adloom.stream.outages._LONGEST_PAUSE_SECONDS", 2.0)
     monkeypatch.setattr("adloom.feature_store.sqlite_backend._PATIENCE_SECONDS", 1.0)

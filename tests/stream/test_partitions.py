@@ -10,8 +10,8 @@ from kafka.admin import KafkaAdminClient, NewPartitions
 
 from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.store import FeatureStore
+from adloom.stream.cluster.partitions import TooFewShards, UnevenTopics
 from adloom.stream.consumer import EventConsumer
-from adloom.stream.partitions import TooFewShards, UnevenTopics
 from adloom.stream.settings import KafkaSettings
 from adloom.stream.topics import connect_admin, event_topics, topic_of
 from tests.stream.test_consumer import produce, running, wait_until

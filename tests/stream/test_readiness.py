@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from adloom.feature_store.store import FeaturesLost, FeatureStore
-from adloom.stream.condition import Condition, ConsumerState
+from adloom.stream.cluster.refusals import KafkaRefused
 from adloom.stream.consumer import EventConsumer
+from adloom.stream.membership.condition import Condition, ConsumerState
 from adloom.stream.monitor import monitor
-from adloom.stream.refusals import KafkaRefused
 from adloom.stream.settings import KafkaSettings
 from tests.stream.test_consumer import produce, running, wait_until
 from tests.stream.test_outages import clicks, clicks_of

@@ -20,10 +20,10 @@ from kafka.errors import (
 )
 from pydantic import ValidationError
 
+from adloom.stream.cluster.reaching import reach
+from adloom.stream.cluster.refusals import BrokerUnavailable, KafkaRefused, refusal_of
 from adloom.stream.producer import EventProducer
-from adloom.stream.reaching import reach
 from adloom.stream.reading import read_to_end
-from adloom.stream.refusals import BrokerUnavailable, KafkaRefused, refusal_of
 from adloom.stream.settings import KafkaSettings
 from adloom.stream.topics import create_topics, topic_ids, topic_of
 from tests.kafka_cluster import PASSWORD, USER, ApacheKafka
@@ -64,8 +64,8 @@ def somebody_else(answer: bytes | None) -> Iterator[str]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adloom.stream.reaching._UNSURE_SECONDS", 0.0)
-    monkeypatch.setattr("adloom.stream.greeting._STEP_SECONDS", 1.0)
+    monkeypatch.setattr("adloom.stream.cluster.reaching._UNSURE_SECONDS", 0.0)
+    monkeypatch.setattr("adloom.stream.cluster.greeting._STEP_SECONDS", 1.0)
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,10 @@ from pydantic import SecretStr
 from adloom.feature_store.store import FeatureStore
 from adloom.stream.broker import LocalBroker
 from adloom.stream.burial import waiting_letters
+from adloom.stream.cluster.refusals import BrokerUnavailable, KafkaRefused
 from adloom.stream.consumer import EventConsumer
 from adloom.stream.producer import EventProducer
 from adloom.stream.reading import read_to_end
-from adloom.stream.refusals import BrokerUnavailable, KafkaRefused
 from adloom.stream.settings import KafkaSettings
 from adloom.stream.topics import create_topics, topic_of
 from tests.sample_events import click
@@ -83,7 +83,7 @@ def test_who_does_not_fit_the_brokers_tls_is_told_so(
     secured: KafkaSettings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("adloom.stream.reaching._UNSURE_SECONDS", 0.0)
+    monkeypatch.setattr("adloom.stream.cluster.reaching._UNSURE_SECONDS", 0.0)
     with pytest.raises((KafkaRefused, BrokerUnavailable), match=told):
         create_topics(secured.model_copy(update=changes))
 
@@ -113,7 +113,9 @@ def test_sasl_settings_reach_every_client(client: str, monkeypatch: pytest.Monke
         raise KafkaError("as if the password were wrong")
 
     monkeypatch.setattr(client, refuse)
-    monkeypatch.setattr("adloom.stream.reaching.greet", lambda *_: None)  # as if it went well
+    monkeypatch.setattr(
+        "adloom.stream.cluster.reaching.greet", lambda *_: None
+    )  # as if it went well
     monkeypatch.setattr("adloom.stream.reading.check_topics", lambda *_: None)
     kafka = KafkaSettings(
         bootstrap_servers="kafka-1:9093",

@@ -174,9 +174,9 @@ class ApacheFaults(Faults):
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What has changed is noticed sooner than in earnest."""
-    monkeypatch.setattr("adloom.stream.running._CHECK_EVERY_SECONDS", 1.0)
+    monkeypatch.setattr("adloom.stream.membership.running._CHECK_EVERY_SECONDS", 1.0)
     monkeypatch.setattr("adloom.stream.outages._LONGEST_PAUSE_SECONDS", 1.0)
-    monkeypatch.setattr("adloom.stream.member._METADATA_MILLISECONDS", 1_000)
+    monkeypatch.setattr("adloom.stream.membership.member._METADATA_MILLISECONDS", 1_000)
 
 
 Worlds = Callable[[KafkaSettings, float], Callable[[], World]]

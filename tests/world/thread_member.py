@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.store import FeatureStore
-from adloom.stream.condition import ConsumerState
 from adloom.stream.consumer import EventConsumer
+from adloom.stream.membership.condition import ConsumerState
 from adloom.stream.settings import KafkaSettings
 
 _END_SECONDS = 20.0

@@ -25,13 +25,13 @@ from adloom.loop.catalogue.intake.picture_sources import LinkedPictures
 from adloom.loop.catalogue.intake.report import ImportReport
 from adloom.loop.catalogue.store import Catalogue
 from adloom.loop.settings.catalogue import CatalogSettings
-from adloom.stream.batch import Records
+from adloom.stream.cluster.refusals import refusal_of
 from adloom.stream.dead_letter import DeadLetter
 from adloom.stream.events import MAX_PAYLOAD_BYTES, InvalidEvent, Reason
-from adloom.stream.fetches import READ_COMMITTED, Fetches, await_join
+from adloom.stream.membership.batch import Records
+from adloom.stream.membership.fetches import READ_COMMITTED, Fetches, await_join
 from adloom.stream.needs import to_follow_products
 from adloom.stream.producer import EventProducer
-from adloom.stream.refusals import refusal_of
 from adloom.stream.settings import KafkaSettings
 from adloom.stream.topics import create_topics, dead_letter_topic, products_topic
 

@@ -14,8 +14,8 @@ from sqlalchemy.exc import DatabaseError
 
 from adloom.feature_store.store import StoreUnavailable
 from adloom.loop.serving.drawing_queue import QueueFull
+from adloom.stream.cluster.refusals import BrokerUnavailable, KafkaRefused
 from adloom.stream.producer import DeliveryFailed
-from adloom.stream.refusals import BrokerUnavailable, KafkaRefused
 
 _log = logging.getLogger("adloom.serve")
 

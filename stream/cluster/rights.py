@@ -7,7 +7,7 @@ from typing import Any
 
 from kafka.errors import TopicAuthorizationFailedError
 
-from adloom.stream.refusals import missing_rights
+from adloom.stream.cluster.refusals import missing_rights
 from adloom.stream.settings import KafkaSettings
 
 Needs = Mapping[str, frozenset[str]]

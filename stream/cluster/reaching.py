@@ -6,8 +6,8 @@ import time
 
 from kafka.cluster import collect_hosts
 
-from adloom.stream.greeting import HungUp, greet
-from adloom.stream.refusals import BrokerUnavailable, KafkaRefused, LoginRefused, refusal_of
+from adloom.stream.cluster.greeting import HungUp, greet
+from adloom.stream.cluster.refusals import BrokerUnavailable, KafkaRefused, LoginRefused, refusal_of
 from adloom.stream.settings import KafkaSettings
 
 _UNSURE_SECONDS = 3.0

@@ -6,7 +6,7 @@ import logging
 from typing import NamedTuple
 
 from adloom.stream import metrics
-from adloom.stream.gaps import Notes
+from adloom.stream.membership.gaps import Notes
 
 _log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from adloom.stream import metrics
-from adloom.stream.batch import Batch
+from adloom.stream.membership.batch import Batch
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from kafka import TopicPartition
 from adloom.feature_store.event_log import LoggedEvent
 from adloom.feature_store.progress import Progress, Reached
 from adloom.feature_store.store import FeatureStore
-from adloom.stream.earlier import LoggedStreams, Stretch
+from adloom.stream.membership.earlier import LoggedStreams, Stretch
 
 _log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from kafka import TopicPartition
 
 from adloom.stream import metrics
-from adloom.stream.fetches import UnreadablePartition
+from adloom.stream.membership.fetches import UnreadablePartition
 
 _log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from kafka.protocol.metadata import ApiVersionsRequest, MetadataRequest
 from kafka.protocol.parser import KafkaProtocol
 from kafka.protocol.sasl import SaslAuthenticateRequest, SaslHandshakeRequest
 
-from adloom.stream.refusals import BrokerUnavailable, KafkaRefused, login_refused
+from adloom.stream.cluster.refusals import BrokerUnavailable, KafkaRefused, login_refused
 from adloom.stream.settings import KafkaSettings
 
 _STEP_SECONDS = 5.0

@@ -19,11 +19,11 @@ from kafka.errors import IllegalStateError, KafkaError
 
 from adloom.feature_store.progress import NOTHING, Progress, Reached
 from adloom.feature_store.store import FeatureStore
-from adloom.stream.earlier import Stretch
-from adloom.stream.filling import Filling
-from adloom.stream.gaps import Notes
-from adloom.stream.lives import next_life, topic_of
-from adloom.stream.partitions import Topics
+from adloom.stream.cluster.partitions import Topics
+from adloom.stream.membership.earlier import Stretch
+from adloom.stream.membership.filling import Filling
+from adloom.stream.membership.gaps import Notes
+from adloom.stream.membership.lives import next_life, topic_of
 from adloom.stream.topics import BrokerUnavailable
 
 _log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from kafka import TopicPartition
 from adloom.feature_store.event_log import EventLog
 from adloom.feature_store.log_order import STREAM
 from adloom.feature_store.progress import Progress
-from adloom.stream.lives import topic_of
+from adloom.stream.membership.lives import topic_of
 
 
 class Stretch(NamedTuple):

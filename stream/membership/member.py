@@ -23,17 +23,17 @@ from kafka.structs import OffsetAndMetadata
 from adloom.feature_store.progress import Reached
 from adloom.feature_store.store import FeaturesLost, FeatureStore, ProgressMoved
 from adloom.stream import metrics
-from adloom.stream.batch import Records
-from adloom.stream.fetches import (
+from adloom.stream.cluster.partitions import Topics
+from adloom.stream.membership.batch import Records
+from adloom.stream.membership.fetches import (
     READ_COMMITTED,
     Fetches,
     UnreadablePartition,
     await_join,
 )
-from adloom.stream.gaps import Notes
-from adloom.stream.holds import Holds
-from adloom.stream.partitions import Topics
-from adloom.stream.placing import Places
+from adloom.stream.membership.gaps import Notes
+from adloom.stream.membership.holds import Holds
+from adloom.stream.membership.placing import Places
 from adloom.stream.settings import KafkaSettings
 from adloom.stream.topics import event_topics
 

@@ -8,9 +8,9 @@ import time
 from typing import Protocol
 
 from adloom.stream import metrics
-from adloom.stream.condition import Condition
+from adloom.stream.cluster.refusals import refusal_of
+from adloom.stream.membership.condition import Condition
 from adloom.stream.outages import OUTAGES, Pauses
-from adloom.stream.refusals import refusal_of
 from adloom.stream.settings import KafkaSettings
 
 _log = logging.getLogger(__name__)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adloom.stream import metrics
-from adloom.stream.gaps import Notes
+from adloom.stream.membership.gaps import Notes
 
 _NOTE = (
     "users have events in more than one partition: their counts are right, but members wait for "
