@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from contextlib import closing
 
 from kafka.errors import KafkaError
-from prometheus_client import Counter
 
+from adloom.loop.serving.metrics import EXPOSURES_LOST
 from adloom.stream.cluster.reaching import reach
 from adloom.stream.cluster.refusals import BrokerUnavailable, KafkaRefused
 from adloom.stream.cluster.rights import Needs
@@ -24,9 +24,6 @@ from adloom.stream.topics import TopicWatch, create_topics
 
 _log = logging.getLogger("adloom.serve")
 
-EXPOSURES_LOST = Counter(
-    "adloom_exposures_lost", "Ads that were shown, and whose exposure no broker took"
-)
 _LOOK_SECONDS = 5.0
 _FIRST_TRY_SECONDS = 3.0
 

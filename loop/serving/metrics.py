@@ -1,0 +1,142 @@
+"""What Prometheus sees of the ad server; what it sees of the stream is `adloom.stream.metrics`.
+
+No label holds what a client may choose: routes are templates, methods, statuses and reasons are
+few, and of variants and versions those of late are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from threading import Lock
+from typing import Literal, get_args
+
+from prometheus_client import Counter, Gauge, Histogram
+
+Step = Literal["wait", "history", "draw", "encode", "store"]
+"""Of an ad: in the queue; what the shopper clicked; its tokens; its picture; the creative store."""
+
+RefusalReason = Literal[
+    "key",  # none, or a wrong one
+    "other_site",
+    "host",
+    "rate",
+    "queue_full",
+    "too_large",
+    "too_slow",
+    "connections",
+    "not_in_time",
+    "nobody_waits",
+    "part_away",
+    "invalid",
+    "not_found",
+    "failed",
+]
+"""Why a request got no answer of its own."""
+
+Alias = int | str
+
+_AD_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 30.0, 60.0)
+_STEP_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+_MOST_DRAWING = 64  # variants by version that have series at a time
+
+HTTP_REQUESTS = Counter(
+    "adloom_http_requests",
+    "Requests that were answered, by the template of the route; other = no route",
+    ["route", "method", "status"],
+)
+HTTP_SECONDS = Histogram(
+    "adloom_http_request_seconds",
+    "From the head of a request to the end of its answer",
+    ["route"],
+    buckets=_REQUEST_BUCKETS,
+)
+REFUSED = Counter("adloom_http_refused", "Requests that were refused or given up", ["reason"])
+
+ADS = Counter(
+    "adloom_ads",
+    "Finished ads; degraded = the feature store was away, personalised = after clicks",
+    ["source", "variant", "version", "degraded", "personalised"],
+)
+AD_TITLES = Counter("adloom_ad_titles", "Titles of finished ads, by who wrote them", ["source"])
+AD_SECONDS = Histogram(
+    "adloom_ad_seconds", "From the request for an ad to its creative", buckets=_AD_BUCKETS
+)
+AD_STEP_SECONDS = Histogram(
+    "adloom_ad_step_seconds",
+    "What an ad spends in each step: wait, history, draw, encode, store",
+    ["step"],
+    buckets=_STEP_BUCKETS,
+)
+for _step in get_args(Step):
+    AD_STEP_SECONDS.labels(_step)
+BATCH_ADS = Histogram(
+    "adloom_drawing_batch_ads", "Ads that one step of drawing draws on", buckets=_BATCH_BUCKETS
+)
+QUEUE_WAITING = Gauge("adloom_queue_waiting_ads", "Ads that no drawing has begun for")
+QUEUE_LIMIT = Gauge("adloom_queue_limit_ads", "Ads that may wait; the next is refused by 429")
+BATCH_LIMIT = Gauge("adloom_drawing_batch_limit_ads", "Ads that are drawn together at most")
+EXPOSURES_LOST = Counter(
+    "adloom_exposures_lost", "Ads that were shown, and whose exposure no broker took"
+)
+
+EVENTS_ACCEPTED = Counter(
+    "adloom_http_events_accepted", "Events that came over HTTP and are on the broker", ["kind"]
+)
+EVENTS_REFUSED = Counter(
+    "adloom_http_events_refused",
+    "Requests with events that were refused, none of which counts",
+    ["reason"],
+)
+
+VERSION_SERVED = Gauge(
+    "adloom_version_served", "1 for the version that an alias serves now", ["alias", "version"]
+)
+ALIAS_FOLLOWED = Gauge(
+    "adloom_alias_followed", "0 while an alias names what is not served, or cannot be asked for"
+)
+ALIAS_LOOKED = Gauge(
+    "adloom_alias_last_look_timestamp_seconds", "When the registry last told what aliases name"
+)
+PART_UP = Gauge("adloom_part_up", "0 while a part is away, damaged or ended: see /readyz", ["part"])
+READY = Gauge("adloom_ready", "1 while ads can be drawn, as /readyz tells")
+
+_lock = Lock()
+_served: set[tuple[str, str]] = set()
+_drawing: dict[tuple[str, str], None] = {}  # in the order of their last ad
+
+
+def count_ad(
+    *,
+    source: Literal["drawn", "preview"],
+    variant: str,
+    version: str,
+    degraded: bool,
+    personalised: bool,
+) -> None:
+    """Count a finished ad; of variants by version those that drew last keep their series."""
+    with _lock:
+        _drawing.pop((variant, version), None)
+        _drawing[variant, version] = None
+        while len(_drawing) > _MOST_DRAWING:
+            old_variant, old_version = next(iter(_drawing))
+            del _drawing[old_variant, old_version]
+            ADS.remove_by_labels({"variant": old_variant, "version": old_version})
+    ADS.labels(source, variant, version, _told(degraded), _told(personalised)).inc()
+
+
+def tell_versions(served: Mapping[Alias, int]) -> None:
+    """What every alias serves now, by alias; what it served before has no series any more."""
+    now = {(str(alias), str(version)) for alias, version in served.items()}
+    with _lock:
+        for alias, version in now:
+            VERSION_SERVED.labels(alias, version).set(1)
+        for alias, version in _served - now:
+            VERSION_SERVED.remove(alias, version)
+        _served.clear()
+        _served.update(now)
+
+
+def _told(yes: bool) -> str:
+    return "true" if yes else "false"
