@@ -27,10 +27,12 @@ _OF_THE_MACHINE = {
 def errors_told(*expected: type[Exception]) -> Iterator[None]:
     """Errors that a user can act on end the command with one line instead of a traceback."""
     from adloom.feature_store.backend import FeaturesLost, StoreUnavailable, StoreUnfit
+    from adloom.loop.learning.registry_errors import RegistryRefused, RegistryUnavailable
     from adloom.stream.cluster.refusals import BrokerUnavailable, KafkaRefused
 
     of_stores = (StoreUnavailable, StoreUnfit, FeaturesLost)
-    of_all = (FileNotFoundError, BrokerUnavailable, KafkaRefused, *of_stores)
+    of_servers = (BrokerUnavailable, KafkaRefused, RegistryUnavailable, RegistryRefused)
+    of_all = (FileNotFoundError, *of_servers, *of_stores)
     try:
         yield
     except Exception as error:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import DatabaseError
 
 from adloom.feature_store.store import StoreUnavailable
+from adloom.loop.learning.registry_errors import RegistryRefused, RegistryUnavailable
 from adloom.loop.serving.drawing_queue import QueueFull
 from adloom.stream.cluster.refusals import BrokerUnavailable, KafkaRefused
 from adloom.stream.producer import DeliveryFailed
@@ -94,6 +95,15 @@ def answer_errors(app: FastAPI) -> None:
     async def queue_full(_: Request, error: Exception) -> JSONResponse:
         headers = {"Retry-After": "1"}
         return JSONResponse({"detail": str(error)}, status_code=429, headers=headers)
+
+    @app.exception_handler(RegistryUnavailable)
+    @app.exception_handler(RegistryRefused)
+    async def registry_says(_: Request, error: Exception) -> JSONResponse:
+        # A right that the server lacks in MLflow; its own wrong login is no matter of the client.
+        if isinstance(error, RegistryRefused) and error.status == 403:
+            return JSONResponse({"detail": str(error)}, status_code=403)
+        headers = {"Retry-After": "5"}
+        return JSONResponse({"detail": str(error)}, status_code=503, headers=headers)
 
     @app.exception_handler(StoreUnavailable)
     @app.exception_handler(BrokerUnavailable)
