@@ -57,6 +57,7 @@ class EventConsumer:
         Raises BrokerUnavailable, KafkaRefused, TooFewShards; ValueError when nothing tells apart
         kinds of events that share a topic.
         """
+        metrics.show_consuming()
         self._kafka = kafka
         self._store = store
         self._reader = EventReader(kafka, own_events)

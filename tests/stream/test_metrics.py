@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,8 @@ _EXPRESSIONS = [target["expr"] for panel in _DASHBOARD["panels"] for target in p
 def exported() -> set[str]:
     return {
         family.name + suffix
-        for family in REGISTRY.collect()
+        for registry in (REGISTRY, metrics.CONSUMING)
+        for family in registry.collect()
         for suffix in _SUFFIXES.get(family.type, [])
     }
 
@@ -57,9 +60,19 @@ def test_the_dashboard_groups_only_by_labels_that_exist() -> None:
 
 
 def test_every_metric_of_the_stream_is_on_the_dashboard() -> None:
-    families = {family.name for family in REGISTRY.collect() if "adloom_stream" in family.name}
+    families = {family.name for family in metrics.CONSUMING.collect()}
     assert len(families) == 12
     assert {name for name in families if not any(name in e for e in _EXPRESSIONS)} == set()
+
+
+def test_a_process_without_a_consumer_tells_nothing_of_one() -> None:
+    code = (
+        "import adloom.stream.consumer, prometheus_client; "
+        "print(prometheus_client.generate_latest().decode())"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "process_resident_memory_bytes" in told.stdout
+    assert "adloom_stream" not in told.stdout
 
 
 def value(name: str, **labels: str) -> float:

@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 
 from adloom.loop import home
 from adloom.loop.serving.app import create_app
-from adloom.loop.serving.event_sender import EXPOSURES_LOST
+from adloom.loop.serving.metrics import EXPOSURES_LOST
 from adloom.loop.settings import Settings
 from adloom.stream.broker import LocalBroker
 from adloom.stream.settings import KafkaSettings
