@@ -13,7 +13,7 @@ from adloom.stream.event_settings import EVENT_FIELDS, EventSettings, FieldMap, 
 from adloom.stream.events import EVENT_TYPES, Kind
 from adloom.stream.headers import MARK
 from adloom.stream.settings import KafkaSettings
-from adloom.stream.topics import dead_letter_topic, event_topics, products_topic
+from adloom.stream.topic_names import dead_letter_topic, event_topics, products_topic
 
 Document = dict[str, Any]
 

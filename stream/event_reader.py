@@ -26,7 +26,7 @@ from adloom.stream.own_events import OwnEvents
 from adloom.stream.paths import taking
 from adloom.stream.registry import SchemaRegistry
 from adloom.stream.settings import KafkaSettings
-from adloom.stream.topics import event_topics, refuse_untold_kinds
+from adloom.stream.topic_names import event_topics, refuse_untold_kinds
 
 _SHOPS_KINDS: tuple[Kind, ...] = ("impression", "click")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from adloom.stream.cluster.rights import Needs, together
 from adloom.stream.settings import KafkaSettings
-from adloom.stream.topics import dead_letter_topic, event_topics, products_topic
+from adloom.stream.topic_names import dead_letter_topic, event_topics, products_topic
 
 _READ, _WRITE = frozenset({"Read"}), frozenset({"Write"})
 

@@ -1,4 +1,4 @@
-"""The topics, by the names of the settings, and how they come to be.
+"""The topics on the cluster: how they come to be, and what it says of them.
 
 Those of events are keyed by user id and have the same number of partitions, so one member of the
 consumer group sees everything that a user does. Products are keyed by their id.
@@ -26,47 +26,17 @@ from adloom.stream.cluster.reaching import reach, why_away
 from adloom.stream.cluster.refusals import BrokerUnavailable as BrokerUnavailable
 from adloom.stream.cluster.refusals import KafkaRefused, missing_rights
 from adloom.stream.cluster.rights import Needs, refuse_missing
-from adloom.stream.event_settings import EventSettings
-from adloom.stream.events import EVENT_TYPES, Kind
 from adloom.stream.settings import KafkaSettings
+from adloom.stream.topic_names import dead_letter_topic as dead_letter_topic
+from adloom.stream.topic_names import event_topics as event_topics
+from adloom.stream.topic_names import products_topic as products_topic
+from adloom.stream.topic_names import topic_of as topic_of
 
 _BROKER_DEFAULT = -1
 _PATIENCE_SECONDS = 30.0
 _REACH_SECONDS = 15.0
 _OFFERED_SECONDS = 15.0
 _LOOK_SECONDS = 0.1
-
-
-def topic_of(settings: KafkaSettings, kind: Kind) -> str:
-    """The topic that events of a kind go to, such as `adloom.clicks`."""
-    return settings.topic(f"{kind}s")
-
-
-def event_topics(settings: KafkaSettings) -> dict[str, tuple[Kind, ...]]:
-    """What kinds of events each topic carries: one, where the settings do not say otherwise."""
-    topics: dict[str, tuple[Kind, ...]] = {}
-    for kind in EVENT_TYPES:
-        topic = topic_of(settings, kind)
-        topics[topic] = (*topics.get(topic, ()), kind)
-    return topics
-
-
-def refuse_untold_kinds(kafka: KafkaSettings, events: EventSettings) -> None:
-    """Raises ValueError when kinds of events share a topic and nothing tells them apart."""
-    for topic, kinds in event_topics(kafka).items():
-        if len(kinds) > 1 and events.kind is None:
-            keys = " and ".join(f"kafka.topics.{kind}s" for kind in kinds)
-            raise ValueError(f"{keys} are both {topic!r}: set events.kind, which tells them apart")
-
-
-def dead_letter_topic(settings: KafkaSettings) -> str:
-    """Where payloads go that are not events."""
-    return settings.topic("deadletter")
-
-
-def products_topic(settings: KafkaSettings) -> str:
-    """Where products come from: compacted, keyed by product id."""
-    return settings.topic("products")
 
 
 def connect_admin(

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import kafka as _before_feast  # noqa: F401 - feast would have its deprecations told
 import pytest
 
 from adloom.feature_store.settings import FeatureStoreSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -13,7 +13,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from adloom.loop.replay.errors import ClickLogUnavailable
-from adloom.loop.replay.open_bandit import Campaign
 from adloom.loop.settings import Settings
 
 if TYPE_CHECKING:
@@ -65,7 +64,9 @@ def report(
 @app.command("off-policy")
 def off_policy(
     context: typer.Context,
-    campaign: Annotated[Campaign, typer.Option(help="Campaign of the data set.")] = "all",
+    campaign: Annotated[
+        Literal["all", "men", "women"], typer.Option(help="Campaign of the data set.")
+    ] = "all",
     as_json: AsJson = False,
 ) -> None:
     """Check the off-policy estimators on the Open Bandit sample, whose truth is known.

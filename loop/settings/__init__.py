@@ -31,7 +31,7 @@ from adloom.loop.settings.titles import TitleSettings
 from adloom.models.settings import FineTuneSettings, GeneratorSettings
 from adloom.stream.event_settings import EventSettings
 from adloom.stream.settings import KafkaSettings
-from adloom.stream.topics import refuse_untold_kinds
+from adloom.stream.topic_names import refuse_untold_kinds
 
 PREFIX = "ADLOOM_"
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from limits import parse as parse_rate
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from adloom.loop.settings.section import Section
@@ -13,7 +12,9 @@ ApiKey = Annotated[SecretStr, Field(min_length=16, max_length=256)]
 
 
 def _rate(text: str) -> str:
-    parse_rate(text)
+    from limits import parse  # it loads asyncio: for who sets a rate, not for every `--help`
+
+    parse(text)
     return text
 
 
