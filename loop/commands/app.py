@@ -53,6 +53,14 @@ app.add_typer(learning_app)
 console = Console()
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"adloom {version('adloom')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _prepare(
     context: typer.Context,
@@ -61,6 +69,12 @@ def _prepare(
         typer.Option(help="Settings file (default: adloom.toml here).", envvar=CONFIG_VARIABLE),
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version and end.", is_eager=True, callback=_print_version
+        ),
+    ] = False,
 ) -> None:
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     warnings.filterwarnings("ignore", category=FutureWarning)
