@@ -18,6 +18,7 @@ from adloom.loop.catalogue.histories.past_ads import PastAd, PastAds
 from adloom.loop.catalogue.product import Product
 from adloom.loop.serving.histories import Histories
 from adloom.loop.serving.requests import AdRequest, Serving
+from adloom.loop.serving.steps import StepTaken, since
 from adloom.loop.serving.titles import (
     MOST_TITLES,
     Title,
@@ -42,7 +43,8 @@ class Ad:
     ``seconds`` is how long it took, and ``drawn_together`` how many ads were drawn beside it,
     itself counted, when it was done. ``degraded`` tells that the feature store was away: the
     shopper may have a history that nobody could read. ``valid_title`` tells that the title names
-    the product and a selling point of it, ``title_source`` whether the model wrote it.
+    the product and a selling point of it, ``title_source`` whether the model wrote it. ``steps``
+    tells when it was at what.
     """
 
     request: AdRequest
@@ -54,6 +56,7 @@ class Ad:
     degraded: bool = False
     valid_title: bool = True
     title_source: TitleSource = "model"
+    steps: tuple[StepTaken, ...] = ()
 
     @property
     def personalised(self) -> bool:
@@ -78,6 +81,7 @@ class _UnderWay:
     future: Future[Ad]
     since: float
     degraded: bool
+    read: StepTaken
     titles_drawn: int = 1
     chosen: tuple[AdDraft, Image.Image] | None = None
 
@@ -117,13 +121,14 @@ class AdMaker:
         future is done when its ad is in the creative store; cancel it, and the ad is drawn no
         further. An ad that cannot even be begun fails alone.
         """
+        began = time.monotonic()
         known = self.histories.read([request.user_id for request, _ in wanted])
         started: list[Future[Ad]] = []
         for request, serving in wanted:
             future: Future[Ad] = Future()
             history = None if known is None else known[request.user_id]
             try:
-                self._under_way.append(self._begun(request, history, serving, future))
+                self._under_way.append(self._begun(request, history, serving, future, began))
             except Exception as error:
                 future.set_exception(error)
             started.append(future)
@@ -151,8 +156,9 @@ class AdMaker:
         known: UserHistory | None,
         serving: Serving,
         future: Future[Ad],
+        read_since: float,
     ) -> _UnderWay:
-        since, settings = time.monotonic(), serving.settings or self.settings
+        began, settings = time.monotonic(), serving.settings or self.settings
         if request.preview is not None:
             history = request.preview.history
         elif known is None:
@@ -161,6 +167,7 @@ class AdMaker:
             history = self.past_ads.representing(
                 known, request.product, settings.history_items, coarse=settings.coarse
             )
+        read = since("history", read_since)
         rules = self._titles(request.product)
         asked = brief(request.product, history, rules, constrained=settings.constrain_titles)
         told = self.generator.told(asked, serving.adapter)
@@ -171,12 +178,15 @@ class AdMaker:
             adapter=serving.adapter,
         )
         degraded = known is None and request.preview is None
-        return _UnderWay(request, serving, history, told, rules, drawn, future, since, degraded)
+        return _UnderWay(
+            request, serving, history, told, rules, drawn, future, began, degraded, read
+        )
 
     def _finish(self, complete: Sequence[_UnderWay]) -> None:
         ads: list[tuple[Future[Ad], Ad]] = []
         together = len(complete) + len(self._under_way)
         for one in complete:
+            drawn = since("draw", one.read.ended)
             try:
                 draft, picture, title = self._looked_through(one)
                 if title is None:
@@ -185,18 +195,21 @@ class AdMaker:
                 # From here on it cannot be cancelled any more.
                 if one.future.set_running_or_notify_cancel():
                     ad = self._composed(one, draft, picture, title, together)
-                    ads.append((one.future, ad))
+                    steps = (one.read, drawn, since("encode", drawn.ended))
+                    ads.append((one.future, replace(ad, steps=steps)))
             except Exception as error:  # its own: the others go on
                 if one.future.running() or one.future.set_running_or_notify_cancel():
                     one.future.set_exception(error)
+        began = time.monotonic()
         try:
             self.creatives.add(ad.creative for _, ad in ads)
         except Exception as error:
             for future, _ in ads:
                 future.set_exception(error)
             return
+        stored = since("store", began)
         for future, ad in ads:
-            future.set_result(ad)
+            future.set_result(replace(ad, steps=(*ad.steps, stored)))
 
     def _looked_through(self, one: _UnderWay) -> tuple[AdDraft, Image.Image, Title | None]:
         """The draft that is served, its picture, and its title where there is one to show."""

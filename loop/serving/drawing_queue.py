@@ -4,15 +4,34 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
 
+from adloom.loop.serving import metrics
+from adloom.loop.serving.ad_metrics import count_ad
 from adloom.loop.serving.ads import Ad
 from adloom.loop.serving.requests import AdRequest
+from adloom.loop.serving.steps import StepTaken, since
 
 
 class QueueFull(RuntimeError):
     """Too many requests wait already."""
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    request: AdRequest
+    promised: Future[Ad]
+    since: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    promised: Future[Ad]
+    started: Future[Ad]
+    waited: StepTaken
 
 
 class DrawingQueue:
@@ -40,8 +59,11 @@ class DrawingQueue:
         self._start = start
         self._step = step
         self._max_batch = max_batch
-        self._running: list[tuple[Future[Ad], Future[Ad]]] = []
-        self._waiting: queue.Queue[tuple[AdRequest, Future[Ad]] | None] = queue.Queue(max_waiting)
+        self._running: list[_Drawing] = []
+        self._waiting: queue.Queue[_Waiting | None] = queue.Queue(max_waiting)
+        metrics.BATCH_LIMIT.set(max_batch)
+        metrics.QUEUE_LIMIT.set(max_waiting)
+        metrics.QUEUE_WAITING.set_function(self._waiting.qsize)
         ready: Future[None] = Future()
         self._thread = threading.Thread(
             target=self._run, args=(prepare, ready), name="drawing", daemon=True
@@ -55,12 +77,12 @@ class DrawingQueue:
         Raises:
             QueueFull: ``max_waiting`` requests wait already.
         """
-        future: Future[Ad] = Future()
+        waiting = _Waiting(request, Future())
         try:
-            self._waiting.put_nowait((request, future))
+            self._waiting.put_nowait(waiting)
         except queue.Full:
             raise QueueFull(f"{self._waiting.maxsize} requests wait already") from None
-        return future
+        return waiting.promised
 
     @property
     def alive(self) -> bool:
@@ -76,9 +98,9 @@ class DrawingQueue:
         """Finish the ads in hand, cancel what waits, end the thread."""
         while self._thread.is_alive():
             try:
-                _, future = self._waiting.get_nowait() or (None, None)
-                if future is not None:
-                    future.cancel()
+                waiting = self._waiting.get_nowait()
+                if waiting is not None:
+                    waiting.promised.cancel()
             except queue.Empty:
                 self._waiting.put(None)
                 self._thread.join()
@@ -98,7 +120,7 @@ class DrawingQueue:
         ready.set_result(None)
         open_ = True
         while open_ or self._running:
-            arrived: list[tuple[AdRequest, Future[Ad]]] = []
+            arrived: list[_Waiting] = []
             while open_ and len(self._running) + len(arrived) < self._max_batch:
                 idle = not (self._running or arrived)
                 if not idle and self._waiting.empty():
@@ -108,43 +130,50 @@ class DrawingQueue:
                     open_ = False
                 else:
                     arrived.append(following)
-            self._join([(r, f) for r, f in arrived if not f.cancelled()])
+            self._join([one for one in arrived if not one.promised.cancelled()])
             if self._running:
                 self._draw_on()
 
-    def _join(self, arrived: list[tuple[AdRequest, Future[Ad]]]) -> None:
+    def _join(self, arrived: Sequence[_Waiting]) -> None:
         if not arrived:
             return
+        waited = [since("wait", one.since) for one in arrived]
         try:
-            started = self._start([request for request, _ in arrived])
+            started = self._start([one.request for one in arrived])
         except Exception as error:  # the thread must outlive what fails
-            for _, future in arrived:
-                _fail(future, error)
+            for one in arrived:
+                _fail(one.promised, error)
         else:
-            promised = [future for _, future in arrived]
-            self._running += zip(promised, started, strict=True)
+            self._running += [
+                _Drawing(one.promised, future, step)
+                for one, future, step in zip(arrived, started, waited, strict=True)
+            ]
 
     def _draw_on(self) -> None:
-        for promised, started in self._running:
-            if promised.cancelled():
-                started.cancel()
+        for one in self._running:
+            if one.promised.cancelled():
+                one.started.cancel()
+        metrics.BATCH_ADS.observe(len(self._running))
         try:
             self._step()
         except Exception as error:
-            for promised, started in self._running:
-                started.cancel()
-                _fail(promised, error)
+            for one in self._running:
+                one.started.cancel()
+                _fail(one.promised, error)
             self._running.clear()
-        still: list[tuple[Future[Ad], Future[Ad]]] = []
-        for promised, started in self._running:
-            if not started.done():
-                still.append((promised, started))
-            elif started.cancelled() or promised.cancelled():
+        still: list[_Drawing] = []
+        for one in self._running:
+            if not one.started.done():
+                still.append(one)
+            elif one.started.cancelled() or one.promised.cancelled():
                 continue
-            elif (failure := started.exception()) is not None:
-                _fail(promised, failure)
-            elif promised.set_running_or_notify_cancel():
-                promised.set_result(started.result())
+            elif (failure := one.started.exception()) is not None:
+                _fail(one.promised, failure)
+            elif one.promised.set_running_or_notify_cancel():
+                ad = one.started.result()
+                ad = replace(ad, steps=(one.waited, *ad.steps))
+                count_ad(ad)
+                one.promised.set_result(ad)
         self._running = still
 
 

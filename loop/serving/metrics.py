@@ -12,8 +12,7 @@ from typing import Literal, get_args
 
 from prometheus_client import Counter, Gauge, Histogram
 
-Step = Literal["wait", "history", "draw", "encode", "store"]
-"""Of an ad: in the queue; what the shopper clicked; its tokens; its picture; the creative store."""
+from adloom.loop.serving.steps import Step
 
 RefusalReason = Literal[
     "key",  # none, or a wrong one
@@ -39,7 +38,6 @@ _AD_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 30.0, 60.0)
 _STEP_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-_MOST_DRAWING = 64  # variants by version that have series at a time
 
 HTTP_REQUESTS = Counter(
     "adloom_http_requests",
@@ -104,26 +102,6 @@ READY = Gauge("adloom_ready", "1 while ads can be drawn, as /readyz tells")
 
 _lock = Lock()
 _served: set[tuple[str, str]] = set()
-_drawing: dict[tuple[str, str], None] = {}  # in the order of their last ad
-
-
-def count_ad(
-    *,
-    source: Literal["drawn", "preview"],
-    variant: str,
-    version: str,
-    degraded: bool,
-    personalised: bool,
-) -> None:
-    """Count a finished ad; of variants by version those that drew last keep their series."""
-    with _lock:
-        _drawing.pop((variant, version), None)
-        _drawing[variant, version] = None
-        while len(_drawing) > _MOST_DRAWING:
-            old_variant, old_version = next(iter(_drawing))
-            del _drawing[old_variant, old_version]
-            ADS.remove_by_labels({"variant": old_variant, "version": old_version})
-    ADS.labels(source, variant, version, _told(degraded), _told(personalised)).inc()
 
 
 def tell_versions(served: Mapping[Alias, int]) -> None:
@@ -136,7 +114,3 @@ def tell_versions(served: Mapping[Alias, int]) -> None:
             VERSION_SERVED.remove(alias, version)
         _served.clear()
         _served.update(now)
-
-
-def _told(yes: bool) -> str:
-    return "true" if yes else "false"
