@@ -160,10 +160,11 @@ class AdGenerator(AdaptedModel):
     @property
     def engine(self) -> Engine:
         """What draws, on the base's weights as they are when it runs nothing."""
-        if self._engine is None or not (self._engine.running or self._engine.up_to_date):
-            dtype = self._dtype or fast_dtype(self.model.janus.dtype, self.model.device)
-            self._engine = Engine(self.model, rows=self._rows, dtype=dtype)
-        return self._engine
+        with self._changing:
+            if self._engine is None or not (self._engine.running or self._engine.up_to_date):
+                dtype = self._dtype or fast_dtype(self.model.janus.dtype, self.model.device)
+                self._engine = Engine(self.model, rows=self._rows, dtype=dtype)
+            return self._engine
 
     def encode_pictures(self, pictures: Sequence[Image.Image]) -> NDArray[np.int16]:
         """VQ codes of pictures of any size: int16 ``(n, image tokens)``."""

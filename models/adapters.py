@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
@@ -12,6 +13,7 @@ from peft import LoraConfig, LoraModel, PeftConfig, PeftModel, get_peft_model
 from safetensors.torch import load_model, save_model
 from torch.nn import Parameter
 
+from adloom.models.adapter_files import CONFIG_FILE, LORA_FILE, check_adapter
 from adloom.models.brief import AdBrief
 from adloom.models.conditioning import CONDITIONING_FILE, Conditioning
 from adloom.models.engine import Adapter
@@ -45,6 +47,8 @@ class AdaptedModel:
         self._trends: dict[str, Trends] = {}
         self._snapshots: dict[str | None, tuple[tuple[tuple[int, int], ...], Adapter]] = {}
         self.active: str | None = None
+        # One thread may load or drop adapters while another looks through the model's layers.
+        self._changing = threading.RLock()
 
     @property
     def adapters(self) -> tuple[str, ...]:
@@ -56,23 +60,24 @@ class AdaptedModel:
 
         Raises:
             FileNotFoundError: ``path`` holds no adapter that :meth:`save_adapter` wrote.
+            UnfitAdapter: it is damaged, or of another base.
         """
         if name in self._conditioning:
             return
-        for file in ("adapter_config.json", CONDITIONING_FILE):
-            if not (path / file).is_file():
-                raise FileNotFoundError(f"{path} holds no adapter: {file} is missing")
+        check_adapter(path, self.model, self._base_conditioning)
         conditioning = copy.deepcopy(self._base_conditioning)
         load_model(conditioning, str(path / CONDITIONING_FILE))
-        if self._peft is None:
-            llama = self.model.janus.model.language_model
-            self._peft = PeftModel.from_pretrained(llama, str(path), adapter_name=name)
-        else:
-            self._peft.load_adapter(str(path), adapter_name=name)
-        self._conditioning[name] = conditioning
-        self._trends[name] = Trends.load(path)
-        self.model.eval()
-        self.activate(self.active)
+        trends = Trends.load(path)
+        with self._changing:
+            if self._peft is None:
+                llama = self.model.janus.model.language_model
+                self._peft = PeftModel.from_pretrained(llama, str(path), adapter_name=name)
+            else:
+                self._peft.load_adapter(str(path), adapter_name=name)
+            self._conditioning[name] = conditioning
+            self._trends[name] = trends
+            self.model.eval()
+            self.activate(self.active)
 
     def new_adapter(self, name: str, *, rank: int, alpha: int) -> None:
         """Add a fresh LoRA adapter that starts as no change to the base."""
@@ -101,11 +106,12 @@ class AdaptedModel:
         """
         # Only the end of a key tells: an adapter "1" must not claim what is in layer 1.
         ends = (f".lora_A.{name}.weight", f".lora_B.{name}.weight")
-        return {
-            key.removesuffix(f".{name}.weight"): weight
-            for key, weight in self._wrapped(name).named_parameters()
-            if key.endswith(ends)
-        }
+        with self._changing:
+            return {
+                key.removesuffix(f".{name}.weight"): weight
+                for key, weight in self._wrapped(name).named_parameters()
+                if key.endswith(ends)
+            }
 
     def save_adapter(self, name: str, folder: Path) -> None:
         """Write adapter ``name`` as safetensors: plain PEFT files and the modules beside.
@@ -119,7 +125,7 @@ class AdaptedModel:
             peft.save_pretrained(scratch, selected_adapters=[name])
             # PEFT puts a named adapter into a folder of that name; plain PEFT loads from the top.
             written = Path(scratch) if name == "default" else Path(scratch) / name
-            for file in ("adapter_config.json", "adapter_model.safetensors"):
+            for file in (CONFIG_FILE, LORA_FILE):
                 (written / file).replace(folder / file)
         save_model(self._conditioning[name], str(folder / CONDITIONING_FILE))
         self._trends[name].save(folder)
@@ -130,20 +136,21 @@ class AdaptedModel:
         Raises:
             UnknownAdapter: ``name`` was never loaded.
         """
-        peft = self._wrapped(name)
-        active = None if self.active == name else self.active
-        self.activate(None)
-        others = [other for other in self._conditioning if other != name]
-        if others:
-            peft.set_adapter(others[0])
-            peft.delete_adapter(name)
-        else:
-            _tuner(peft).unload()
-            self._peft = None
-        del self._conditioning[name]
-        del self._trends[name]
-        self._snapshots.pop(name, None)
-        self.activate(active)
+        with self._changing:
+            peft = self._wrapped(name)
+            active = None if self.active == name else self.active
+            self.activate(None)
+            others = [other for other in self._conditioning if other != name]
+            if others:
+                peft.set_adapter(others[0])
+                peft.delete_adapter(name)
+            else:
+                _tuner(peft).unload()
+                self._peft = None
+            del self._conditioning[name]
+            del self._trends[name]
+            self._snapshots.pop(name, None)
+            self.activate(active)
 
     def activate(self, adapter: str | None) -> None:
         """Make ``adapter`` (``None``: the bare base) the one that generates and trains.
@@ -151,16 +158,17 @@ class AdaptedModel:
         Raises:
             UnknownAdapter: ``adapter`` was never loaded.
         """
-        if adapter is None:
-            if self._peft is not None:
-                _tuner(self._peft).disable_adapter_layers()
-            self.model.conditioning = self._base_conditioning
-        else:
-            peft = self._wrapped(adapter)
-            _tuner(peft).enable_adapter_layers()
-            peft.set_adapter(adapter)
-            self.model.conditioning = self._conditioning[adapter]
-        self.active = adapter
+        with self._changing:
+            if adapter is None:
+                if self._peft is not None:
+                    _tuner(self._peft).disable_adapter_layers()
+                self.model.conditioning = self._base_conditioning
+            else:
+                peft = self._wrapped(adapter)
+                _tuner(peft).enable_adapter_layers()
+                peft.set_adapter(adapter)
+                self.model.conditioning = self._conditioning[adapter]
+            self.active = adapter
 
     def _wrapped(self, name: str) -> PeftModel:
         """The language model with its adapters, ``name`` among them."""
@@ -171,15 +179,16 @@ class AdaptedModel:
     def _add(
         self, name: str, config: PeftConfig, conditioning: Conditioning, trends: Trends
     ) -> None:
-        if self._peft is None:
-            llama = self.model.janus.model.language_model
-            self._peft = get_peft_model(llama, config, adapter_name=name)
-        else:
-            self._peft.add_adapter(name, config)
-        self._conditioning[name] = copy.deepcopy(conditioning)
-        self._trends[name] = trends
-        self.model.eval()
-        self.activate(self.active)
+        with self._changing:
+            if self._peft is None:
+                llama = self.model.janus.model.language_model
+                self._peft = get_peft_model(llama, config, adapter_name=name)
+            else:
+                self._peft.add_adapter(name, config)
+            self._conditioning[name] = copy.deepcopy(conditioning)
+            self._trends[name] = trends
+            self.model.eval()
+            self.activate(self.active)
 
     def conditioning(self, adapter: str | None) -> Conditioning:
         """The modules that an adapter reads histories with; ``None``: those of the base.
@@ -220,6 +229,10 @@ class AdaptedModel:
 
     def _snapshot(self, name: str | None) -> Adapter:
         """An adapter as it is now, the same object as long as it is the same adapter."""
+        with self._changing:
+            return self._known_snapshot(name)
+
+    def _known_snapshot(self, name: str | None) -> Adapter:
         if name is None:
             key, parameters = None, {}
             conditioning = self._base_conditioning
