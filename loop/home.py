@@ -96,11 +96,17 @@ def title_advice(settings: Settings, generator: AdGenerator | None = None) -> Ad
 
 
 def open_registry(settings: Settings) -> AdRegistry:
-    """The model registry; the base model is version 1 of a new one."""
-    from adloom.loop.learning.model_config import model_config
+    """The model registry, to read and to mend; nothing is made where there is none yet."""
     from adloom.loop.learning.registry import AdRegistry
 
-    registry = AdRegistry(settings.mlflow, settings.home / "mlflow")
+    return AdRegistry(settings.mlflow, settings.home / "mlflow")
+
+
+def registry_with_base(settings: Settings) -> AdRegistry:
+    """The model registry, for what serves or learns: the base model is version 1 of a new one."""
+    from adloom.loop.learning.model_config import model_config
+
+    registry = open_registry(settings)
     registry.register_base(model_config(settings.generator))
     return registry
 

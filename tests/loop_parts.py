@@ -101,7 +101,7 @@ def training_ground(settings: Settings, features: FeatureStore) -> TrainingGroun
     generator = home.load_generator(settings)
     catalogue = home.open_catalogue(settings)
     past_ads = home.past_ads(catalogue, home.open_creatives(settings), generator)
-    registry = home.open_registry(settings)
+    registry = home.registry_with_base(settings)
     titles = home.title_words(settings, catalogue).rules
     return home.training_ground(settings, generator, features, past_ads, registry, titles)
 

@@ -155,7 +155,8 @@ def serve(
         # Told here in one line; once the server starts it would be a traceback.
         if settings.kafka.bootstrap_servers is None:
             local_broker_binary()
-        versions_of_arms(settings.experiments, home.open_registry(settings), datetime.now(UTC))
+        registry = home.registry_with_base(settings)
+        versions_of_arms(settings.experiments, registry, datetime.now(UTC))
         host, port = host or settings.serve.host, settings.serve.port if port is None else port
         if ray:
             _serve_replicas(settings, host, port)
@@ -195,7 +196,7 @@ def pretrain(
     with _errors_told():
         join_world()
         if rank() == 0:
-            home.open_registry(context.obj)  # points MLflow at the settings' tracking server
+            home.open_registry(context.obj).track()
         out.mkdir(parents=True, exist_ok=True)
         train(out)
     console.print(f"The model is in {out / 'model'}; use it with generator.path in adloom.toml.")
@@ -213,7 +214,7 @@ def pretrain_pbs_command(
     from adloom.loop.demo.pretraining.background import pretrain_pbs
 
     with _errors_told():
-        home.open_registry(context.obj)  # points MLflow at the settings' tracking server
+        home.open_registry(context.obj).track()
         weights = pretrain_pbs(out)
     console.print(f"The encoder is in {weights}; use it with: adloom evaluate --pbs {weights}")
 

@@ -68,7 +68,7 @@ def _training_ground(settings: Settings) -> Iterator[TrainingGround]:
         parts.callback(creatives.close)
         catalogue = home.open_catalogue(settings)
         parts.callback(catalogue.close)
-        registry, generator = home.open_registry(settings), home.load_generator(settings)
+        registry, generator = home.registry_with_base(settings), home.load_generator(settings)
         past_ads = home.past_ads(catalogue, creatives, generator)
         titles = home.title_words(settings, catalogue).rules
         yield home.training_ground(settings, generator, features, past_ads, registry, titles)

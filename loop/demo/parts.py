@@ -121,7 +121,7 @@ class DemoLoop:
         self.features = parts.enter_context(home.open_features(settings))
         self.creatives = home.open_creatives(settings)
         parts.callback(self.creatives.close)
-        self.registry = home.open_registry(settings)
+        self.registry = home.registry_with_base(settings)
         self.generator: AdGenerator = home.load_generator(settings)
         arms = versions_of_arms(settings.experiments, self.registry, datetime.now(UTC))
         self.champion = Champion(self.generator, self.registry, arms)

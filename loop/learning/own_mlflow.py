@@ -8,21 +8,32 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlflow import MlflowClient
-
 from adloom.feature_store.locking import file_lock
 
 _FILE = "mlflow.db"
 
 
-def own_database(folder: Path) -> str:
-    """The tracking URI of the database in ``folder``, which is made where there is none."""
+def own_uri(folder: Path) -> str:
+    """The tracking URI of the database in ``folder``, whether it is there or not."""
+    return f"sqlite:///{folder / _FILE}"
+
+
+def is_made(folder: Path) -> bool:
+    """Whether ``folder`` has a database; an empty file is none."""
     file = folder / _FILE
-    if not file.exists():
+    return file.exists() and file.stat().st_size > 0
+
+
+def own_database(folder: Path) -> str:
+    """The tracking URI of the database in ``folder``; both are made where they are not there."""
+    if not is_made(folder):
+        from mlflow import MlflowClient
+
+        folder.mkdir(parents=True, exist_ok=True)
         with file_lock(folder / f"{_FILE}.lock"):
-            if not file.exists():
+            if not is_made(folder):
                 partial = folder / f"{_FILE}.partial"
                 partial.unlink(missing_ok=True)
                 MlflowClient(f"sqlite:///{partial}").search_experiments(max_results=1)
-                partial.replace(file)
-    return f"sqlite:///{file}"
+                partial.replace(folder / _FILE)
+    return own_uri(folder)

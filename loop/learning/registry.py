@@ -3,6 +3,8 @@
 A version is an adapter on the base model, with its lineage as tags. Two aliases say what a version
 is for: `@champion` serves, `@challenger` passed the gate and waits. Promoting and rolling back
 only move aliases, so MLflow's own UI can do the same, and the server follows either.
+
+MLflow takes its seconds to import: this is done where it is first asked.
 """
 
 from __future__ import annotations
@@ -11,99 +13,98 @@ import contextlib
 import io
 import json
 import logging
-import os
-import shutil
-import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-# MLflow reads these when it is imported: no usage reports, no bars in the middle of ours.
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+from pydantic import TypeAdapter
 
-import mlflow
-from mlflow import MlflowClient
-from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
-
-from adloom.loop.learning import pyfunc_model
-from adloom.loop.learning.own_mlflow import own_database
-from adloom.loop.learning.runs import Runs
+from adloom.feature_store.locking import file_lock
+from adloom.loop.learning.kept_adapters import KeptAdapters, UnfitVersion
+from adloom.loop.learning.own_mlflow import is_made, own_database, own_uri
+from adloom.loop.learning.registered_model import RegisteredModel, Version, quiet
+from adloom.loop.learning.registry_errors import mlflow_asked
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from adloom.loop.learning.runs import Runs
     from adloom.loop.settings.learning import MlflowSettings
+
+__all__ = ["CHALLENGER", "CHAMPION", "AdRegistry", "UnknownVersion", "Version"]
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 _FORMER_CHAMPIONS = "former_champions"  # tag of the registered model: a JSON list, newest last
+_NUMBERS = TypeAdapter(list[int])
+
+_log = logging.getLogger(__name__)
 
 
 class UnknownVersion(LookupError):
     """The registry has no such version (or alias)."""
 
 
-@dataclass(frozen=True)
-class Version:
-    """A registered version.
-
-    Attributes:
-        number: MLflow's version number; 1 is the base model.
-        run_id: the MLflow run that made it.
-        created: aware, UTC.
-        tags: lineage and gate figures, as text.
-        aliases: such as ("champion",).
-    """
-
-    number: int
-    run_id: str
-    created: datetime
-    tags: Mapping[str, str]
-    aliases: tuple[str, ...]
-
-    @property
-    def is_base(self) -> bool:
-        """True where serving needs no adapter."""
-        return self.tags.get("adapter") == "none"
-
-
 class AdRegistry:
     """Versions of one registered model, in the MLflow of `settings`.
 
     Without a tracking URI everything lives under `home`: `mlflow.db` (SQLite) and `artifacts`.
+    Both are made by the first method that writes; those that only read make nothing.
+
+    What asks MLflow raises RegistryUnavailable and RegistryRefused.
     """
 
     def __init__(self, settings: MlflowSettings, home: Path) -> None:
-        self._name = settings.model_name
+        self._experiment = settings.experiment
         self._home = home.resolve()
-        self._home.mkdir(parents=True, exist_ok=True)
-        _quiet()
-        self.tracking_uri = settings.tracking_uri or own_database(self._home)
-        # The model flavours of MLflow only know the process-wide address.
-        mlflow.set_tracking_uri(self.tracking_uri)
-        self._client = MlflowClient(self.tracking_uri)
-        artifacts = None if settings.tracking_uri else (self._home / "artifacts").as_uri()
-        self.runs = Runs(self._client, settings.experiment, artifacts)
-        _ensure_model(self._client, self._name)
+        self._own = settings.tracking_uri is None
+        self.tracking_uri = settings.tracking_uri or own_uri(self._home)
+        self._model = RegisteredModel(
+            settings.model_name,
+            self.tracking_uri,
+            lambda: self._client,
+            lambda: not self._own or is_made(self._home),
+        )
+
+    @cached_property
+    def runs(self) -> Runs:
+        """The runs of the settings' experiment, which is made where there is none."""
+        from adloom.loop.learning.runs import Runs
+
+        artifacts = (self._home / "artifacts").as_uri() if self._own else None
+        with mlflow_asked(self.tracking_uri):
+            return Runs(self._client, self._experiment, artifacts)
+
+    def track(self) -> None:
+        """What asks MLflow without an address, as its model flavours do, means this one."""
+        import mlflow
+
+        mlflow.set_tracking_uri(self._client.tracking_uri)
 
     # -- versions ---------------------------------------------------------------------------
 
-    def register_base(self, model_config: Mapping[str, Any]) -> Version:
+    def register_base(self, model_config: Mapping[str, Any]) -> None:
         """Version 1, the base model, and champion of an empty registry. Later calls change nothing.
 
-        Returns the champion.
+        Where the champion is gone and an adapter could be it, nothing is chosen here.
         """
-        if not self.versions():
+        if not _wants_base(self.versions()):
+            return
+        self._home.mkdir(parents=True, exist_ok=True)
+        with file_lock(self._home / "base.lock"):
+            found = self.versions()
+            if not _wants_base(found):  # another process was first
+                return
+            if found:  # a start was ended before the promotion
+                self.promote(found[-1].number)
+                return
             run = self.runs.start("base", params={}, tags={"kind": "base"})
             version = self.register(
                 run, adapter=None, model_config=model_config, tags={"gate": "base"}
             )
-            self.runs.end(run)
             self.promote(version.number)
-        return self.champion()
+            self.runs.end(run)
 
     def register(
         self,
@@ -121,143 +122,171 @@ class AdRegistry:
             model_config: passed to the MLflow model, see `adloom.loop.learning.pyfunc_model`.
             tags: lineage and gate figures.
         """
-        earlier = self._client.search_model_versions(f"name='{self._name}' and run_id='{run_id}'")
-        if earlier:
-            return self.version(int(earlier[0].version))
-        uri = pyfunc_model.log(run_id, adapter, model_config)
+        earlier = self._model.of_run(run_id)
+        if earlier is not None:
+            return self.version(earlier)
+        import mlflow
+
+        from adloom.loop.learning import pyfunc_model
+
+        self.track()
+        self._model.make()
         kind = {"adapter": "none" if adapter is None else "lora"}
-        with contextlib.redirect_stderr(io.StringIO()):  # it tells each step there
-            registered = mlflow.register_model(uri, self._name, tags={**tags, **kind})
+        with mlflow_asked(self.tracking_uri):
+            uri = pyfunc_model.log(run_id, adapter, model_config)
+            with contextlib.redirect_stderr(io.StringIO()):  # it tells each step there
+                registered = mlflow.register_model(uri, self._model.name, tags={**tags, **kind})
         return self.version(int(registered.version))
 
     def versions(self) -> list[Version]:
         """All versions, oldest first."""
-        aliases = self._aliases()
-        found = self._client.search_model_versions(f"name='{self._name}'")
-        return sorted((_version(v, aliases) for v in found), key=lambda v: v.number)
+        return self._model.versions()
 
     def version(self, number: int) -> Version:
         """Raises UnknownVersion, naming the versions there are."""
-        for version in self.versions():
+        found = self.versions()
+        for version in found:
             if version.number == number:
                 return version
-        known = ", ".join(str(v.number) for v in self.versions()) or "none"
-        raise UnknownVersion(f"no version {number} of {self._name!r} (registered: {known})")
+        raise UnknownVersion(f"no version {number} of {self._model.name!r} ({_known(found)})")
 
     def by_alias(self, alias: str) -> Version | None:
-        number = self._aliases().get(alias)
-        return None if number is None else self.version(number)
+        """None where no version has it, also where the one that had it is deleted."""
+        return next((v for v in self.versions() if alias in v.aliases), None)
 
     def find(self, name: int | str) -> Version:
         """A version by number or alias. Raises UnknownVersion, naming those there are."""
         if isinstance(name, int):
             return self.version(name)
-        version = self.by_alias(name)
-        if version is None:
-            known = ", ".join(f"@{alias}" for alias in sorted(self._aliases())) or "none"
-            raise UnknownVersion(f"no version of {self._name!r} is @{name} (aliases: {known})")
-        return version
+        found = self.versions()
+        for version in found:
+            if name in version.aliases:
+                return version
+        if name == CHAMPION:
+            raise UnknownVersion(self._without_champion(found))
+        known = ", ".join(sorted(f"@{alias}" for v in found for alias in v.aliases)) or "none"
+        raise UnknownVersion(f"no version of {self._model.name!r} is @{name} (aliases: {known})")
 
     def champion(self) -> Version:
-        """The version that serves. Raises UnknownVersion when none was promoted yet."""
-        version = self.by_alias(CHAMPION)
-        if version is None:
-            raise UnknownVersion(f"no version of {self._name!r} is @{CHAMPION} yet")
-        return version
+        """The version that serves. Raises UnknownVersion, which says how to make one champion."""
+        return self.find(CHAMPION)
 
     def adapter(self, version: Version) -> Path | None:
-        """The version's adapter folder on this machine, fetched once; None for the base model."""
+        """The version's adapter folder on this machine, fetched once; None for the base model.
+
+        Raises:
+            UnfitVersion: no adapter was registered with it.
+        """
         if version.is_base:
             return None
-        kept = self._home / "adapters" / version.run_id
-        if not kept.exists():
-            partial = kept.with_suffix(f".{os.getpid()}.partial")
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir(parents=True)
-            fetched = mlflow.artifacts.download_artifacts(
-                artifact_uri=f"models:/{self._name}/{version.number}/{pyfunc_model.ADAPTER_PATH}",
-                dst_path=str(partial),
-                tracking_uri=self.tracking_uri,
-            )
-            if not kept.exists():  # another process may have been first
-                Path(fetched).rename(kept)
-            shutil.rmtree(partial, ignore_errors=True)
-        return kept
+        return self.adapters.get(version, lambda folder: self._fetched(version, folder))
+
+    @property
+    def adapters(self) -> KeptAdapters:
+        """Those that were fetched already; looking at them asks nobody."""
+        return KeptAdapters(self._home / "adapters")
+
+    def _fetched(self, version: Version, folder: Path) -> Path:
+        import mlflow
+        from mlflow.exceptions import MlflowException
+
+        from adloom.loop.learning import pyfunc_model
+
+        self.track()
+        where = f"models:/{self._model.name}/{version.number}/{pyfunc_model.ADAPTER_PATH}"
+        try:
+            with mlflow_asked(self.tracking_uri):
+                fetched = mlflow.artifacts.download_artifacts(
+                    artifact_uri=where, dst_path=str(folder), tracking_uri=self.tracking_uri
+                )
+        except (MlflowException, FileNotFoundError, NotADirectoryError) as error:
+            raise UnfitVersion(f"version {version.number} holds no adapter at {where}") from error
+        return Path(fetched)
 
     # -- aliases ----------------------------------------------------------------------------
 
     def set_challenger(self, number: int) -> None:
-        version = self.version(number)
-        self._client.set_registered_model_alias(self._name, CHALLENGER, str(version.number))
+        self._model.set_alias(CHALLENGER, self.version(number).number)
 
     def promote(self, number: int) -> Version:
-        """Makes a version the champion and remembers the one it replaces, for `rollback`."""
+        """Makes a version the champion and remembers the one it replaces, for `rollback`.
+
+        It needs no champion, and no list of former ones that can be read.
+        """
         version = self.version(number)
         current = self.by_alias(CHAMPION)
         if current is not None and current.number != number:
-            self._remember_champions([*self._former_champions(), current.number])
-        self._client.set_registered_model_alias(self._name, CHAMPION, str(number))
-        challenger = self.by_alias(CHALLENGER)
-        if challenger is not None and challenger.number == number:
-            self._client.delete_registered_model_alias(self._name, CHALLENGER)
-        return self.version(version.number)
+            try:
+                former = self._former_champions()
+            except ValueError:
+                _log.warning("The tag %s could not be read: it is begun anew", _FORMER_CHAMPIONS)
+                former = []
+            self._remember_champions([*former, current.number])
+        self._model.set_alias(CHAMPION, number)
+        if CHALLENGER in version.aliases:
+            self._model.drop_alias(CHALLENGER)
+        return self.version(number)
 
     def rollback(self) -> Version:
-        """The champion before this one is champion again.
+        """The newest former champion that is still registered is champion again.
 
-        Raises UnknownVersion when there was none.
+        Raises UnknownVersion when there was none, saying what to do.
         """
-        former = self._former_champions()
-        known = {v.number for v in self.versions()} - {self.champion().number}
+        found = self.versions()
+        known = {v.number for v in found if CHAMPION not in v.aliases}
+        try:
+            former = self._former_champions()
+        except ValueError as error:
+            raise UnknownVersion(
+                f"the earlier champions are not known, since the tag {_FORMER_CHAMPIONS} of "
+                f"{self._model.name!r} is no JSON list of versions: use adloom promote N "
+                f"({_known(found)})"
+            ) from error
         while former and former[-1] not in known:
             former.pop()
         if not former:
-            raise UnknownVersion("no earlier champion to roll back to")
+            raise UnknownVersion(
+                f"no earlier champion to roll back to; adloom promote N serves another version "
+                f"({_known(found)})"
+            )
         back = former.pop()
-        self._client.set_registered_model_alias(self._name, CHAMPION, str(back))
+        self._model.set_alias(CHAMPION, back)
         self._remember_champions(former)
         return self.version(back)
 
-    def _aliases(self) -> dict[str, int]:
-        model = self._client.get_registered_model(self._name)
-        return {alias: int(number) for alias, number in model.aliases.items()}
+    @cached_property
+    def _client(self) -> MlflowClient:
+        from mlflow import MlflowClient
 
-    def _former_champions(self) -> list[int]:
-        tags = self._client.get_registered_model(self._name).tags
-        return [int(n) for n in json.loads(tags.get(_FORMER_CHAMPIONS, "[]"))]
+        quiet()
+        with mlflow_asked(self.tracking_uri):
+            return MlflowClient(own_database(self._home) if self._own else self.tracking_uri)
 
-    def _remember_champions(self, numbers: Sequence[int]) -> None:
-        self._client.set_registered_model_tag(
-            self._name, _FORMER_CHAMPIONS, json.dumps(list(numbers))
+    def _without_champion(self, found: Sequence[Version]) -> str:
+        name = self._model.name
+        if not found:
+            return (
+                f"no version of {name!r} is @{CHAMPION}: none is registered yet; adloom serve "
+                "and adloom train-round register the base model"
+            )
+        deleted = self._model.aliases().get(CHAMPION)
+        why = "" if deleted is None else f": version {deleted}, which was, is deleted"
+        return (
+            f"no version of {name!r} is @{CHAMPION}{why}; make one champion with adloom promote N "
+            f"({_known(found)}) or adloom rollback"
         )
 
+    def _former_champions(self) -> list[int]:
+        """Newest last. Raises ValueError where someone wrote something else into the tag."""
+        return _NUMBERS.validate_json(self._model.tag(_FORMER_CHAMPIONS) or "[]")
 
-def _version(found: ModelVersion, aliases: Mapping[str, int]) -> Version:
-    number = int(found.version)
-    return Version(
-        number=number,
-        run_id=found.run_id or "",
-        created=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
-        tags=dict(found.tags),
-        aliases=tuple(sorted(alias for alias, at in aliases.items() if at == number)),
-    )
+    def _remember_champions(self, numbers: Sequence[int]) -> None:
+        self._model.set_tag(_FORMER_CHAMPIONS, json.dumps(list(numbers)))
 
 
-def _ensure_model(client: MlflowClient, name: str) -> None:
-    try:
-        client.get_registered_model(name)
-    except MlflowException:
-        try:
-            client.create_registered_model(
-                name, description="adloom: draws an ad (title, picture) for a shopper and a product"
-            )
-        except MlflowException:
-            client.get_registered_model(name)  # fine if another process made it; else raises
+def _known(versions: Sequence[Version]) -> str:
+    return f"registered: {', '.join(str(v.number) for v in versions) or 'none'}"
 
 
-def _quiet() -> None:
-    """MLflow tells of every table it makes and every requirement; errors are enough here."""
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    # MLflow shows its own deprecated calls to everybody who imports it.
-    warnings.filterwarnings("ignore", category=DeprecationWarning, module="mlflow")
+def _wants_base(versions: Sequence[Version]) -> bool:
+    return all(v.is_base and CHAMPION not in v.aliases for v in versions)

@@ -62,7 +62,7 @@ class AdServer:
         self.catalogue: Catalogue = home.open_catalogue(settings)
         parts.callback(self.catalogue.close)
         generator = home.load_generator(settings)
-        self.registry = registry = home.open_registry(settings)
+        self.registry = registry = home.registry_with_base(settings)
         beside = versions_of_arms(settings.experiments, registry, datetime.now(UTC))
         self.champion = Champion(generator, registry, beside)
         self.settings = settings

@@ -116,7 +116,7 @@ def add_what_drew(levels: list[dict[str, Any]], folder: Path) -> None:
 def swaps(folder: Path) -> Iterator[None]:
     """Version 2, with an adapter of its own, and version 1 are champion in turn."""
     settings = Settings(home=folder / "home")
-    registry = home.open_registry(settings)
+    registry = home.registry_with_base(settings)
     register_adapter(settings, registry, "swapped")
     stop = threading.Event()
 

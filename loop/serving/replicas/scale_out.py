@@ -123,7 +123,7 @@ def _shared(settings: Settings) -> Iterator[Settings]:
     """Settings for every replica: the stores exist, the broker runs and has its consumer."""
     with ExitStack() as parts:
         home.open_creatives(settings).close()
-        home.open_registry(settings)
+        home.registry_with_base(settings)
         kafka = settings.kafka
         if kafka.bootstrap_servers is None:
             kafka, _ = parts.enter_context(own_broker(settings))

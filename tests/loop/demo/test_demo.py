@@ -92,7 +92,7 @@ def test_mlflow_runs_a_registered_version(
     summary: dict[str, Any], settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ADLOOM_HOME", str(settings.home))  # whose catalogue has the product
-    home.open_registry(settings)
+    home.registry_with_base(settings)
     model = load_model(f"models:/{settings.mlflow.model_name}/2")
     request = pd.DataFrame(
         {

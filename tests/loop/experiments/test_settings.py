@@ -79,6 +79,6 @@ def test_an_arm_of_an_unregistered_version_is_refused_by_key(tmp_path: Path) -> 
     settings = tiny_settings(
         tmp_path, experiments={"trial": {"start": datetime.now(UTC), "arms": arms}}
     )
-    registry = home.open_registry(settings)
+    registry = home.registry_with_base(settings)
     with pytest.raises(UnservableArm, match=r"experiments\.trial\.arms\.b\.version: no version 9"):
         versions_of_arms(settings.experiments, registry, datetime.now(UTC))

@@ -18,7 +18,7 @@ KEYED = {"X-API-Key": KEY}
 def studio_settings(folder: Path) -> Settings:
     """Settings with a key, and a challenger beside the champion."""
     settings = tiny_settings(folder, serve={"follow_seconds": 0.2, "api_keys": [KEY]})
-    registry = home.open_registry(settings)
+    registry = home.registry_with_base(settings)
     registry.set_challenger(register_adapter(settings, registry, "fresh"))
     return settings
 

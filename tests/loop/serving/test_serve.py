@@ -128,7 +128,7 @@ def test_the_server_tells_how_it_is(client: TestClient) -> None:
 
 
 def test_a_promoted_version_serves_soon(client: TestClient, settings: Settings) -> None:
-    registry = home.open_registry(settings)
+    registry = home.registry_with_base(settings)
     version = register_adapter(settings, registry, "fresh")
     registry.promote(version)
     deadline = time.monotonic() + 30

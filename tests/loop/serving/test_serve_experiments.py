@@ -35,7 +35,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         serve={"follow_seconds": 0.2},
         experiments={"trial": trial},
     )
-    registry = home.open_registry(settings)
+    registry = home.registry_with_base(settings)
     registry.set_challenger(register_adapter(settings, registry, "fresh"))
     return settings
 
@@ -162,7 +162,7 @@ def test_who_hangs_up_is_shown_nothing(client: TestClient, settings: Settings) -
 def test_the_challenger_serves_on_when_it_becomes_champion(
     client: TestClient, settings: Settings
 ) -> None:
-    registry = home.open_registry(settings)
+    registry = home.registry_with_base(settings)
     challenger = registry.by_alias("challenger")
     assert challenger is not None
     registry.promote(challenger.number)

@@ -104,7 +104,7 @@ def test_an_ad_that_cannot_be_drawn_fails_alone(
 def test_versions_change_under_load_without_a_failed_request(
     client: TestClient, settings: Settings
 ) -> None:
-    registry = home.open_registry(settings)
+    registry = home.registry_with_base(settings)
     first = register_adapter(settings, registry, "fresh")
     under_load = threading.Event()
     with ThreadPoolExecutor(4) as pool:

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = tiny_settings(tmp_path_factory.mktemp("mlflow"))
-    assert register_adapter(settings, home.open_registry(settings), "fresh") == 2
+    assert register_adapter(settings, home.registry_with_base(settings), "fresh") == 2
     return settings
 
 
@@ -47,7 +47,7 @@ def mlflow_server(settings: Settings) -> Iterator[httpx.Client]:
 
 def served_here(settings: Settings, history: tuple[Creative, ...], seed: int) -> tuple[Ad, bytes]:
     """The ad as the ad server draws it, by version 2, and its PNG."""
-    registry = home.open_registry(settings)
+    registry = home.registry_with_base(settings)
     preview = Preview(Variant("v2", 2, settings.generator), tuple(map(past_ad, history)))
     folder = settings.home / "features"
     with FeatureStore.open(FeatureStoreSettings(), folder) as features:
