@@ -22,8 +22,6 @@ from adloom.models.generator import AdModel
 from adloom.models.trends import TRENDS_FILE, Trends
 
 CONFIG_FILE, LORA_FILE = "adapter_config.json", "adapter_model.safetensors"
-FILES = (CONFIG_FILE, LORA_FILE, CONDITIONING_FILE, TRENDS_FILE)
-"""All that is read of an adapter: JSON and safetensors, nothing that could run."""
 
 _MOST_CONFIG_BYTES = 1 << 16
 _LARGEST = 1e6

@@ -15,6 +15,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from adloom.feature_store.locking import file_lock
 from adloom.loop.learning.kept_adapters import KeptAdapters, UnfitVersion
 from adloom.loop.learning.own_mlflow import is_made, own_database, own_uri
 from adloom.loop.learning.registered_model import RegisteredModel, Version, quiet
-from adloom.loop.learning.registry_errors import mlflow_asked
+from adloom.loop.learning.registry_errors import RegistryRefused, mlflow_asked
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -199,7 +200,9 @@ class AdRegistry:
                 fetched = mlflow.artifacts.download_artifacts(
                     artifact_uri=where, dst_path=str(folder), tracking_uri=self.tracking_uri
                 )
-        except (MlflowException, FileNotFoundError, NotADirectoryError) as error:
+        except (MlflowException, FileNotFoundError, NotADirectoryError, RegistryRefused) as error:
+            if isinstance(error, RegistryRefused) and error.status != HTTPStatus.NOT_FOUND:
+                raise
             raise UnfitVersion(f"version {version.number} holds no adapter at {where}") from error
         return Path(fetched)
 

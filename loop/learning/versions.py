@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from adloom.loop.learning.kept_adapters import UnfitVersion, key_of
 from adloom.loop.learning.registry import AdRegistry, Version
 from adloom.models.ad_generator import AdGenerator
+from adloom.models.adapter_files import UnfitAdapter
 
 
 def load_version(generator: AdGenerator, registry: AdRegistry, version: Version) -> str | None:
-    """Load a version's adapter into the generator; returns its name there (None: the base)."""
-    folder = registry.adapter(version)
+    """Load a version's adapter into the generator; returns its name there (None: the base).
+
+    Raises:
+        UnfitVersion: it holds no adapter, or none that fits this base.
+    """
+    return load_adapter(generator, version, registry.adapter(version))
+
+
+def load_adapter(generator: AdGenerator, version: Version, folder: Path | None) -> str | None:
+    """The same, of an adapter that was fetched already.
+
+    Raises:
+        UnfitVersion: it does not fit this base.
+    """
     if folder is None:
         return None
-    name = adapter_name(version.number)
-    generator.load_adapter(name, folder)
+    name = adapter_name(version)
+    try:
+        generator.load_adapter(name, folder)
+    except (UnfitAdapter, FileNotFoundError) as error:
+        raise UnfitVersion(f"version {version.number} does not fit this base: {error}") from error
     return name
 
 
-def adapter_name(number: int) -> str:
-    """Name of a registered version's adapter in a generator."""
-    return f"version-{number}"
+def adapter_name(version: Version) -> str:
+    """Name of a registered version's adapter in a generator; no other version's."""
+    return f"version-{key_of(version)}"
