@@ -25,6 +25,10 @@ class StoreUnavailable(RuntimeError):
     """The online store does not answer, or is locked; trying again later may help."""
 
 
+class StoreDamaged(StoreUnavailable):
+    """What the online store holds cannot be read; the message says what brings it back."""
+
+
 class StoreUnfit(ValueError):
     """The online store is set up so that it would lose features; the message says what to set."""
 
@@ -41,7 +45,10 @@ class ProgressMoved(RuntimeError):
 
 
 class OnlineBackend(Protocol):
-    """Safe to use from several threads. Every method but `close` raises StoreUnavailable."""
+    """Safe to use from several threads. Every method but `close` raises StoreUnavailable.
+
+    What is damaged is a StoreDamaged; `replace` takes its place all the same.
+    """
 
     def check(self) -> None:
         """Asks the store. Raises StoreUnfit."""

@@ -7,7 +7,7 @@ from typing import Generic, Protocol, Self, TypeVar
 
 from feast import FeatureView
 
-from adloom.feature_store.backend import OnlineBackend
+from adloom.feature_store.backend import OnlineBackend, StoreDamaged
 from adloom.feature_store.entity_key import Key, entity_key_of
 from adloom.feature_store.rows import Values
 
@@ -45,10 +45,17 @@ class OnlineTable(Generic[R]):
     def read_by(self, entity_keys: Mapping[Key, bytes]) -> dict[Key, R]:
         """The same, for keys whose entity keys are at hand."""
         found = self._backend.read(self.view, list(entity_keys.values()))
-        return {
-            key: self._row_type.from_values(values) if values else self._row_type()
-            for key, values in zip(entity_keys, found, strict=True)
-        }
+        rows = zip(entity_keys, found, strict=True)
+        return {key: self._row(key, values) if values else self._row_type() for key, values in rows}
+
+    def _row(self, key: Key, values: Values) -> R:
+        try:
+            return self._row_type.from_values(values)
+        except Exception as error:  # of whatever kind: these bytes are none that a row has
+            raise StoreDamaged(
+                f"the row of {key} in {self.view} is damaged ({type(error).__name__}): run adloom "
+                "backfill, which makes the features anew from the event log"
+            ) from error
 
 
 class OpenRows(Generic[R]):

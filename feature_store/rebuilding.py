@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from adloom.feature_store.backend import OnlineBackend
+from adloom.feature_store.backend import Known, OnlineBackend, StoreDamaged
 from adloom.feature_store.event_log import LoggedEvent
 from adloom.feature_store.progress import last_of
 from adloom.feature_store.settings import FeatureStoreSettings
@@ -18,10 +18,13 @@ def rebuild(
 ) -> Iterator[int]:
     """Applies the batches to an empty store; gives the size of each, and swaps after the last.
 
-    Whatever fails before leaves the features as they were. Raises StoreUnavailable;
-    ContendedPartition when anyone else writes meanwhile.
+    Whatever fails before leaves the features as they were; damaged ones are replaced.
+    Raises StoreUnavailable; ContendedPartition when anyone else writes meanwhile.
     """
-    before = stored_progress(backend, settings)
+    try:
+        before: Known = stored_progress(backend, settings)
+    except StoreDamaged:
+        before = {}  # nobody can read on there: whatever it says is replaced
     beside = backend.beside()
     try:
         updates = Updates(beside, settings)

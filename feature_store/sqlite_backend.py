@@ -7,11 +7,12 @@ same for both.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from itertools import chain, groupby
 from operator import itemgetter
 from pathlib import Path
@@ -19,36 +20,28 @@ from typing import Self
 
 from feast import FeatureView
 
-from adloom.feature_store.backend import Known, Row, Rows, StoreUnavailable, differing
+from adloom.feature_store.backend import (
+    Known,
+    Row,
+    Rows,
+    StoreDamaged,
+    StoreUnavailable,
+    differing,
+)
+from adloom.feature_store.sqlite_errors import damage_in
+from adloom.feature_store.sqlite_file import (
+    REMEDY,
+    connect,
+    create_tables,
+    failures_told,
+    identity,
+    remove,
+)
 
 _KEYS_OF_ONE_READ = 30_000  # SQLite takes 32,766 variables in a statement
-_PATIENCE_SECONDS = 5.0
-_CACHE_KIBIBYTES = 64 * 1024
-_PAGES_BEFORE_CHECKPOINT = 16_384
-_PAGE_BYTES = 8_192  # a row of a long history spills over less often than from SQLite's 4 KiB
 _ROWS_OF_ONE_WRITE = 200
 _BESIDE = ".rebuild"
-
-
-def create_tables(file: Path, project: str, views: Sequence[FeatureView]) -> None:
-    """Creates the tables that do not exist yet, with the columns and names that Feast uses."""
-    with closing(sqlite3.connect(file, isolation_level=None)) as database:
-        database.execute(f"PRAGMA page_size = {_PAGE_BYTES}")  # of a new file
-        # Kept in the file: whoever opens it reads while the consumer writes.
-        database.execute("PRAGMA journal_mode = WAL")
-        for view in views:
-            table = f"{project}_{view.name}"
-            if database.execute("SELECT 1 FROM sqlite_master WHERE name = ?", [table]).fetchone():
-                continue
-            database.execute(
-                f'CREATE TABLE "{table}" (entity_key BLOB, feature_name TEXT, value BLOB, '
-                "value_text TEXT, vector_value BLOB, event_ts timestamp, created_ts timestamp, "
-                "PRIMARY KEY (entity_key, feature_name)) WITHOUT ROWID"
-            )
-            # Feast's index on the key, which is how the rows lie already: it stays empty.
-            database.execute(
-                f'CREATE INDEX "{table}_ek" ON "{table}" (entity_key) WHERE entity_key IS NULL'
-            )
+_DAMAGED = ".damaged"
 
 
 class SqliteBackend:
@@ -58,32 +51,67 @@ class SqliteBackend:
         self._file, self._project, self._views = file, project, views
         self._tables = {view.name: f'"{project}_{view.name}"' for view in views}
         self._reading, self._writing = threading.Lock(), threading.Lock()
-        self._open()
+        self._opened: tuple[int, int] | None = None
+        self._damaged = False
+        self._error: StoreUnavailable | None = None
+        self._pair: tuple[sqlite3.Connection, sqlite3.Connection] | None = None
+        with suppress(StoreUnavailable), self._told():  # whoever uses it is told
+            self._open()
         # Whether no other connection has written since the first write of this one.
         self._alone = True
         self._version: int | None = None
 
     def _open(self) -> None:
-        self._reader, self._writer = _connect(self._file), _connect(self._file)
-        self._opened = _identity(self._file)
+        create_tables(self._file, self._project, self._views)
+        self._pair = connect(self._file), connect(self._file)
+        self._opened = identity(self._file)
+
+    def _let_go(self) -> None:
+        pair, self._pair = self._pair, None
+        for connection in pair or ():
+            connection.close()
+
+    @property
+    def _reader(self) -> sqlite3.Connection:
+        return self._open_pair()[0]
+
+    @property
+    def _writer(self) -> sqlite3.Connection:
+        return self._open_pair()[1]
+
+    def _open_pair(self) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+        """Both connections. Raises the last error while the file cannot be opened."""
+        if self._pair is None:
+            raise self._error or StoreUnavailable(f"{self._file} is closed")
+        return self._pair
 
     def check(self) -> None:
-        """Another file may have been put in the place of the one that is open, or none."""
-        with self._reading, self._writing, _failures_told():
-            if _identity(self._file) != self._opened:
-                self._reader.close()
-                self._writer.close()
-                create_tables(self._file, self._project, self._views)
+        """Another file may have been put in the place of the one that is open, or none.
+
+        Once damage was met the whole file is looked through, until there is none.
+        """
+        with self._reading, self._writing, self._told():
+            if self._pair is None or self._damaged or identity(self._file) != self._opened:
+                self._let_go()
+                if (
+                    self._damaged
+                    and self._file.exists()
+                    and (found := damage_in(self._file)) is not None
+                ):
+                    raise StoreDamaged(f"{self._file} is damaged ({found}): {REMEDY}")
                 self._open()
+                self._damaged = False
                 self._alone, self._version = False, None
             self._reader.execute("SELECT 1 FROM sqlite_master").fetchone()
+            if not os.access(self._file, os.W_OK):
+                raise StoreUnavailable(f"{self._file} cannot be written: mend its rights")
 
     def read(self, view: str, keys: Sequence[bytes]) -> list[Row]:
-        with self._reading, _failures_told():
+        with self._reading, self._told():
             return self._read(self._reader, view, keys)
 
     def write(self, rows: Rows, known: Known, cached: Callable[[], Known]) -> Known:
-        with self._writing, _failures_told(), self._transaction():
+        with self._writing, self._told(), self._transaction():
             if found := self._differing(known):
                 return found
             if not self._is_alone() and (found := self._differing(cached())):
@@ -93,7 +121,7 @@ class SqliteBackend:
         return {}
 
     def rows(self, view: str) -> Iterator[tuple[bytes, Row]]:
-        with _failures_told(), closing(_connect(self._file)) as connection:
+        with self._told(), closing(connect(self._file)) as connection:
             found = connection.execute(
                 f"SELECT entity_key, feature_name, value FROM {self._tables[view]} "
                 "ORDER BY entity_key"
@@ -106,12 +134,33 @@ class SqliteBackend:
 
     def beside(self) -> Self:
         file = self._file.with_name(self._file.name + _BESIDE)
-        _remove(file)
+        remove(file)
         create_tables(file, self._project, self._views)
         return type(self)(file, self._project, self._views)
 
     def replace(self, beside: Self, known: Known) -> bool:
-        with self._writing, _failures_told():
+        try:
+            return self._replace_rows(beside, known)
+        except StoreDamaged:
+            self._replace_file(beside)
+            return True
+
+    def _replace_file(self, beside: Self) -> None:
+        """A damaged file is set aside whole: nothing can be deleted from it row by row."""
+        with self._reading, self._writing, self._told():
+            beside._let_go()  # all that it has is in its file then
+            self._let_go()
+            for ending in ("-wal", "-shm"):
+                self._file.with_name(self._file.name + ending).unlink(missing_ok=True)
+            if self._file.exists():
+                self._file.replace(self._file.with_name(self._file.name + _DAMAGED))
+            beside._file.replace(self._file)
+            self._open()
+            self._damaged = self._alone = False
+            self._version = None
+
+    def _replace_rows(self, beside: Self, known: Known) -> bool:
+        with self._writing, self._told():
             self._writer.execute("ATTACH ? AS beside", [str(beside._file)])
             try:
                 with self._transaction():
@@ -121,11 +170,12 @@ class SqliteBackend:
                         self._writer.execute(f"DELETE FROM {table}")
                         self._writer.execute(f"INSERT INTO {table} SELECT * FROM beside.{table}")
             finally:
-                self._writer.execute("DETACH beside")
+                with suppress(sqlite3.Error):  # what went wrong before is what is told
+                    self._writer.execute("DETACH beside")
         return True
 
     def clear(self) -> None:
-        with self._writing, _failures_told(), self._transaction():
+        with self._writing, self._told(), self._transaction():
             for table in self._tables.values():
                 self._writer.execute(f"DELETE FROM {table}")
 
@@ -148,20 +198,30 @@ class SqliteBackend:
 
     def close(self) -> None:
         with self._reading, self._writing:
-            self._reader.close()
-            self._writer.close()
+            self._let_go()
         if self._file.suffix == _BESIDE:
-            _remove(self._file)
+            remove(self._file)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Errors in words; damage is remembered, and looked for by `check`."""
+        try:
+            with failures_told(self._file):
+                yield
+        except StoreUnavailable as error:
+            self._error = error
+            self._damaged |= isinstance(error, StoreDamaged)
+            raise
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         self._writer.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._writer.commit()
         except BaseException:
             self._writer.rollback()
             raise
-        self._writer.commit()
 
     def _read(
         self,
@@ -202,34 +262,3 @@ class SqliteBackend:
 
 def _places(values: Sequence[object]) -> str:
     return ",".join("?" * len(values))
-
-
-def _identity(file: Path) -> tuple[int, int] | None:
-    try:
-        found = file.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _remove(file: Path) -> None:
-    for ending in ("", "-wal", "-shm"):
-        file.with_name(file.name + ending).unlink(missing_ok=True)
-
-
-def _connect(file: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        file, timeout=_PATIENCE_SECONDS, isolation_level=None, check_same_thread=False
-    )
-    connection.execute("PRAGMA synchronous = FULL")  # committed is on the disk
-    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIBIBYTES}")
-    connection.execute(f"PRAGMA wal_autocheckpoint = {_PAGES_BEFORE_CHECKPOINT}")
-    return connection
-
-
-@contextmanager
-def _failures_told() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        raise StoreUnavailable(f"the SQLite online store cannot be used: {error}") from error

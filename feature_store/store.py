@@ -9,7 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import feast
 from feast.repo_config import RegistryConfig, RepoConfig
 
 from adloom.feature_store import definitions
@@ -19,6 +18,7 @@ from adloom.feature_store.backend import (
     ProgressMoved,
     StoreUnavailable,
 )
+from adloom.feature_store.definitions_file import applied
 from adloom.feature_store.event_log import LOG_FOLDER, EventLog, LoggedEvent
 from adloom.feature_store.history import PastHistories
 from adloom.feature_store.locking import file_lock
@@ -34,7 +34,8 @@ from adloom.feature_store.rows import (
     UserStats,
 )
 from adloom.feature_store.settings import FeatureStoreSettings
-from adloom.feature_store.sqlite_backend import SqliteBackend, create_tables
+from adloom.feature_store.sqlite_backend import SqliteBackend
+from adloom.feature_store.sqlite_file import create_tables
 from adloom.feature_store.tables import Tables
 from adloom.feature_store.updates import ContendedPartition, Updates
 
@@ -70,9 +71,7 @@ class FeatureStore:
         self.settings = settings
         self.log = EventLog(folder / LOG_FOLDER)
         with file_lock(folder / "apply.lock"):  # Feast's registry is one file, written in place
-            config = _config(settings, folder)
-            self.feast = feast.FeatureStore(config=config)
-            self.feast.apply(_definitions(folder))
+            self.feast = applied(_config(settings, folder), _definitions(folder))
         self._histories_then = PastHistories(self.feast, self.log, folder)
         self._backend = _backend(settings, folder)
         self._tables = Tables(self._backend)
@@ -265,11 +264,16 @@ def _config(settings: FeatureStoreSettings, folder: Path) -> RepoConfig:
     )
 
 
-def _online_store(settings: FeatureStoreSettings, folder: Path) -> dict[str, Any]:
+def _online_store(settings: FeatureStoreSettings, folder: Path) -> dict[str, Any] | None:
+    """Of Feast; none while the file cannot be used, which keeps nobody from repairing it."""
     if settings.redis_url is not None and settings.online == "redis":
         return {"type": "redis", "connection_string": settings.redis_url.get_secret_value()}
     file = folder / _SQLITE_FILE
-    create_tables(file, _PROJECT, definitions.online_views)
+    try:
+        create_tables(file, _PROJECT, definitions.online_views)
+    except StoreUnavailable as error:
+        _log.warning("%s", error)
+        return None
     return {"type": "sqlite", "path": str(file)}
 
 

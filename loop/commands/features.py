@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.console import Console
 
+from adloom.loop.commands.broker import broker_of
 from adloom.loop.commands.errors import errors_told, fail, problems
 from adloom.loop.commands.progress import progress_told
 from adloom.loop.settings import Settings
@@ -65,10 +66,8 @@ def backfill(
     settings: Settings = context.obj
     if file is not None and from_offsets:
         fail("give either FILE or --from-offsets, not both")
-    if from_offsets and settings.kafka.bootstrap_servers is None:
-        fail(
-            "backfill --from-offsets needs a broker: set ADLOOM_KAFKA__BOOTSTRAP_SERVERS=host:port"
-        )
+    if from_offsets:
+        broker_of(settings.kafka, "backfill --from-offsets")
     with _told(), ExitStack() as parts:
         from adloom.loop import home
         from adloom.loop.replay.backfill import planned
@@ -134,10 +133,10 @@ def _of_kafka(features: FeatureStore, settings: Settings) -> Iterator[Plan]:
 
 
 def _intention(plan: Plan, source: str, file: Path | None) -> str:
-    told = (
-        f"This replaces the online features of {plan.users:,} users and {plan.items:,} items by "
-        f"those of the event log: {plan.logged:,} records"
-    )
+    replaced = "the damaged online features"
+    if plan.users is not None:
+        replaced = f"the online features of {plan.users:,} users and {plan.items:,} items"
+    told = f"This replaces {replaced} by those of the event log: {plan.logged:,} records"
     if source == "log":
         return f"{told}."
     where = f"the {plan.read:,} in {file}" if file else f"the {plan.read:,} that Kafka holds"

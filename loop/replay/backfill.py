@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from adloom.feature_store.backend import StoreDamaged
 from adloom.feature_store.event_log import LoggedEvent
 from adloom.feature_store.looking_back import item_names, user_names
 from adloom.feature_store.store import FeatureStore
@@ -24,15 +25,15 @@ class Plan:
     """A backfill of which all is read and nothing is changed yet.
 
     Attributes:
-        users: that have online features now.
+        users: that have online features now; None where they are damaged.
         items: likewise.
         logged: records in the event log now.
         read: events that were read from elsewhere.
         new: those of them that the log has not.
     """
 
-    users: int
-    items: int
+    users: int | None
+    items: int | None
     logged: int
     read: int
     new: int
@@ -82,6 +83,13 @@ def planned(
             yield unknown
 
     with store.log.staged(news()) as put_in:
-        users = sum(1 for _ in user_names(store.backend))
-        items = len(item_names(store.backend))
+        users, items = _replaced(store)
         yield Plan(users, items, store.log.records(), read, new, store, put_in)
+
+
+def _replaced(store: FeatureStore) -> tuple[int | None, int | None]:
+    """How many users and items have features now; None where the store is damaged."""
+    try:
+        return sum(1 for _ in user_names(store.backend)), len(item_names(store.backend))
+    except StoreDamaged:
+        return None, None

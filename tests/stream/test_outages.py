@@ -31,7 +31,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("adloom.stream.membership.running._CHECK_EVERY_SECONDS", 1.0)
     monkeypatch.setattr("adloom.stream.consumer._PATIENCE_SECONDS", 2.0)
     monkeypatch.setattr("adloom.stream.outages._LONGEST_PAUSE_SECONDS", 2.0)
-    monkeypatch.setattr("adloom.feature_store.sqlite_backend._PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr("adloom.feature_store.sqlite_file._PATIENCE_SECONDS", 1.0)
 
 
 def clicks(first: int, count: int) -> list[Any]:
