@@ -7,10 +7,11 @@ few, and of variants and versions those of late are kept.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.metadata import version
 from threading import Lock
 from typing import Literal, get_args
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, Info
 
 from adloom.loop.serving.steps import Step
 
@@ -26,6 +27,7 @@ RefusalReason = Literal[
     "not_in_time",
     "nobody_waits",
     "part_away",
+    "part_refuses",
     "invalid",
     "not_found",
     "failed",
@@ -38,6 +40,9 @@ _AD_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 30.0, 60.0)
 _STEP_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+BUILD = Info("adloom_build", "The version of adloom that runs here")
+BUILD.info({"version": version("adloom")})
 
 HTTP_REQUESTS = Counter(
     "adloom_http_requests",
@@ -84,7 +89,7 @@ EVENTS_ACCEPTED = Counter(
 )
 EVENTS_REFUSED = Counter(
     "adloom_http_events_refused",
-    "Requests with events that were refused, none of which counts",
+    "Events that came over HTTP and were refused; a request with a wrong one counts once",
     ["reason"],
 )
 
@@ -106,11 +111,11 @@ _served: set[tuple[str, str]] = set()
 
 def tell_versions(served: Mapping[Alias, int]) -> None:
     """What every alias serves now, by alias; what it served before has no series any more."""
-    now = {(str(alias), str(version)) for alias, version in served.items()}
+    now = {(str(alias), str(number)) for alias, number in served.items()}
     with _lock:
-        for alias, version in now:
-            VERSION_SERVED.labels(alias, version).set(1)
-        for alias, version in _served - now:
-            VERSION_SERVED.remove(alias, version)
+        for labels in now:
+            VERSION_SERVED.labels(*labels).set(1)
+        for labels in _served - now:
+            VERSION_SERVED.remove(*labels)
         _served.clear()
         _served.update(now)

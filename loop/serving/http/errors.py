@@ -15,6 +15,7 @@ from sqlalchemy.exc import DatabaseError
 from adloom.feature_store.store import StoreUnavailable
 from adloom.loop.learning.registry_errors import RegistryRefused, RegistryUnavailable
 from adloom.loop.serving.drawing_queue import QueueFull
+from adloom.loop.serving.http.counting import refused_by
 from adloom.stream.cluster.refusals import BrokerUnavailable, KafkaRefused
 from adloom.stream.producer import DeliveryFailed
 
@@ -92,7 +93,8 @@ def answer_errors(app: FastAPI) -> None:
         return JSONResponse({"detail": told}, status_code=422)
 
     @app.exception_handler(QueueFull)
-    async def queue_full(_: Request, error: Exception) -> JSONResponse:
+    async def queue_full(request: Request, error: Exception) -> JSONResponse:
+        refused_by(request.scope, "queue_full")
         headers = {"Retry-After": "1"}
         return JSONResponse({"detail": str(error)}, status_code=429, headers=headers)
 

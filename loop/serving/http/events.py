@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
@@ -16,7 +17,9 @@ from pydantic_core import from_json
 from adloom.loop.serving.http.access import Admitted
 from adloom.loop.serving.http.errors import refusals
 from adloom.loop.serving.http.routes import running
+from adloom.loop.serving.metrics import EVENTS_ACCEPTED, EVENTS_REFUSED
 from adloom.stream import metrics
+from adloom.stream.cluster.refusals import KafkaRefused
 from adloom.stream.event_reader import Dropped, EventReader
 from adloom.stream.events import (
     MAX_PAYLOAD_BYTES,
@@ -28,6 +31,7 @@ from adloom.stream.events import (
     Kind,
     Reason,
     encode,
+    kind_of,
 )
 
 Form = Literal["own", "adloom"]
@@ -109,7 +113,12 @@ async def _taken(
     reader: EventReader = request.app.state.event_reader
     own = reader.has_own_form if form is None else form == "own"
     read = _own_events if own else _adloom_events
-    return read(await request.body(), reader)
+    body = await request.body()
+    try:
+        return read(body, reader)
+    except (HTTPException, RequestValidationError):
+        EVENTS_REFUSED.labels("invalid").inc()
+        raise
 
 
 def mount_events(app: FastAPI, reader: EventReader) -> None:
@@ -128,12 +137,26 @@ def mount_events(app: FastAPI, reader: EventReader) -> None:
     )
     def take_events(events: Annotated[_Taken, Depends(_taken)], request: Request) -> Accepted:
         """Put a page's events on the stream; when this answers, the broker has them."""
-        running(request).producer.deliver(events.events)
+        with _counted(events.events):
+            running(request).producer.deliver(events.events)
         for rule, number in events.dropped.items():
             metrics.DROPPED.labels(rule).inc(number)
         return Accepted(accepted=len(events.events), dropped=events.dropped.total())
 
     app.include_router(router)
+
+
+@contextmanager
+def _counted(events: Sequence[Event]) -> Iterator[None]:
+    """Counts events as accepted, or as refused where the block raises."""
+    try:
+        yield
+    except Exception as error:
+        reason = "broker_refuses" if isinstance(error, KafkaRefused) else "broker_away"
+        EVENTS_REFUSED.labels(reason).inc(len(events))
+        raise
+    for kind, number in Counter(kind_of(event) for event in events).items():
+        EVENTS_ACCEPTED.labels(kind).inc(number)
 
 
 def _adloom_events(body: bytes, reader: EventReader) -> _Taken:

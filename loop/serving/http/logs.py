@@ -14,6 +14,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from adloom.loop.serving.http.counting import count_request
+
 REQUEST_ID_HEADER = "X-Request-Id"
 _USABLE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _FAILED = JSONResponse({"detail": "this went wrong here; the log says why"}, status_code=500)
@@ -83,7 +85,8 @@ class RequestLog:
             await _FAILED(scope, receive, noted)
         finally:
             level = logging.ERROR if status >= 500 else logging.INFO
-            seconds = round(time.monotonic() - began, 4)
-            told = {"method": scope["method"], "path": scope["path"]}
-            _log.log(level, "answered", extra={**told, "status": status, "seconds": seconds})
+            seconds = time.monotonic() - began
+            told = {"method": scope["method"], "path": scope["path"], "status": status}
+            _log.log(level, "answered", extra={**told, "seconds": round(seconds, 4)})
+            count_request(scope, status, seconds)
             _request_id.reset(token)
