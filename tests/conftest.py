@@ -26,6 +26,7 @@ from adloom.stream.broker import LocalBroker
 from adloom.stream.settings import KafkaSettings
 from adloom.stream.topics import create_topics
 from tests.kafka_cluster import WITH_RIGHTS, ApacheKafka, NoApacheKafka, running_kafka
+from tests.mlflow_server import MlflowServer, running_mlflow
 from tests.world.cluster_faults import delete_topics
 
 _TEST_KAFKA = os.environ.get("ADLOOM_TEST_KAFKA")
@@ -80,6 +81,13 @@ def apache(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator
             yield cluster
     except NoApacheKafka as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def guarded_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """A real MLflow server that asks for logins; whoever takes it away brings it back."""
+    with running_mlflow(tmp_path_factory.mktemp("mlflow-server")) as server:
+        yield server
 
 
 @pytest.fixture

@@ -129,11 +129,12 @@ class AdRegistry:
         import mlflow
 
         from adloom.loop.learning import pyfunc_model
+        from adloom.loop.learning.mlflow_client import transfers
 
         self.track()
         self._model.make()
         kind = {"adapter": "none" if adapter is None else "lora"}
-        with mlflow_asked(self.tracking_uri):
+        with transfers(self.tracking_uri):
             uri = pyfunc_model.log(run_id, adapter, model_config)
             with contextlib.redirect_stderr(io.StringIO()):  # it tells each step there
                 registered = mlflow.register_model(uri, self._model.name, tags={**tags, **kind})
@@ -192,11 +193,12 @@ class AdRegistry:
         from mlflow.exceptions import MlflowException
 
         from adloom.loop.learning import pyfunc_model
+        from adloom.loop.learning.mlflow_client import transfers
 
         self.track()
         where = f"models:/{self._model.name}/{version.number}/{pyfunc_model.ADAPTER_PATH}"
         try:
-            with mlflow_asked(self.tracking_uri):
+            with transfers(self.tracking_uri):
                 fetched = mlflow.artifacts.download_artifacts(
                     artifact_uri=where, dst_path=str(folder), tracking_uri=self.tracking_uri
                 )
@@ -259,11 +261,11 @@ class AdRegistry:
 
     @cached_property
     def _client(self) -> MlflowClient:
-        from mlflow import MlflowClient
+        from adloom.loop.learning.mlflow_client import asked_client
 
         quiet()
         with mlflow_asked(self.tracking_uri):
-            return MlflowClient(own_database(self._home) if self._own else self.tracking_uri)
+            return asked_client(own_database(self._home) if self._own else self.tracking_uri)
 
     def _without_champion(self, found: Sequence[Version]) -> str:
         name = self._model.name

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 _LOGIN = re.compile(r"(?<=://)[^/@\s'\"]+@")
 _MARKUP = re.compile(r"<(style|script).*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+_ANSWERED = re.compile(r"too many (\d{3}) error responses")  # urllib3, after the last retry
 _MOST_SAID = 160  # characters
 _TOO_MANY = 429
 _MENDED_BY = {
@@ -111,16 +112,20 @@ def _why_away(error: Exception, uri: str) -> str:
     chain = list(_chain(error))
     told = " ".join(str(link) for link in chain)
     if any(isinstance(link, requests.exceptions.SSLError) for link in chain):
-        return f"no TLS connection, {_said(error)}; see its certificate, or MLFLOW_TRACKING_*_CERT"
+        return f"no TLS connection, {_line(str(chain[-1]))}"
     if "Failed to resolve" in told or "NameResolutionError" in told:
         return "no machine of that name is known"
     if "Connection refused" in told:
         return "the connection is refused; is it running?"
     if "timed out" in told or any(isinstance(link, requests.Timeout) for link in chain):
         return "it does not answer in time; is it running, and within reach?"
-    if uri.startswith(("http:", "https:")):
-        return f"it fails, {_said(error)}; try again later, or see its log"
-    return f"the database cannot be used, {_said(error)}"
+    if again := _ANSWERED.search(told):
+        return f"it answers {again[1]}; try again later, or see its log"
+    if not uri.startswith(("http:", "https:")):
+        return f"the database cannot be used, {_said(error)}"
+    if any(isinstance(link, OSError) for link in chain[1:]):
+        return f"the connection breaks, {_line(str(chain[-1]))}; is it running?"
+    return f"it fails, {_said(error)}; try again later, or see its log"
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -133,6 +138,10 @@ def _said(error: Exception) -> str:
     """What MLflow said, in one short line."""
     response = getattr(error, "response", None)
     text = getattr(response, "text", "") or getattr(error, "message", "") or str(error)
-    text = text.partition("Response body: ")[2].strip("'") or text
+    before, body, answer = text.partition("Response body: ")
+    return _line(answer.strip("'") if body else before)
+
+
+def _line(text: str) -> str:
     line = " ".join(without_login(_MARKUP.sub(" ", text)).split()) or "without a word"
     return line if len(line) <= _MOST_SAID else f"{line[:_MOST_SAID]}…"

@@ -9,6 +9,7 @@ import mlflow
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from adloom.loop.learning.registry_errors import mlflow_asked
 from adloom.models.training.data_parallel import rank
 
 
@@ -28,10 +29,11 @@ def training_run(name: str, plan: Mapping[str, object]) -> Iterator[Progress]:
     if rank() > 0:  # the first process speaks for all
         yield Progress(disable=True)
         return
-    run = mlflow.start_run(run_name=name) if mlflow.active_run() is None else nullcontext()
-    with run, Progress(*columns) as progress:
-        mlflow.log_params(dict(plan))
-        yield progress
+    with mlflow_asked():
+        run = mlflow.start_run(run_name=name) if mlflow.active_run() is None else nullcontext()
+        with run, Progress(*columns) as progress:
+            mlflow.log_params(dict(plan))
+            yield progress
 
 
 def rate_share(step: int, steps: int) -> float:

@@ -1,0 +1,142 @@
+"""MLflow's client, asked with a limit: a server that is away is told in seconds, not in minutes.
+
+MLflow itself waits 120 s for an answer and asks eight times, with pauses that grow. Its variables
+bound one request here, where their user has not set them; what they leave open (a name that no
+server resolves, many addresses, an answer that trickles in) is bounded by a clock beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as TooLate
+from contextlib import contextmanager
+from contextvars import copy_context
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+from mlflow import MlflowClient
+from requests import Timeout
+
+from adloom.loop.learning.registry_errors import mlflow_asked
+
+LIMIT_SECONDS = 10.0
+"""What a question to MLflow takes at most, with its retries."""
+
+_TRANSFER_SECONDS = 60  # of silence: a proxy fetches the whole file before it sends the first byte
+_TIMEOUT, _RETRIES = "MLFLOW_HTTP_REQUEST_TIMEOUT", "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+_OURS = {
+    _TIMEOUT: "9",
+    _RETRIES: "1",  # at once: a connection that was kept open may have been closed
+    "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",  # it may say an hour
+}
+_TRANSFERS = ("log_artifact", "log_dict", "log_image", "log_table", "log_text", "load_table")
+
+_Answer = TypeVar("_Answer")
+
+
+def asked_client(tracking_uri: str) -> MlflowClient:
+    """A client whose every call raises `RegistryUnavailable` after 10 s, or `RegistryRefused`.
+
+    Calls that send files take as long as bytes flow. A user's own MLFLOW_HTTP_REQUEST_TIMEOUT and
+    MLFLOW_HTTP_REQUEST_MAX_RETRIES stand, and allow more.
+    """
+    limit_requests()
+    with mlflow_asked(tracking_uri):
+        client = _within(_limit(tracking_uri), lambda: MlflowClient(tracking_uri))
+    return cast("MlflowClient", _Asked(client, tracking_uri))
+
+
+def limit_requests() -> None:
+    """Sets MLflow's variables for this process, but for those that are set."""
+    for name, value in _OURS.items():
+        os.environ.setdefault(name, value)
+
+
+@contextmanager
+def transfers(tracking_uri: str) -> Iterator[None]:
+    """In this block files go up or down: MLflow may be silent for longer than for an answer.
+
+    Raises:
+        RegistryUnavailable, RegistryRefused.
+    """
+    limit_requests()
+    with _patience, mlflow_asked(tracking_uri):
+        yield
+
+
+class _Patience:
+    """Longer silences while any thread sends files; MLflow knows one time-out for the process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held = 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._held += 1
+            if os.environ.get(_TIMEOUT) == _OURS[_TIMEOUT]:
+                os.environ[_TIMEOUT] = str(_TRANSFER_SECONDS)
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._held -= 1
+            if not self._held and os.environ.get(_TIMEOUT) == str(_TRANSFER_SECONDS):
+                os.environ[_TIMEOUT] = _OURS[_TIMEOUT]
+
+
+_patience = _Patience()
+
+
+class _Asked:
+    """Stands for a client; see `asked_client`."""
+
+    def __init__(self, client: MlflowClient, tracking_uri: str) -> None:
+        self._client = client
+        self._uri = tracking_uri
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._client, name)
+        if not callable(method):
+            return method
+
+        @wraps(method)
+        def ask(*given: Any, **named: Any) -> Any:
+            if name in _TRANSFERS:
+                with transfers(self._uri):
+                    return method(*given, **named)
+            with mlflow_asked(self._uri):
+                return _within(_limit(self._uri), lambda: method(*given, **named))
+
+        return ask
+
+
+def _limit(tracking_uri: str) -> float | None:
+    """Seconds; None for a database of this machine, which is as slow as the machine."""
+    if tracking_uri.startswith("sqlite:") or "://" not in tracking_uri:
+        return None
+    if os.environ[_TIMEOUT] in (_OURS[_TIMEOUT], str(_TRANSFER_SECONDS)):
+        return LIMIT_SECONDS
+    return float(os.environ[_TIMEOUT]) * (int(os.environ[_RETRIES]) + 1)
+
+
+def _within(seconds: float | None, ask: Callable[[], _Answer]) -> _Answer:
+    """The answer. Raises Timeout; the thread that waits ends by MLflow's own limits then."""
+    if seconds is None:
+        return ask()
+    answer: Future[_Answer] = Future()
+    context = copy_context()
+
+    def wait() -> None:
+        try:
+            answer.set_result(context.run(ask))
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=wait, name="mlflow", daemon=True).start()
+    try:
+        return answer.result(seconds)
+    except TooLate:
+        raise Timeout(f"no answer within {seconds:g} s") from None
