@@ -26,6 +26,8 @@ from adloom.stream.settings import KafkaSettings
 from tests.stocked import stocked
 from tests.tiny_model import TINY, tiny_model
 
+TEST_HOST = "testserver"  # what Starlette's test client calls the application
+
 
 def tiny_settings(folder: Path, **given: Any) -> Settings:
     """Settings that keep everything under ``folder`` and draw with the tiny generator."""
@@ -44,6 +46,7 @@ def tiny_settings(folder: Path, **given: Any) -> Settings:
         "rounds": {"min_clicks": 4},
         "gate": {"ads": 2},
     }
+    given["serve"] = {"hosts": [TEST_HOST], **given.get("serve", {})}
     return load_settings(home=stocked(folder / "home"), **small | given)
 
 

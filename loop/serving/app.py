@@ -7,14 +7,18 @@ from contextlib import ExitStack, asynccontextmanager
 
 import torch
 from fastapi import FastAPI
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from adloom.loop import home
 from adloom.loop.serving.http.access import Access
 from adloom.loop.serving.http.errors import answer_errors
 from adloom.loop.serving.http.events import mount_events
+from adloom.loop.serving.http.hosts import HostCheck
 from adloom.loop.serving.http.limits import BodyLimit
 from adloom.loop.serving.http.logs import RequestLog
 from adloom.loop.serving.http.products import router as products_router
 from adloom.loop.serving.http.routes import router
+from adloom.loop.serving.round_metrics import ROUNDS
 from adloom.loop.serving.server import AdServer
 from adloom.loop.serving.studio.router import mount_studio
 from adloom.loop.settings import Settings
@@ -35,6 +39,7 @@ def create_app(settings: Settings, *, threads: int | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        ROUNDS.watch(settings.home / home.ROUNDS_FOLDER)
         with ExitStack() as parts:
             app.state.server = AdServer(settings, parts, threads)
             yield
@@ -57,5 +62,9 @@ def create_app(settings: Settings, *, threads: int | None = None) -> FastAPI:
         max_seconds=_MAX_BODY_SECONDS,
         larger=dict.fromkeys(_TAKE_PICTURES, _MAX_PICTURES_BYTES),
     )
+    app.add_middleware(HostCheck, hosts=settings.serve.hosts)
     app.add_middleware(RequestLog)
+    if settings.serve.trusted_proxies:
+        trusted = [str(network) for network in settings.serve.trusted_proxies]
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=trusted)
     return app

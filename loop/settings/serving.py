@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from ipaddress import ip_address
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, IPvAnyNetwork, SecretStr, model_validator
 
 from adloom.loop.settings.section import Section
 
@@ -16,6 +18,25 @@ def _rate(text: str) -> str:
 
     parse(text)
     return text
+
+
+_HOST = re.compile(r"(\*\.)?[a-z0-9_]([a-z0-9_.-]{0,250}[a-z0-9_])?")
+
+
+def _host(text: str) -> str:
+    """In small letters; IPv6 without brackets."""
+    host = text.strip().lower().removesuffix(".")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        if _HOST.fullmatch(host) and ".." not in host:
+            return host
+    raise ValueError(
+        f"{text!r} is no name of a machine: no scheme, port or path (ads.example.com, "
+        "*.example.com, 10.0.0.5)"
+    )
 
 
 class ConsumeSettings(Section):
@@ -46,7 +67,21 @@ class ServeSettings(Section):
         "only; keep them in the environment: ADLOOM_SERVE__API_KEYS as a JSON list",
     )
     rate_limit: Annotated[str, AfterValidator(_rate)] = Field(
-        default="6000/minute", description="of one key, or one address where no key is needed"
+        default="6000/minute",
+        description="of one key, or where no key is needed of one address; of IPv6 of a /64",
+    )
+    hosts: tuple[Annotated[str, AfterValidator(_host)], ...] = Field(
+        default=(),
+        description="names that the server is asked by, without port; *.example.com = all below; "
+        "localhost and the address that a request comes to are always taken",
+    )
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
+        default=(),
+        description="addresses or networks whose X-Forwarded-For and X-Forwarded-Proto are "
+        "believed; none = nobody's",
+    )
+    max_connections: int = Field(
+        default=512, ge=8, le=100_000, description="at a time; those that wait make room first"
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import math
 import time
 from typing import Annotated
@@ -14,6 +13,7 @@ from limits import parse
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
+from adloom.loop.serving.edge.addresses import OwnNames, is_loopback, who
 from adloom.loop.settings.serving import ServeSettings
 
 
@@ -23,7 +23,7 @@ class OpenToAnyone(RuntimeError):
 
 def refuse_open_address(settings: ServeSettings, host: str) -> None:
     """Raises OpenToAnyone for an address that others reach while there are no keys."""
-    if not (settings.api_keys or _is_loopback(host)):
+    if not (settings.api_keys or is_loopback(host)):
         raise OpenToAnyone(
             f"serve.api_keys: others reach {host}, so a key is needed "
             """(ADLOOM_SERVE__API_KEYS='["a-key-of-16-or-more"]')"""
@@ -35,6 +35,7 @@ class Access:
 
     def __init__(self, settings: ServeSettings) -> None:
         self._keys = tuple(key.get_secret_value().encode() for key in settings.api_keys)
+        self._names = OwnNames(settings.hosts)
         self._rate = parse(settings.rate_limit)
         self._requests = MovingWindowRateLimiter(MemoryStorage())
 
@@ -53,7 +54,7 @@ class Access:
             self._count(f"key {matches.index(True)}")
             return
         # A wrong key counts too, or guessing would cost nothing.
-        self._count(f"address {request.client.host if request.client else ''}")
+        self._count(f"address {who(request.client.host) if request.client else ''}")
         if self._keys:
             told = "X-API-Key: not a known key" if key else "X-API-Key: a key is needed for this"
             raise HTTPException(401, told, headers={"WWW-Authenticate": "ApiKey"})
@@ -71,18 +72,18 @@ class Access:
         if request.headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
             raise HTTPException(403, told)
         origin = request.headers.get("origin")
-        if origin and not self._keys and not _is_loopback(urlsplit(origin).hostname or ""):
-            raise HTTPException(403, f"{told}; with serve.api_keys it has a name of its own")
+        if origin and not self._keys and _host_of(origin) not in self._names:
+            raise HTTPException(403, f"{told}; names of its own are set in serve.hosts")
 
 
-def _is_loopback(host: str) -> bool:
+def _host_of(origin: str) -> str:
     try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
+        return urlsplit(origin).hostname or ""
     except ValueError:
-        return host == "localhost"
+        return ""
 
 
-def _checked(
+async def _checked(
     request: Request, x_api_key: Annotated[str | None, Header(max_length=256)] = None
 ) -> None:
     access: Access = request.app.state.access

@@ -1,0 +1,1 @@
+"""Where the ad server meets the network: sockets, connections, heads of requests."""
