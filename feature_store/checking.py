@@ -17,27 +17,26 @@ from pathlib import Path
 from typing import Any
 
 from adloom.feature_store import definitions
+from adloom.feature_store.applied import Applied
 from adloom.feature_store.backend import OnlineBackend
-from adloom.feature_store.event_log import LoggedEvent
+from adloom.feature_store.folding import Fold
 from adloom.feature_store.looking_back import (
-    Applied,
     ItemFeatures,
-    Reads,
     UserFeatures,
     Views,
     item_names,
     item_rows,
     user_names,
 )
-from adloom.feature_store.memory_backend import MemoryBackend
+from adloom.feature_store.progress import Reads
 from adloom.feature_store.random_names import RandomNames
 from adloom.feature_store.settings import FeatureStoreSettings
-from adloom.feature_store.sqlite_backend import SqliteBackend, create_tables
+from adloom.feature_store.sqlite_backend import SqliteBackend
+from adloom.feature_store.sqlite_file import create_tables
 from adloom.feature_store.store import FeatureStore
 from adloom.feature_store.updates import Updates
 
 _NAMES_AT_ONCE = 1_000
-_EVENTS_AT_ONCE = 10_000
 _MOST_LOOKS = 3
 _PAUSE_SECONDS = 1.0
 _STILL_READS = 20
@@ -187,10 +186,10 @@ def _look(
     stored, before, after = _still(Views(store.backend, store.settings), users, items)
     time.sleep(pause_seconds)
     applied, events = Applied(store.log), store.log.of(users, items)
-    least, most = (
-        _folded(applied.among(events, progress), store.settings, users, items)
-        for progress in (before, after)
-    )
+    folded = Fold(store.settings), Fold(store.settings)
+    for fold, progress in zip(folded, (before, after), strict=True):
+        fold.take(applied.among(events, progress))
+    least, most = (_features(Views(fold.backend, store.settings), users, items) for fold in folded)
     return [
         Difference(*key, stored[key], most[key])
         for key in stored
@@ -229,20 +228,6 @@ def _applied_offsets(progress: Reads) -> dict[tuple[int, str], tuple[str, int]]:
         for number, topics in progress.items()
         for topic, known in topics.items()
     }
-
-
-def _folded(
-    events: Iterator[LoggedEvent],
-    settings: FeatureStoreSettings,
-    users: Sequence[str],
-    items: Sequence[str],
-) -> dict[tuple[str, str], Any]:
-    """The features by events of the log."""
-    memory = MemoryBackend()
-    updates = Updates(memory, settings)
-    while batch := list(islice(events, _EVENTS_AT_ONCE)):
-        updates.apply(batch)
-    return _features(Views(memory, settings), users, items)
 
 
 def _features(

@@ -1,8 +1,8 @@
-"""Features as the event log has them, and as the online store has them."""
+"""Features as an online store has them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from feast import FeatureView
@@ -10,15 +10,10 @@ from feast import FeatureView
 from adloom.feature_store import definitions
 from adloom.feature_store.backend import OnlineBackend
 from adloom.feature_store.entity_key import names_of
-from adloom.feature_store.event_log import FILE_TOPIC, EventLog, LoggedEvent
-from adloom.feature_store.log_order import STREAM
-from adloom.feature_store.progress import Progress
+from adloom.feature_store.progress import Reads
 from adloom.feature_store.rows import CountsRow, HistoryRow, UserHistory
 from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.tables import Tables
-
-Reads = Mapping[int, Mapping[str, Progress]]
-"""How far each partition number was taken, by topic."""
 
 
 class UserFeatures(NamedTuple):
@@ -87,40 +82,6 @@ def item_rows(backend: OnlineBackend) -> Iterator[tuple[str, CountsRow]]:
 def item_names(backend: OnlineBackend) -> set[str]:
     """Items that have a row. Raises StoreUnavailable."""
     return {name for name, _ in item_rows(backend)}
-
-
-class Applied:
-    """Which records of the log are in the features, by what the features' progress says.
-
-    What was logged under another topic id is in them, unless it came to the log after the topic
-    that the progress tells of: then the features come to it yet.
-    """
-
-    def __init__(self, log: EventLog) -> None:
-        """Look where each stream begins in the log."""
-        self._begins: dict[tuple[str, str, int], int] = {}
-        for rows in log.columns(STREAM):
-            for stream in rows.group_by(STREAM, use_threads=False).aggregate([]).to_pylist():
-                place = (stream["topic"], stream["topic_id"], stream["partition"])
-                self._begins.setdefault(place, len(self._begins))
-
-    def among(self, events: Iterable[LoggedEvent], progress: Reads) -> Iterator[LoggedEvent]:
-        """Those events that are in the features."""
-        for event in events:
-            known = progress.get(event.partition, {}).get(event.topic)
-            if event.topic == FILE_TOPIC or known is None:
-                yield event
-            elif known.topic_id == event.topic_id:
-                if event.offset <= known.applied:
-                    yield event
-            elif self._is_before(event, known):
-                yield event
-
-    def _is_before(self, event: LoggedEvent, known: Progress) -> bool:
-        unknown = len(self._begins)
-        begins = self._begins.get((event.topic, event.topic_id, event.partition), unknown)
-        other = self._begins.get((event.topic, known.topic_id, event.partition), unknown)
-        return begins < other
 
 
 def _user(counts: CountsRow, row: HistoryRow) -> UserFeatures:

@@ -43,6 +43,10 @@ class Progress(NamedTuple):
     done: int
 
 
+Reads = Mapping[int, Mapping[str, Progress]]
+"""How far each partition number was taken, by topic."""
+
+
 @dataclass
 class ProgressRow:
     """The progress of one partition number, by topic.

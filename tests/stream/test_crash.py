@@ -39,7 +39,7 @@ def finish(kafka: KafkaSettings, store: FeatureStore, traffic: RoughTraffic) -> 
     """Take what is left: until a member that has its partitions finds nothing, again and again.
 
     A full log alone says too little: a consumer that was killed may have logged a batch and not
-    have written its features.
+    have written its features. Patience is with a member that takes nothing.
     """
     deadline = time.monotonic() + _PATIENCE_SECONDS
     with EventConsumer(kafka, store) as consumer:
@@ -47,6 +47,8 @@ def finish(kafka: KafkaSettings, store: FeatureStore, traffic: RoughTraffic) -> 
         while empty < _EMPTY_POLLS or not traffic.logged_once(store):
             assert time.monotonic() < deadline
             taken = consumer.poll()
+            if taken:
+                deadline = time.monotonic() + _PATIENCE_SECONDS
             empty = 0 if taken or not consumer.has_partitions else empty + 1
 
 
