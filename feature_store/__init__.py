@@ -1,1 +1,4 @@
 """The Feast repository of adloom and the reads and writes the loop makes on it."""
+
+# Before any module here imports Feast.
+from adloom.feature_store import plain_metrics as plain_metrics

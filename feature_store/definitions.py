@@ -15,6 +15,9 @@ from feast.types import Array, Bytes, Int64, String
 from feast.value_type import ValueType
 
 from adloom.feature_store.home import default_folder, offline_table
+from adloom.feature_store.plain_metrics import undo_feasts
+
+undo_feasts()
 
 _FOR_EVER = timedelta(0)
 

@@ -65,14 +65,28 @@ def test_every_metric_of_the_stream_is_on_the_dashboard() -> None:
     assert {name for name in families if not any(name in e for e in _EXPRESSIONS)} == set()
 
 
-def test_a_process_without_a_consumer_tells_nothing_of_one() -> None:
-    code = (
+def run_anew(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_a_process_tells_only_of_what_it_does() -> None:
+    told = run_anew(
         "import adloom.stream.consumer, prometheus_client; "
         "print(prometheus_client.generate_latest().decode())"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "process_resident_memory_bytes" in told.stdout
-    assert "adloom_stream" not in told.stdout
+    assert "process_resident_memory_bytes" in told
+    assert "adloom_stream" not in told  # no consumer was made
+    assert "feast" not in told
+
+
+def test_metrics_are_kept_in_memory_though_feast_is_there() -> None:
+    told = run_anew(
+        "import os, adloom.feature_store.store, adloom.stream.consumer; "
+        "from prometheus_client.values import ValueClass; "
+        "print(ValueClass.__name__, [name for name in os.environ if 'MULTIPROC' in name])"
+    )
+    assert told.split() == ["MutexValue", "[]"]
 
 
 def value(name: str, **labels: str) -> float:
