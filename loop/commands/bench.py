@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from adloom.loop.commands.broker import reach_broker
 from adloom.loop.commands.errors import errors_told, fail, problems
 from adloom.loop.settings import Settings
 
@@ -28,9 +29,11 @@ def stream(context: typer.Context, quick: Quick = False, as_json: AsJson = False
     """
     if find_spec("confluent_kafka") is None:
         fail("confluent-kafka is not installed: pip install 'adloom[bench]'")
+    settings: Settings = context.obj
+    reach_broker(settings.kafka)
+
     from adloom.loop.bench.stream import bench_stream
 
-    settings: Settings = context.obj
     with errors_told(TimeoutError):
         result = bench_stream(settings.kafka, quick=quick)
     _show(result, as_json)

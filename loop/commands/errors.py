@@ -5,48 +5,77 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from typer.core import TyperGroup
 
 problems = Console(stderr=True)
 _OF_THE_MACHINE = {
+    errno.ENOENT,
     errno.ENOSPC,
     errno.EDQUOT,
     errno.EROFS,
     errno.EACCES,
     errno.EPERM,
     errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
+    errno.ENAMETOOLONG,
+    errno.EMFILE,
     errno.EIO,
 }
 
 
+class Told(TyperGroup):
+    """Commands of which none ends by a traceback where a user can mend what is wrong."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command that was called."""
+        with errors_told():
+            return super().invoke(ctx)
+
+
 @contextmanager
 def errors_told(*expected: type[Exception]) -> Iterator[None]:
-    """Errors that a user can act on end the command with one line instead of a traceback."""
-    from adloom.feature_store.backend import FeaturesLost, StoreUnavailable, StoreUnfit
-    from adloom.loop.learning.registry_errors import RegistryRefused, RegistryUnavailable
-    from adloom.stream.cluster.refusals import BrokerUnavailable, KafkaRefused
+    """Errors that a user can act on end the command with one line instead of a traceback.
 
-    of_stores = (StoreUnavailable, StoreUnfit, FeaturesLost)
-    of_servers = (BrokerUnavailable, KafkaRefused, RegistryUnavailable, RegistryRefused)
-    of_all = (FileNotFoundError, *of_servers, *of_stores)
+    All commands run in one (`Told`); `expected` are those that only some can meet.
+    """
     try:
         yield
     except Exception as error:
-        if isinstance(error, (*of_all, *expected)):
-            fail(str(error))
-        if (told := _of_the_machine(error)) is not None:
+        if (told := in_one_line(error, *expected)) is not None:
             fail(told)
         raise
+
+
+def in_one_line(error: Exception, *expected: type[Exception]) -> str | None:
+    """What is wrong and what to do; None for what no user can mend."""
+    if isinstance(error, (*_of_all_commands(), *expected)):
+        return str(error)
+    return _of_the_machine(error)
+
+
+def _of_all_commands() -> tuple[type[Exception], ...]:
+    """Loaded only once something is wrong: Kafka and the stores take their time."""
+    from adloom.feature_store.backend import FeaturesLost, StoreUnavailable, StoreUnfit
+    from adloom.loop.catalogue.database_health import DatabaseUnusable
+    from adloom.loop.learning.registry_errors import RegistryRefused, RegistryUnavailable
+    from adloom.stream.cluster.refusals import BrokerUnavailable, KafkaRefused
+
+    of_stores = (StoreUnavailable, StoreUnfit, FeaturesLost, DatabaseUnusable)
+    return BrokerUnavailable, KafkaRefused, RegistryUnavailable, RegistryRefused, *of_stores
 
 
 def _of_the_machine(error: Exception) -> str | None:
     """What disks, rights and databases do to any command, in one line; None for other errors."""
     from sqlalchemy.exc import DatabaseError
 
+    if isinstance(error, FileNotFoundError) and error.errno is None:
+        return str(error)  # in adloom's own words
     if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}; mend this, and start the command again"

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from adloom.loop.commands.broker import reach_broker
 from adloom.loop.commands.errors import errors_told, fail
 from adloom.loop.settings import Settings
 
@@ -43,13 +44,16 @@ def check(
 
     Exit status 1: some would be refused.
     """
+    settings: Settings = context.obj
+    if file is None and settings.kafka.bootstrap_servers is None:
+        fail("give a FILE of payloads, or set ADLOOM_KAFKA__BOOTSTRAP_SERVERS=host:port")
+    if file is None:
+        reach_broker(settings.kafka)
+
     from adloom.stream.event_reader import EventReader
     from adloom.stream.looking import look, payloads_of
     from adloom.stream.topics import topic_of
 
-    settings: Settings = context.obj
-    if file is None and settings.kafka.bootstrap_servers is None:
-        fail("give a FILE of payloads, or set ADLOOM_KAFKA__BOOTSTRAP_SERVERS=host:port")
     with errors_told(OSError):
         reader = EventReader(settings.kafka, settings.events)
         if file is None:

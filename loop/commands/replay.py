@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from adloom.loop.commands.broker import reach_broker
 from adloom.loop.commands.errors import errors_told, problems
 from adloom.loop.commands.printing import own_names
 from adloom.loop.commands.progress import progress_told
@@ -76,11 +77,14 @@ def replay(
     variant, context. Other names come from --map or [replay] columns. All of it is checked before
     the first event is sent: rows that are no events are named, and the rest goes in.
     """
+    settings: Settings = context.obj
+    if not dry_run:
+        reach_broker(settings.kafka)
+
     from adloom.loop.replay.errors import ClickLogUnavailable, ReplayIncomplete, UnknownLayout
     from adloom.loop.replay.layout import Layout
     from adloom.loop.replay.spooling import readable_again
 
-    settings: Settings = context.obj
     with errors_told(ClickLogUnavailable, UnknownLayout, ReplayIncomplete):
         tab = {"\\t": "\t", "tab": "\t"}
         usual = settings.replay

@@ -18,10 +18,10 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from adloom.loop.commands.errors import errors_told, fail
+from adloom.loop.commands.broker import broker_of
+from adloom.loop.commands.errors import errors_told
 from adloom.loop.settings import Settings
 from adloom.stream.events import Reason
-from adloom.stream.settings import KafkaSettings
 
 app = typer.Typer()
 _dead_letters = typer.Typer(help="Payloads that are no events.", no_args_is_help=True)
@@ -47,12 +47,13 @@ def consume(
     ] = None,
 ) -> None:
     """Apply events from Kafka to the features, as one member of the consumer group."""
+    settings: Settings = context.obj
+    kafka = broker_of(settings.kafka, "consume")
+
     from adloom.loop import home
     from adloom.stream.consumer import EventConsumer
     from adloom.stream.monitor import monitor
 
-    settings: Settings = context.obj
-    kafka = _broker(settings, "consume")
     port = settings.consume.port if port is None else port
     logging.getLogger("adloom.stream").setLevel(logging.INFO)
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # the consumer says what is wrong
@@ -110,9 +111,10 @@ def list_letters(
     as_json: AsJson = False,
 ) -> None:
     """Show what waits in the dead letter topic, and why."""
+    kafka = broker_of(context.obj.kafka, "deadletter")
+
     from adloom.stream.burial import waiting_letters
 
-    kafka = _broker(context.obj, "deadletter")
     with errors_told():
         letters = waiting_letters(kafka, reason or list(Reason))
     if as_json:
@@ -129,11 +131,12 @@ def list_letters(
 @_dead_letters.command("replay")
 def replay_letters(context: typer.Context, reason: Reasons = None, as_json: AsJson = False) -> None:
     """Send letters that are events by now to their topics; the others stay."""
+    settings: Settings = context.obj
+    kafka = broker_of(settings.kafka, "deadletter")
+
     from adloom.stream import burial
     from adloom.stream.producer import DeliveryFailed
 
-    settings: Settings = context.obj
-    kafka = _broker(settings, "deadletter")
     with errors_told(DeliveryFailed):
         replayed = burial.replay_letters(kafka, reason or list(Reason), settings.events)
     if as_json:
@@ -155,9 +158,3 @@ def _counted(letters: list[Any]) -> str:
     each = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
     noun = "dead letter" if len(letters) == 1 else "dead letters"
     return f"{len(letters)} {noun}" + (f" ({each})" if each else "")
-
-
-def _broker(settings: Settings, command: str) -> KafkaSettings:
-    if settings.kafka.bootstrap_servers is None:
-        fail(f"{command} needs a broker: set ADLOOM_KAFKA__BOOTSTRAP_SERVERS=host:port")
-    return settings.kafka

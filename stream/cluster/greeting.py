@@ -22,6 +22,7 @@ from adloom.stream.cluster.refusals import BrokerUnavailable, KafkaRefused, logi
 from adloom.stream.settings import KafkaSettings
 
 _STEP_SECONDS = 5.0
+_LOOK_SECONDS = 2.0  # at one of those that clients are sent to
 _READ_BYTES = 1 << 16
 _MOST_BYTES = 1_000_000  # of an answer
 _MOST_LOOKED_AT = 3
@@ -127,7 +128,7 @@ class _Greeting:
             return
         for broker in brokers[:_MOST_LOOKED_AT]:
             try:
-                socket.create_connection(broker, timeout=_STEP_SECONDS).close()
+                socket.create_connection(broker, timeout=_LOOK_SECONDS).close()
             except OSError as error:
                 problem = error
             else:

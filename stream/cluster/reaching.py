@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from concurrent.futures import Future, as_completed
 
 from kafka.cluster import collect_hosts
 
@@ -45,16 +47,38 @@ def why_away(error: BaseException, kafka: KafkaSettings) -> KafkaRefused | Broke
 
 
 def _greet_all(kafka: KafkaSettings) -> list[KafkaRefused | BrokerUnavailable]:
-    """What is wrong with each server; nothing once one is well."""
-    problems: list[KafkaRefused | BrokerUnavailable] = []
-    for host, port, _ in collect_hosts(kafka.client_options()["bootstrap_servers"]):
+    """What is wrong with each server; nothing once one is well.
+
+    All at once: a server behind a wall that drops packets takes its seconds, and so would each.
+    """
+    hosts = [
+        (host, port) for host, port, _ in collect_hosts(kafka.client_options()["bootstrap_servers"])
+    ]
+    greetings = [_greeting(host, port, kafka) for host, port in hosts]
+    for done in as_completed(greetings):
+        if done.result() is None:
+            return []
+    return [problem for done in greetings if (problem := done.result()) is not None]
+
+
+def _greeting(
+    host: str, port: int, kafka: KafkaSettings
+) -> Future[KafkaRefused | BrokerUnavailable | None]:
+    """What is wrong with a server, once it is known, by a thread that keeps no program alive."""
+    done: Future[KafkaRefused | BrokerUnavailable | None] = Future()
+
+    def run() -> None:
         try:
             greet(host, port, kafka)
         except (KafkaRefused, BrokerUnavailable) as error:
-            problems.append(error)
+            done.set_result(error)
+        except BaseException as error:
+            done.set_exception(error)
         else:
-            return []
-    return problems
+            done.set_result(None)
+
+    threading.Thread(target=run, name=f"greet {host}:{port}", daemon=True).start()
+    return done
 
 
 def _worst(
