@@ -20,6 +20,7 @@ from rich.table import Table
 from adloom.loop.commands.bench import app as bench_app
 from adloom.loop.commands.catalog import app as catalog_app
 from adloom.loop.commands.creatives import app as creatives_app
+from adloom.loop.commands.errors import Told
 from adloom.loop.commands.errors import errors_told as _errors_told
 from adloom.loop.commands.errors import fail as _fail
 from adloom.loop.commands.errors import problems as _problems
@@ -27,13 +28,16 @@ from adloom.loop.commands.events import app as events_app
 from adloom.loop.commands.experiments import app as experiment_app
 from adloom.loop.commands.features import app as features_app
 from adloom.loop.commands.learning import app as learning_app
+from adloom.loop.commands.monitoring import app as monitoring_app
 from adloom.loop.commands.replay import app as replay_app
+from adloom.loop.commands.rounds import app as rounds_app
 from adloom.loop.commands.schema import app as schema_app
 from adloom.loop.commands.stream import app as stream_app
 from adloom.loop.settings import CONFIG_VARIABLE, Settings, SettingsError, load_settings
 
 app = typer.Typer(
     name="adloom",
+    cls=Told,
     help="The online loop that turns live clicks into personalised ads.",
     no_args_is_help=True,
     rich_markup_mode="markdown",  # as rich markup, [catalog] would be a tag
@@ -155,8 +159,8 @@ def serve(
         # Told here in one line; once the server starts it would be a traceback.
         if settings.kafka.bootstrap_servers is None:
             local_broker_binary()
-        registry = home.registry_with_base(settings)
-        versions_of_arms(settings.experiments, registry, datetime.now(UTC))
+        registry, remembered = home.registry_to_serve_from(settings), home.last_served(settings).read()
+        versions_of_arms(settings.experiments, registry, datetime.now(UTC), remembered)
         host, port = host or settings.serve.host, settings.serve.port if port is None else port
         if ray:
             _serve_replicas(settings, host, port)
