@@ -28,6 +28,7 @@ from adloom.loop.serving.round_metrics import RoundsCollector
 from adloom.loop.serving.server import AdServer
 from adloom.loop.serving.steps import StepTaken
 from tests.loop_parts import tiny_settings
+from tests.promtool import needs_promtool, promtool
 
 AD = {"user_id": "ann", "product_id": "running-shoes", "seed": 7}
 STEPS = ("wait", "history", "draw", "encode", "store")
@@ -184,6 +185,11 @@ def test_names_and_units_follow_prometheus(client: TestClient) -> None:
         if "second" in family.name and not family.name.endswith("timestamp_seconds"):
             assert family.name.endswith("_seconds")
             assert family.type == "histogram"
+
+
+@needs_promtool
+def test_prometheus_finds_nothing_wrong_with_the_metrics(client: TestClient) -> None:
+    assert promtool("check", "metrics", told=client.get("/metrics").text) == ""
 
 
 def finished(variant: str, version: int) -> Ad:
