@@ -14,6 +14,7 @@ from PIL import Image
 
 from adloom.models import codebook
 from adloom.models.adapters import AdaptedModel
+from adloom.models.base_name import base_name
 from adloom.models.brief import AdBrief, AdDraft
 from adloom.models.engine import Drawn, Engine, Wanted
 from adloom.models.engine.matmul import fast_dtype
@@ -137,7 +138,7 @@ class AdGenerator(AdaptedModel):
         pixels = (self._engine or self.engine).picture(drawn)
         codes = drawn.codes.numpy().astype(np.int16)
         picture = codebook.to_pictures(pixels)[0]
-        return AdDraft(self.title(drawn, brief), codes, picture, drawn.cut)
+        return AdDraft(self.title(drawn, brief), codes, picture, drawn.cut, drawn.steps)
 
     def title(self, drawn: Drawn, brief: AdBrief) -> str:
         """Text of what was drawn for a brief, the product's name spelt as it is."""
@@ -174,6 +175,11 @@ class AdGenerator(AdaptedModel):
         pixels = codebook.to_pixels(pictures, config.picture_size)
         codes = codebook.encode(self.model.janus.model.vqmodel, pixels)
         return codes.cpu().numpy().astype(np.int16)
+
+    @cached_property
+    def base_name(self) -> str:
+        """Names the base by its weights, whatever adapters are loaded."""
+        return base_name(self.model.janus, self._base_conditioning)
 
     @cached_property
     def codebook_name(self) -> str:

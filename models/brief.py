@@ -54,13 +54,14 @@ class AdBrief:
 class AdDraft:
     """A generated title and background (RGB), with the codes it was decoded from.
 
-    ``cut`` is true where the title was ended for want of room.
+    ``cut`` is true where the title was ended for want of room; ``steps`` of the engine drew it.
     """
 
     title: str
     codes: Codes
     background: Image.Image
     cut: bool = False
+    steps: int = 0
 
 
 @dataclass(frozen=True)

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from adloom.loop.commands.errors import errors_told, problems
+from adloom.loop.commands.errors import errors_told, in_one_line, problems
 from adloom.loop.settings import Settings
 
 if TYPE_CHECKING:
     from adloom.loop.learning.rounds.ground import TrainingGround
-    from adloom.loop.learning.rounds.train import RoundOutcome
+    from adloom.loop.learning.rounds.kept import Abandoned, RoundOutcome
 
 app = typer.Typer()
 console = Console()
+_log = logging.getLogger("adloom.learning")
 
 
 @app.command("train-round")
@@ -34,28 +37,85 @@ def train_round_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print outcomes as JSON.")] = False,
 ) -> None:
     """Fine-tune on the clicks so far and register the version; goes on with a cut-off round."""
-    from adloom.loop.learning.rounds.plan import NotEnoughClicks
-    from adloom.loop.learning.rounds.train import train_round
-    from adloom.loop.learning.rounds.trigger import Trigger, rounds_when_due
+    from adloom.loop.home import ROUNDS_FOLDER
+    from adloom.loop.learning.rounds.turn import RoundUnderWay, who_runs
 
     settings: Settings = context.obj
-    with (
-        errors_told(NotEnoughClicks),
-        _training_ground(settings) as ground,
-        _progress(settings.fine_tune.most_steps) as (say, on_step),
-    ):
-        if not watch:
-            _tell(train_round(ground, force=force, on_step=on_step), as_json)
-            return
+    with errors_told(*_foreseen()):
+        who = who_runs(settings.home / ROUNDS_FOLDER)
+        if who is not None and not watch:
+            raise RoundUnderWay(who)  # before the model is loaded
+        with (
+            _training_ground(settings) as ground,
+            _progress(settings.fine_tune.most_steps) as (say, on_step),
+        ):
+            if watch:
+                _watch(ground, say, on_step, as_json)
+            else:
+                _train(ground, force, on_step, as_json)
 
-        def waiting(found: Trigger) -> None:
-            say(f"Waiting: {found.new_clicks} of {settings.rounds.min_clicks} new clicks")
 
-        try:
-            for outcome in rounds_when_due(ground, on_wait=waiting, on_step=on_step):
-                _tell(outcome, as_json)
-        except KeyboardInterrupt:
-            say("Ended; a round that was cut off goes on at the next start")
+def _foreseen() -> tuple[type[Exception], ...]:
+    """What a user can mend, told in one line."""
+    from adloom.loop.learning.kept_adapters import UnfitVersion
+    from adloom.loop.learning.registry import UnknownVersion
+    from adloom.loop.learning.rounds.plan import NotEnoughClicks
+    from adloom.loop.learning.rounds.turn import RoundUnderWay
+
+    return NotEnoughClicks, RoundUnderWay, UnfitVersion, UnknownVersion
+
+
+def _train(
+    ground: TrainingGround, force: bool, on_step: Callable[[int, float], None], as_json: bool
+) -> None:
+    from adloom.loop.learning.rounds.train import train_round
+
+    made = train_round(ground, force=force, on_step=on_step, on_abandoned=_tell_abandoned)
+    _tell(made, as_json)
+
+
+def _watch(
+    ground: TrainingGround,
+    say: Callable[[str], None],
+    on_step: Callable[[int, float], None],
+    as_json: bool,
+) -> None:
+    """Rounds when they are due, until Ctrl-C; trouble is told once, and looked at again."""
+    from adloom.loop.learning.rounds.trigger import Trigger, rounds_when_due
+
+    told: str | None = None
+
+    def waiting(found: Trigger) -> None:
+        nonlocal told
+        told = None
+        say(f"Waiting: {found.new_clicks} of {ground.rounds.min_clicks} new clicks")
+
+    def trouble(error: Exception) -> None:
+        nonlocal told
+        line = in_one_line(error, *_foreseen())
+        if line is None:
+            _log.error("A round failed and is tried again", exc_info=error)
+        elif line != told:
+            problems.print(escape(line), highlight=False, soft_wrap=True)
+        told = line
+        say("Waiting until this is over")
+
+    try:
+        for outcome in rounds_when_due(
+            ground,
+            on_wait=waiting,
+            on_step=on_step,
+            on_abandoned=_tell_abandoned,
+            on_trouble=trouble,
+        ):
+            _tell(outcome, as_json)
+    except KeyboardInterrupt:
+        say("Ended; a round that was cut off goes on at the next start")
+
+
+def _tell_abandoned(abandoned: Abandoned) -> None:
+    line = f"Round {abandoned.number} is abandoned: {abandoned.reason}"
+    problems.print(escape(line), highlight=False, soft_wrap=True)
 
 
 @contextmanager
@@ -141,6 +201,7 @@ def versions(
 ) -> None:
     """List the registered versions with their aliases and gate figures."""
     from adloom.loop import home
+    from adloom.loop.learning.registry import CHAMPION
 
     with errors_told():
         found = home.open_registry(context.obj).versions()
@@ -163,3 +224,8 @@ def versions(
             f"{v.created:%Y-%m-%d %H:%M}",
         )
     console.print(table)
+    if found and not any(CHAMPION in v.aliases for v in found):
+        problems.print(
+            "No version is @champion: make one champion with adloom promote VERSION",
+            soft_wrap=True,
+        )

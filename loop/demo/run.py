@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from adloom.loop.demo.parts import FROZEN, LEARNING
 from adloom.loop.experiments.report import ExperimentReport
-from adloom.loop.learning.rounds.train import RoundOutcome
+from adloom.loop.learning.rounds.kept import RoundOutcome
 from adloom.loop.serving.ads import Ad
 
 

@@ -38,6 +38,7 @@ __all__ = ["CHALLENGER", "CHAMPION", "AdRegistry", "UnknownVersion", "Version"]
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 _FORMER_CHAMPIONS = "former_champions"  # tag of the registered model: a JSON list, newest last
+_LATEST_ROUND = "latest_round"  # another one: the run of the round that was begun last
 _NUMBERS = TypeAdapter(list[int])
 
 _log = logging.getLogger(__name__)
@@ -140,6 +141,13 @@ class AdRegistry:
                 registered = mlflow.register_model(uri, self._model.name, tags={**tags, **kind})
         return self.version(int(registered.version))
 
+    def expect(self, run_id: str) -> None:
+        """Note the run that works on the next version.
+
+        Raises RegistryRefused where this login could not register what the run will make.
+        """
+        self._model.set_tag(_LATEST_ROUND, run_id)
+
     def versions(self) -> list[Version]:
         """All versions, oldest first."""
         return self._model.versions()
@@ -207,6 +215,13 @@ class AdRegistry:
                 raise
             raise UnfitVersion(f"version {version.number} holds no adapter at {where}") from error
         return Path(fetched)
+
+    def former_champions(self) -> list[int]:
+        """Numbers of the champions before this one, newest last; none where nobody can tell."""
+        try:
+            return self._former_champions()
+        except ValueError:
+            return []
 
     # -- aliases ----------------------------------------------------------------------------
 

@@ -57,6 +57,21 @@ class Runs:
     def end(self, run_id: str, status: str = "FINISHED") -> None:
         self._client.set_terminated(run_id, status)
 
+    def is_there(self, run_id: str) -> bool:
+        """False where a run was deleted, for good or so that MLflow can restore it."""
+        try:
+            return bool(self._client.get_run(run_id).info.lifecycle_stage == "active")
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return False
+            raise
+
+    def abandon(self, run_id: str, reason: str, status: str) -> None:
+        """End a run that made nothing, ``status`` KILLED or FAILED; one that is gone stays so."""
+        if self.is_there(run_id):
+            self._client.set_tag(run_id, "abandoned", reason)
+            self.end(run_id, status)
+
 
 def _ensure_experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
     known = client.get_experiment_by_name(name)

@@ -71,4 +71,6 @@ class GateSettings(Section):
     min_diversity: float = Field(
         default=0.7, ge=0, description="spread of the scenes as a share of the champion's"
     )
-    max_slowdown: float = Field(default=3.0, ge=1, description="time an ad over the champion's")
+    max_slowdown: float = Field(
+        default=3.0, ge=1, description="steps of drawing an ad over the champion's"
+    )

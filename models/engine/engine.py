@@ -178,6 +178,8 @@ class Engine:
 
     def _advance(self) -> None:
         titles, pictures = self._titles, self._pictures
+        for row in (*titles.rows, *pictures.rows):
+            row.steps += 1
         writing, drawing = len(titles.rows), len(pictures.rows)
         if self._changed:
             self._lora = self._adapters()
@@ -228,7 +230,7 @@ class Engine:
 
     def _answer(self, row: Row) -> None:
         codes = torch.tensor(row.codes, dtype=torch.long)
-        row.job.finish(row.number, Drawn(tuple(row.title[:-1]), codes, row.cut))
+        row.job.finish(row.number, Drawn(tuple(row.title[:-1]), codes, row.cut, row.steps))
 
     def _drop_answered(self) -> None:
         """Take out the rows of requests that have failed."""

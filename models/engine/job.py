@@ -58,7 +58,7 @@ class Row:
     """One ad under way: its number in its request, the title so far, eos included, and the codes.
 
     ``fed`` is what the decoder gets next: the last token and guesses for those after it. ``cut``
-    is true once the title was ended for want of room.
+    is true once the title was ended for want of room. ``steps`` were taken so far.
     """
 
     job: Job
@@ -67,6 +67,7 @@ class Row:
     codes: list[int] = field(default_factory=list)
     fed: list[int] = field(default_factory=list)
     cut: bool = False
+    steps: int = 0
 
     @property
     def seed(self) -> int:

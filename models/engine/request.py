@@ -37,9 +37,10 @@ class Drawn:
     """One drawn ad: ``title`` ids without eos, ``codes`` int64 ``(image tokens,)`` on the CPU.
 
     ``cut`` is true where the title was ended for want of room; without a picture ``codes`` is
-    empty.
+    empty. ``steps`` is how many of the engine it took: fewer, the more tokens were guessed right.
     """
 
     title: tuple[int, ...]
     codes: Tensor
     cut: bool = False
+    steps: int = 0

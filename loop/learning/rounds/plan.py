@@ -10,6 +10,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from adloom.loop.learning.labels import unshown_clicks
+from adloom.loop.learning.rounds.kept import RoundHead
 from adloom.loop.learning.shares import fair, fair_pairs, newest_of_many
 from adloom.loop.learning.training_set import ClickedAd, ShownAd, clicked_ads, unclicked_ads
 from adloom.loop.settings.learning import RoundSettings
@@ -47,18 +48,12 @@ Offsets = dict[str, dict[int, tuple[int, int]]]
 """First and last offset by topic and partition."""
 
 
-class RoundPlan(BaseModel):
+class RoundPlan(RoundHead):
     """A round: its number, MLflow run, the version it starts from, and its clicks.
 
     ``offsets`` are those of the events that were known.
     """
 
-    model_config = ConfigDict(frozen=True)
-
-    number: int
-    run_id: str
-    parent: int
-    until: datetime
     offsets: Offsets
     clicks: RoundClicks
 

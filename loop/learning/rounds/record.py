@@ -19,6 +19,21 @@ _GROUND, _INK = "#f1efea", "#1b1c1f"
 _COLUMNS = ("clicked", "champion", "challenger")
 
 
+def record_start(registry: AdRegistry, plan: RoundPlan) -> None:
+    """Log what is known before the round learns: ``data.json`` (window and Kafka offsets).
+
+    What MLflow would not take at the end (values, files, a version) it does not take now: this is
+    told before hours of training.
+
+    Raises:
+        RegistryUnavailable, RegistryRefused.
+    """
+    registry.expect(plan.run_id)
+    registry.runs.log_dict(
+        plan.run_id, {**_window(plan), "kafka_offsets": plan.offsets}, "data.json"
+    )
+
+
 def record_round(
     registry: AdRegistry,
     plan: RoundPlan,
@@ -31,8 +46,7 @@ def record_round(
     """Log all that the round did in its run, and register its version.
 
     The figures are the run's metrics and the version's tags. Artifacts: ``evaluation.json`` (a
-    table, an ad a row), ``samples.png``, ``data.json`` (window and Kafka offsets). Called again
-    after a kill it registers nothing twice.
+    table, an ad a row), ``samples.png``. Called again after a kill it registers nothing twice.
     """
     run, runs = plan.run_id, registry.runs
     runs.log_series(run, "train_loss", dict(enumerate(result.losses, start=1)))
@@ -51,11 +65,6 @@ def record_round(
         **as_metrics(champion.figures, challenger.figures),
     }
     runs.log_metrics(run, figures)
-    window = {
-        "clicks_from": plan.clicks.train[0].clicked_at.isoformat(),
-        "clicks_until": plan.until.isoformat(),
-    }
-    runs.log_dict(run, {**window, "kafka_offsets": plan.offsets}, "data.json")
     if challenger.ads:
         runs.log_table(run, evaluation_table(champion.ads, challenger.ads), "evaluation.json")
         runs.log_picture(run, sample_sheet(champion.ads, challenger.ads), "samples.png")
@@ -68,12 +77,19 @@ def record_round(
             "round": str(plan.number),
             "gate": "failed" if against else "passed",
             "gate_objections": "; ".join(against),
-            **window,
+            **_window(plan),
             **{name: f"{value:.6g}" for name, value in figures.items()},
         },
     )
     runs.end(run)
     return version
+
+
+def _window(plan: RoundPlan) -> dict[str, str]:
+    return {
+        "clicks_from": plan.clicks.train[0].clicked_at.isoformat(),
+        "clicks_until": plan.until.isoformat(),
+    }
 
 
 def evaluation_table(champion: Sequence[TrialAd], challenger: Sequence[TrialAd]) -> pd.DataFrame:

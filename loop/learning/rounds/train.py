@@ -13,14 +13,29 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, computed_field
+from sqlalchemy.exc import DatabaseError
 
+from adloom.feature_store.backend import FeaturesLost, StoreUnavailable, StoreUnfit
 from adloom.loop.learning.click_trends import ClickTrends
 from adloom.loop.learning.gate import Trial, objections, try_out
 from adloom.loop.learning.model_config import model_config
+from adloom.loop.learning.registry_errors import RegistryRefused, RegistryUnavailable
 from adloom.loop.learning.rounds.ground import TrainingGround
+from adloom.loop.learning.rounds.hopeless import abandon_hopeless, count_failure
+from adloom.loop.learning.rounds.kept import (
+    OUTCOME,
+    PLAN,
+    Abandoned,
+    RoundOutcome,
+    next_number,
+    outcomes,
+    round_folder,
+    unfinished_round,
+    write,
+)
 from adloom.loop.learning.rounds.plan import RoundClicks, RoundPlan, choose_clicks, offsets_of
-from adloom.loop.learning.rounds.record import record_round
+from adloom.loop.learning.rounds.record import record_round, record_start
+from adloom.loop.learning.rounds.turn import turn
 from adloom.loop.learning.training_set import ShownAd, examples
 from adloom.loop.learning.versions import load_version
 from adloom.models.brief import Example
@@ -30,39 +45,17 @@ from adloom.models.training.preference_loss import PreferencePair
 
 _log = logging.getLogger(__name__)
 
-_PLAN, _OUTCOME = "plan.json", "outcome.json"
-
-
-class RoundOutcome(BaseModel):
-    """What a round did.
-
-    Losses are cross-entropies on held-out clicks, nats a token; ``trend_items`` is how many ads of
-    a category's trend the version reads; ``objections`` is what the gate had against it.
-    ``beyond_share`` and ``unshown`` are clicks that were left out (`RoundClicks`).
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    number: int
-    version: int
-    parent: int
-    train_clicks: int
-    heldout_clicks: int
-    heldout_before: float
-    heldout_after: float
-    trend_items: int = 0
-    beyond_share: int = 0
-    unshown: int = 0
-    objections: tuple[str, ...]
-    losses: tuple[float, ...]
-    until: datetime
-    seconds: float
-
-    @computed_field  # type: ignore[prop-decorator]
-    @property
-    def passed(self) -> bool:
-        """Whether the gate had nothing against the new version."""
-        return not self.objections
+# These say nothing of the round: it goes on once they are mended.
+_OF_OTHERS = (
+    RegistryUnavailable,
+    RegistryRefused,
+    StoreUnavailable,
+    StoreUnfit,
+    FeaturesLost,
+    DatabaseError,
+    OSError,
+    MemoryError,
+)
 
 
 def train_round(
@@ -70,24 +63,56 @@ def train_round(
     *,
     force: bool = False,
     on_step: Callable[[int, float], None] = lambda step, loss: None,
+    on_abandoned: Callable[[Abandoned], None] = lambda abandoned: None,
 ) -> RoundOutcome:
     """Run the next round, or go on with one that was cut off.
 
     The new version becomes ``@challenger`` when it passes the gate (`adloom.loop.learning.gate`).
+    A round that was cut off and can never end is abandoned first.
 
     Args:
         ground: stores, registry and generator.
         force: run even with fewer new clicks than ``rounds.min_clicks``.
         on_step: called with each step (from 1) and its loss.
+        on_abandoned: called with each round that was given up.
 
     Raises:
         NotEnoughClicks: there is nothing, or too little, to learn from yet.
+        RoundUnderWay: another process runs one.
+        UnknownVersion, UnfitVersion: there is no champion to start from.
+        RegistryUnavailable, RegistryRefused: MLflow is away, or says no; the round goes on later.
     """
+    with turn(ground.folder):
+        return next_round(ground, force=force, on_step=on_step, on_abandoned=on_abandoned)
+
+
+def next_round(
+    ground: TrainingGround,
+    *,
+    force: bool,
+    on_step: Callable[[int, float], None],
+    on_abandoned: Callable[[Abandoned], None],
+) -> RoundOutcome:
+    """As `train_round`, for who holds the turn."""
+    abandon_hopeless(ground, on_abandoned)
+    folder = unfinished_round(ground.folder) or _start(ground, force=force)
+    try:
+        return _run(ground, folder, on_step)
+    except _OF_OTHERS:
+        raise
+    except Exception as error:
+        abandoned = count_failure(ground.registry, folder, error)
+        if abandoned is not None:
+            on_abandoned(abandoned)
+        raise
+
+
+def _run(
+    ground: TrainingGround, folder: Path, on_step: Callable[[int, float], None]
+) -> RoundOutcome:
     started = time.monotonic()
-    folder = unfinished_round(ground.folder)
-    if folder is None:
-        folder = _start(ground, force=force)
-    plan = RoundPlan.model_validate_json((folder / _PLAN).read_text())
+    plan = RoundPlan.model_validate_json((folder / PLAN).read_text())
+    record_start(ground.registry, plan)
     clicks = _training_clicks(ground, plan.clicks)
     result = _learn(ground, plan, clicks, folder, on_step)
     champion, challenger = _trials(ground, plan, clicks, folder.name, result)
@@ -113,25 +138,9 @@ def train_round(
         until=plan.until,
         seconds=time.monotonic() - started,
     )
-    _write(folder / _OUTCOME, outcome)
+    write(folder / OUTCOME, outcome)
     ground.generator.drop_adapter(folder.name)
     return outcome
-
-
-def unfinished_round(folder: Path) -> Path | None:
-    """The folder of a round that was planned but has no outcome yet."""
-    for planned in sorted(folder.glob(f"round-*/{_PLAN}")):
-        if not (planned.parent / _OUTCOME).exists():
-            return planned.parent
-    return None
-
-
-def outcomes(folder: Path) -> list[RoundOutcome]:
-    """Outcomes of the finished rounds, oldest first."""
-    return [
-        RoundOutcome.model_validate_json(path.read_text())
-        for path in sorted(folder.glob(f"round-*/{_OUTCOME}"))
-    ]
 
 
 def _start(ground: TrainingGround, *, force: bool) -> Path:
@@ -146,24 +155,26 @@ def _start(ground: TrainingGround, *, force: bool) -> Path:
         force=force,
     )
     _tell_what_is_left_out(clicks)
-    number = len(earlier) + 1
+    number = next_number(ground.folder)
     parent = ground.registry.champion()
+    load_version(ground.generator, ground.registry, parent)  # what cannot be used is told now
     run_id = ground.registry.runs.start(
         f"round {number}",
         params=ground.fine_tune.model_dump() | rounds.model_dump(),
         tags={"kind": "round", "round": str(number), "parent": str(parent.number)},
     )
-    folder = ground.folder / f"round-{number:04d}"
+    folder = round_folder(ground.folder, number)
     folder.mkdir(parents=True, exist_ok=True)
     plan = RoundPlan(
         number=number,
         run_id=run_id,
         parent=parent.number,
         until=until,
+        base=ground.generator.base_name,
         offsets=offsets_of(events),
         clicks=clicks,
     )
-    _write(folder / _PLAN, plan)
+    write(folder / PLAN, plan)
     return folder
 
 
@@ -265,10 +276,3 @@ def _on_trend(example: Example, ad: ShownAd, trends: ClickTrends) -> Example:
     """The example with the trend of its category as it stood when the ad was shown."""
     trend = trends.before(example.brief.category, ad.shown_at, besides=ad.ad_id)
     return replace(example, brief=replace(example.brief, trend=trend))
-
-
-def _write(path: Path, content: BaseModel) -> None:
-    """Write so that a kill leaves either no file or a whole one."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(content.model_dump_json(indent=2))
-    partial.replace(path)

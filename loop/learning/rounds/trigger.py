@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from adloom.loop.learning.rounds.ground import TrainingGround
-from adloom.loop.learning.rounds.plan import new_clicks
-from adloom.loop.learning.rounds.train import (
+from adloom.loop.learning.rounds.hopeless import abandon_hopeless
+from adloom.loop.learning.rounds.kept import (
+    Abandoned,
     RoundOutcome,
     outcomes,
-    train_round,
     unfinished_round,
 )
+from adloom.loop.learning.rounds.plan import new_clicks
+from adloom.loop.learning.rounds.train import next_round
+from adloom.loop.learning.rounds.turn import turn
 from adloom.loop.settings.learning import RoundSettings
 
 _FEWEST_NEW = 2
@@ -57,17 +60,37 @@ def rounds_when_due(
     *,
     on_wait: Callable[[Trigger], None],
     on_step: Callable[[int, float], None] = lambda step, loss: None,
+    on_abandoned: Callable[[Abandoned], None] = lambda abandoned: None,
+    on_trouble: Callable[[Exception], None],
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[RoundOutcome]:
     """Run rounds for ever, each when it is due; ``on_wait`` is told of every look that found none.
 
-    The stream is consumed by processes of its own meanwhile.
+    The stream is consumed by processes of its own meanwhile. What goes wrong, and who runs a round
+    meanwhile, is given to ``on_trouble``, and looked at again: whoever watches need not be there.
     """
     while True:
-        now = datetime.now(UTC)
-        found = due(ground, now)
-        if found.reason is not None:
-            yield train_round(ground, force=True, on_step=on_step)
-        else:
+        try:
+            found = due(ground, datetime.now(UTC))
+            if found.reason is not None:
+                outcome = _round_if_due(ground, on_step, on_abandoned)
+                if outcome is not None:
+                    yield outcome
+                continue
             on_wait(found)
-            sleep(ground.rounds.watch_seconds)
+        except Exception as error:
+            on_trouble(error)
+        sleep(ground.rounds.watch_seconds)
+
+
+def _round_if_due(
+    ground: TrainingGround,
+    on_step: Callable[[int, float], None],
+    on_abandoned: Callable[[Abandoned], None],
+) -> RoundOutcome | None:
+    """Looked at once more with the turn in hand: another process may have run it."""
+    with turn(ground.folder):
+        abandon_hopeless(ground, on_abandoned)
+        if due(ground, datetime.now(UTC)).reason is None:
+            return None
+        return next_round(ground, force=True, on_step=on_step, on_abandoned=on_abandoned)

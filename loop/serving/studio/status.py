@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from adloom.loop.home import ROUNDS_FOLDER
 from adloom.loop.learning.registry import Version
-from adloom.loop.learning.rounds.train import RoundOutcome, outcomes
+from adloom.loop.learning.rounds.kept import RoundOutcome, outcomes
 from adloom.loop.serving.studio.curves import Curve, click_through_curves
 
 if TYPE_CHECKING:

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from adloom.loop.learning.gate import GateFigures, as_metrics, objections, try_out
 from adloom.loop.settings.learning import GateSettings
 from adloom.models.sampling import Sampling
-from tests.tiny_model import examples, tiny_generator
+from tests.tiny_model import TINY, examples, tiny_generator
 
 CHAMPION = GateFigures(
     heldout_loss=3.0,
     pbs=0.6,
     invalid_titles=0.0,
     diversity=0.5,
+    steps_an_ad=40.0,
     seconds_an_ad=1.0,
     pbs_by_ad=(0.5, 0.7, 0.6, 0.6),
 )
@@ -38,7 +39,7 @@ def test_better_at_what_was_clicked_and_no_worse_otherwise_passes() -> None:
         ({"pbs": 0.5, "pbs_by_ad": (0.4, 0.61, 0.5, 0.49)}, "PBS 0.500"),
         ({"invalid_titles": 0.25}, "25% of its titles are invalid"),
         ({"diversity": 0.1}, "its scenes are alike"),
-        ({"seconds_an_ad": 5.0}, "5.00 s an ad"),
+        ({"steps_an_ad": 200.0}, "it is slow: 200 steps an ad, the champion takes 40"),
     ],
 )
 def test_each_thing_that_falls_is_told(change: dict[str, Any], told: str) -> None:
@@ -49,6 +50,23 @@ def test_each_thing_that_falls_is_told(change: dict[str, Any], told: str) -> Non
 def test_a_lower_pbs_within_the_noise_of_a_few_ads_is_no_fall() -> None:
     noisy = replace(BETTER, pbs=0.55, pbs_by_ad=(0.9, 0.2, 0.8, 0.3))
     assert objections(CHAMPION, noisy, SETTINGS) == ()
+
+
+def test_a_busy_machine_is_nothing_against_a_version() -> None:
+    champion = replace(CHAMPION, seconds_an_ad=1.46)
+    drawn_while_others_computed = replace(BETTER, seconds_an_ad=5.14)
+    assert objections(champion, drawn_while_others_computed, SETTINGS) == ()
+
+
+def test_steps_are_counted_of_each_ad() -> None:
+    generator, briefs = tiny_generator(), [example.brief for example in examples(3)]
+
+    def steps(seed: int) -> list[int]:
+        return [draft.steps for draft in generator.generate(briefs, seeds=[seed] * 3)]
+
+    most = TINY.title_tokens + TINY.image_tokens  # a token a step, where no guess is right
+    assert all(2 <= count <= most for count in steps(0))
+    assert steps(0) == steps(0)
 
 
 @given(st.floats(0, 1))

@@ -15,8 +15,9 @@ from mlflow import MlflowClient
 from adloom.loop import home
 from adloom.loop.catalogue.creatives.store import Creative
 from adloom.loop.learning.rounds.ground import TrainingGround
+from adloom.loop.learning.rounds.kept import RoundOutcome
 from adloom.loop.learning.rounds.plan import RoundClicks, RoundPlan
-from adloom.loop.learning.rounds.train import RoundOutcome, train_round
+from adloom.loop.learning.rounds.train import train_round
 from adloom.models.trends import Trends
 from adloom.stream.consumer import EventConsumer
 from adloom.stream.events import Click, Exposure, Impression

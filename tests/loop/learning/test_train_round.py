@@ -24,8 +24,9 @@ from adloom.feature_store.store import FeatureStore
 from adloom.loop import home
 from adloom.loop.learning.registry import CHALLENGER
 from adloom.loop.learning.rounds.ground import TrainingGround
+from adloom.loop.learning.rounds.kept import outcomes
 from adloom.loop.learning.rounds.plan import NotEnoughClicks, RoundPlan
-from adloom.loop.learning.rounds.train import outcomes, train_round
+from adloom.loop.learning.rounds.train import train_round
 from adloom.loop.learning.rounds.trigger import Trigger, rounds_when_due, trigger
 from adloom.loop.serving.champion import Champion
 from adloom.loop.settings.learning import RoundSettings
@@ -227,11 +228,13 @@ def test_rounds_begin_by_new_clicks_and_by_time(ground: TrainingGround) -> None:
         if len(waits) == 2:
             raise Enough
 
-    made = rounds_when_due(ground, on_wait=waits.append, sleep=wait)
+    trouble: list[Exception] = []
+    made = rounds_when_due(ground, on_wait=waits.append, on_trouble=trouble.append, sleep=wait)
     assert next(made).number == 1
     with pytest.raises(Enough):
         next(made)
     assert [found.new_clicks for found in waits] == [0, 0]
+    assert not trouble
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,193 @@
+"""What is kept of rounds, a folder each: the plan, then the outcome or why there is none.
+
+Enough to list rounds and to end them by hand; nothing of what trains is imported.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, computed_field
+
+PLAN, OUTCOME, ABANDONED = "plan.json", "outcome.json", "abandoned.json"
+_FOLDER = re.compile(r"round-(\d{4,9})")
+_MOST_BYTES = 256 << 20  # a plan names every click
+
+_log = logging.getLogger(__name__)
+_Kept = TypeVar("_Kept", bound=BaseModel)
+
+
+class RoundHead(BaseModel):
+    """What every plan begins with: the round's number, MLflow run and the version it starts from.
+
+    ``base`` names the base model by its weights; plans of before have none.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    number: int
+    run_id: str
+    parent: int
+    until: datetime
+    base: str | None = None
+
+
+class RoundOutcome(BaseModel):
+    """What a round did.
+
+    Losses are cross-entropies on held-out clicks, nats a token; ``trend_items`` is how many ads of
+    a category's trend the version reads; ``objections`` is what the gate had against it.
+    ``beyond_share`` and ``unshown`` are clicks that were left out (`RoundClicks`).
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    number: int
+    version: int
+    parent: int
+    train_clicks: int
+    heldout_clicks: int
+    heldout_before: float
+    heldout_after: float
+    trend_items: int = 0
+    beyond_share: int = 0
+    unshown: int = 0
+    objections: tuple[str, ...]
+    losses: tuple[float, ...]
+    until: datetime
+    seconds: float
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def passed(self) -> bool:
+        """Whether the gate had nothing against the new version."""
+        return not self.objections
+
+
+class Abandoned(BaseModel):
+    """A round that ends without a version, and why."""
+
+    model_config = ConfigDict(frozen=True)
+
+    number: int
+    reason: str
+    at: datetime
+
+
+State = Literal["passed", "failed", "abandoned", "cut off", "unreadable"]
+
+
+class KeptRound(BaseModel):
+    """A round as it is listed; what is not known of it is None.
+
+    ``passed`` and ``failed`` say what the gate found, ``cut off`` that `train-round` goes on with
+    it; of an ``unreadable`` one the outcome cannot be read.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    round: int
+    state: State
+    version: int | None = None
+    parent: int | None = None
+    train_clicks: int | None = None
+    until: datetime | None = None
+    run_id: str | None = None
+    reason: str | None = None
+
+
+def round_folder(folder: Path, number: int) -> Path:
+    """Where a round is kept, under the folder of all rounds."""
+    return folder / f"round-{number:04d}"
+
+
+def next_number(folder: Path) -> int:
+    """Of the round after all that were planned."""
+    return max((number for number, _ in _planned(folder)), default=0) + 1
+
+
+def unfinished_round(folder: Path) -> Path | None:
+    """The folder of the first round that was planned and neither finished nor abandoned."""
+    return next((kept for _, kept in _planned(folder) if not _is_over(kept)), None)
+
+
+def outcomes(folder: Path) -> list[RoundOutcome]:
+    """Outcomes of the finished rounds, oldest first; one that cannot be read is left out."""
+    found = (read(kept / OUTCOME, RoundOutcome) for _, kept in _planned(folder))
+    return [outcome for outcome in found if outcome is not None]
+
+
+def kept_rounds(folder: Path) -> list[KeptRound]:
+    """Every round that was planned, oldest first."""
+    return [_told(number, kept) for number, kept in _planned(folder)]
+
+
+def abandon(kept: Path, reason: str) -> Abandoned:
+    """The round of this folder is over, for this reason."""
+    abandoned = Abandoned(number=_number(kept), reason=reason, at=datetime.now(UTC))
+    write(kept / ABANDONED, abandoned)
+    return abandoned
+
+
+def head(kept: Path) -> RoundHead | None:
+    """What a plan begins with; None where it cannot be read."""
+    return read(kept / PLAN, RoundHead)
+
+
+def read(path: Path, kind: type[_Kept]) -> _Kept | None:
+    """A file of a round; None where there is none, or none that can be read."""
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise ValueError(f"more than {_MOST_BYTES} bytes")
+        return kind.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (ValidationError, ValueError) as error:
+        _log.warning("%s cannot be read: %s", path, str(error).splitlines()[0])
+        return None
+
+
+def write(path: Path, content: BaseModel) -> None:
+    """Write so that a kill leaves either no file or a whole one."""
+    partial = path.with_suffix(".partial")
+    partial.write_text(content.model_dump_json(indent=2))
+    partial.replace(path)
+
+
+def _told(number: int, kept: Path) -> KeptRound:
+    plan, outcome = head(kept), read(kept / OUTCOME, RoundOutcome)
+    abandoned = read(kept / ABANDONED, Abandoned)
+    known = {} if plan is None else plan.model_dump(include={"parent", "until", "run_id"})
+    if outcome is not None:
+        known |= outcome.model_dump(include={"version", "parent", "train_clicks", "until"})
+        state: State = "passed" if outcome.passed else "failed"
+        reason = "; ".join(outcome.objections) or None
+        return KeptRound(round=number, state=state, reason=reason, **known)
+    if abandoned is not None:
+        return KeptRound(round=number, state="abandoned", reason=abandoned.reason, **known)
+    if _is_over(kept):
+        return KeptRound(round=number, state="unreadable", **known)
+    reason = None if plan is not None else f"{kept / PLAN} cannot be read"
+    return KeptRound(round=number, state="cut off", reason=reason, **known)
+
+
+def _planned(folder: Path) -> Iterator[tuple[int, Path]]:
+    """Folders with a plan by their numbers, in their order."""
+    folders = folder.iterdir() if folder.is_dir() else ()
+    numbered = [(_number(kept), kept) for kept in folders if _FOLDER.fullmatch(kept.name)]
+    for number, kept in sorted(numbered):
+        if any((kept / file).exists() for file in (PLAN, OUTCOME, ABANDONED)):
+            yield number, kept
+
+
+def _number(kept: Path) -> int:
+    return int(kept.name.removeprefix("round-"))
+
+
+def _is_over(kept: Path) -> bool:
+    return (kept / OUTCOME).exists() or (kept / ABANDONED).exists()
