@@ -38,8 +38,10 @@ def told(file: Path, error: sqlite3.Error, remedy: str) -> str:
 def damage_in(file: Path) -> str | None:
     """The first thing that is wrong with a database as a whole, which is read for it.
 
-    None where all is well; SQLite's own words otherwise. Raises sqlite3.Error.
+    None where all is well, or no file is there; else SQLite's own words. Raises sqlite3.Error.
     """
+    if not file.exists():
+        return None
     connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)
     try:
         (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()

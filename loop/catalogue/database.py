@@ -6,9 +6,12 @@ SQLite under the home by default; anything below is plain SQLAlchemy Core, so Po
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import (
     BigInteger,
@@ -27,10 +30,13 @@ from sqlalchemy import (
     event,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from adloom.loop.catalogue.database_health import DatabaseHealth
+
 _LOCKED_SECONDS = 30.0
-_MAPPED_BYTES = 1 << 40  # SQLite maps as much of it as it was built for
+_CACHE_KIBIBYTES = 16 * 1024
 _MOST_VARIABLES = 500  # of one statement; SQLite's own limit is far above
 
 metadata = MetaData()
@@ -119,15 +125,28 @@ revisions = Table(
 """One row: grows with every change, so that whoever keeps products in memory sees it."""
 
 T = TypeVar("T")
+_REMEDY = (
+    "put a copy back, or remove it with its -wal and -shm and import the products again "
+    "(adloom catalog import)"
+)
+_HEALTH: WeakKeyDictionary[Engine, DatabaseHealth] = WeakKeyDictionary()
 
 
 def open_database(folder: Path) -> Engine:
-    """The catalogue's database in a folder, made where there is none. For several processes."""
+    """The catalogue's database in a folder, made where there is none. For several processes.
+
+    Raises DatabaseUnusable, as everything does that is asked of it.
+    """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    file = folder / "catalogue.db"
+    file = database_file(folder)
     if not file.exists():
         os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
-    engine = create_engine(f"sqlite:///{file}", connect_args={"timeout": _LOCKED_SECONDS})
+    # A file that is removed meanwhile must not come back empty.
+    uri = f"sqlite:///{file.absolute().as_uri()}?mode=rw&uri=true"
+    engine = create_engine(uri, connect_args={"timeout": _LOCKED_SECONDS})
+    health = DatabaseHealth("catalogue", file, _REMEDY, engine.dispose)
+    _HEALTH[engine] = health
+    event.listen(engine, "handle_error", partial(_told, health))
     event.listen(engine, "connect", _write_ahead)
     event.listen(engine, "connect", _lower_any_script)
     with engine.begin() as connection:
@@ -139,12 +158,28 @@ def open_database(folder: Path) -> Engine:
     return engine
 
 
+def database_file(folder: Path) -> Path:
+    """Of the catalogue in a folder."""
+    return folder / "catalogue.db"
+
+
+def problem(engine: Engine, probe: Callable[[], object]) -> str | None:
+    """What is wrong with a database that `open_database` opened; None where all is well."""
+    return _HEALTH[engine].problem(probe)
+
+
+def _told(health: DatabaseHealth, context: ExceptionContext) -> None:
+    error = context.original_exception
+    if isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.IntegrityError):
+        raise health.unusable(error) from error
+
+
 def _write_ahead(connection: Any, _: Any) -> None:
     """Readers do not wait for an import, nor an import for them."""
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
-    # Rows are read where they lie in the system's cache: as cheap in a large file as in a small.
-    connection.execute(f"PRAGMA mmap_size={_MAPPED_BYTES}")
+    # The file is not mapped into memory: one that is cut short would end the process.
+    connection.execute(f"PRAGMA cache_size=-{_CACHE_KIBIBYTES}")
 
 
 def _lower_any_script(connection: Any, _: Any) -> None:

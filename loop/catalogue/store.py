@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Engine, func, or_, select
 
-from adloom.loop.catalogue.database import feeds, parts, products, revisions, upsert
+from adloom.loop.catalogue.database import feeds, parts, problem, products, revisions, upsert
 from adloom.loop.catalogue.pictures.store import PictureStore
 from adloom.loop.catalogue.product import Product, UnknownProduct
 from adloom.loop.catalogue.rows import Entry, from_row, to_row
@@ -45,6 +45,10 @@ class Catalogue:
     def close(self) -> None:
         """Let the connections go."""
         self.engine.dispose()
+
+    def problem(self) -> str | None:
+        """Why its database cannot be used, in one line; None where it can."""
+        return problem(self.engine, self.revision)
 
     def __getitem__(self, product_id: str) -> Product:
         """A product, retired or not. Raises UnknownProduct."""

@@ -6,7 +6,7 @@ import os
 import random
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -95,11 +95,8 @@ def test_who_has_it_open_reads_on_when_another_process_has_rebuilt_it(
     monkeypatch.setattr("adloom.feature_store.sqlite_file._PATIENCE_SECONDS", 0.2)
     with FeatureStore.open(FeatureStoreSettings(), folder) as store:
         damage(folder / "online.db")
-        try:
+        with suppress(StoreUnavailable):
             store.histories(USERS)
-            store.ping()
-        except StoreUnavailable as error:
-            assert "adloom backfill" in str(error)
         with FeatureStore.open(FeatureStoreSettings(), folder) as other:
             assert sum(other.rebuild(other.log.batches())) == 3_000
         store.ping()

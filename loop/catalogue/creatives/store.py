@@ -10,11 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-import sqlite3
-import threading
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -24,7 +21,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from adloom.loop.catalogue.creatives.table import prepare_table
+from adloom.loop.catalogue.creatives.database import CreativesDatabase
 from adloom.loop.catalogue.hashes import is_hash
 
 SHOP = "shop"
@@ -120,15 +117,14 @@ class CreativeStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         (folder / "png").mkdir(parents=True, exist_ok=True)
-        self._lock = threading.Lock()
-        self._db = sqlite3.connect(
-            folder / "creatives.db", check_same_thread=False, isolation_level=None, timeout=30
-        )
-        prepare_table(self._db)
+        self._db = CreativesDatabase(folder / "creatives.db")
 
     def close(self) -> None:
-        with self._lock:
-            self._db.close()
+        self._db.close()
+
+    def problem(self) -> str | None:
+        """Why its database cannot be used, in one line; None where it can."""
+        return self._db.problem()
 
     def put_picture(self, picture: Image.Image) -> str:
         """Stores a picture once and returns its SHA-256 (hex)."""
@@ -146,7 +142,7 @@ class CreativeStore:
     def add(self, creatives: Iterable[Creative]) -> None:
         """Stores creatives; one with a known ad id is left as it was (ads never change)."""
         rows = [_to_row(creative) for creative in creatives]
-        with self._writing() as db:
+        with self._db.writing() as db:
             last = db.execute("SELECT max(number) FROM creative").fetchone()[0] or 0
             shop = count(last + 1)
             db.executemany(
@@ -156,7 +152,7 @@ class CreativeStore:
 
     def stamp(self, stamps: Mapping[str, str]) -> None:
         """Note what the files of known ads look like now, by ad id."""
-        with self._writing() as db:
+        with self._db.writing() as db:
             db.executemany(
                 "UPDATE creative SET stamp = ? WHERE ad_id = ?",
                 [(stamp, ad_id) for ad_id, stamp in stamps.items()],
@@ -190,8 +186,8 @@ class CreativeStore:
         if product_id:
             wanted, values = f"{wanted} AND product_id = ?", [*values, product_id]
         query = f"SELECT {_COLUMNS} FROM creative WHERE {wanted} ORDER BY ad_id LIMIT ?"
-        with self._lock:
-            rows = self._db.execute(query, (*values, limit)).fetchall()
+        with self._db.asked() as db:
+            rows = db.execute(query, (*values, limit)).fetchall()
         return [_from_row(row) for row in rows]
 
     def shop_titles(self, *, after: int, limit: int) -> list[ShopTitle]:
@@ -200,21 +196,9 @@ class CreativeStore:
             "SELECT number, product_id, title FROM creative WHERE number > ? "
             "ORDER BY number LIMIT ?"
         )
-        with self._lock:
-            rows = self._db.execute(query, (after, limit)).fetchall()
+        with self._db.asked() as db:
+            rows = db.execute(query, (after, limit)).fetchall()
         return [ShopTitle(*row) for row in rows]
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction: all of the block, or nothing."""
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
 
     def _rows(self, columns: str, ad_ids: Sequence[str]) -> Iterator[Any]:
         """Columns of the ads among `ad_ids` that exist."""
@@ -222,8 +206,8 @@ class CreativeStore:
         for start in range(0, len(wanted), _SQLITE_MAX_VARIABLES):
             part = wanted[start : start + _SQLITE_MAX_VARIABLES]
             marks = ",".join("?" * len(part))
-            with self._lock:
-                rows = self._db.execute(
+            with self._db.asked() as db:
+                rows = db.execute(
                     f"SELECT {columns} FROM creative WHERE ad_id IN ({marks})", part
                 ).fetchall()
             yield from rows
@@ -246,8 +230,8 @@ class CreativeStore:
             return opened.convert("RGB")
 
     def __len__(self) -> int:
-        with self._lock:
-            return int(self._db.execute("SELECT count(*) FROM creative").fetchone()[0])
+        with self._db.asked() as db:
+            return int(db.execute("SELECT count(*) FROM creative").fetchone()[0])
 
     def _path(self, digest: str) -> Path:
         return self._folder / "png" / digest[:2] / f"{digest}.png"

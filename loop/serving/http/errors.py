@@ -12,19 +12,41 @@ from kafka.errors import KafkaError
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import DatabaseError
 
-from adloom.feature_store.store import StoreUnavailable
+from adloom.feature_store.backend import FeaturesLost, StoreDamaged, StoreUnavailable
+from adloom.loop.catalogue.database_health import DatabaseUnusable
 from adloom.loop.learning.registry_errors import RegistryRefused, RegistryUnavailable
-from adloom.loop.serving.drawing_queue import QueueFull
+from adloom.loop.serving.drawing_queue import DrawingEnded, QueueFull
 from adloom.loop.serving.http.counting import refused_by
+from adloom.loop.serving.http.once import Once
 from adloom.stream.cluster.refusals import BrokerUnavailable, KafkaRefused
 from adloom.stream.producer import DeliveryFailed
 
 _log = logging.getLogger("adloom.serve")
 
 _PARTS: dict[type[Exception], str] = {
-    StoreUnavailable: "the feature store",
-    DatabaseError: "the catalogue's database",
+    StoreDamaged: "the feature store is damaged: /readyz says why",
+    StoreUnavailable: "the feature store is away",
+    FeaturesLost: "the feature store has lost features: /readyz says which",
+    DatabaseError: "the catalogue's database is away",
+    DrawingEnded: "what draws has ended: the server has to be started again",
+    KafkaRefused: "the broker refuses adloom's events: /readyz says why",
 }
+_OF_DATABASES = {
+    "catalogue": "the catalogue's database cannot be used: /readyz says why",
+    "creatives": "the creative store cannot be used: /readyz says why",
+}
+PARTS_AWAY = (
+    StoreUnavailable,
+    FeaturesLost,
+    BrokerUnavailable,
+    KafkaRefused,
+    DeliveryFailed,
+    KafkaError,
+    DatabaseError,
+    DatabaseUnusable,
+    DrawingEnded,
+)
+"""What is answered by 503, with the part's name."""
 
 
 class FieldProblem(BaseModel):
@@ -107,21 +129,23 @@ def answer_errors(app: FastAPI) -> None:
         headers = {"Retry-After": "5"}
         return JSONResponse({"detail": str(error)}, status_code=503, headers=headers)
 
-    @app.exception_handler(StoreUnavailable)
-    @app.exception_handler(BrokerUnavailable)
-    @app.exception_handler(KafkaRefused)
-    @app.exception_handler(DeliveryFailed)
-    @app.exception_handler(KafkaError)
-    @app.exception_handler(DatabaseError)
+    logged = Once()
+
     async def part_away(_: Request, error: Exception) -> JSONResponse:
-        _log.warning("a part is away: %s", error)
-        part = next(
-            (name for kind, name in _PARTS.items() if isinstance(error, kind)), "the broker"
-        )
-        told = f"{part} is away"
-        if isinstance(error, KafkaRefused):
-            told = f"{part} refuses adloom's events: /readyz says why"
-        return JSONResponse({"detail": told}, status_code=503, headers={"Retry-After": "5"})
+        logged.warn(_log, f"a part is away: {error}")
+        headers = {"Retry-After": "5"}
+        return JSONResponse({"detail": away(error)}, status_code=503, headers=headers)
+
+    for kind in PARTS_AWAY:
+        app.add_exception_handler(kind, part_away)
+
+
+def away(error: Exception) -> str:
+    """Which part an error of `PARTS_AWAY` is of, and how that is; no more than anyone may know."""
+    if isinstance(error, DatabaseUnusable):
+        return _OF_DATABASES[error.part]
+    found = (told for kind, told in _PARTS.items() if isinstance(error, kind))
+    return next(found, "the broker is away")
 
 
 def _printable(part: str | int) -> str | int:

@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import HTTPException, Request
 
 from adloom.loop.serving.ads import Ad
+from adloom.loop.serving.http.errors import PARTS_AWAY
 
 _log = logging.getLogger("adloom.serve")
 
@@ -29,7 +30,7 @@ async def drawn_in_time(
     """The ads; what is left of them is not drawn on when this raises.
 
     Raises HTTPException: 504 after ``seconds``, 500 for an ad that could not be drawn, 503 when
-    the server ends; NobodyWaits.
+    the server ends; NobodyWaits; what tells that a part is away.
     """
     ads = asyncio.gather(*map(asyncio.wrap_future, futures))
     hung_up = asyncio.ensure_future(_hung_up(request))
@@ -43,7 +44,7 @@ async def drawn_in_time(
         raise HTTPException(504, f"not drawn within {seconds:g} seconds (serve.timeout_seconds)")
     except (CancelledError, asyncio.CancelledError) as error:
         raise HTTPException(503, "the server ends", headers={"Retry-After": "5"}) from error
-    except HTTPException:
+    except (HTTPException, *PARTS_AWAY):
         raise
     except Exception as error:
         _log.exception("an ad could not be drawn")

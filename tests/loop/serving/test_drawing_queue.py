@@ -14,7 +14,7 @@ from PIL import Image
 from adloom.loop.catalogue.creatives.store import Creative
 from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.loop.serving.ads import Ad
-from adloom.loop.serving.drawing_queue import DrawingQueue, QueueFull
+from adloom.loop.serving.drawing_queue import DrawingEnded, DrawingQueue, QueueFull
 from adloom.loop.serving.requests import AdRequest
 
 PRODUCT = next(iter(load_catalog().values()))
@@ -174,3 +174,54 @@ def test_what_nobody_waits_for_is_drawn_no_further() -> None:
         gate.open.set()
         assert beside.result(10).request.seed == 1
     assert not any(2 in batch for batch in gate.batches)
+
+
+class Broken(BaseException):
+    """What ends a thread."""
+
+
+def test_a_drawing_thread_that_ends_tells_so_and_lets_nobody_wait() -> None:
+    gate = Gate()
+    gate.open.set()
+    entered, go_on = threading.Event(), threading.Event()
+
+    def start(requests: Sequence[AdRequest]) -> list[Future[Ad]]:
+        entered.set()
+        assert go_on.wait(10)
+        raise Broken("no memory at all")
+
+    queue = DrawingQueue(start, gate.step, max_batch=1, max_waiting=9)
+    assert queue.problem is None
+    drawn_now = queue.submit(request(0))
+    assert entered.wait(10)
+    waiting = queue.submit(request(1))
+    go_on.set()
+    with pytest.raises(DrawingEnded, match="no memory at all"):
+        waiting.result(10)
+    with pytest.raises(Broken):
+        drawn_now.result(10)
+    queue.close()
+    assert "no memory at all" in (queue.problem or "")
+    with pytest.raises(DrawingEnded):
+        queue.submit(request(2))
+
+
+def test_steps_that_fail_one_after_the_other_are_a_problem_until_an_ad_is_drawn() -> None:
+    gate = Gate()
+    gate.open.set()
+    failing = True
+
+    def step() -> None:
+        if failing:
+            raise MemoryError("no room")
+        gate.step()
+
+    with DrawingQueue(gate.start, step, max_batch=1, max_waiting=9) as queue:
+        for number in range(3):
+            assert queue.problem is None
+            with pytest.raises(MemoryError):
+                queue.submit(request(number)).result(10)
+        assert "tries to draw failed (MemoryError: no room)" in (queue.problem or "")
+        failing = False
+        queue.submit(request(4)).result(10)
+        assert queue.problem is None

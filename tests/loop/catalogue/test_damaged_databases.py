@@ -1,0 +1,137 @@
+"""Catalogue and creatives under a damaged file: told in words, and used again once it is mended."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adloom.loop.catalogue import database_health
+from adloom.loop.catalogue.creatives.store import CreativeStore
+from adloom.loop.catalogue.database_health import DatabaseUnusable
+from adloom.loop.catalogue.opening import open_catalogue
+from adloom.loop.catalogue.product import Product
+from adloom.loop.catalogue.rows import Entry
+from adloom.loop.catalogue.store import Catalogue
+from adloom.loop.catalogue.vectors import Made
+from adloom.models.retrieval import VECTOR_SIZE
+from tests.loop_parts import keep_shop_ads
+
+Damage = Callable[[Path], None]
+
+
+def in_the_middle(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    start = len(content) // 8
+    content[start:] = random.Random(0).randbytes(len(content) - start)
+    with file.open("r+b") as opened:
+        opened.write(content)
+
+
+def emptied(file: Path) -> None:
+    os.truncate(file, 0)
+
+
+def halved(file: Path) -> None:
+    os.truncate(file, file.stat().st_size // 2)
+
+
+def a_text(file: Path) -> None:
+    file.write_text("not a database\n" * 1_000)
+
+
+def removed(file: Path) -> None:
+    file.unlink()
+
+
+DAMAGES = [in_the_middle, emptied, halved, a_text, removed]
+
+
+@pytest.fixture(autouse=True)
+def _looked_at_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_health, "_CHECK_EVERY_SECONDS", 0.0)
+
+
+def filled_catalogue(home: Path) -> Catalogue:
+    catalogue = open_catalogue(home)
+    products = [Product(f"product-{n}", f"Mug {n}", description="x" * 500) for n in range(200)]
+    vector = np.ones(VECTOR_SIZE, dtype=np.float32)
+    catalogue.put(
+        [Entry(product, stamp=product.name, source="feed") for product in products],
+        {product.product_id: Made("text", vector) for product in products},
+    )
+    return catalogue
+
+
+def copied(file: Path) -> Path:
+    """A whole copy; all of it lies in the file itself afterwards."""
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return Path(shutil.copy(file, file.with_name("copy.db")))
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_catalogue_is_told_to_be_damaged_and_used_again_once_a_copy_is_back(
+    tmp_path: Path, damage: Damage
+) -> None:
+    catalogue = filled_catalogue(tmp_path)
+    file = tmp_path / "catalogue" / "catalogue.db"
+    copy = copied(file)
+    before = [entry.product.product_id for entry in catalogue.page()]
+    assert catalogue.problem() is None
+    damage(file)
+    catalogue.problem()
+    with pytest.raises(DatabaseUnusable, match=r"catalogue\.db.*put a copy back") as raised:
+        catalogue.page(limit=10_000)
+    assert raised.value.part == "catalogue"
+    assert "put a copy back" in (catalogue.problem() or "")
+    for ending in ("-wal", "-shm"):
+        file.with_name(file.name + ending).unlink(missing_ok=True)
+    copy.replace(file)
+    assert catalogue.problem() is None
+    assert [entry.product.product_id for entry in catalogue.page()] == before
+    catalogue.close()
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_creatives_are_told_to_be_damaged_and_used_again_once_a_copy_is_back(
+    tmp_path: Path, damage: Damage
+) -> None:
+    store = CreativeStore(tmp_path)
+    ads = keep_shop_ads(store, 40)
+    file = tmp_path / "creatives.db"
+    copy = copied(file)
+    store.close()
+    assert store.problem() is None
+    damage(file)
+    store.problem()
+    store.close()  # what it knows is as old as the file
+    with pytest.raises(DatabaseUnusable, match=r"creatives\.db.*put a copy back") as raised:
+        store.get_many([ad.ad_id for ad in ads])
+    assert raised.value.part == "creatives"
+    assert "put a copy back" in (store.problem() or "")
+    for ending in ("-wal", "-shm"):
+        file.with_name(file.name + ending).unlink(missing_ok=True)
+    copy.replace(file)
+    assert store.problem() is None
+    assert store.known([ad.ad_id for ad in ads]) == {ad.ad_id for ad in ads}
+    store.close()
+
+
+@pytest.mark.parametrize("damage", [in_the_middle, a_text])
+def test_who_opens_a_damaged_database_is_told(tmp_path: Path, damage: Damage) -> None:
+    filled_catalogue(tmp_path).close()
+    damage(tmp_path / "catalogue" / "catalogue.db")
+    with pytest.raises(DatabaseUnusable, match=r"catalogue\.db is damaged"):
+        open_catalogue(tmp_path).page(limit=10_000)
+    CreativeStore(tmp_path).close()
+    a_text(tmp_path / "creatives.db")
+    with pytest.raises(DatabaseUnusable, match=r"creatives\.db is damaged"):
+        CreativeStore(tmp_path)
