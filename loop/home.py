@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from adloom.feature_store.event_log import LOG_FOLDER, EventLog
 from adloom.loop.settings import Settings
 
 # What a command does not open it need not import: torch, Feast and MLflow take their seconds.
 if TYPE_CHECKING:
+    from adloom.feature_store.event_log import EventLog
     from adloom.feature_store.store import FeatureStore
     from adloom.loop.catalogue.creatives.store import CreativeStore
     from adloom.loop.catalogue.histories.past_ads import PastAds
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from adloom.loop.catalogue.product import Product
     from adloom.loop.catalogue.store import Catalogue
     from adloom.loop.catalogue.words.titles import TitleWords
+    from adloom.loop.learning.last_served import LastServed
     from adloom.loop.learning.registry import AdRegistry
     from adloom.loop.learning.rounds.ground import TrainingGround
     from adloom.models.ad_generator import AdGenerator
@@ -36,6 +38,8 @@ def open_features(settings: Settings) -> FeatureStore:
 
 def open_log(settings: Settings) -> EventLog:
     """The event log of the features: enough to read what happened."""
+    from adloom.feature_store.event_log import LOG_FOLDER, EventLog
+
     return EventLog(settings.home / _FEATURES / LOG_FOLDER)
 
 
@@ -109,6 +113,24 @@ def registry_with_base(settings: Settings) -> AdRegistry:
     registry = open_registry(settings)
     registry.register_base(model_config(settings.generator))
     return registry
+
+
+def registry_to_serve_from(settings: Settings) -> AdRegistry:
+    """The same; one that cannot be asked, or may only be read, is left as it is."""
+    from adloom.loop.learning.registry_errors import RegistryRefused, RegistryUnavailable
+
+    with suppress(RegistryUnavailable, RegistryRefused):
+        return registry_with_base(settings)
+    return open_registry(settings)
+
+
+def last_served(settings: Settings) -> LastServed:
+    """What servers of this home served last."""
+    from adloom.loop.learning.last_served import LastServed
+
+    tracked = settings.mlflow
+    registry = f"{tracked.tracking_uri} {tracked.model_name}"
+    return LastServed(settings.home / "serving" / "last_served.json", registry)
 
 
 def training_ground(

@@ -217,6 +217,10 @@ class AdaptedModel:
             raise UnknownAdapter(adapter)
         return self._trends[adapter].told(brief, besides)
 
+    def trend_categories(self, adapter: str | None) -> tuple[str, ...]:
+        """Categories whose trends an adapter knows, sorted; the base knows none."""
+        return () if adapter is None else tuple(sorted(self._trends[adapter].ads))
+
     def know_trends(self, adapter: str, trends: Trends) -> None:
         """Let an adapter go by these trends from now on.
 

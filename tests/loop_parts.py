@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from mlflow import MlflowClient
 
 from adloom.feature_store.store import FeatureStore
 from adloom.loop import home
@@ -118,16 +122,47 @@ def ad_maker(settings: Settings, features: FeatureStore) -> AdMaker:
     return AdMaker(generator, features, past_ads, settings.generator, titles)
 
 
-def register_adapter(settings: Settings, registry: AdRegistry, name: str) -> int:
-    """A version with an adapter that nobody trained: its weights are drawn at random."""
+def adapter_folder(settings: Settings, name: str) -> Path:
+    """An adapter that nobody trained: its weights are drawn at random."""
+    folder = settings.home / name
     generator = home.load_generator(settings)
     generator.new_adapter(name, rank=2, alpha=4)
     torch.manual_seed(0)
     with torch.no_grad():
         for weight in generator.lora_parameters(name).values():
             weight.normal_(std=0.02)
-    folder = settings.home / name
     generator.save_adapter(name, folder)
+    return folder
+
+
+def register_by_hand(
+    settings: Settings,
+    registry: AdRegistry,
+    adapter: Path | None,
+    breaking: Callable[[Path], object] = lambda folder: None,
+) -> int:
+    """A version with a changed copy of an adapter, of no run; nothing tried whether it draws."""
+    source = Path(tempfile.mkdtemp(dir=settings.home))
+    if adapter is not None:
+        breaking(shutil.copytree(adapter, source / "artifacts" / "adapter"))
+    client = MlflowClient(registry.tracking_uri)
+    tags = {"adapter": "none" if adapter is None else "lora"}
+    made = client.create_model_version(settings.mlflow.model_name, source.as_uri(), tags=tags)
+    return int(made.version)
+
+
+def register_adapter(settings: Settings, registry: AdRegistry, name: str) -> int:
+    """A version with an adapter that nobody trained, as a round registers it."""
+    folder = adapter_folder(settings, name)
     run = registry.runs.start(name, params={}, tags={})
     config = model_config(settings.generator)
     return registry.register(run, adapter=folder, model_config=config, tags={}).number
+
+
+def hand_made_registry(settings: Settings) -> AdRegistry:
+    """A registry whose version 1 is the base and champion; MLflow's own checks take seconds."""
+    registry = home.open_registry(settings)
+    registry.runs  # noqa: B018 - makes the database
+    MlflowClient(registry.tracking_uri).create_registered_model(settings.mlflow.model_name)
+    registry.promote(register_by_hand(settings, registry, None))
+    return registry

@@ -19,6 +19,7 @@ from adloom.loop.experiments.running import RunningExperiments, versions_of_arms
 from adloom.loop.serving.ads import Ad, AdMaker
 from adloom.loop.serving.champion import Champion
 from adloom.loop.serving.requests import AdRequest, Serving
+from adloom.loop.serving.trial import Trial
 from adloom.loop.settings import Settings
 from adloom.loop.settings.experiments import Arm, Experiment
 from adloom.models.ad_generator import AdGenerator
@@ -124,7 +125,9 @@ class DemoLoop:
         self.registry = home.registry_with_base(settings)
         self.generator: AdGenerator = home.load_generator(settings)
         arms = versions_of_arms(settings.experiments, self.registry, datetime.now(UTC))
-        self.champion = Champion(self.generator, self.registry, arms)
+        trial = Trial(self.generator, settings.generator)
+        self.champion = Champion(self.generator, self.registry, trial)
+        self.champion.begin(arms)
         self._experiments = RunningExperiments(
             settings.experiments, self.features.log, _ATTRIBUTION
         )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 from adloom.feature_store.event_log import EventLog
 from adloom.loop.experiments.assignment import Allocation, Assignment, assign
 from adloom.loop.experiments.outcomes import experiment_outcomes
 from adloom.loop.experiments.thompson import thompson_shares
-from adloom.loop.learning.registry import AdRegistry, UnknownVersion
+from adloom.loop.learning.registry import CHAMPION, AdRegistry, UnknownVersion
+from adloom.loop.learning.registry_errors import RegistryRefused, RegistryUnavailable
 from adloom.loop.settings.experiments import Arm, Experiment
 
 _log = logging.getLogger("adloom.experiments")
@@ -75,9 +76,15 @@ class UnservableArm(ValueError):
 
 
 def versions_of_arms(
-    experiments: Mapping[str, Experiment], registry: AdRegistry, now: datetime
+    experiments: Mapping[str, Experiment],
+    registry: AdRegistry,
+    now: datetime,
+    remembered: Collection[int | str] = (),
 ) -> set[int | str]:
     """Numbers and aliases that arms serve, of experiments that are not over.
+
+    Those that were ``remembered`` were served before, and need not be registered any more; while
+    the registry cannot be asked none need be.
 
     Raises UnservableArm.
     """
@@ -86,10 +93,16 @@ def versions_of_arms(
         if experiment.end is not None and experiment.end <= now:
             continue
         for arm_name, arm in experiment.arms.items():
-            try:
-                registry.find(arm.version)
-            except UnknownVersion as error:
-                key = f"experiments.{name}.arms.{arm_name}.version"
-                raise UnservableArm(f"{key}: {error}") from error
+            if arm.version not in (*remembered, CHAMPION):
+                _find(registry, arm.version, f"experiments.{name}.arms.{arm_name}.version")
             wanted.add(arm.version)
     return wanted
+
+
+def _find(registry: AdRegistry, version: int | str, key: str) -> None:
+    try:
+        registry.find(version)
+    except UnknownVersion as error:
+        raise UnservableArm(f"{key}: {error}") from error
+    except (RegistryUnavailable, RegistryRefused):
+        pass  # whoever serves tells it, and goes on without

@@ -97,7 +97,9 @@ VERSION_SERVED = Gauge(
     "adloom_version_served", "1 for the version that an alias serves now", ["alias", "version"]
 )
 ALIAS_FOLLOWED = Gauge(
-    "adloom_alias_followed", "0 while an alias names what is not served, or cannot be asked for"
+    "adloom_alias_followed",
+    "0 while an alias names what is not served, or cannot be asked for",
+    ["alias"],
 )
 ALIAS_LOOKED = Gauge(
     "adloom_alias_last_look_timestamp_seconds", "When the registry last told what aliases name"
@@ -107,6 +109,7 @@ READY = Gauge("adloom_ready", "1 while ads can be drawn, as /readyz tells")
 
 _lock = Lock()
 _served: set[tuple[str, str]] = set()
+_followed: set[str] = set()
 
 
 def tell_versions(served: Mapping[Alias, int]) -> None:
@@ -119,3 +122,15 @@ def tell_versions(served: Mapping[Alias, int]) -> None:
             VERSION_SERVED.remove(*labels)
         _served.clear()
         _served.update(now)
+
+
+def tell_followed(followed: Mapping[Alias, bool]) -> None:
+    """Whether each alias is followed; of others there is no series any more."""
+    now = {str(alias): float(is_followed) for alias, is_followed in followed.items()}
+    with _lock:
+        for alias in _followed - now.keys():
+            ALIAS_FOLLOWED.remove(alias)
+        for alias, value in now.items():
+            ALIAS_FOLLOWED.labels(alias).set(value)
+        _followed.clear()
+        _followed.update(now)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+import time
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Future, wait
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import torch
-from PIL import Image
 
+from adloom.feature_store.store import StoreUnavailable
 from adloom.loop import home
 from adloom.loop.catalogue.creatives.store import CreativeStore
 from adloom.loop.catalogue.intake.refresh import CatalogueRefresh
@@ -20,21 +21,24 @@ from adloom.loop.catalogue.intake.topic import ProductTopic
 from adloom.loop.catalogue.product import Product
 from adloom.loop.catalogue.store import Catalogue
 from adloom.loop.experiments.running import RunningExperiments, versions_of_arms
+from adloom.loop.serving import metrics
 from adloom.loop.serving.ads import Ad, AdMaker
 from adloom.loop.serving.champion import Champion
 from adloom.loop.serving.drawing_queue import DrawingQueue
 from adloom.loop.serving.event_sender import EventSender
 from adloom.loop.serving.own_broker import own_broker
+from adloom.loop.serving.parts import Part, Parts
+from adloom.loop.serving.readiness import Readiness
 from adloom.loop.serving.requests import AdRequest, Serving
+from adloom.loop.serving.trial import Drawing, NotDrawnYet, Trial
 from adloom.loop.settings import Settings
-from adloom.models.brief import AdBrief
-from adloom.models.sampling import Sampling
 from adloom.stream.consumer import EventConsumer
 from adloom.stream.needs import to_send_events
 from adloom.stream.settings import KafkaSettings
 
 _log = logging.getLogger("adloom.serve")
 
+_LOOK_SECONDS = 0.5  # how often a trial that waits sees that the server ends
 _SENDER_SECONDS = 1.0  # it may be waiting for a broker that is away
 
 
@@ -49,67 +53,102 @@ class AdServer:
     products: an ad then takes twice as long.
     """
 
-    def __init__(self, settings: Settings, parts: ExitStack, threads: int) -> None:
-        """Start the parts; what draws computes with so many ``threads``."""
+    def __init__(
+        self,
+        settings: Settings,
+        parts: ExitStack,
+        threads: int,
+        tell: Callable[[str], None] = _log.debug,
+    ) -> None:
+        """Start the parts.
+
+        Args:
+            parts: closes them.
+            threads: what draws computes with so many.
+            tell: takes what is done from now on.
+        """
         parts.callback(torch.set_num_threads, torch.get_num_threads())
         torch.set_num_threads(1)
         self.stop = threading.Event()
+        self.parts = Parts(self.stop)
         self.consumer: EventConsumer | None = None
+        own = settings.kafka.bootstrap_servers is None
+        tell("starting the local broker" if own else "connecting to Kafka in the background")
         kafka, self.producer = self._start_stream(settings, parts)
+        tell(f"opening the stores under {settings.home}")
         self.features = features = parts.enter_context(home.open_features(settings))
         self.creatives: CreativeStore = home.open_creatives(settings)
         parts.callback(self.creatives.close)
         self.catalogue: Catalogue = home.open_catalogue(settings)
         parts.callback(self.catalogue.close)
+        tell("loading the model")
         generator = home.load_generator(settings)
-        self.registry = registry = home.registry_with_base(settings)
-        beside = versions_of_arms(settings.experiments, registry, datetime.now(UTC))
-        self.champion = Champion(generator, registry, beside)
+        tell("looking up versions in the registry")
+        self.registry = registry = home.registry_to_serve_from(settings)
+        last, now = home.last_served(settings), datetime.now(UTC)
+        beside = versions_of_arms(settings.experiments, registry, now, last.read())
+        self._trial = Trial(generator, settings.generator)
+        self._not_followed: str | None = None  # what the log says last
+        self.champion = Champion(generator, registry, self._trial, last)
         self.settings = settings
         self.timeout_seconds = settings.serve.timeout_seconds
+        tell("reading clicks and products")
         self._experiments = RunningExperiments(
             settings.experiments, features.log, timedelta(hours=settings.rounds.attribution_hours)
         )
-        self._experiments.refresh(datetime.now(UTC))
+        self._refresh_shares()
         past_ads = home.past_ads(self.catalogue, self.creatives, generator)
         titles = home.title_words(settings, self.catalogue).rules
         self.maker = AdMaker(generator, features, past_ads, settings.generator, titles)
         self.title_advice = home.title_advice(settings, generator)
         self.refresh = CatalogueRefresh(self.catalogue, settings.catalog, self.title_advice)
-        self._in_thread(parts, "catalogue", lambda: self.refresh.run(self.stop))
+        self.parts.ask("catalogue", self.catalogue.problem)
+        self.parts.ask("creatives", self.creatives.problem)
+        self.parts.ask("feed", lambda: self.refresh.problem)
+        self._in_thread(parts, "feed", lambda: self.refresh.run(self.stop))
         self.products: ProductTopic | None = None
         if settings.catalog.topic:
             topic = ProductTopic(kafka, self.catalogue, settings.catalog, self.title_advice)
             self.products = topic
+            self.parts.ask("products", lambda: topic.problem)
             self._in_thread(parts, "products", lambda: topic.run(self.stop))
-        self._in_thread(parts, "follower", lambda: self._follow(settings.serve.follow_seconds))
+        tell("drawing a first ad, for nobody")
         self.queue = parts.enter_context(
             DrawingQueue(
                 self._start,
                 self.maker.step,
                 max_batch=settings.serve.max_batch,
                 max_waiting=settings.serve.max_waiting,
-                prepare=lambda: self._warm_up(threads),
+                prepare=lambda: self._begin(beside, threads),
             )
         )
         torch.set_num_threads(1)  # threads that come later go by what was said last
+        self._trial.wait = self._drawn_between
+        self.parts.ask("registry", lambda: self.champion.problem)
+        self.parts.ask("features", self._features_problem)
+        self.parts.ask("drawing", lambda: self.queue.problem)
+        self._in_thread(parts, "registry", lambda: self._follow(settings.serve.follow_seconds))
         parts.callback(self.stop.set)
 
     @property
-    def problem(self) -> str | None:
-        """What is wrong with the stream, though ads are drawn."""
-        found = {"events": self.producer.problem}
-        if self.consumer is not None:
-            found["features"] = self.consumer.state.problem
-        if self.products is not None:
-            found["products"] = self.products.problem
-        told = [f"{part}: {problem}" for part, problem in found.items() if problem is not None]
-        return "; ".join(told) or None
+    def readiness(self) -> Readiness:
+        """How it is, and what is wrong with which part; metrics tell the same."""
+        problems = self.parts.problems()
+        readiness = Readiness(self.champion.serving.version, problems, self.notes)
+        for name in self.parts.names:
+            metrics.PART_UP.labels(name).set(name not in problems)
+        metrics.READY.set(readiness.draws)
+        return readiness
+
+    @property
+    def loses_events(self) -> bool:
+        """Whether events are not applied, and what would keep them ends with this server."""
+        return self.consumer is not None and self.consumer.failing
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What someone should see to, though events flow."""
-        return () if self.consumer is None else self.consumer.state.notes
+        return self.producer.notes if self.consumer is None else self.consumer.state.notes
 
     def request(self, user_id: str, product: Product, seed: int) -> Future[Ad]:
         """Queue an ad, from the arm that the shopper is in. Raises QueueFull."""
@@ -130,19 +169,31 @@ class AdServer:
         kafka, patience = settings.kafka, settings.serve.timeout_seconds
         if kafka.bootstrap_servers is not None:
             # What else is missing, such as a right on products, keeps no event from being sent.
-            sender = EventSender(kafka, to_send_events(kafka), patience)
+            needs = to_send_events(kafka)
+            sender = EventSender(kafka, needs, patience, read_by_others=True)
         else:
             # It ends after the sender is closed: what was sent till then is read.
             kafka, self.consumer = parts.enter_context(own_broker(settings))
             sender = EventSender(kafka, to_send_events(kafka), patience)
             sender.connect()
         parts.callback(sender.close)
-        self._in_thread(parts, "sender", lambda: sender.run(self.stop), _SENDER_SECONDS)
+        self.parts.ask("events", lambda: sender.problem)
+        self._in_thread(parts, "events", lambda: sender.run(self.stop), _SENDER_SECONDS)
         return kafka, sender
 
     def _start(self, requests: Sequence[AdRequest]) -> list[Future[Ad]]:
+        """Let requests join; one that nothing serves fails alone."""
         with self.champion.lock:
-            return self.maker.start([(request, self._serving(request)) for request in requests])
+            serving: list[tuple[AdRequest, Serving]] = []
+            unserved: dict[int, Future[Ad]] = {}
+            for number, request in enumerate(requests):
+                try:
+                    serving.append((request, self._serving(request)))
+                except Exception as error:
+                    unserved[number] = Future()
+                    unserved[number].set_exception(error)
+            started = iter(self.maker.start(serving))
+        return [unserved.get(number) or next(started) for number in range(len(requests))]
 
     def _serving(self, request: AdRequest) -> Serving:
         if request.preview is not None:
@@ -157,37 +208,64 @@ class AdServer:
             settings=arm.applied_to(self.settings.generator),
         )
 
-    def _warm_up(self, threads: int) -> None:
-        """Draw an ad for nobody: what is compiled or allocated first is not a shopper's wait."""
+    def _begin(self, beside: Collection[int | str], threads: int) -> None:
+        """What serves has drawn an ad for nobody: what comes first is not a shopper's wait."""
         torch.set_num_threads(threads)
-        nothing = AdBrief("nothing", (), Image.new("RGBA", (64, 64), (128, 128, 128, 255)))
-        self.maker.generator.generate(
-            [nothing],
-            seeds=[0],
-            sampling=Sampling.of(self.settings.generator),
-            adapter=self.champion.serving.adapter,
-        )
+        self.champion.begin(beside)
+        self._tell_of_versions()
+
+    def _drawn_between(self, drawing: Drawing) -> None:
+        """Let the thread that draws do this beside its ads. Raises NotDrawnYet."""
+        self.queue.draw(drawing)
+        deadline = time.monotonic() + self.timeout_seconds
+        while not wait([drawing], timeout=_LOOK_SECONDS).done:
+            if self.stop.is_set() or not self.queue.alive or time.monotonic() > deadline:
+                raise NotDrawnYet("no ad of it could be drawn yet, beside those that are wanted")
+
+    def _tell_of_versions(self) -> None:
+        champion = self.champion
+        if champion.problem != self._not_followed:
+            self._not_followed = champion.problem
+            if champion.problem is None:
+                _log.info("registry: what it names is served again")
+            else:
+                _log.warning("registry: %s", champion.problem)
+        metrics.tell_versions(champion.served)
+        metrics.tell_followed(champion.followed)
+        if champion.looked_at is not None:
+            metrics.ALIAS_LOOKED.set(champion.looked_at)
 
     def _follow(self, seconds: float) -> None:
+        """What served goes on serving while the registry or a store is away."""
         while not self.stop.wait(seconds):
-            try:
-                self.maker.histories.look()
-                if self.champion.follow():
-                    _log.info("champion is now version %d", self.champion.serving.version)
-                self._experiments.refresh(datetime.now(UTC))
-            except Exception:
-                # What served goes on serving while the registry or the log is away.
-                _log.exception("aliases and shares could not be followed")
+            self.maker.histories.look()
+            if self.champion.follow():
+                _log.info("champion is now version %d", self.champion.serving.version)
+            self._tell_of_versions()
+            self._refresh_shares()
+
+    def _refresh_shares(self) -> None:
+        try:
+            self._experiments.refresh(datetime.now(UTC))
+        except (StoreUnavailable, OSError) as error:
+            self.parts.tell("experiments", f"shares stay as they are: {error}")
+        else:
+            self.parts.tell("experiments", None)
+
+    def _features_problem(self) -> str | None:
+        """Of the consumer that writes them, if it is this server's own, or of who reads them."""
+        if self.consumer is not None and (problem := self.consumer.state.problem) is not None:
+            return problem
+        return self.maker.histories.problem
 
     def _in_thread(
         self,
         parts: ExitStack,
-        name: str,
+        name: Part,
         run: Callable[[], None],
         most_seconds: float | None = None,
     ) -> None:
         """Until ``stop`` is set, and so long after it at most; without: as long as it takes."""
-        thread = threading.Thread(target=run, name=name, daemon=True)
-        thread.start()
+        thread = self.parts.run(name, run)
         parts.callback(thread.join, most_seconds)
         parts.callback(self.stop.set)

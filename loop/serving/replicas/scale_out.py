@@ -123,7 +123,7 @@ def _shared(settings: Settings) -> Iterator[Settings]:
     """Settings for every replica: the stores exist, the broker runs and has its consumer."""
     with ExitStack() as parts:
         home.open_creatives(settings).close()
-        home.registry_with_base(settings)
+        home.registry_to_serve_from(settings)
         kafka = settings.kafka
         if kafka.bootstrap_servers is None:
             kafka, _ = parts.enter_context(own_broker(settings))

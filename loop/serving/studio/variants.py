@@ -21,12 +21,12 @@ def live_variants(
 ) -> list[Variant]:
     """Everything that could draw for a shopper now, the champion first; each can be drawn by.
 
-    A challenger is loaded when it is first asked for.
+    A challenger is loaded when it is first asked for, and left out where it cannot be served.
     """
     variants = [Variant(CHAMPION, CHAMPION, settings)]
     challenger = registry.by_alias(CHALLENGER)
-    if challenger is not None and challenger.number != champion.serving.version:
-        champion.load(CHALLENGER)
+    other = challenger is not None and challenger.number != champion.serving.version
+    if other and champion.load(CHALLENGER):
         variants.append(Variant(CHALLENGER, CHALLENGER, settings))
     for experiment in experiments.values():
         if experiment.runs_at(now):

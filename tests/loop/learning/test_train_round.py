@@ -29,6 +29,7 @@ from adloom.loop.learning.rounds.plan import NotEnoughClicks, RoundPlan
 from adloom.loop.learning.rounds.train import train_round
 from adloom.loop.learning.rounds.trigger import Trigger, rounds_when_due, trigger
 from adloom.loop.serving.champion import Champion
+from adloom.loop.serving.trial import Trial
 from adloom.loop.settings.learning import RoundSettings
 from adloom.models.trends import Trends
 from adloom.stream.consumer import EventConsumer
@@ -254,7 +255,8 @@ def test_a_round_is_due_with_enough_clicks_or_after_enough_time(
 
 
 def test_the_champion_follows_its_alias(ground: TrainingGround) -> None:
-    champion = Champion(ground.generator, ground.registry)
+    champion = Champion(ground.generator, ground.registry, Trial(ground.generator, ground.drawing))
+    champion.begin()
     assert champion.serving.version == 1
     assert champion.serving.adapter is None
     version = train_round(ground).version
