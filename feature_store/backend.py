@@ -29,6 +29,10 @@ class StoreDamaged(StoreUnavailable):
     """What the online store holds cannot be read; the message says what brings it back."""
 
 
+class LogDamaged(StoreUnavailable):
+    """A file of the event log cannot be read; the message says which."""
+
+
 class StoreUnfit(ValueError):
     """The online store is set up so that it would lose features; the message says what to set."""
 

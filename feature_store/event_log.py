@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from adloom.feature_store.backend import LogDamaged
 from adloom.feature_store.log_files import LogFiles
 from adloom.feature_store.log_order import STREAM, StreamOrder, once_each
 
@@ -99,7 +100,7 @@ class EventLog:
     def records(self) -> int:
         """How many there are, those of events that came again too."""
         with self._files.listed() as files:
-            return sum(pq.read_metadata(path).num_rows for path in files)
+            return sum(_rows_in(path) for path in files)
 
     def columns(self, names: Sequence[str]) -> Iterator[pa.Table]:
         """Some columns of all records, as they were appended, some thousand at a time."""
@@ -225,15 +226,46 @@ def _read(
     if not files:
         empty: pa.Table = _SCHEMA.empty_table()
         return empty.select(columns or _SCHEMA.names)
-    return pq.read_table(files, filters=condition, schema=_SCHEMA, columns=columns)
+    try:
+        return pq.read_table(files, filters=condition, schema=_SCHEMA, columns=columns)
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(files, error) from error
 
 
 def _tables(files: Sequence[Path], names: Sequence[str] = _SCHEMA.names) -> Iterator[pa.Table]:
     """All rows in the order they were appended, some thousand at a time."""
     for path in files:
         rows = ds.dataset(path, schema=_SCHEMA, format="parquet")
-        for batch in rows.to_batches(columns=list(names), batch_size=_ROWS_OF_ONE_READ):
+        batches = rows.to_batches(columns=list(names), batch_size=_ROWS_OF_ONE_READ)
+        while True:
+            try:
+                batch = next(batches, None)
+            except (pa.ArrowException, OSError) as error:
+                raise _unreadable([path], error) from error
+            if batch is None:
+                break
             yield pa.Table.from_batches([batch])
+
+
+def _rows_in(file: Path) -> int:
+    try:
+        return int(pq.read_metadata(file).num_rows)
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable([file], error) from error
+
+
+def _unreadable(files: Sequence[Path], error: Exception) -> LogDamaged:
+    """Names the first of the files that cannot be read whole."""
+    for file in files:
+        try:
+            pq.read_table(file, schema=_SCHEMA)
+        except (pa.ArrowException, OSError) as found:
+            first = str(found).splitlines()[0]
+            return LogDamaged(
+                f"{file} of the event log is damaged ({first}): put a copy of it back, or move it "
+                "out of the folder and run adloom backfill, which leaves its events out"
+            )
+    return LogDamaged(f"the event log could not be read: {error}")
 
 
 def _read_places(files: Sequence[Path], wanted: np.ndarray[Any, np.dtype[np.bool_]]) -> pa.Table:

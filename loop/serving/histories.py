@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 
-from adloom.feature_store.store import FeatureStore, StoreUnavailable, UserHistory
+from adloom.feature_store.backend import (
+    FeaturesLost,
+    ProgressMoved,
+    StoreDamaged,
+    StoreUnavailable,
+    StoreUnfit,
+)
+from adloom.feature_store.store import FeatureStore, UserHistory
 
 _log = logging.getLogger("adloom.serve")
+
+STORE_PROBLEMS = (StoreUnavailable, StoreUnfit, FeaturesLost, ProgressMoved)
+_DAMAGE_SECONDS = 60.0
 
 
 class Histories:
@@ -20,6 +31,15 @@ class Histories:
     def __init__(self, features: FeatureStore) -> None:
         self._features = features
         self.away = False
+        self._problem: str | None = None
+        self._damage_until = 0.0
+
+    @property
+    def problem(self) -> str | None:
+        """Why ads are drawn without a history, in one line; None while they are not."""
+        if self.away or time.monotonic() < self._damage_until:
+            return self._problem
+        return None
 
     def read(self, user_ids: Sequence[str]) -> dict[str, UserHistory] | None:
         """The history of every user asked for."""
@@ -35,14 +55,19 @@ class Histories:
         """See whether the store answers."""
         try:
             self._features.ping()
-        except StoreUnavailable as error:
+        except (*STORE_PROBLEMS, OSError) as error:
             self._lost(error)
         else:
-            if self.away:
+            if self.away and self.problem is None:
                 _log.warning("the feature store is back")
             self.away = False
 
-    def _lost(self, error: StoreUnavailable) -> None:
-        if not self.away:
-            _log.warning("the feature store is away, ads are drawn without history: %s", error)
+    def _lost(self, error: Exception) -> None:
+        """A row may be damaged that `look` does not see: that is told for a while."""
+        problem = f"ads are drawn without history: {error}"
+        if self.problem != problem:
+            _log.warning("%s", problem)
+        self._problem = problem
         self.away = True
+        if isinstance(error, StoreDamaged):
+            self._damage_until = time.monotonic() + _DAMAGE_SECONDS

@@ -13,9 +13,18 @@ from adloom.stream.outages import Pauses
 _log = logging.getLogger("adloom.serve")
 
 Part = Literal[
-    "events", "features", "products", "catalogue", "registry", "drawing", "creatives", "experiments"
+    "events",
+    "features",
+    "products",
+    "feed",
+    "catalogue",
+    "creatives",
+    "registry",
+    "experiments",
+    "drawing",
 ]
-"""What a server is made of: `events` are sent, `features` kept up to date and read."""
+"""What a server is made of: `events` are sent, `features` kept up to date and read, `products`
+follow their topic, the `feed` is read anew."""
 
 _STEADY_SECONDS = 5.0  # a thread that ran so long is well again
 
@@ -36,18 +45,14 @@ class Parts:
         self._asked: dict[Part, Callable[[], str | None]] = {}
         self._fell: dict[Part, tuple[str, float | None]] = {}  # why, and when it began again
 
-    def run(
-        self, name: Part, target: Callable[[], None], thread_name: str = ""
-    ) -> threading.Thread:
+    def run(self, name: Part, target: Callable[[], None]) -> threading.Thread:
         """Run ``target`` in a thread of its own until the server ends.
 
         What ends before, by an error that nobody foresaw or without one, is logged once, is a
         problem of the part, and is started again after pauses that grow.
         """
         self._know(name)
-        thread = threading.Thread(
-            target=self._run_on, args=(name, target), name=thread_name or name, daemon=True
-        )
+        thread = threading.Thread(target=self._run_on, args=(name, target), name=name, daemon=True)
         thread.start()
         return thread
 

@@ -19,19 +19,22 @@ class Readiness:
     Attributes:
         version: the champion that serves; None before one was checked.
         problems: what is wrong, by part.
-        unusable: parts that cannot be used at all.
         notes: what someone should see to, though nothing is wrong.
     """
 
     version: int | None
     problems: Mapping[str, str]
-    unusable: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
+
+    @property
+    def draws(self) -> bool:
+        """Whether ads go out, perhaps without a history."""
+        return self.version is not None and not _NEEDED & self.problems.keys()
 
     @property
     def status(self) -> Status:
         """Degraded: ads go out, and yet something is away, damaged or not followed."""
-        if self.version is None or self.unusable & _NEEDED:
+        if not self.draws:
             return "not ready"
         return "degraded" if self.problems else "ready"
 

@@ -10,6 +10,8 @@ from adloom.stream.membership.gaps import Notes
 
 _log = logging.getLogger(__name__)
 
+_NOT_BEGUN = "it has not begun yet"
+
 
 class ConsumerState(NamedTuple):
     """What others may know of a consumer.
@@ -30,13 +32,18 @@ class Condition:
 
     def __init__(self) -> None:
         self.notes = Notes()
-        self._problem: str | None = "it has not begun yet"
+        self._problem: str | None = _NOT_BEGUN
 
     @property
     def state(self) -> ConsumerState:
         """As of now."""
         problem = self._problem
         return ConsumerState(problem is None, problem, self.notes.lines)
+
+    @property
+    def failing(self) -> bool:
+        """Whether something is in the way of what has begun."""
+        return self._problem is not None and self._problem != _NOT_BEGUN
 
     def set(self, problem: str | None) -> None:
         """Ready, or what is in the way."""

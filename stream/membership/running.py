@@ -36,7 +36,8 @@ def run_until(
 ) -> None:
     """Polls until `stop` is set, and keeps the condition up to date, its end too.
 
-    Raises KafkaRefused, unless it is patient; and what is no outage.
+    Raises KafkaRefused and what is no outage, unless it is patient: that is for a thread whose
+    end nobody would see.
     """
     try:
         _run_until(stop, polls, condition, kafka, patient)
@@ -51,6 +52,7 @@ def _run_until(
 ) -> None:
     pauses = Pauses()
     check_due = time.monotonic()
+    unforeseen = ""
     while not stop.is_set():
         try:
             if pauses.failures or time.monotonic() >= check_due:
@@ -66,6 +68,16 @@ def _run_until(
             metrics.FAILURES.labels(name).inc()
             _log.warning("not ready, next try in %.1f s: %s: %s", pause, name, error)
             stop.wait(pause)
+        except Exception as error:
+            if not patient:
+                raise
+            told = f"nobody foresaw this, and it is tried again: {type(error).__name__}: {error}"
+            condition.set(told)
+            metrics.FAILURES.labels(type(error).__name__).inc()
+            if told != unforeseen:
+                _log.exception("not ready: %s", told)
+                unforeseen = told
+            stop.wait(pauses.next())
         else:
             pauses.end()
             condition.set(polls.problem())

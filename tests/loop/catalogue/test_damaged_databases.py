@@ -70,6 +70,11 @@ def filled_catalogue(home: Path) -> Catalogue:
     return catalogue
 
 
+def read_all(catalogue: Catalogue) -> None:
+    ids = [entry.product.product_id for entry in catalogue.page(limit=10_000)]
+    catalogue.vectors.placed(ids)
+
+
 def copied(file: Path) -> Path:
     """A whole copy; all of it lies in the file itself afterwards."""
     with closing(sqlite3.connect(file)) as database:
@@ -89,7 +94,7 @@ def test_a_catalogue_is_told_to_be_damaged_and_used_again_once_a_copy_is_back(
     damage(file)
     catalogue.problem()
     with pytest.raises(DatabaseUnusable, match=r"catalogue\.db.*put a copy back") as raised:
-        catalogue.page(limit=10_000)
+        read_all(catalogue)
     assert raised.value.part == "catalogue"
     assert "put a copy back" in (catalogue.problem() or "")
     for ending in ("-wal", "-shm"):
