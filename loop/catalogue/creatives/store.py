@@ -8,9 +8,7 @@ the generator needs, both as a shopper's history and as a training target.
 
 from __future__ import annotations
 
-import hashlib
 import io
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from adloom.loop.catalogue.creatives.database import CreativesDatabase
-from adloom.loop.catalogue.hashes import is_hash
+from adloom.loop.catalogue.hashed_files import HashedFiles
 
 SHOP = "shop"
 """The variant of ads that adloom did not make."""
@@ -115,8 +113,7 @@ class CreativeStore:
     """Creatives by ad id, pictures by content hash. For several threads and processes at once."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        (folder / "png").mkdir(parents=True, exist_ok=True)
+        self._pictures = HashedFiles(folder / "png", ".png")
         self._db = CreativesDatabase(folder / "creatives.db")
 
     def close(self) -> None:
@@ -127,17 +124,8 @@ class CreativeStore:
         return self._db.problem()
 
     def put_picture(self, picture: Image.Image) -> str:
-        """Stores a picture once and returns its SHA-256 (hex)."""
-        data = png_bytes(picture)
-        digest = hashlib.sha256(data).hexdigest()
-        path = self._path(digest)
-        if not path.exists():
-            path.parent.mkdir(exist_ok=True)
-            # A reader never sees half a file: write beside it, then move into place.
-            partial = path.with_suffix(f".{uuid.uuid4().hex}.partial")
-            partial.write_bytes(data)
-            partial.replace(path)
-        return digest
+        """Stores a picture once and returns its SHA-256 (hex); a damaged file is written anew."""
+        return self._pictures.put(png_bytes(picture))
 
     def add(self, creatives: Iterable[Creative]) -> None:
         """Stores creatives; one with a known ad id is left as it was (ads never change)."""
@@ -213,14 +201,9 @@ class CreativeStore:
             yield from rows
 
     def picture_path(self, digest: str) -> Path:
-        """The PNG file of a content hash. Raises UnknownAd for anything that is not stored.
-
-        Only 64 hexadecimal digits are looked up, so no request can name another file.
-        """
-        if not is_hash(digest):
-            raise UnknownAd(digest)
-        path = self._path(digest)
-        if not path.exists():
+        """The PNG file of a content hash. Raises UnknownAd for anything that is not stored whole."""
+        path = self._pictures.find(digest)
+        if path is None:
             raise UnknownAd(digest)
         return path
 
@@ -232,9 +215,6 @@ class CreativeStore:
     def __len__(self) -> int:
         with self._db.asked() as db:
             return int(db.execute("SELECT count(*) FROM creative").fetchone()[0])
-
-    def _path(self, digest: str) -> Path:
-        return self._folder / "png" / digest[:2] / f"{digest}.png"
 
 
 def _to_row(creative: Creative) -> tuple[object, ...]:

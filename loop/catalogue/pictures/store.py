@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import os
 import threading
-import uuid
 from collections import OrderedDict
 from pathlib import Path
 
 from PIL import Image
 
-from adloom.loop.catalogue.hashes import is_hash
+from adloom.loop.catalogue.hashed_files import HashedFiles
 
 _MOST_SIDE = 1_024
 _QUALITY = 90
@@ -31,29 +28,14 @@ class PictureStore:
     """Pictures under the SHA-256 (hex) of what is stored. For several threads and processes."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._files = HashedFiles(folder, ".webp")
         self._lock = threading.Lock()
         self._decoded: OrderedDict[str, Image.Image] = OrderedDict()
         self._held = 0
 
     def put(self, picture: Image.Image) -> str:
         """Keep a picture, RGB or RGBA, at most 1,024 px a side; returns its name."""
-        data = _webp(picture)
-        name = hashlib.sha256(data).hexdigest()
-        path = self._path(name)
-        if not self.has(name):
-            path.parent.mkdir(exist_ok=True, mode=0o700)
-            # A reader never sees half a file: write beside it, then move into place.
-            partial = path.with_suffix(f".{uuid.uuid4().hex}.partial")
-            made = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-            try:
-                with os.fdopen(made, "wb") as file:
-                    file.write(data)
-                partial.replace(path)
-            finally:
-                partial.unlink(missing_ok=True)
-        return name
+        return self._files.put(_webp(picture))
 
     def load(self, name: str) -> Image.Image:
         """A copy of a picture. Raises UnknownPicture, for a file that is damaged as well."""
@@ -71,22 +53,10 @@ class PictureStore:
         self._hold(name, picture)
         return picture.copy()
 
-    def has(self, name: str) -> bool:
-        """Whether a picture is kept; a file that lost all of its content is none."""
-        try:
-            return self._path(name).stat().st_size > 0
-        except FileNotFoundError:
-            return False
-
     def path(self, name: str) -> Path:
-        """The file of a picture. Raises UnknownPicture for anything that is not kept.
-
-        Only 64 hexadecimal digits are looked up, so no request can name another file.
-        """
-        if not is_hash(name):
-            raise UnknownPicture(name)
-        path = self._path(name)
-        if not path.exists():
+        """The file of a picture. Raises UnknownPicture for anything that is not kept whole."""
+        path = self._files.find(name)
+        if path is None:
             raise UnknownPicture(name)
         return path
 
@@ -99,9 +69,6 @@ class PictureStore:
             while self._held > _IN_MEMORY:
                 _, oldest = self._decoded.popitem(last=False)
                 self._held -= _bytes(oldest)
-
-    def _path(self, name: str) -> Path:
-        return self._folder / name[:2] / f"{name}.webp"
 
 
 def _bytes(picture: Image.Image) -> int:

@@ -1,0 +1,86 @@
+"""Files that never change, under the SHA-256 of their bytes; one that is damaged is not there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import uuid
+from collections import OrderedDict
+from pathlib import Path
+
+from adloom.loop.catalogue.hashes import is_hash
+
+_REMEMBERED = 65_536  # files that were found whole; some hundred bytes each
+
+
+class HashedFiles:
+    """Content by its hash, in a folder. For several threads and processes at once.
+
+    A file is held against its name when it is first asked for, and again when its size or time
+    is another: a disk that was full or a crash may have left it short or empty.
+    """
+
+    def __init__(self, folder: Path, ending: str) -> None:
+        """``ending`` is that of the files, such as ".png"."""
+        self._folder = folder
+        self._ending = ending
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = threading.Lock()
+        self._whole: OrderedDict[str, tuple[int, int, int]] = OrderedDict()
+
+    def put(self, content: bytes) -> str:
+        """Keep content; returns its name. What is damaged under that name is written anew."""
+        name = hashlib.sha256(content).hexdigest()
+        if self.find(name) is None:
+            path = self._path(name)
+            path.parent.mkdir(exist_ok=True, mode=0o700)
+            # A reader never sees half a file: write beside it, then move into place.
+            partial = path.with_suffix(f".{uuid.uuid4().hex}.partial")
+            made = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            try:
+                with os.fdopen(made, "wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())  # a crash must not leave an empty file of that name
+                partial.replace(path)
+            finally:
+                partial.unlink(missing_ok=True)
+            self._keep(name, _state(path))
+        return name
+
+    def find(self, name: str) -> Path | None:
+        """The file of a name; None where there is none, or it is damaged.
+
+        Only 64 hexadecimal digits are looked up, so no request can name another file.
+        """
+        if not is_hash(name):
+            return None
+        path = self._path(name)
+        try:
+            state = _state(path)
+            with self._lock:
+                if self._whole.get(name) == state:
+                    self._whole.move_to_end(name)
+                    return path
+            with path.open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != name:
+                    return None
+        except OSError:
+            return None
+        self._keep(name, state)
+        return path
+
+    def _keep(self, name: str, state: tuple[int, int, int]) -> None:
+        with self._lock:
+            self._whole[name] = state
+            while len(self._whole) > _REMEMBERED:
+                self._whole.popitem(last=False)
+
+    def _path(self, name: str) -> Path:
+        return self._folder / name[:2] / f"{name}{self._ending}"
+
+
+def _state(path: Path) -> tuple[int, int, int]:
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
