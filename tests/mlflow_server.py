@@ -19,11 +19,17 @@ import pytest
 from tests.tcp_gate import TcpGate
 
 _START_SECONDS = 240.0
+
+# A command that ends with all that it started when the other end of its input is closed, however
+# that ended.
+_WHILE_HELD = ("/bin/sh", "-c", '"$@" </dev/null & cat >/dev/null; kill -9 -$$', "sh")
+
 _SETTINGS = """[mlflow]
 default_permission = READ
 database_uri = sqlite:///{users}
 admin_username = admin
 admin_password = {password}
+auth_cache_ttl_seconds = 600
 """
 
 
@@ -92,11 +98,12 @@ class MlflowServer:
         }
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "mlflow", "server", "--serve-artifacts", *given],
+                [*_WHILE_HELD, sys.executable, "-m", "mlflow", "server", *given],
                 env=environment,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # it starts a process of its own
+                start_new_session=True,
             )
         deadline = time.monotonic() + _START_SECONDS
         while not self._answers():

@@ -72,6 +72,7 @@ class TcpGate:
 
     def close(self) -> None:
         self.set("refuse")
+        self._run(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -95,6 +96,12 @@ class TcpGate:
         for writer in self._connections:
             writer.transport.abort()
         self._connections.clear()
+
+    async def _end(self) -> None:
+        left = asyncio.all_tasks(self._loop) - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections.add(writer)
