@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
-import threading
 import warnings
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -32,8 +29,9 @@ from adloom.loop.commands.monitoring import app as monitoring_app
 from adloom.loop.commands.replay import app as replay_app
 from adloom.loop.commands.rounds import app as rounds_app
 from adloom.loop.commands.schema import app as schema_app
+from adloom.loop.commands.serving import app as serving_app
 from adloom.loop.commands.stream import app as stream_app
-from adloom.loop.settings import CONFIG_VARIABLE, Settings, SettingsError, load_settings
+from adloom.loop.settings import CONFIG_VARIABLE, SettingsError, load_settings
 
 app = typer.Typer(
     name="adloom",
@@ -56,6 +54,7 @@ app.add_typer(features_app)
 app.add_typer(replay_app)
 app.add_typer(schema_app)
 app.add_typer(learning_app)
+app.add_typer(serving_app)
 console = Console()
 
 
@@ -130,58 +129,6 @@ def demo(
     table.add_row("Time", f"{summary['seconds']} s")
     console.print(table)
     console.print(f"\nOpen [bold]{out / 'report.html'}[/]; the ads are in {out / 'ads'}.")
-
-
-@app.command()
-def serve(
-    context: typer.Context,
-    host: Annotated[str | None, typer.Option(help="Address to bind.")] = None,
-    port: Annotated[int | None, typer.Option(min=0, max=65_535)] = None,
-    ray: Annotated[
-        bool, typer.Option("--ray", help="As many replicas as the load asks for; set in [ray].")
-    ] = False,
-) -> None:
-    """Serve ads over HTTP; the page /docs shows how to ask for one."""
-    import torch
-    import uvicorn
-
-    from adloom.loop import home
-    from adloom.loop.experiments.running import UnservableArm, versions_of_arms
-    from adloom.loop.serving.app import create_app
-    from adloom.loop.serving.http.access import OpenToAnyone, refuse_open_address
-    from adloom.loop.serving.http.logs import log_as_json
-    from adloom.stream.broker import local_broker_binary
-
-    settings: Settings = context.obj
-    threads = torch.get_num_threads()
-    # Before anything computes in this thread, which is not the one that draws: see AdServer.
-    torch.set_num_threads(1)
-    with _errors_told(UnservableArm, OpenToAnyone):
-        refuse_open_address(settings.serve, host or settings.serve.host)
-        # Told here in one line; once the server starts it would be a traceback.
-        if settings.kafka.bootstrap_servers is None:
-            local_broker_binary()
-        registry, remembered = home.registry_to_serve_from(settings), home.last_served(settings).read()
-        versions_of_arms(settings.experiments, registry, datetime.now(UTC), remembered)
-        host, port = host or settings.serve.host, settings.serve.port if port is None else port
-        if ray:
-            _serve_replicas(settings, host, port)
-        else:
-            log_as_json()
-            served = create_app(settings, threads=threads)
-            uvicorn.run(served, host=host, port=port, log_config=None, access_log=False)
-
-
-def _serve_replicas(settings: Settings, host: str, port: int) -> None:
-    from adloom.loop.serving.replicas.scale_out import CannotScaleOut, running_replicas
-
-    stop = threading.Event()
-    with _errors_told(CannotScaleOut), running_replicas(settings, host, port):
-        # Set only now: Ray has its own until all is started.
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
-        console.print(f"Replicas answer at http://{host}:{port}; Ctrl-C ends them.")
-        stop.wait()
 
 
 @app.command()

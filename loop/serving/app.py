@@ -16,6 +16,7 @@ from adloom.loop.serving.http.events import mount_events
 from adloom.loop.serving.http.hosts import HostCheck
 from adloom.loop.serving.http.limits import BodyLimit
 from adloom.loop.serving.http.logs import RequestLog
+from adloom.loop.serving.http.pools import new_pools
 from adloom.loop.serving.http.products import router as products_router
 from adloom.loop.serving.http.routes import router
 from adloom.loop.serving.round_metrics import ROUNDS
@@ -30,10 +31,13 @@ _MAX_PICTURES_BYTES = 32 << 20
 _TAKE_PICTURES = ("/v1/products", "/studio/api/uploads")
 
 
-def create_app(settings: Settings, *, threads: int | None = None) -> FastAPI:
-    """The FastAPI application; the parts start with it and end with it.
+def create_app(
+    settings: Settings, *, threads: int | None = None, server: AdServer | None = None
+) -> FastAPI:
+    """The FastAPI application in front of a running server.
 
-    What draws computes with ``threads``, by default as many as torch would take here.
+    Without one the parts start with the application and end with it. What draws computes with
+    ``threads``, by default as many as torch would take here.
     """
     threads = threads or torch.get_num_threads()
 
@@ -41,7 +45,7 @@ def create_app(settings: Settings, *, threads: int | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         ROUNDS.watch(settings.home / home.ROUNDS_FOLDER)
         with ExitStack() as parts:
-            app.state.server = AdServer(settings, parts, threads)
+            app.state.server = server or AdServer(settings, parts, threads)
             yield
 
     app = FastAPI(
@@ -50,6 +54,7 @@ def create_app(settings: Settings, *, threads: int | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.access = Access(settings.serve)
+    app.state.pools = new_pools(settings.serve.max_waiting)
     app.include_router(router)
     mount_events(app, EventReader(settings.kafka, settings.events))
     app.include_router(products_router)

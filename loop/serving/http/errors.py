@@ -18,6 +18,7 @@ from adloom.loop.learning.registry_errors import RegistryRefused, RegistryUnavai
 from adloom.loop.serving.drawing_queue import DrawingEnded, QueueFull
 from adloom.loop.serving.http.counting import refused_by
 from adloom.loop.serving.http.once import Once
+from adloom.loop.serving.http.pools import NoRoom
 from adloom.stream.cluster.refusals import BrokerUnavailable, KafkaRefused
 from adloom.stream.producer import DeliveryFailed
 
@@ -119,6 +120,11 @@ def answer_errors(app: FastAPI) -> None:
         refused_by(request.scope, "queue_full")
         headers = {"Retry-After": "1"}
         return JSONResponse({"detail": str(error)}, status_code=429, headers=headers)
+
+    @app.exception_handler(NoRoom)
+    async def no_room(_: Request, error: Exception) -> JSONResponse:
+        headers = {"Retry-After": "5"}
+        return JSONResponse({"detail": str(error)}, status_code=503, headers=headers)
 
     @app.exception_handler(RegistryUnavailable)
     @app.exception_handler(RegistryRefused)

@@ -16,6 +16,7 @@ from pydantic_core import from_json
 
 from adloom.loop.serving.http.access import Admitted
 from adloom.loop.serving.http.errors import refusals
+from adloom.loop.serving.http.pools import pools
 from adloom.loop.serving.http.routes import running
 from adloom.loop.serving.metrics import EVENTS_ACCEPTED, EVENTS_REFUSED
 from adloom.stream import metrics
@@ -135,10 +136,10 @@ def mount_events(app: FastAPI, reader: EventReader) -> None:
         openapi_extra={"requestBody": {"required": True, "content": schema}},
         dependencies=Admitted,
     )
-    def take_events(events: Annotated[_Taken, Depends(_taken)], request: Request) -> Accepted:
+    async def take_events(events: Annotated[_Taken, Depends(_taken)], request: Request) -> Accepted:
         """Put a page's events on the stream; when this answers, the broker has them."""
         with _counted(events.events):
-            running(request).producer.deliver(events.events)
+            await pools(request).events.run(running(request).producer.deliver, events.events)
         for rule, number in events.dropped.items():
             metrics.DROPPED.labels(rule).inc(number)
         return Accepted(accepted=len(events.events), dropped=events.dropped.total())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import secrets
 from typing import TYPE_CHECKING, Any
@@ -18,9 +17,13 @@ from adloom.loop.serving.exposures import exposure
 from adloom.loop.serving.http.access import Admitted
 from adloom.loop.serving.http.bodies import AdMade, AdWanted, ad_made
 from adloom.loop.serving.http.errors import problem, refusals
+from adloom.loop.serving.http.pools import NoRoom, Pools, pools
 from adloom.loop.serving.http.waiting import drawn_in_time
+from adloom.loop.serving.metrics import EXPOSURES_LOST
+from adloom.stream.events import Exposure
 
 if TYPE_CHECKING:
+    from adloom.loop.serving.event_sender import EventSender
     from adloom.loop.serving.server import AdServer
 
 _PICTURE: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}}}
@@ -50,7 +53,7 @@ async def make_ad(wanted: AdWanted, request: Request, after: BackgroundTasks) ->
     """
     server = running(request)
     try:
-        product = await asyncio.to_thread(server.catalogue.selling, wanted.product_id)
+        product = await pools(request).ads.run(server.catalogue.selling, wanted.product_id)
     except UnknownProduct as error:
         raise HTTPException(404, problem("product_id", str(error))) from error
     seed = secrets.randbelow(2**31) if wanted.seed is None else wanted.seed
@@ -59,8 +62,8 @@ async def make_ad(wanted: AdWanted, request: Request, after: BackgroundTasks) ->
     png = None
     if wanted.inline_picture:
         path = server.creatives.picture_path(ad.creative.picture)
-        png = base64.b64encode(await asyncio.to_thread(path.read_bytes)).decode()
-    after.add_task(server.producer.send, exposure(ad))
+        png = base64.b64encode(await pools(request).ads.run(path.read_bytes)).decode()
+    after.add_task(_send, pools(request), server.producer, exposure(ad))
     return ad_made(ad, png)
 
 
@@ -92,8 +95,15 @@ def picture(digest: str, request: Request) -> FileResponse:
     return FileResponse(path, media_type="image/png", headers=_FOR_EVER)
 
 
+async def _send(threads: Pools, sender: EventSender, shown: Exposure) -> None:
+    try:
+        await threads.exposures.run(sender.send, shown)
+    except NoRoom:
+        EXPOSURES_LOST.inc()
+
+
 @router.get("/healthz", tags=["state"])
-def healthz() -> dict[str, str]:
+async def healthz() -> dict[str, str]:
     """The process lives."""
     return {"status": "alive"}
 
@@ -118,6 +128,7 @@ def readyz(request: Request) -> dict[str, Any]:
 
 
 @router.get("/metrics", response_class=Response, tags=["state"])
-def metrics() -> Response:
+async def metrics(request: Request) -> Response:
     """Prometheus metrics."""
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    told = await pools(request).metrics.run(generate_latest)
+    return Response(told, media_type=CONTENT_TYPE_LATEST)

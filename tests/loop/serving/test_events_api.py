@@ -15,6 +15,7 @@ from adloom.feature_store.store import FeatureStore
 from adloom.loop.serving.http.access import Access
 from adloom.loop.serving.http.errors import answer_errors
 from adloom.loop.serving.http.events import mount_events
+from adloom.loop.serving.http.pools import new_pools
 from adloom.loop.settings.serving import ServeSettings
 from adloom.stream.consumer import EventConsumer
 from adloom.stream.event_reader import EventReader
@@ -42,7 +43,7 @@ ADLOOMS = {"event_id": "c1", "ts": "2024-01-01T00:00:00Z", "user_id": "ann", "it
 @contextmanager
 def serving(kafka: KafkaSettings, events: EventSettings | None) -> Iterator[TestClient]:
     app = FastAPI()
-    app.state.access = Access(ServeSettings())
+    app.state.access, app.state.pools = Access(ServeSettings()), new_pools(256)
     mount_events(app, EventReader(kafka, events))
     answer_errors(app)
     with EventProducer(kafka) as producer, TestClient(app) as client:
