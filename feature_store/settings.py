@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+import re
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+_NODE = re.compile(r"[^\s:/=@]+:[0-9]{1,5}")
+_OPTION = re.compile(r"[a-z_]+=.*")
+
+
+def _feasts_form(address: SecretStr) -> SecretStr:
+    """The parts are never told: one may be a password."""
+    parts = address.get_secret_value().split(",")
+    if not (_NODE.fullmatch(parts[0]) and all(map(_is_part, parts))):
+        raise ValueError(
+            "write it as Feast does, host:port[,host:port][,ssl=true][,db=0][,password=...], "
+            "and not as redis://..."
+        )
+    return address
+
+
+def _is_part(part: str) -> bool:
+    return bool(_NODE.fullmatch(part) or _OPTION.fullmatch(part))
 
 
 class FeatureStoreSettings(BaseModel):
@@ -14,10 +33,10 @@ class FeatureStoreSettings(BaseModel):
     nobody saw yet has the rate `prior_clicks / prior_impressions`.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     online: Literal["sqlite", "redis"] = "sqlite"
-    redis_url: SecretStr | None = Field(
+    redis_url: Annotated[SecretStr, AfterValidator(_feasts_form)] | None = Field(
         default=None, description="Feast's form: host:port[,host:port][,db=0][,password=...]"
     )
     history_length: int = Field(default=256, ge=1, le=4096, description="newest clicks kept")

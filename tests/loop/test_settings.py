@@ -63,3 +63,21 @@ def test_a_named_file_must_exist(elsewhere: Path) -> None:
 def test_a_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ADLOOM_KAFKA__SASL_PASSWORD", "hunter2")
     assert "hunter2" not in repr(load_settings())
+
+
+@pytest.mark.parametrize(
+    "address", ["redis://:hush@cache:6379/0", "cache", "cache:6379/0", "cache:6379,hush", "db=1"]
+)
+def test_an_address_of_redis_in_another_form_than_feasts_is_refused(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADLOOM_FEATURES__REDIS_URL", address)
+    with pytest.raises(SettingsError, match=r"features\.redis_url: write it as Feast does") as told:
+        load_settings()
+    assert "hush" not in str(told.value)
+
+
+def test_feasts_forms_of_an_address_of_redis_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    for address in ("cache:6379", "one:1,two:2,ssl=true,password=a=b", "10.0.0.1:6379,db=3"):
+        monkeypatch.setenv("ADLOOM_FEATURES__REDIS_URL", address)
+        load_settings()
