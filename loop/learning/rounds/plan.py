@@ -15,6 +15,9 @@ from adloom.loop.learning.shares import fair, fair_pairs, newest_of_many
 from adloom.loop.learning.training_set import ClickedAd, ShownAd, clicked_ads, unclicked_ads
 from adloom.loop.settings.learning import RoundSettings
 
+_FEWEST = 2
+"""Clicked ads of a round: one is learned from, one held out."""
+
 
 class NotEnoughClicks(RuntimeError):
     """Too few clicked ads came in since the last round."""
@@ -92,8 +95,9 @@ def choose_clicks(
     clicked = clicked_ads(events, attribution=attribution, until=until)
     newest = fair(clicked, share, newest=rounds.max_examples)
     fresh = fair(_since(clicked, since), share, newest=rounds.max_examples)
-    if len(newest) < 2 or (len(fresh) < rounds.min_clicks and not force):
-        raise NotEnoughClicks(_too_few(len(fresh), len(_since(clicked, since)), rounds))
+    if len(newest) < _FEWEST or (len(fresh) < rounds.min_clicks and not force):
+        of_now = len(_since(clicked, since))
+        raise NotEnoughClicks(_too_few(len(fresh), of_now, len(newest), rounds))
     # Of the new ones, or a round with few of them would hold them all out.
     of = fresh if len(fresh) >= rounds.min_clicks else newest
     wanted = max(1, min(rounds.max_heldout, round(len(of) * rounds.heldout_share)))
@@ -131,11 +135,17 @@ def new_clicks(
     return len(fair(clicked, rounds.max_user_share, newest=rounds.max_examples))
 
 
-def _too_few(counted: int, clicked: int, rounds: RoundSettings) -> str:
+def _too_few(counted: int, clicked: int, known: int, rounds: RoundSettings) -> str:
     told = f"{counted} clicked ads since the last round"
     if clicked > counted:
         told += f" ({clicked - counted} more are beyond rounds.max_user_share of a shopper)"
-    return f"{told}, rounds.min_clicks is {rounds.min_clicks}: wait for more clicks, or use --force"
+    told += f", rounds.min_clicks is {rounds.min_clicks}"
+    if known >= _FEWEST:
+        return f"{told}: wait for more clicks, or use --force"
+    return (
+        f"{told}, and no round learns from fewer than {_FEWEST}: serve ads, and send "
+        "the clicks on them with their ad_id"
+    )
 
 
 def _since(clicked: Sequence[ClickedAd], since: datetime | None) -> list[ClickedAd]:

@@ -83,3 +83,10 @@ def test_a_pair_is_of_one_shopper_or_else_of_one_product() -> None:
     assert list(preference_pairs([click], [far, near, product, other])) == [(click, near)]
     assert list(preference_pairs([click], [product, other])) == [(click, product)]
     assert list(preference_pairs([click], [other])) == []
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_force_is_no_advice_where_it_would_not_help(force: bool) -> None:
+    with pytest.raises(NotEnoughClicks, match=r"0 clicked ads .* send the clicks") as few:
+        choose_clicks(clicks_of_a_day(0), ROUNDS, since=None, until=NOON, force=force)
+    assert "--force" not in str(few.value)
