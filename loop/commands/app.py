@@ -56,6 +56,7 @@ app.add_typer(schema_app)
 app.add_typer(learning_app)
 app.add_typer(serving_app)
 console = Console()
+_ANY_LOGIN = {"sasl_username": "anybody", "sasl_password": "unused"}
 
 
 def _print_version(wanted: bool) -> None:
@@ -92,10 +93,14 @@ def _prepare(
     logging.getLogger("adloom").setLevel(logging.INFO if verbose else logging.WARNING)
     # What the client finds on its way and mends itself is no news; adloom tells what is wrong.
     logging.getLogger("kafka").setLevel(logging.WARNING if verbose else logging.CRITICAL)
+    # It warns of every try at MLflow; what came of them is told at the end.
+    logging.getLogger("urllib3").setLevel(logging.WARNING if verbose else logging.ERROR)
     # It warns of every batch that takes longer than 0.1 s to decode, and of nothing else.
     logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)
+    # Names and forms are told to who has no login.
+    given = {"kafka": _ANY_LOGIN} if context.invoked_subcommand == "schema" else {}
     try:
-        context.obj = load_settings(config)
+        context.obj = load_settings(config, **given)
     except SettingsError as error:
         _fail(str(error))
 

@@ -159,3 +159,13 @@ def test_the_command_prints_either_form(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert json.loads(printed["asyncapi"])["channels"]["clicks"]["address"] == "adloom.clicks"
     yaml_form = CliRunner().invoke(app, ["schema", "events", "--format", "yaml"]).stdout
     assert yaml.safe_load(yaml_form) == event_schema()
+
+
+@pytest.mark.parametrize("subject", COMMITTED)
+def test_no_login_is_needed(subject: Subject) -> None:
+    login = {"SECURITY_PROTOCOL": "SASL_SSL", "SASL_MECHANISM": "PLAIN", "SASL_USERNAME": "shop"}
+    env = {f"ADLOOM_KAFKA__{name}": value for name, value in login.items()}
+    result = CliRunner().invoke(app, ["schema", subject], env=env)
+    assert (result.exit_code, result.stderr) == (0, "")
+    others = CliRunner().invoke(app, ["deadletter", "list"], env=env)
+    assert "sasl_password: set both" in others.stderr
