@@ -22,6 +22,7 @@ from kafka.errors import KafkaError
 
 from adloom.feature_store.store import FeatureStore
 from adloom.stream import metrics
+from adloom.stream.burial_log import BurialLog
 from adloom.stream.cluster.partitions import TooFewShards, Topics, UnevenTopics
 from adloom.stream.event_reader import EventReader
 from adloom.stream.event_settings import EventSettings
@@ -71,6 +72,7 @@ class EventConsumer:
         self._member = Member(kafka, store, self._condition.notes)
         self._logger = ThreadPoolExecutor(max_workers=1, thread_name_prefix="log")
         self._counts = Counts()
+        self._burials = BurialLog()
         self._lag, self._lag_due = 0, 0.0
 
     @property
@@ -184,6 +186,7 @@ class EventConsumer:
             # Their batch is not done either: who takes over produces them again.
             _log.warning("dead letters were left: %s", error)
         self._topics.close()
+        self._burials.tell(at_once=True)
         self._logger.shutdown()
 
     def __enter__(self) -> Self:
@@ -229,11 +232,13 @@ class EventConsumer:
         self._member.done(batch.reached)
 
     def _measure_lag(self) -> None:
+        self._burials.tell()
         self._lag = self._member.lag
         self._lag_due = time.monotonic() + _LAG_EVERY_SECONDS
         metrics.LAG.set(self._lag)
 
     def _account(self, batch: Batch, rows: int) -> None:
         self._counts = self._counts.after(batch, rows)
+        self._burials.add(batch.reasons())
         tell_metrics(batch, rows)
         self._crossing.tell(self._store.crossed)
