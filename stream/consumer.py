@@ -32,11 +32,13 @@ from adloom.stream.membership.counts import Counts, tell_metrics
 from adloom.stream.membership.crossing import Crossing
 from adloom.stream.membership.member import Member
 from adloom.stream.membership.running import run_until
+from adloom.stream.membership.traced import trace_records
 from adloom.stream.needs import to_consume_events
 from adloom.stream.outages import OUTAGES
 from adloom.stream.producer import DeliveryFailed, EventProducer
 from adloom.stream.settings import KafkaSettings
 from adloom.stream.topics import EventTopics, dead_letter_topic
+from adloom.stream.tracing import tracing
 
 _log = logging.getLogger(__name__)
 
@@ -147,7 +149,10 @@ class EventConsumer:
             records = self._member.fetch()
             if records:
                 self._take(records)
-                metrics.BATCH_SECONDS.observe(time.monotonic() - started)
+                ended = time.monotonic()
+                metrics.BATCH_SECONDS.observe(ended - started)
+                if tracing():
+                    trace_records(records, started, ended)
             else:
                 self._member.tidy()
             self._member.place(self._look_at_topics)

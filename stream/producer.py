@@ -24,6 +24,7 @@ from adloom.stream.events import Event, encode, kind_of
 from adloom.stream.headers import MARKS
 from adloom.stream.settings import KafkaSettings
 from adloom.stream.topics import topic_of
+from adloom.stream.tracing import carried_on, span
 
 # Brokers pay by the batch: a few events each is what costs. A flush does not wait for it.
 _LINGER_MILLISECONDS = 20
@@ -91,15 +92,17 @@ class EventProducer:
         It is marked as one in adloom's own form, so that no map of own events is read into it.
         Raises DeliveryFailed, KafkaRefused where that is known at once.
         """
-        self._background(self._queue_event(event))
+        with span("send event", "producer", {"messaging.system": "kafka"}):
+            self._background(self._queue_event(event))
 
     def deliver(self, events: Iterable[Event]) -> None:
         """Sends events and waits until every one of them is acknowledged.
 
         Raises DeliveryFailed or KafkaRefused when one is not; others may have been taken.
         """
-        queued = [self._queue_event(event) for event in events]
-        self._flush()
+        with span("send events", "producer", {"messaging.system": "kafka"}):
+            queued = [self._queue_event(event) for event in events]
+            self._flush()
         for sent in queued:
             if not sent.future.succeeded():
                 raise self._problem(sent.topic, sent.future.exception)
@@ -161,7 +164,8 @@ class EventProducer:
     def _queue_event(self, event: Event) -> _Queued:
         kind = kind_of(event)
         topic = topic_of(self._settings, kind)
-        return self._queue(topic, event.user_id.encode(), encode(event), MARKS[kind])
+        headers = MARKS[kind] + carried_on()
+        return self._queue(topic, event.user_id.encode(), encode(event), headers)
 
     def _queue(
         self,

@@ -53,6 +53,7 @@ def consume(
     from adloom.loop import home
     from adloom.stream.consumer import EventConsumer
     from adloom.stream.monitor import monitor
+    from adloom.stream.tracing import start_tracing
 
     port = settings.consume.port if port is None else port
     logging.getLogger("adloom.stream").setLevel(logging.INFO)
@@ -63,6 +64,7 @@ def consume(
         consumer = EventConsumer(kafka, features, settings.events)
         parts.callback(_tell_counts, consumer)
         parts.callback(consumer.close)
+        start_tracing("adloom-consume")
         if port is not None:
             address = monitor(host or settings.consume.host, port, lambda: consumer.state)
             _console.print(f"Metrics are at {parts.enter_context(address)}/metrics.")

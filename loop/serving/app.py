@@ -19,11 +19,13 @@ from adloom.loop.serving.http.logs import RequestLog
 from adloom.loop.serving.http.pools import new_pools
 from adloom.loop.serving.http.products import router as products_router
 from adloom.loop.serving.http.routes import router
+from adloom.loop.serving.http.traces import Traced
 from adloom.loop.serving.round_metrics import ROUNDS
 from adloom.loop.serving.server import AdServer
 from adloom.loop.serving.studio.router import mount_studio
 from adloom.loop.settings import Settings
 from adloom.stream.event_reader import EventReader
+from adloom.stream.tracing import start_tracing
 
 _MAX_BODY_BYTES = 1 << 20
 _MAX_BODY_SECONDS = 20.0
@@ -69,6 +71,8 @@ def create_app(
     )
     app.add_middleware(HostCheck, hosts=settings.serve.hosts)
     app.add_middleware(RequestLog)
+    if start_tracing("adloom-serve"):
+        app.add_middleware(Traced)
     if settings.serve.trusted_proxies:
         trusted = [str(network) for network in settings.serve.trusted_proxies]
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=trusted)

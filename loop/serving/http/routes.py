@@ -18,6 +18,7 @@ from adloom.loop.serving.http.access import Admitted
 from adloom.loop.serving.http.bodies import AdMade, AdWanted, ad_made
 from adloom.loop.serving.http.errors import problem, refusals
 from adloom.loop.serving.http.pools import NoRoom, Pools, pools
+from adloom.loop.serving.http.traces import trace_ad
 from adloom.loop.serving.http.waiting import drawn_in_time
 from adloom.loop.serving.metrics import EXPOSURES_LOST
 from adloom.stream.events import Exposure
@@ -59,6 +60,7 @@ async def make_ad(wanted: AdWanted, request: Request, after: BackgroundTasks) ->
     seed = secrets.randbelow(2**31) if wanted.seed is None else wanted.seed
     future = server.request(wanted.user_id, product, seed)
     [ad] = await drawn_in_time([future], request, server.timeout_seconds)
+    trace_ad(ad)
     png = None
     if wanted.inline_picture:
         path = server.creatives.picture_path(ad.creative.picture)
