@@ -18,6 +18,9 @@ _TUNNELS = tuple(map(ipaddress.ip_network, ("2001::/23", "2002::/16", "2001:db8:
 """Teredo and 6to4 carry any IPv4 address, private ones as well."""
 
 
+_SILENCE_SECONDS = 10.0  # that a host may keep, also where all of a fetch may take an hour
+
+
 class CannotFetch(ValueError):
     """Something that is not fetched; the message is one line that says why."""
 
@@ -85,7 +88,7 @@ class PinnedBackend(httpcore.NetworkBackend):
 
 
 class _TimedStream(httpcore.NetworkStream):
-    """A stream that ends at the deadline, however little comes at a time."""
+    """A stream that ends at the deadline, however little comes at a time, or when nothing does."""
 
     def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
         self._stream = stream
@@ -114,7 +117,8 @@ class _TimedStream(httpcore.NetworkStream):
 
 
 def _left(deadline: float) -> float:
+    """Seconds that the next step may take. Raises ReadTimeout where there are none."""
     left = deadline - monotonic()
     if left <= 0:
         raise httpcore.ReadTimeout
-    return left
+    return min(left, _SILENCE_SECONDS)

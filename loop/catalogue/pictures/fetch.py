@@ -111,6 +111,8 @@ def _fetch(
                     _receive(response, headers, to, max_bytes)
                     return
     except httpcore.TimeoutException:
+        if monotonic() < deadline:
+            raise CannotFetch("the host says nothing for too long") from None
         raise CannotFetch(f"it took more than {timeout:g} seconds") from None
     except (httpcore.NetworkError, httpcore.ProtocolError, ssl.SSLError, OSError) as error:
         raise CannotFetch(f"the host does not answer as it should ({_line(error)})") from error

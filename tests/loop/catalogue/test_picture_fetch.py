@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import ssl
+import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -12,6 +13,7 @@ from time import sleep
 
 import pytest
 
+from adloom.loop.catalogue.pictures import addresses
 from adloom.loop.catalogue.pictures.addresses import Addresses, CannotFetch, is_public
 from adloom.loop.catalogue.pictures.fetch import fetch, fetch_picture
 from tests.loop.catalogue.picture_host import ShopHost, running_host, sends
@@ -127,6 +129,24 @@ def test_a_host_that_drips_is_left(host: ShopHost, slow: str) -> None:
     host.answers["/drip"] = drip
     with pytest.raises(CannotFetch, match=r"more than 0\.3 seconds"):
         got(host, "/drip", timeout=0.3)
+
+
+@pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nid"])
+def test_a_host_that_falls_silent_is_left_long_before_its_time_is_over(
+    host: ShopHost, sent: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = threading.Event()
+
+    def fall_silent(request: BaseHTTPRequestHandler) -> None:
+        request.wfile.write(sent)
+        request.wfile.flush()
+        over.wait(60)
+
+    host.answers["/silent"] = fall_silent
+    monkeypatch.setattr(addresses, "_SILENCE_SECONDS", 0.3)
+    with pytest.raises(CannotFetch, match="says nothing for too long"):
+        got(host, "/silent", timeout=3_600)
+    over.set()
 
 
 @pytest.mark.parametrize(
