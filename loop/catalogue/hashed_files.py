@@ -33,7 +33,7 @@ class HashedFiles:
         """Keep content; returns its name. What is damaged under that name is written anew."""
         name = hashlib.sha256(content).hexdigest()
         if self.find(name) is None:
-            path = self._path(name)
+            path = self.place(name)
             path.parent.mkdir(exist_ok=True, mode=0o700)
             # A reader never sees half a file: write beside it, then move into place.
             partial = path.with_suffix(f".{uuid.uuid4().hex}.partial")
@@ -56,7 +56,7 @@ class HashedFiles:
         """
         if not is_hash(name):
             return None
-        path = self._path(name)
+        path = self.place(name)
         try:
             state = _state(path)
             with self._lock:
@@ -77,7 +77,8 @@ class HashedFiles:
             while len(self._whole) > _REMEMBERED:
                 self._whole.popitem(last=False)
 
-    def _path(self, name: str) -> Path:
+    def place(self, name: str) -> Path:
+        """Where the file of a hash is, or would be."""
         return self._folder / name[:2] / f"{name}{self._ending}"
 
 

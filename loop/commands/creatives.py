@@ -18,6 +18,7 @@ from adloom.loop.commands.errors import errors_told, fail, problems
 from adloom.loop.commands.printing import AsJson, first_told, own_names, print_fields
 from adloom.loop.commands.progress import rows_told
 from adloom.loop.settings import Settings
+from adloom.loop.settings.private import as_the_user_shares
 
 if TYPE_CHECKING:
     import numpy as np
@@ -183,6 +184,7 @@ def _as_json(ad: Creative) -> dict[str, Any]:
 
 def _write(picture: Image.Image, file: Path) -> None:
     try:
-        picture.save(file)
+        with as_the_user_shares():
+            picture.save(file)
     except (OSError, ValueError) as error:
         fail(f"{file}: cannot be written: {error}")

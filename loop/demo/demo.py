@@ -38,6 +38,7 @@ from adloom.loop.learning.rounds.train import train_round
 from adloom.loop.serving.ads import Ad
 from adloom.loop.serving.exposures import exposure
 from adloom.loop.settings import Settings
+from adloom.loop.settings.private import as_the_user_shares
 
 
 def run_demo(settings: Settings, plan: DemoPlan, out: Path, console: Console) -> DemoRun:
@@ -50,7 +51,8 @@ def run_demo(settings: Settings, plan: DemoPlan, out: Path, console: Console) ->
         EventsLost: produced and consumed events do not add up.
     """
     started = time.monotonic()
-    (out / "ads").mkdir(parents=True, exist_ok=True)
+    with as_the_user_shares():
+        (out / "ads").mkdir(parents=True, exist_ok=True)
     settings = demo_settings(settings, datetime.now(UTC))
     write_settings(settings, out / "adloom.toml")
     run = DemoRun(drift_from=plan.drift_from if plan.drifts else None)
@@ -73,11 +75,12 @@ def run_demo(settings: Settings, plan: DemoPlan, out: Path, console: Console) ->
             attribution=timedelta(hours=settings.rounds.attribution_hours),
         )
         run.seconds = time.monotonic() - started
-        with steps.step("Writing the report"):
+        with steps.step("Writing the report"), as_the_user_shares():
             report = report_of(run, loop.registry, loop.creatives, out)
             write_report(report, out / "report.html")
             save_showcase(report.stories, out / "showcase.png")
-    (out / "summary.json").write_text(json.dumps(run.summary(), indent=2) + "\n")
+    with as_the_user_shares():
+        (out / "summary.json").write_text(json.dumps(run.summary(), indent=2) + "\n")
     return run
 
 
@@ -103,7 +106,8 @@ def _serve_round(loop: DemoLoop, run: DemoRun, number: int, out: Path, steps: St
     clicked = {click.ad_id for click in clicks}
     for i, (ad, chance) in enumerate(zip(ads, chances, strict=True)):
         file = f"round-{number}-{i:03d}-{ad.creative.product_id}.png"
-        finish_ad(ad.picture, ad.creative.title).save(out / "ads" / file)
+        with as_the_user_shares():
+            finish_ad(ad.picture, ad.creative.title).save(out / "ads" / file)
         shopper = loop.crowd[ad.request.user_id]
         _, best = shopper.favourite(ad.request.product, number)
         run.shown.append(Shown(ad, number, file, ad.creative.ad_id in clicked, chance, best))

@@ -29,6 +29,7 @@ from adloom.loop.evaluation.contact_sheet import SheetRow, save_contact_sheet
 from adloom.loop.evaluation.scores import AD_SIZE, Figure, Judge, ScoredAd
 from adloom.loop.home import load_generator
 from adloom.loop.settings import Settings
+from adloom.loop.settings.private import as_the_user_shares
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.brief import AdBrief, AdDraft, Codes, HistoryAd
 from adloom.models.compose import compose_ad
@@ -227,8 +228,9 @@ def run_evaluation(
             lambda n: progress.advance(task, n),
         )
         scores, rows = evaluator.run()
-    sheet.parent.mkdir(parents=True, exist_ok=True)
-    save_contact_sheet(rows, sheet)
+    with as_the_user_shares():
+        sheet.parent.mkdir(parents=True, exist_ok=True)
+        save_contact_sheet(rows, sheet)
     return scores
 
 

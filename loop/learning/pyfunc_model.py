@@ -87,9 +87,11 @@ def log(run_id: str, adapter: Path | None, model_config: Mapping[str, Any]) -> s
         if adapter is not None:
             # MLflow keeps a folder's own name, and ADAPTER_PATH must hold for every version.
             artifacts["adapter"] = str(shutil.copytree(adapter, Path(scratch) / "adapter"))
+        # MLflow keeps a file's mode too, and an installed one is for everybody to read.
+        program = shutil.copyfile(__file__, Path(scratch) / Path(__file__).name)
         info = mlflow.pyfunc.log_model(
             name="ad-generator",
-            python_model=__file__,
+            python_model=str(program),
             artifacts=artifacts,
             signature=SIGNATURE,
             input_example=example,

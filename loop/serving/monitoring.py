@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
+from adloom.loop.settings.private import as_the_user_shares
+
 FILES = {
     "adloom-serve.json": ("adloom.loop.serving", "dashboard.json"),
     "adloom-stream.json": ("adloom.stream", "dashboard.json"),
@@ -29,9 +31,10 @@ def export(folder: Path, *, replace: bool = False) -> list[Path]:
             f"{folder} has {', '.join(other)}, changed or of another version: "
             "--force writes over what is there"
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    for path, text in contents.items():
-        path.write_text(text, encoding="utf-8")
+    with as_the_user_shares():
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, text in contents.items():
+            path.write_text(text, encoding="utf-8")
     return list(contents)
 
 

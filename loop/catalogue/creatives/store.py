@@ -201,7 +201,7 @@ class CreativeStore:
             yield from rows
 
     def picture_path(self, digest: str) -> Path:
-        """The PNG file of a content hash. Raises UnknownAd for anything that is not stored whole."""
+        """The PNG file of a content hash. Raises UnknownAd for what is not stored whole."""
         path = self._pictures.find(digest)
         if path is None:
             raise UnknownAd(digest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 from collections import OrderedDict
 from pathlib import Path
@@ -14,6 +15,7 @@ from adloom.loop.catalogue.hashed_files import HashedFiles
 _MOST_SIDE = 1_024
 _QUALITY = 90
 _CUTOUT_SIDE = 256  # pictures with transparency up to it lose nothing
+_RIFF, _RIFF_HEAD = b"RIFF", 8  # how a WebP file begins: then the number of bytes that follow
 _IN_MEMORY = 64 << 20  # bytes of decoded pictures
 
 
@@ -52,6 +54,20 @@ class PictureStore:
             raise UnknownPicture(name) from error
         self._hold(name, picture)
         return picture.copy()
+
+    def has(self, name: str) -> bool:
+        """Whether a picture is kept and none of its end is missing, by the file's own head.
+
+        An import asks for every picture of a shop: it must not read all of them.
+        """
+        try:
+            with self._files.place(name).open("rb") as file:
+                head = file.read(_RIFF_HEAD)
+                size = os.fstat(file.fileno()).st_size
+        except OSError:
+            return False
+        told = int.from_bytes(head[len(_RIFF) :], "little") + _RIFF_HEAD
+        return head.startswith(_RIFF) and size == told
 
     def path(self, name: str) -> Path:
         """The file of a picture. Raises UnknownPicture for anything that is not kept whole."""

@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -77,9 +78,15 @@ def test_a_file_is_hashed_once_as_long_as_it_stays_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = HashedFiles(tmp_path, ".bin").put(CONTENT)
-    files, read = HashedFiles(tmp_path, ".bin"), []
+    files = HashedFiles(tmp_path, ".bin")
+    read: list[Any] = []
     digest = hashlib.file_digest
-    monkeypatch.setattr(hashlib, "file_digest", lambda *a: read.append(a) or digest(*a))
+
+    def noting(file: Any, kind: str) -> Any:
+        read.append(file)
+        return digest(file, kind)
+
+    monkeypatch.setattr(hashlib, "file_digest", noting)
     for _ in range(3):
         assert files.find(name) is not None
     assert len(read) == 1
@@ -97,8 +104,10 @@ def test_pictures_of_ads_and_products_are_repaired_by_putting_them_again(tmp_pat
     picture = Image.new("RGB", (32, 32), "teal")
     ads, products = CreativeStore(tmp_path / "ads"), PictureStore(tmp_path / "products")
     ad, product = ads.put_picture(picture), products.put(picture)
+    assert products.has(product)
     emptied(ads.picture_path(ad))
     halved(products.path(product))
+    assert not products.has(product)
     with pytest.raises(UnknownAd):
         ads.picture_path(ad)
     with pytest.raises(UnknownPicture):
