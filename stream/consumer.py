@@ -88,6 +88,11 @@ class EventConsumer:
         return self._condition.state
 
     @property
+    def failing(self) -> bool:
+        """Whether it has begun, and what it reads cannot be applied now."""
+        return self._condition.failing
+
+    @property
     def has_partitions(self) -> bool:
         """Whether the group has given this member something to read, and it knows where."""
         return bool(self._member.known)

@@ -138,8 +138,13 @@ def mount_events(app: FastAPI, reader: EventReader) -> None:
     )
     async def take_events(events: Annotated[_Taken, Depends(_taken)], request: Request) -> Accepted:
         """Put a page's events on the stream; when this answers, the broker has them."""
+        server = running(request)
+        if server.loses_events:
+            EVENTS_REFUSED.labels("features").inc(len(events.events))
+            told = "the features cannot be updated, events would be lost: /readyz says why"
+            raise HTTPException(503, told, headers={"Retry-After": "5"})
         with _counted(events.events):
-            await pools(request).events.run(running(request).producer.deliver, events.events)
+            await pools(request).events.run(server.producer.deliver, events.events)
         for rule, number in events.dropped.items():
             metrics.DROPPED.labels(rule).inc(number)
         return Accepted(accepted=len(events.events), dropped=events.dropped.total())

@@ -213,4 +213,5 @@ def test_a_catalogue_that_cannot_be_read_is_told(tmp_path: Path) -> None:
             database.execute("DROP TABLE catalogue_revision")
         answer = client.get("/readyz")
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
-        assert answer.json() == {"detail": "the catalogue's database is away"}
+        assert answer.json()["status"] == "not ready"
+        assert "catalogue.db is damaged" in answer.json()["problems"]["catalogue"]

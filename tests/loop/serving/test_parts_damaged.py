@@ -1,0 +1,169 @@
+"""Files are damaged under a running server: it says which and what to do, and draws if it can."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from adloom.loop import home
+from adloom.loop.catalogue import database_health
+from adloom.loop.serving.app import create_app
+from adloom.loop.serving.server import AdServer
+from adloom.loop.settings import Settings
+from tests.loop_parts import keep_shop_ads, tiny_settings
+
+AD = {"user_id": "ann", "product_id": "running-shoes", "seed": 7}
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    folder = tmp_path_factory.mktemp("damaged")
+    return tiny_settings(folder, serve={"follow_seconds": 0.1})
+
+
+@pytest.fixture(scope="module")
+def client(settings: Settings) -> Iterator[TestClient]:
+    with TestClient(create_app(settings)) as client:
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def _looked_at_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_health, "_CHECK_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr("adloom.stream.outages._LONGEST_PAUSE_SECONDS", 0.3)
+    monkeypatch.setattr("adloom.stream.membership.running._CHECK_EVERY_SECONDS", 0.3)
+    monkeypatch.setattr("adloom.feature_store.sqlite_file._PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr("adloom.loop.serving.histories._DAMAGE_SECONDS", 0.3)
+
+
+def server_of(client: TestClient) -> AdServer:
+    server: AdServer = client.app.state.server  # type: ignore[attr-defined]
+    return server
+
+
+def when(client: TestClient, so: Callable[[dict[str, Any]], bool]) -> tuple[int, dict[str, Any]]:
+    """What `/readyz` answers once it is so."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        answer = client.get("/readyz")
+        if so(answer.json()):
+            return answer.status_code, answer.json()
+        time.sleep(0.05)
+    raise TimeoutError(f"/readyz did not become so: {answer.text}")
+
+
+def click(ad_id: str, product_id: str) -> dict[str, Any]:
+    told = {"user_id": "ann", "item_id": product_id, "ad_id": ad_id}
+    return {"clicks": [told | {"event_id": ad_id, "ts": datetime.now(UTC).isoformat()}]}
+
+
+def as_a_text(file: Path) -> None:
+    file.write_text("not a database\n" * 1_000)
+
+
+def emptied(file: Path) -> None:
+    os.truncate(file, 0)
+
+
+def in_the_middle(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[64:] = random.Random(0).randbytes(len(content) - 64)
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [as_a_text, in_the_middle, emptied])
+def test_damaged_features_cost_the_history_until_they_are_rebuilt(
+    client: TestClient,
+    settings: Settings,
+    damage: Callable[[Path], None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    [ad] = keep_shop_ads(server_of(client).creatives, 1)
+    assert client.post("/v1/events", json=click(ad.ad_id, ad.product_id)).status_code == 202
+    deadline = time.monotonic() + 60
+    while not client.post("/v1/ads", json=AD).json()["personalised"]:
+        assert time.monotonic() < deadline
+    file = settings.home / "features" / "online.db"
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    damage(file)
+    with caplog.at_level(logging.WARNING):
+        status, told = when(client, lambda told: "features" in told.get("problems", {}))
+        assert (status, told["status"]) == (200, "degraded")
+        assert "adloom backfill" in told["problems"]["features"]
+        for _ in range(3):
+            answer = client.post("/v1/ads", json=AD)
+            assert answer.status_code == 200
+            # What SQLite has in memory it reads on, as long as the file looks the same.
+            assert answer.json()["degraded"] or damage is emptied
+        refused = client.post("/v1/events", json=click("other", ad.product_id))
+        assert refused.status_code == 503
+        assert "would be lost" in refused.json()["detail"]
+    lost = [r for r in caplog.records if "ads are drawn without history" in r.getMessage()]
+    assert len(lost) <= 2
+
+    with home.open_features(settings) as features:
+        list(features.rebuild(features.log.batches()))
+    status, told = when(client, lambda told: "features" not in told.get("problems", {}))
+    assert (status, told["status"]) == (200, "ready")
+    answer = client.post("/v1/ads", json=AD).json()
+    assert (answer["personalised"], answer["degraded"]) == (True, False)
+    assert client.post("/v1/events", json=click("after", ad.product_id)).status_code == 202
+
+
+@pytest.mark.parametrize("part", ["catalogue", "creatives"])
+def test_without_products_or_creatives_nothing_is_drawn_and_all_is_well_once_they_are_back(
+    client: TestClient, settings: Settings, part: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = settings.home / part / f"{part}.db"
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    whole = file.read_bytes()
+    as_a_text(file)
+    status, told = when(client, lambda told: part in told.get("problems", {}))
+    assert (status, told["status"]) == (503, "not ready")
+    assert f"{part}.db is damaged" in told["problems"][part]
+    with caplog.at_level(logging.WARNING):
+        for n in range(3):
+            answer = client.post("/v1/ads", json=AD | {"product_id": f"other-{n}"})
+            answer = client.post("/v1/ads", json=AD) if part == "creatives" else answer
+            assert answer.status_code == 503
+            assert part.rstrip("s").removesuffix("e") in answer.json()["detail"]
+    assert len([r for r in caplog.records if "a part is away" in r.getMessage()]) == 1
+    for ending in ("-wal", "-shm"):
+        file.with_name(file.name + ending).unlink(missing_ok=True)
+    copy = file.with_name("copy.db")
+    copy.write_bytes(whole)
+    copy.replace(file)
+    status, told = when(client, lambda told: part not in told.get("problems", {}))
+    assert (status, told["status"]) == (200, "ready")
+    assert client.post("/v1/ads", json=AD).status_code == 200
+
+
+def test_a_damaged_file_of_the_event_log_is_named(client: TestClient, settings: Settings) -> None:
+    log = settings.home / "features" / "log"
+    damaged = log / "0-00000000000000000000-damaged.parquet"
+    damaged.write_bytes(b"PAR1 no rows PAR1")
+    answer = client.get("/studio/api/shoppers")
+    assert answer.status_code == 503
+    damaged.unlink()
+    assert client.post("/v1/ads", json=AD).status_code == 200
+
+
+def test_metrics_tell_what_readyz_tells(client: TestClient, settings: Settings) -> None:
+    client.get("/readyz")
+    text = client.get("/metrics").text
+    assert "adloom_ready 1.0" in text
+    for part in ("events", "features", "catalogue", "creatives", "registry", "drawing"):
+        assert f'adloom_part_up{{part="{part}"}} 1.0' in text
