@@ -7,7 +7,7 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, BackgroundTasks, HTTPException, Request, Response
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from adloom.loop.catalogue.creatives.store import UnknownAd
@@ -79,7 +79,7 @@ def product_picture(digest: str, request: Request) -> FileResponse:
     try:
         path = running(request).catalogue.pictures.path(digest)
     except UnknownPicture as error:
-        raise HTTPException(404, problem("digest", "no such picture", place="path")) from error
+        raise _no_picture() from error
     return FileResponse(path, media_type="image/webp", headers=_FOR_EVER)
 
 
@@ -93,7 +93,7 @@ def picture(digest: str, request: Request) -> FileResponse:
     try:
         path = running(request).creatives.picture_path(digest)
     except UnknownAd as error:
-        raise HTTPException(404, problem("digest", "no such picture", place="path")) from error
+        raise _no_picture() from error
     return FileResponse(path, media_type="image/png", headers=_FOR_EVER)
 
 
@@ -104,33 +104,34 @@ async def _send(threads: Pools, sender: EventSender, shown: Exposure) -> None:
         EXPOSURES_LOST.inc()
 
 
+def _no_picture() -> HTTPException:
+    """None is kept, or it is damaged: then it is drawn anew, so that nobody may remember this."""
+    told = problem("digest", "no such picture", place="path")
+    return HTTPException(404, told, headers={"Cache-Control": "no-store"})
+
+
 @router.get("/healthz", tags=["state"])
 async def healthz() -> dict[str, str]:
     """The process lives."""
     return {"status": "alive"}
 
 
-@router.get("/readyz", responses=refusals(503), tags=["state"])
-def readyz(request: Request) -> dict[str, Any]:
-    """Ads can be drawn, and one was: what is slow the first time is over.
+@router.get("/readyz", responses={503: {"description": "ads cannot be drawn"}}, tags=["state"])
+async def readyz(request: Request) -> JSONResponse:
+    """Whether ads can be drawn, and one was: what is slow the first time is over.
 
-    `problem` is what is wrong with the stream meanwhile, `notes` what someone should see to.
+    `status` is ready, degraded (ads go out, and yet `problems` tells of a part that is away,
+    damaged, ended or not followed) or not ready (503). `notes` is what someone should see to.
     """
-    server = running(request)
-    if not server.queue.alive:
-        raise HTTPException(503, "the drawing thread has ended")
-    server.catalogue.revision()  # an ad needs its product
-    told: dict[str, Any] = {
-        "status": "ready",
-        "version": str(server.champion.serving.version),
-        "problem": server.problem,
-        "notes": list(server.notes),
-    }
-    return {key: value for key, value in told.items() if value}
+    readiness = await pools(request).readiness.look(lambda: running(request).readiness)
+    headers = {} if readiness.draws else {"Retry-After": "5"}
+    status = 200 if readiness.draws else 503
+    return JSONResponse(readiness.told(), status_code=status, headers=headers)
 
 
 @router.get("/metrics", response_class=Response, tags=["state"])
 async def metrics(request: Request) -> Response:
     """Prometheus metrics."""
+    await pools(request).readiness.look(lambda: running(request).readiness)  # sets its gauges
     told = await pools(request).metrics.run(generate_latest)
     return Response(told, media_type=CONTENT_TYPE_LATEST)
