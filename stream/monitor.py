@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from socket import SHUT_RDWR, socket
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -17,11 +19,54 @@ from prometheus_client import make_wsgi_app
 
 from adloom.stream.membership.condition import ConsumerState
 
+_REQUEST_SECONDS = 10.0
+_MOST_REQUESTS = 32
+
 _Respond = Callable[[str, list[tuple[str, str]]], Any]
 
 
 class _Server(ThreadingMixIn, WSGIServer):
+    """A request has so many seconds from its connection on, and so many are answered at once."""
+
     daemon_threads = True
+
+    def __init__(self, *given: Any) -> None:
+        self._lock = threading.Lock()
+        self._since: dict[socket, float] = {}
+        super().__init__(*given)
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """Where there are too many, the oldest makes room."""
+        with self._lock:
+            oldest = next(iter(self._since)) if len(self._since) >= _MOST_REQUESTS else None
+            if oldest is not None:
+                del self._since[oldest]
+            self._since[request] = time.monotonic()
+        if oldest is not None:
+            _end(oldest)
+        return True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up is no news; what an answer is made of raises nothing."""
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._lock:
+            self._since.pop(request, None)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """Called every half second."""
+        latest = time.monotonic() - _REQUEST_SECONDS
+        with self._lock:
+            late = [request for request, since in self._since.items() if since < latest]
+        for request in late:
+            _end(request)
+
+
+def _end(request: socket) -> None:
+    """Whatever its thread waits for."""
+    with suppress(OSError):
+        request.shutdown(SHUT_RDWR)
 
 
 class _Quiet(WSGIRequestHandler):
