@@ -119,7 +119,7 @@ def _limit(tracking_uri: str) -> float | None:
         return None
     if os.environ[_TIMEOUT] in (_OURS[_TIMEOUT], str(_TRANSFER_SECONDS)):
         return LIMIT_SECONDS
-    return float(os.environ[_TIMEOUT]) * (int(os.environ[_RETRIES]) + 1)
+    return max(LIMIT_SECONDS, float(os.environ[_TIMEOUT]) * (int(os.environ[_RETRIES]) + 1))
 
 
 def _within(seconds: float | None, ask: Callable[[], _Answer]) -> _Answer:

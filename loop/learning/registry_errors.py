@@ -95,6 +95,9 @@ def _status(error: Exception) -> int | None:
 
     if isinstance(error, requests.RequestException):
         return 503 if error.response is None else error.response.status_code
+    databases = sys.modules.get("sqlalchemy.exc")
+    if databases is not None and isinstance(error, databases.DatabaseError):
+        return 503
     exceptions = sys.modules.get("mlflow.exceptions")
     if exceptions is None or not isinstance(error, exceptions.MlflowException):
         return None
@@ -136,6 +139,8 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def _said(error: Exception) -> str:
     """What MLflow said, in one short line."""
+    if (of_database := getattr(error, "orig", None)) is not None:  # without the query
+        return _line(str(of_database))
     response = getattr(error, "response", None)
     text = getattr(response, "text", "") or getattr(error, "message", "") or str(error)
     before, body, answer = text.partition("Response body: ")

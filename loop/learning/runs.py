@@ -10,6 +10,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
 
+from adloom.loop.learning.registry_errors import RegistryRefused
+
 if TYPE_CHECKING:
     import pandas as pd
     from PIL import Image
@@ -33,15 +35,20 @@ class Runs:
         return str(run.info.run_id)
 
     def log_series(self, run_id: str, name: str, by_step: Mapping[int, float]) -> None:
-        """A metric by step."""
+        """A metric by step; a step is logged once, however often."""
+        known = {point.step for point in self._client.get_metric_history(run_id, name)}
         now = int(datetime.now(UTC).timestamp() * 1000)
         points = [Metric(name, float(value), now, step) for step, value in by_step.items()]
+        points = [point for point in points if point.step not in known]
         for start in range(0, len(points), _METRICS_A_CALL):
             self._client.log_batch(run_id, metrics=points[start : start + _METRICS_A_CALL])
 
     def log_metrics(self, run_id: str, values: Mapping[str, float]) -> None:
+        """Metrics without steps; each is logged once, however often."""
+        known = self._client.get_run(run_id).data.metrics
         for name, value in values.items():
-            self._client.log_metric(run_id, name, value)
+            if name not in known:
+                self._client.log_metric(run_id, name, value)
 
     def log_dict(self, run_id: str, content: Mapping[str, object], path: str) -> None:
         self._client.log_dict(run_id, dict(content), path)
@@ -74,6 +81,7 @@ class Runs:
 
 
 def _ensure_experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
+    """Its id. Raises RegistryRefused where it is deleted."""
     known = client.get_experiment_by_name(name)
     if known is None:
         try:
@@ -82,4 +90,11 @@ def _ensure_experiment(client: MlflowClient, name: str, artifacts: str | None) -
             known = client.get_experiment_by_name(name)
             if known is None:
                 raise
+    if known.lifecycle_stage == "deleted":
+        restore = f"mlflow experiments restore --experiment-id {known.experiment_id}"
+        raise RegistryRefused(
+            f"the experiment {name!r} is deleted in MLflow: restore it ({restore}), or name "
+            "another (mlflow.experiment)",
+            status=409,
+        )
     return str(known.experiment_id)

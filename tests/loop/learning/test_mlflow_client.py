@@ -7,6 +7,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 import requests
@@ -50,7 +51,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         ("drop", "does not answer in time"),
         ("hang", "does not answer in time"),
         ("cut", "does not answer in time"),
-        ("trickle", "does not answer in time"),
         ("fail", "it answers 503"),
     ],
 )
@@ -146,6 +146,12 @@ def test_another_web_server_at_that_address_is_no_mlflow() -> None:
         server.shutdown()
     assert told.value.status == 404
     assert "<" not in str(told.value)
+
+
+def test_a_database_that_is_damaged_is_told_with_its_name(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_bytes(b"no database" * 100)
+    with pytest.raises(RegistryUnavailable, match=r"mlflow\.db: the database cannot be used, file"):
+        asked_client(f"sqlite:///{tmp_path / 'mlflow.db'}").search_registered_models()
 
 
 @given(user=st.text("ab:%41", min_size=1), password=st.text("XYZ!$&", min_size=3))

@@ -10,6 +10,7 @@ from PIL import Image
 
 from adloom.loop.learning.own_mlflow import own_database
 from adloom.loop.learning.registry import CHALLENGER, CHAMPION, AdRegistry, UnknownVersion
+from adloom.loop.learning.registry_errors import RegistryRefused
 from adloom.loop.settings.learning import MlflowSettings
 
 NOWHERE = {"base": "/nowhere", "sampling": {}, "example_product": "running-shoes"}
@@ -134,6 +135,29 @@ def test_a_run_keeps_losses_by_step_and_pictures(registry: AdRegistry) -> None:
     assert [m.value for m in client.get_metric_history(run, "loss")] == [3.0, 2.0, 1.5]
     assert [a.path for a in client.list_artifacts(run, "samples")] == ["samples/ad.png"]
     assert client.get_run(run).data.params["steps"] == "3"
+
+
+def test_what_is_logged_again_is_there_once(registry: AdRegistry) -> None:
+    run = registry.runs.start("round-1", params={}, tags={})
+    registry.runs.log_series(run, "loss", {1: 3.0})
+    for _ in range(2):
+        registry.runs.log_series(run, "loss", {1: 3.0, 2: 2.0})
+        registry.runs.log_metrics(run, {"heldout_before": 3.0})
+    client = MlflowClient(registry.tracking_uri)
+    assert [m.step for m in client.get_metric_history(run, "loss")] == [1, 2]
+    assert len(client.get_metric_history(run, "heldout_before")) == 1
+
+
+def test_an_experiment_that_is_deleted_is_told_with_how_it_comes_back(tmp_path: Path) -> None:
+    registry = AdRegistry(MlflowSettings(), tmp_path / "mlflow")
+    registry.runs.start("round-1", params={}, tags={})
+    client = MlflowClient(registry.tracking_uri)
+    found = client.get_experiment_by_name("adloom")
+    assert found is not None
+    client.delete_experiment(found.experiment_id)
+    again = AdRegistry(MlflowSettings(), tmp_path / "mlflow")
+    with pytest.raises(RegistryRefused, match=r"restore it \(mlflow experiments restore"):
+        again.runs.start("round-2", params={}, tags={})
 
 
 def test_a_start_that_was_ended_leaves_no_half_made_database(tmp_path: Path) -> None:
