@@ -67,6 +67,10 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _is_for_users(record: logging.LogRecord) -> bool:
+    return not any(f"{kind}Warning: " in record.getMessage() for kind in ("Deprecation", "Future"))
+
+
 @app.callback()
 def _prepare(
     context: typer.Context,
@@ -84,6 +88,9 @@ def _prepare(
 ) -> None:
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     warnings.filterwarnings("ignore", category=FutureWarning)
+    # Feast turns them on again, for all that is loaded after it.
+    logging.captureWarnings(True)
+    logging.getLogger("py.warnings").addFilter(_is_for_users)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     logging.basicConfig(
         level=logging.WARNING,

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from adloom.loop.commands.errors import fail
 from adloom.loop.replay.errors import ClickLogUnavailable
 from adloom.loop.settings import Settings
 
@@ -48,7 +49,7 @@ def report(
     try:
         chosen = choose_experiment(settings.experiments, name, datetime.now(UTC))
     except NoExperiment as error:
-        _fail(str(error))
+        fail(str(error))
     found = report_experiment(
         home.open_log(settings),
         chosen,
@@ -80,7 +81,7 @@ def off_policy(
     try:
         checks = check_open_bandit(settings.home / "cache", campaign)
     except ClickLogUnavailable as error:
-        _fail(str(error))
+        fail(str(error))
     if as_json:
         print(json.dumps([_check_json(check) for check in checks], indent=2))
         return
@@ -168,8 +169,3 @@ def _with_interval(value: PolicyValue, digits: int = 3) -> str:
 def _check_json(check: OffPolicyCheck) -> dict[str, object]:
     agrees = {name: check.agrees(name) for name in check.estimates}
     return asdict(check) | {"holds_truth": agrees}
-
-
-def _fail(message: str) -> None:
-    Console(stderr=True).print(f"[red]Error:[/] {escape(message)}", highlight=False)
-    raise typer.Exit(2)

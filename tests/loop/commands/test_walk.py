@@ -1,0 +1,217 @@
+"""Whatever a user gets wrong, or finds away, every command says so in one line.
+
+A command that has no entry here fails the first test: what can go wrong with it is to be said.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from adloom.loop.commands.app import app
+from tests.loop.commands.tree import leaves
+
+# What each command is called with: files are made by `there`.
+CALLS: dict[str, str] = {
+    "backfill": "-y past.csv",
+    "bench features": "",
+    "bench generate": "",
+    "bench retrieval": "",
+    "bench stream": "",
+    "catalog check": "feed.csv",
+    "catalog import": "feed.csv",
+    "catalog list": "",
+    "catalog retire": "tea",
+    "catalog show": "tea",
+    "consume": "",
+    "creatives import": "ads.csv",
+    "creatives list": "",
+    "creatives show": "ad",
+    "deadletter list": "",
+    "deadletter replay": "",
+    "demo": "",
+    "evaluate": "",
+    "events check": "",
+    "experiment off-policy": "",
+    "experiment report": "",
+    "features check": "",
+    "monitoring export": "",
+    "pretrain": "",
+    "pretrain-pbs": "",
+    "promote": "7",
+    "replay": "clicks.csv",
+    "rollback": "",
+    "rounds abandon": "7",
+    "rounds list": "",
+    "schema": "",
+    "serve": "",
+    "train-round": "--force",
+    "versions": "",
+}
+OF_HOME = [  # what these read or write is under home
+    "backfill",
+    "catalog check",
+    "catalog import",
+    "catalog list",
+    "catalog retire",
+    "catalog show",
+    "creatives import",
+    "creatives list",
+    "creatives show",
+    "experiment off-policy",
+    "features check",
+]
+OF_FILES = {
+    "backfill": "-y missing.csv",
+    "catalog check": "missing.csv",
+    "catalog import": "missing.csv",
+    "creatives import": "missing.csv",
+    "events check": "missing.jsonl",
+    "replay": "missing.csv",
+}
+OF_REDIS = ["backfill", "features check"]
+OF_WHAT_IS_NOT_THERE = {
+    "catalog import": ("", "no feed: name one"),
+    "catalog retire": ("tea", "the catalogue does not have tea"),
+    "catalog show": ("tea", "adloom catalog list shows"),
+    "consume": ("", "consume needs a broker"),
+    "creatives import": ("ads.csv", "the catalogue has no products"),
+    "creatives show": ("ad", "no ad 'ad' in the creative store"),
+    "deadletter list": ("", "deadletter needs a broker"),
+    "events check": ("", "give a FILE of payloads"),
+    "experiment report": ("", "no experiment is defined"),
+    "promote": ("7", "no version 7"),
+    "rollback": ("", "no earlier champion"),
+}
+WRONG_VALUES = [
+    "backfill --unit days",
+    "catalog list --limit 0",
+    "creatives list --limit x",
+    "consume --port 70000",
+    "deadletter list --reason unlucky",
+    "demo --rounds 99",
+    "evaluate --shoppers 1",
+    "events check --kind view",
+    "experiment off-policy --campaign dogs",
+    "features check --sample 0",
+    "promote two",
+    "replay clicks.csv --rate 0",
+    "replay clicks.csv --map ts",
+    "schema cats",
+    "serve --port -1",
+]
+
+
+@pytest.fixture
+def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the files that commands are given, and nothing else."""
+    monkeypatch.chdir(tmp_path)
+    moment = "2026-01-02T00:00:00Z"
+    (tmp_path / "clicks.csv").write_text(f"ts,user_id,item_id,click\n{moment},u,i,1\n")
+    (tmp_path / "past.csv").write_text(f"kind,event_id,ts,user_id,item_id\nclick,a,{moment},u,i\n")
+    (tmp_path / "feed.csv").write_text("id,title\ntea,Tea\n")
+    (tmp_path / "ads.csv").write_text("ad_id,product_id,title,picture\n")
+    return tmp_path
+
+
+@pytest.fixture
+def nobody() -> Iterator[str]:
+    """An address where nobody listens."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{held.getsockname()[1]}"
+
+
+def call(words: str, **env: str) -> Result:
+    return CliRunner().invoke(app, words.split(), env=env)
+
+
+def refused_in_one_line(result: Result) -> str:
+    assert result.exit_code == 2, (result.output, result.exception)
+    [line] = result.stderr.splitlines()
+    assert line.startswith("Error: ")
+    assert result.stdout == ""
+    return line
+
+
+def test_every_command_is_walked() -> None:
+    assert {" ".join(words) for words in leaves()} == CALLS.keys()
+
+
+@pytest.mark.parametrize("command", CALLS)
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[kafak]\n", "kafak: no such setting"),
+        ("[kafka\n", "adloom.toml: not valid TOML"),
+        ("[serve]\nport = 'x'\n", "serve.port: "),
+    ],
+    ids=["unknown", "no TOML", "wrong"],
+)
+def test_a_broken_settings_file_stops_it(command: str, text: str, told: str, there: Path) -> None:
+    (there / "adloom.toml").write_text(text)
+    before = set(there.rglob("*"))
+    assert told in refused_in_one_line(call(f"{command} {CALLS[command]}"))
+    assert set(there.rglob("*")) == before
+
+
+@pytest.mark.parametrize("command", OF_HOME)
+@pytest.mark.parametrize("home", ["file", "file/below", "/sys/adloom"])
+def test_a_home_that_can_be_no_folder_is_told(command: str, home: str, there: Path) -> None:
+    (there / "file").write_text("")
+    told = refused_in_one_line(call(f"{command} {CALLS[command]}", ADLOOM_HOME=home))
+    assert "mend this" in told
+    assert (there / "file").read_text() == ""
+
+
+@pytest.mark.parametrize("command", OF_FILES)
+@pytest.mark.parametrize("place", ["", "clicks.csv/"], ids=["missing", "below a file"])
+def test_a_file_that_is_not_there_is_named(command: str, place: str, there: Path) -> None:
+    *options, name = OF_FILES[command].split()
+    told = refused_in_one_line(call(f"{command} {' '.join(options)} {place}{name}"))
+    assert name in told
+
+
+@pytest.mark.parametrize("command", OF_REDIS)
+def test_a_redis_that_is_away_is_told(command: str, nobody: str, there: Path) -> None:
+    redis = {"ADLOOM_FEATURES__ONLINE": "redis", "ADLOOM_FEATURES__REDIS_URL": nobody}
+    assert "online store" in refused_in_one_line(call(f"{command} {CALLS[command]}", **redis))
+
+
+@pytest.mark.parametrize("command", OF_WHAT_IS_NOT_THERE)
+def test_what_an_empty_home_lacks_is_told_with_what_to_do(command: str, there: Path) -> None:
+    given, told = OF_WHAT_IS_NOT_THERE[command]
+    assert told in refused_in_one_line(call(f"{command} {given}"))
+
+
+@pytest.mark.parametrize("words", WRONG_VALUES)
+def test_a_value_that_does_not_fit_is_refused_and_nothing_done(words: str, there: Path) -> None:
+    before = set(there.rglob("*"))
+    result = call(words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Traceback" not in result.stderr
+    assert set(there.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "target"),
+    [
+        ("replay clicks.csv", "adloom.loop.replay.checking.check_file"),
+        ("catalog list", "adloom.loop.home.open_catalogue"),
+        ("versions", "adloom.loop.home.open_registry"),
+    ],
+)
+def test_ctrl_c_ends_it_without_a_traceback(
+    words: str, target: str, there: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(target, interrupted)
+    result = call(words)
+    assert result.exit_code == 130
+    assert "Traceback" not in result.output
