@@ -21,6 +21,7 @@ from kafka.errors import (
     for_code,
 )
 
+from adloom.stream.cluster.group import members_of
 from adloom.stream.cluster.partitions import UnevenTopics
 from adloom.stream.cluster.reaching import reach, why_away
 from adloom.stream.cluster.refusals import BrokerUnavailable as BrokerUnavailable
@@ -166,6 +167,10 @@ class TopicWatch:
         if missing:
             raise BrokerUnavailable(not_offered(self._settings, missing))
         return described
+
+    def consumers(self) -> int | None:
+        """How many members the consumer group has; None where the cluster does not say."""
+        return members_of(self._admin, self._settings.group_id)
 
     def close(self) -> None:
         """Lets the connection go."""

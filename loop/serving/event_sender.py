@@ -26,6 +26,10 @@ _log = logging.getLogger("adloom.serve")
 
 _LOOK_SECONDS = 5.0
 _FIRST_TRY_SECONDS = 3.0
+_UNREAD = (
+    "no adloom consume runs (the group {} has no members): events are sent, and none of them "
+    "comes into features"
+)
 
 
 class EventSender:
@@ -34,13 +38,23 @@ class EventSender:
     Safe to use from several threads.
     """
 
-    def __init__(self, kafka: KafkaSettings, needs: Needs, patience_seconds: float) -> None:
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        needs: Needs,
+        patience_seconds: float,
+        *,
+        read_by_others: bool = False,
+    ) -> None:
         """Connects to nothing yet.
 
         Args:
             needs: the topics that are sent to and what else must be there, with the rights.
             patience_seconds: how long an event may take.
+            read_by_others: `adloom consume` has to bring the events into features, and it is
+                noted where none runs.
         """
+        self._read_by_others = read_by_others
         self._kafka = kafka
         self._needs = needs
         self._patience_seconds = patience_seconds
@@ -51,11 +65,18 @@ class EventSender:
         self._failed = 0  # of this producer, as far as counted
         self._undelivered: tuple[str, int] | None = None  # why, and what was produced before
         self._away: str | None = "no broker was asked yet"
+        self._away_for_good = False  # a refusal: no waiting mends it
+        self._unread: str | None = None
 
     @property
     def problem(self) -> str | None:
         """Why events cannot be sent, in one line; None while they can."""
         return self._away or (self._undelivered and self._undelivered[0])
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What someone should see to, though events are sent."""
+        return () if self._unread is None else (self._unread,)
 
     def connect(self) -> None:
         """Make the topics that are missing, and a producer.
@@ -78,15 +99,18 @@ class EventSender:
                     self.connect()
                 self._watch(stop, pauses)
             except (BrokerUnavailable, KafkaRefused, KafkaError, OSError) as error:
-                self._tell(str(error))
+                self._tell(str(error), for_good=isinstance(error, KafkaRefused))
                 stop.wait(pauses.next())
 
     def send(self, event: Event) -> None:
         """Send an event that nobody waits for: an exposure that cannot be sent is counted."""
         try:
-            self._connected().send(event)
-        except BrokerUnavailable:
+            producer = self._connected()
+        except (BrokerUnavailable, KafkaRefused):
             self._count_lost(1)
+            return
+        try:
+            producer.send(event)
         except (KafkaRefused, DeliveryFailed) as error:
             self._note(error)
             self._count_lost(1)
@@ -99,7 +123,7 @@ class EventSender:
         """
         producer = self._connected()
         if self._away is not None:
-            raise BrokerUnavailable(self._away)
+            raise self._why_away()
         try:
             producer.deliver(events)
         except (KafkaRefused, DeliveryFailed) as error:
@@ -120,8 +144,11 @@ class EventSender:
     def _connected(self) -> EventProducer:
         self._tried.wait(_FIRST_TRY_SECONDS)
         if self._producer is None:
-            raise BrokerUnavailable(self.problem)
+            raise self._why_away()
         return self._producer
+
+    def _why_away(self) -> BrokerUnavailable | KafkaRefused:
+        return (KafkaRefused if self._away_for_good else BrokerUnavailable)(self.problem)
 
     def _watch(self, stop: threading.Event, pauses: Pauses) -> None:
         """Ask for the topics now and then, for a producer does not tell that its broker is away.
@@ -137,8 +164,18 @@ class EventSender:
                     return
                 self._tell(None)
                 self._look_at(self._producer)
+                self._look_for_readers(topics)
                 pauses.end()
                 stop.wait(_LOOK_SECONDS)
+
+    def _look_for_readers(self, topics: TopicWatch) -> None:
+        """Where a right is missing, nothing is said: it cannot be known."""
+        if not self._read_by_others or (members := topics.consumers()) is None:
+            return
+        unread = None if members else _UNREAD.format(self._kafka.group_id)
+        if unread != self._unread and unread is not None:
+            _log.warning("%s", unread)
+        self._unread = unread
 
     def _look_at(self, producer: EventProducer) -> None:
         """Count exposures that were sent and not taken; a delivery mends the last that was not."""
@@ -160,10 +197,10 @@ class EventSender:
             self._lost += number
             _log.warning("%d exposures were lost so far: no broker took them", self._lost)
 
-    def _tell(self, problem: str | None) -> None:
+    def _tell(self, problem: str | None, *, for_good: bool = False) -> None:
         if problem is not None and problem != self._away:
             _log.warning("events cannot be sent: %s", problem)
         elif problem is None and self._away is not None:
             _log.info("events are sent to %s", self._kafka.bootstrap_servers)
-        self._away = problem
+        self._away, self._away_for_good = problem, for_good
         self._tried.set()
