@@ -164,10 +164,15 @@ def _tell_dry_run(checked: CheckedFile, as_json: bool) -> None:
     if as_json:
         told_rows = [{"line": row.line, "reason": row.reason} for row in log.refusals]
         found = {"events": checked.events, "refused": log.refused, "refused_rows": told_rows}
+        ends = {"first": checked.first, "last": checked.last}
+        found |= {name: at and at.isoformat() for name, at in ends.items()}
         print(json.dumps(found | {"dropped": dict(log.dropped)}, indent=2))
         return
     _tell_left_out(log)
-    _console.print(f"{checked.events:,} events; nothing was sent.", highlight=False)
+    told = f"{checked.events:,} events"
+    if checked.first is not None and checked.last is not None:
+        told += f" from {checked.first:%Y-%m-%d %H:%M:%S} to {checked.last:%Y-%m-%d %H:%M:%S} UTC"
+    _console.print(f"{told}; nothing was sent.", highlight=False, soft_wrap=True)
 
 
 def _tell(result: ReplayResult, as_json: bool) -> None:

@@ -13,6 +13,7 @@ from adloom.loop.replay.errors import ClickLogUnavailable
 from adloom.loop.replay.layout import Layout
 
 _ROWS_AT_ONCE = 5_000
+_BEGINNING, _ENDLESS = (end.replace(tzinfo=UTC) for end in (datetime.min, datetime.max))
 
 Told = Callable[[float, int], object]
 """Called with the part of the file that was read, 0 to 1, and the number of events."""
@@ -26,6 +27,8 @@ class CheckedFile:
         log: what is refused and left out.
         events: how many there are.
         checked_at: what is later than this is refused.
+        first: the earliest moment of an event; None where there is no event.
+        last: the latest one.
     """
 
     file: Path
@@ -33,6 +36,8 @@ class CheckedFile:
     log: ClickLog
     events: int
     checked_at: datetime
+    first: datetime | None
+    last: datetime | None
     _stamp: tuple[int, int] = field(repr=False)
 
     def again(self) -> ClickLog:
@@ -54,13 +59,17 @@ def check_file(
     layout = layout or Layout()
     stamp, now = _stamp(file), datetime.now(UTC)
     log = ClickLog.of(file, layout)
-    count = 0
+    count, first, last = 0, _ENDLESS, _BEGINNING
     for row in log.events("check", now):
         count += len(row.events)
+        for event in row.events:
+            first, last = min(first, event.ts), max(last, event.ts)
         if count % _ROWS_AT_ONCE < len(row.events):
             told(row.part, count)
     told(1.0, count)
-    return CheckedFile(file, layout, log, count, now, stamp)
+    if not count:
+        return CheckedFile(file, layout, log, 0, now, None, None, stamp)
+    return CheckedFile(file, layout, log, count, now, first, last, stamp)
 
 
 def refuse_any(log: ClickLog) -> None:

@@ -100,6 +100,8 @@ def test_payloads_read_by_the_events_map_where_click_logs_have_other_names(
         "events": 3,
         "refused": 0,
         "refused_rows": [],
+        "first": "2024-01-01T00:00:00+00:00",
+        "last": "2024-01-01T00:00:00.002000+00:00",
         "dropped": {},
     }
     row = {"kunde": "ann", "artikel": "shoe", "klick": 1, "zeit": 1_704_067_200}
@@ -135,3 +137,12 @@ def test_the_command_says_what_is_wrong(arguments: list[str], problem: str, cli:
     found = cli.invoke(app, ["replay", *arguments])
     assert found.exit_code == 2
     assert problem in " ".join(found.stderr.split())
+
+
+def test_a_dry_run_tells_when_it_was_so_that_a_wrong_unit_is_seen(cli: CliRunner) -> None:
+    told = cli.invoke(app, ["replay", "clicks.csv", *NAMES, "--dry-run"]).stdout
+    assert "3 events from 2024-01-01 00:00:00 to 2024-01-01 00:00:00 UTC; nothing was sent." in told
+    as_us = [*NAMES[:-1], "us", "--dry-run", "--json"]
+    told = json.loads(cli.invoke(app, ["replay", "clicks.csv", *as_us]).stdout)
+    assert told["first"].startswith("1970-01-20T17:21:07")
+    assert told["last"] == told["first"]
