@@ -47,7 +47,7 @@ def serving(kafka: KafkaSettings, events: EventSettings | None) -> Iterator[Test
     mount_events(app, EventReader(kafka, events))
     answer_errors(app)
     with EventProducer(kafka) as producer, TestClient(app) as client:
-        app.state.server = SimpleNamespace(producer=producer)
+        app.state.server = SimpleNamespace(producer=producer, loses_events=False)
         yield client
 
 

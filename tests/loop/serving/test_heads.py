@@ -199,6 +199,17 @@ def test_an_answer_that_nobody_reads_is_given_up(port: int) -> None:
     assert received < len(MEGABYTE) * 30
 
 
+def at_work(port: int, path: bytes) -> socket.socket:
+    """A client whose request is being answered: it waits for nine bytes of body."""
+    client = connect(port)
+    client.sendall(
+        b"POST " + path + b" HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n"
+        b"Expect: 100-continue\r\n\r\n"
+    )
+    assert client.recv(100).startswith(b"HTTP/1.1 100")
+    return client
+
+
 def test_who_waits_makes_room_for_new_clients_and_health_is_answered_when_none_does() -> None:
     unhurried = replace(HASTY, head_seconds=60, idle_seconds=60)
     with listening(app, unhurried) as port:
@@ -208,21 +219,14 @@ def test_who_waits_makes_room_for_new_clients_and_health_is_answered_when_none_d
         for client in idle:
             client.close()
 
-        busy = [connect(port) for _ in range(8)]
-        for client in busy:
-            client.sendall(b"POST /take HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
-            time.sleep(0.02)
+        busy = [at_work(port, b"/take") for _ in range(8)]
         refused = send(port, SECOND)
         assert refused.status == 503
         assert "serve.max_connections" in refused.text
         assert "retry-after: 1" in refused.text
         assert send(port, HEAD + b"\r\n").status == 200
 
-        more = []
-        for _ in range(2):
-            more.append(connect(port))
-            more[-1].sendall(b"POST /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
-            time.sleep(0.05)
+        more = [at_work(port, b"/healthz") for _ in range(2)]
         assert answer_of(connect(port)).status == 503  # at once, whatever it wanted
         for client in busy + more:
             client.sendall(b"123456789")
