@@ -32,6 +32,7 @@ from adloom.loop.commands.schema import app as schema_app
 from adloom.loop.commands.serving import app as serving_app
 from adloom.loop.commands.stream import app as stream_app
 from adloom.loop.settings import CONFIG_VARIABLE, SettingsError, load_settings
+from adloom.loop.settings.private import keep_private, tighten
 
 app = typer.Typer(
     name="adloom",
@@ -110,6 +111,9 @@ def _prepare(
         context.obj = load_settings(config, **given)
     except SettingsError as error:
         _fail(str(error))
+    keep_private()
+    if (told := tighten(context.obj.home)) is not None:
+        _problems.print(told, markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()
