@@ -43,11 +43,11 @@ class _Refused:
     """A version that failed, why, and when it is tried again: after pauses that grow."""
 
     key: str
-    why: str = ""
+    why: Exception
     again: float = 0.0
     pause: float = _FIRST_PAUSE_SECONDS
 
-    def failed(self, why: str) -> None:
+    def failed(self, why: Exception) -> None:
         self.why, self.again = why, time.monotonic() + self.pause
         self.pause = min(2 * self.pause, _LONGEST_PAUSE_SECONDS)
 
@@ -167,7 +167,7 @@ class Champion:
         refused = self._refused.get(name)
         if refused is None or refused.key != key_of(wanted):
             return True
-        self._why[name] = refused.why
+        self._why[name] = self._not_followed(name, refused.why)
         return time.monotonic() >= refused.again
 
     def _take(self, name: Name, wanted: Version) -> None:
@@ -180,9 +180,9 @@ class Champion:
         except (UnfitVersion, *_NOT_ASKED) as error:
             refused = self._refused.get(name)
             if refused is None or refused.key != key_of(wanted):
-                refused = self._refused[name] = _Refused(key_of(wanted))
-            refused.failed(self._not_followed(name, error))
-            self._why[name] = refused.why
+                refused = self._refused[name] = _Refused(key_of(wanted), error)
+            refused.failed(error)
+            self._why[name] = self._not_followed(name, error)
             return
         self._why.pop(name, None)
         self._refused.pop(name, None)
@@ -224,23 +224,24 @@ class Champion:
 
     def _add(self, name: Name, remembered: Version | None) -> None:
         """At a start: what is named, or what stands in for it."""
+        asked = True
+        why: Exception | None = None
         try:
             wanted = self._registry.find(name)
             self.looked_at = time.time()
             self._take(name, wanted)
             if name in self._live:
                 return
-            asked = True
+            why = self._refused[name].why
         except UnknownVersion as error:
-            self._why[name] = self._not_followed(name, error)
-            asked = True
+            why = error
         except _NOT_ASKED as error:
-            self._why[name] = _not_asked(error)
-            asked = False
+            asked, self._why[name] = False, _not_asked(error)
         candidates = self._stand_ins(name, remembered, asked)
         live = next(self._fit(candidates), None) or self._live.get(CHAMPION) or self._bare_base()
         self._live = {**self._live, name: live}
-        self._why[name] += f"; version {live.serving.version} stands in"
+        if why is not None:
+            self._why[name] = self._not_followed(name, why)
 
     def _stand_ins(self, name: Name, remembered: Version | None, asked: bool) -> Iterator[Version]:
         """Versions to try in place of the one that is named, the best first."""
@@ -275,7 +276,7 @@ class Champion:
 
     def _not_followed(self, name: Name, why: Exception) -> str:
         live = self._live.get(name)
-        serves = "" if live is None else f"; version {live.serving.version} serves on"
+        serves = "" if live is None else f"; version {live.serving.version} serves"
         return f"{_label(name)} is not followed: {why}{serves}"
 
     def _note(self) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 from fastapi.testclient import TestClient
+from mlflow import MlflowClient
 from safetensors.torch import load_file, save_file
 
 from adloom.loop.learning.registry import AdRegistry
@@ -61,6 +62,10 @@ def client(settings: Settings, registry: AdRegistry, good: int) -> Iterator[Test
 def parts(client: TestClient) -> AdServer:
     server: AdServer = client.app.state.server  # type: ignore[attr-defined]
     return server
+
+
+def mlflow_client(registry: AdRegistry) -> MlflowClient:
+    return MlflowClient(registry.tracking_uri)
 
 
 def another_module(folder: Path) -> None:
@@ -145,3 +150,32 @@ def test_a_broken_champion_does_not_take_over(
     until(lambda: "problem" not in client.get("/readyz").json())
     assert gauge(client, 'adloom_alias_followed{alias="champion"}') == 1
     assert gauge(client, f'adloom_version_served{{alias="champion",version="{good}"}}') == 1
+
+
+def test_what_serves_goes_on_when_its_version_is_deleted(
+    client: TestClient, settings: Settings, registry: AdRegistry, adapter: Path, good: int
+) -> None:
+    passing = register_by_hand(settings, registry, adapter)
+    registry.promote(passing)
+    until(lambda: client.get("/readyz").json()["version"] == str(passing))
+    mlflow_client(registry).delete_model_version(settings.mlflow.model_name, str(passing))
+    until(lambda: "adloom promote" in client.get("/readyz").json().get("problem", ""))
+    assert client.post("/v1/ads", json=AD).json()["model_version"] == str(passing)
+    registry.promote(good)
+    until(lambda: client.get("/readyz").json() == {"status": "ready", "version": str(good)})
+
+
+def test_a_version_is_tried_between_the_ads_that_are_wanted(
+    client: TestClient, settings: Settings, registry: AdRegistry, adapter: Path, good: int
+) -> None:
+    """Its trial joins the batch: nobody waits for it, and it leaves no ad behind."""
+    passing = register_by_hand(settings, registry, adapter)
+    registry.promote(passing)
+    asked = 0
+    while client.get("/readyz").json()["version"] != str(passing):
+        assert client.post("/v1/ads", json=AD | {"seed": asked}).status_code == 200
+        asked += 1
+    pictures = set(settings.home.rglob("*.png"))
+    registry.promote(good)
+    until(lambda: client.get("/readyz").json()["version"] == str(good))
+    assert set(settings.home.rglob("*.png")) == pictures
