@@ -162,7 +162,7 @@ def test_a_broken_settings_file_stops_it(command: str, text: str, told: str, the
 @pytest.mark.parametrize("command", OF_HOME)
 @pytest.mark.parametrize("home", ["file", "file/below", "/sys/adloom"])
 def test_a_home_that_can_be_no_folder_is_told(command: str, home: str, there: Path) -> None:
-    (there / "file").write_text("")
+    (there / "file").touch(mode=0o600)  # or that others can read it would be told first
     told = refused_in_one_line(call(f"{command} {CALLS[command]}", ADLOOM_HOME=home))
     assert "mend this" in told
     assert (there / "file").read_text() == ""
