@@ -11,10 +11,10 @@ from prometheus_client import REGISTRY
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from adloom.loop.learning.rounds.kept import ABANDONED, OUTCOME
+
 RESULTS = ("passed", "refused", "abandoned")
 """By the gate; abandoned = somebody gave the round up."""
-
-_FILES = ("outcome.json", "abandoned.json")
 
 
 class RoundsCollector(Collector):
@@ -52,7 +52,7 @@ class RoundsCollector(Collector):
         if self._folder is None:
             return
         found: dict[Path, tuple[float, str]] = {}
-        for name in _FILES:
+        for name in (OUTCOME, ABANDONED):
             for path in self._folder.glob(f"round-*/{name}"):
                 try:
                     at = path.stat().st_mtime
@@ -69,7 +69,7 @@ REGISTRY.register(ROUNDS)
 
 
 def _result(path: Path) -> str:
-    if path.name != "outcome.json":
+    if path.name == ABANDONED:
         return "abandoned"
     told = json.loads(path.read_text())
     if not isinstance(told, dict):

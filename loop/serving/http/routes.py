@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, BackgroundTasks, HTTPException, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from adloom.loop.catalogue.creatives.store import UnknownAd
 from adloom.loop.catalogue.pictures.store import UnknownPicture
@@ -17,6 +17,7 @@ from adloom.loop.serving.exposures import exposure
 from adloom.loop.serving.http.access import Admitted
 from adloom.loop.serving.http.bodies import AdMade, AdWanted, ad_made
 from adloom.loop.serving.http.errors import problem, refusals
+from adloom.loop.serving.http.exposition import exposition
 from adloom.loop.serving.http.pools import NoRoom, Pools, pools
 from adloom.loop.serving.http.traces import trace_ad
 from adloom.loop.serving.http.waiting import drawn_in_time
@@ -133,5 +134,6 @@ async def readyz(request: Request) -> JSONResponse:
 async def metrics(request: Request) -> Response:
     """Prometheus metrics."""
     await pools(request).readiness.look(lambda: running(request).readiness)  # sets its gauges
-    told = await pools(request).metrics.run(generate_latest)
+    labels = getattr(request.app.state, "metric_labels", {})
+    told = await pools(request).metrics.run(exposition, labels)
     return Response(told, media_type=CONTENT_TYPE_LATEST)

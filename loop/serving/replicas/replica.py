@@ -46,6 +46,7 @@ def ad_replicas(settings: Settings, most: int) -> serve.Application:
         app = create_app(settings)
         name = serve.get_replica_context().replica_id.unique_id
         app.add_middleware(NamedReplica, name=name)
+        app.state.metric_labels = {"replica": name}
         return app
 
     @serve.ingress(build)

@@ -23,6 +23,7 @@ from adloom.loop.serving import metrics
 from adloom.loop.serving.ad_metrics import MOST_SERIES, count_ad
 from adloom.loop.serving.ads import Ad
 from adloom.loop.serving.app import create_app
+from adloom.loop.serving.http.exposition import exposition
 from adloom.loop.serving.requests import AdRequest
 from adloom.loop.serving.round_metrics import RoundsCollector
 from adloom.loop.serving.server import AdServer
@@ -169,6 +170,29 @@ def test_events_are_counted_as_accepted_or_refused(client: TestClient) -> None:
     assert counted() == [before[0] + 2, before[1] + 1, before[2] + 1]
 
 
+def test_parts_and_readiness_are_told_though_nobody_asks_whether_it_is_ready(
+    client: TestClient,
+) -> None:
+    server: AdServer = client.app.state.server  # type: ignore[attr-defined]
+    assert value(client, "adloom_ready") == 1
+    assert value(client, "adloom_part_up", part="registry") == 1
+    assert value(client, "adloom_version_served", alias="champion", version="1") == 1
+    server.parts.tell("products", "taken away by a test")
+    try:
+        assert value(client, "adloom_part_up", part="products") == 0
+    finally:
+        server.parts.tell("products", None)
+    assert value(client, "adloom_part_up", part="products") == 1
+
+
+def test_of_several_replicas_each_has_series_of_its_own() -> None:
+    text = exposition({"replica": "one"}).decode()
+    samples = [s for family in text_string_to_metric_families(text) for s in family.samples]
+    assert {sample.labels.get("replica") for sample in samples} == {"one"}
+    assert {s.labels["step"] for s in samples if "step_seconds" in s.name} == set(STEPS)
+    assert "replica" not in exposition({}).decode()
+
+
 def test_the_process_and_the_version_of_adloom_are_told(client: TestClient) -> None:
     families = told(client)
     assert families["process_resident_memory_bytes"].samples[0].value > 50e6
@@ -264,11 +288,15 @@ def test_rounds_are_counted_from_what_they_left(tmp_path: Path) -> None:
     leave(2, ["too slow"], 2_000.0)
     leave(3, [], 3_000.0)
     (tmp_path / "rounds" / "round-0004").mkdir()  # one that runs
+    given_up = tmp_path / "rounds" / "round-0006"
+    given_up.mkdir()
+    (given_up / "abandoned.json").write_text("{}")
     damaged = tmp_path / "rounds" / "round-0005"
     damaged.mkdir()
     (damaged / "outcome.json").write_text("[")
     assert seen("passed") == (2, 3_000.0)
     assert seen("refused") == (1, 2_000.0)
+    assert seen("abandoned")[0] == 1
 
 
 def test_metrics_of_the_server_are_registered_once() -> None:
