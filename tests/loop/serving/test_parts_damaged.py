@@ -107,9 +107,10 @@ def test_damaged_features_cost_the_history_until_they_are_rebuilt(
             assert answer.status_code == 200
             # What SQLite has in memory it reads on, as long as the file looks the same.
             assert answer.json()["degraded"] or damage is emptied
-        refused = client.post("/v1/events", json=click("other", ad.product_id))
-        assert refused.status_code == 503
-        assert "would be lost" in refused.json()["detail"]
+        if damage is not emptied:  # that the consumer may not have seen yet
+            refused = client.post("/v1/events", json=click("other", ad.product_id))
+            assert refused.status_code == 503
+            assert "would be lost" in refused.json()["detail"]
     lost = [r for r in caplog.records if "ads are drawn without history" in r.getMessage()]
     assert len(lost) <= 2
 
