@@ -58,6 +58,17 @@ class RowCache:
         """Keys and values of ``row`` so far, as :meth:`put` takes them; a view."""
         return self._storage[:, :, row, :, : self.lengths[row]]
 
+    def scrub(self, row: int) -> bool:
+        """Whether all that ``row`` stored is finite; where it is not, it is wiped.
+
+        Attention would read it in whatever row comes there next: nothing times NaN is NaN.
+        """
+        stored = self._storage[:, :, row]
+        finite = bool(stored.sum(dtype=torch.float32).isfinite())
+        if not finite:
+            stored.zero_()
+        return finite
+
     def move(self, source: int, target: int) -> None:
         """Copy ``source`` over ``target``."""
         self.put(target, self.take(source))

@@ -215,20 +215,24 @@ class Engine:
 
     def _begin_picture(self, at: int) -> None:
         row = self._titles.rows[at]
-        if row.job.wanted.title_only:
-            self._answer(row)
-        else:
+        title_only = row.job.wanted.title_only
+        if not title_only:
             self._pictures.add(row, self._titles.cache.take(at))
-        self._titles.remove(at)
+        finite = self._titles.remove(at)
         self._changed = True
+        if title_only or not finite:
+            self._answer(row, finite)
 
     def _complete(self, at: int) -> None:
         row = self._pictures.rows[at]
-        self._pictures.remove(at)
+        finite = self._pictures.remove(at)
         self._changed = True
-        self._answer(row)
+        self._answer(row, finite)
 
-    def _answer(self, row: Row) -> None:
+    def _answer(self, row: Row, finite: bool) -> None:
+        if not finite:  # its draws were no draws
+            row.job.fail(FloatingPointError("what was drawn is not finite"))
+            return
         codes = torch.tensor(row.codes, dtype=torch.long)
         row.job.finish(row.number, Drawn(tuple(row.title[:-1]), codes, row.cut, row.steps))
 

@@ -52,8 +52,9 @@ class Titles:
         self._guess(row)
         self.rows.append(row)
 
-    def remove(self, at: int) -> None:
-        """Take a row out; the last one takes its place."""
+    def remove(self, at: int) -> bool:
+        """Take a row out; the last one takes its place. False: its numbers were not finite."""
+        finite = self.cache.scrub(at)
         last = self.rows.pop()
         if at < len(self.rows):
             self.rows[at] = last
@@ -61,6 +62,7 @@ class Titles:
             self._noise.move(len(self.rows), at)
         if not self.rows:
             self.cache.clear()
+        return finite
 
     def draw(self, states: Tensor) -> list[int]:
         """Draw the next tokens from states ``(rows * TITLE_TOKENS_EACH, width)``.
@@ -170,8 +172,9 @@ class Pictures:
         row.fed = [self._first] + [self._weights.text_tokens] * (WIDEST - 1)
         self.rows.append(row)
 
-    def remove(self, at: int) -> None:
-        """Take a row out; the last one takes its place."""
+    def remove(self, at: int) -> bool:
+        """Take a row out; the last one takes its place. False: its numbers were not finite."""
+        finite = self.cache.scrub(at) & self.blank.scrub(at)
         last = self.rows.pop()
         source = len(self.rows)
         if at < source:
@@ -183,6 +186,7 @@ class Pictures:
         if not self.rows:
             self.cache.clear()
             self.blank.clear()
+        return finite
 
     def foreground(self) -> Tensor:
         """Features ``(rows * tokens each, width)`` of the image tokens that are drawn next."""

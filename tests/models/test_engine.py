@@ -189,6 +189,32 @@ def test_what_goes_wrong_in_one_row_fails_its_request_alone(generator: AdGenerat
     assert all(same(a, b) for a, b in zip(draw(generator, good), expected, strict=True))
 
 
+@pytest.mark.parametrize("steps", [1, 4])
+def test_numbers_that_are_not_finite_spoil_one_ad_and_none_after_it(
+    generator: AdGenerator, steps: int
+) -> None:
+    asks: list[tuple[AdBrief, int, str | None]] = [
+        (ASKS[0], 1, "left"),
+        (ASKS[1], 2, "right"),
+        (ASKS[2], 3, None),
+    ]
+    wanted = [drawn.codes.tolist() for drawn in draw(generator, asks)]
+    started = [generator.start(b, seeds=[seed], adapter=by) for b, seed, by in asks]
+    for _ in range(steps):
+        generator.step()
+    engine = generator.engine
+    for stage in (engine._titles, engine._pictures):
+        for at, row in enumerate(stage.rows):
+            if row.seed == 1:
+                with torch.inference_mode():
+                    stage.cache._storage[:, :, at] = torch.nan
+    generator.finish(started)
+    with pytest.raises(FloatingPointError, match="what was drawn"):
+        started[0].result()
+    assert [one.result()[0].codes.tolist() for one in started[1:]] == wanted[1:]
+    assert [drawn.codes.tolist() for drawn in draw(generator, asks)] == wanted
+
+
 def test_an_adapter_counts_as_it_was_when_its_request_came(generator: AdGenerator) -> None:
     generator.copy_adapter("left", "passing")
     expected = draw(generator, [(ASKS[3], 5, "passing")])[0]
