@@ -35,9 +35,10 @@ class Applied:
                 applied = event.offset <= known.applied
             elif (event.topic, event.topic_id, event.partition, event.offset) in coming:
                 applied = False
+            elif event.topic == FILE_TOPIC or known is None:
+                applied = True
             else:
-                of_no_topic = event.topic == FILE_TOPIC or known is None
-                applied = of_no_topic or self._is_before(event, known)
+                applied = self._is_before(event, known)
             if applied:
                 yield event
 
