@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from kafka.errors import KafkaError
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import DatabaseError
+from starlette.requests import ClientDisconnect
 
 from adloom.feature_store.backend import FeaturesLost, StoreDamaged, StoreUnavailable
 from adloom.loop.catalogue.database_health import DatabaseUnusable
@@ -74,6 +75,9 @@ class Refusal(BaseModel):
     )
 
 
+NOBODY_WAITS = "nobody waits for it any more"
+"""Said to who has hung up: for the log and for metrics."""
+
 _MEANINGS = {
     400: "the body cannot be read",
     401: "an API key is needed (X-API-Key)",
@@ -120,6 +124,10 @@ def answer_errors(app: FastAPI) -> None:
         refused_by(request.scope, "queue_full")
         headers = {"Retry-After": "1"}
         return JSONResponse({"detail": str(error)}, status_code=429, headers=headers)
+
+    @app.exception_handler(ClientDisconnect)
+    async def hung_up(_: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"detail": NOBODY_WAITS}, status_code=499)
 
     @app.exception_handler(NoRoom)
     async def no_room(_: Request, error: Exception) -> JSONResponse:

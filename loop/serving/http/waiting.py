@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import HTTPException, Request
 
 from adloom.loop.serving.ads import Ad
-from adloom.loop.serving.http.errors import PARTS_AWAY
+from adloom.loop.serving.http.errors import NOBODY_WAITS, PARTS_AWAY
 
 _log = logging.getLogger("adloom.serve")
 
@@ -21,7 +21,7 @@ class NobodyWaits(HTTPException):
     """Who asked has hung up."""
 
     def __init__(self) -> None:
-        super().__init__(499, "nobody waits for it any more")
+        super().__init__(499, NOBODY_WAITS)
 
 
 async def drawn_in_time(
