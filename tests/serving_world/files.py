@@ -1,0 +1,79 @@
+"""Files of a home, damaged and mended under a running server."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from adloom.loop import home
+from adloom.loop.settings import Settings
+from tests.serving_world.adapters import WEIGHTS
+
+
+def as_a_text(file: Path) -> None:
+    file.write_text("not a database\n" * 1_000)
+
+
+def emptied(file: Path) -> None:
+    os.truncate(file, 0)
+
+
+def in_the_middle(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[64:] = random.Random(0).randbytes(len(content) - 64)
+    file.write_bytes(content)
+
+
+DAMAGE: dict[str, Callable[[Path], None]] = {
+    damage.__name__: damage for damage in (as_a_text, emptied, in_the_middle)
+}
+
+
+class Database:
+    """`catalogue` or `creatives` of a home: damaged, then mended by a copy."""
+
+    def __init__(self, settings: Settings, part: str) -> None:
+        self._file = settings.home / part / f"{part}.db"
+        self._copy = self._file.with_name("copy")
+
+    def damage(self, how: str) -> None:
+        _all_in_one_file(self._file)
+        shutil.copy(self._file, self._copy)
+        DAMAGE[how](self._file)
+
+    def mend(self) -> None:
+        for ending in ("-wal", "-shm"):
+            self._file.with_name(self._file.name + ending).unlink(missing_ok=True)
+        self._copy.replace(self._file)
+
+
+class OnlineStore:
+    """The SQLite file of the features: damaged, then made anew from the log."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._file = settings.home / "features" / "online.db"
+
+    def damage(self, how: str) -> None:
+        _all_in_one_file(self._file)
+        DAMAGE[how](self._file)
+
+    def mend(self) -> None:
+        with home.open_features(self._settings) as features:
+            list(features.rebuild(features.log.batches()))
+
+
+def cut_off_kept_adapters(settings: Settings) -> None:
+    """Half of every adapter that was fetched."""
+    for file in (settings.home / "mlflow" / "adapters").glob(f"*/{WEIGHTS}"):
+        os.truncate(file, file.stat().st_size // 2)
+
+
+def _all_in_one_file(file: Path) -> None:
+    with closing(sqlite3.connect(file, timeout=20)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
