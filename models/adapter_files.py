@@ -147,8 +147,19 @@ def _check_trends(folder: Path, model: AdModel) -> None:
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise UnfitAdapter(f"{TRENDS_FILE} is damaged") from error
     codes = model.janus.model.generation_embeddings.num_embeddings
+    for category, ads in trends.ads.items():
+        texts = [category, *(text for ad in ads for text in (ad.title, ad.ad_id))]
+        if not all(_is_text(text) for text in texts):
+            raise UnfitAdapter(f"{TRENDS_FILE} has a category, an id or a title that is no text")
     for ad in (ad for ads in trends.ads.values() for ad in ads):
         if len(ad.codes) != model.config.image_tokens:
             raise UnfitAdapter(f"{TRENDS_FILE} is of another base: its pictures have other sizes")
         if not (int(ad.codes.min()) >= 0 and int(ad.codes.max()) < codes):
             raise UnfitAdapter(f"{TRENDS_FILE} has codes that this base does not know")
+
+
+def _is_text(found: object) -> bool:
+    """Whether a tokenizer takes it: JSON may also hold halves of characters."""
+    return isinstance(found, str) and found.encode(errors="replace") == found.encode(
+        errors="surrogatepass"
+    )

@@ -44,6 +44,12 @@ def trends(tokens: int, code: int) -> Trends:
     return Trends(1, {"kitchen": (HistoryAd("a mug", np.full(tokens, code, np.int16)),)})
 
 
+def titled(title: Any) -> Trends:
+    """Trends of two categories, of which the second has this title."""
+    known = trends(TINY.image_tokens, 5).ads
+    return Trends(1, {**known, "tools": (HistoryAd(title, known["kitchen"][0].codes),)})
+
+
 def options(**changed: Any) -> Callable[[Path], None]:
     def change(folder: Path) -> None:
         told = json.loads((folder / CONFIG).read_text())
@@ -97,6 +103,8 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "whole numbers": (tensors(LORA, lambda t: t.update({first(t): t[first(t)].int()})), "floating"),
     "trends of another": (lambda f: trends(TINY.image_tokens + 1, 5).save(f), "other sizes"),
     "codes of another": (lambda f: trends(TINY.image_tokens, 5000).save(f), "codes"),
+    "a title that is none": (lambda f: titled(None).save(f), "no text"),
+    "half a character": (lambda f: titled("a mug \ud83d").save(f), "no text"),
 }
 
 
