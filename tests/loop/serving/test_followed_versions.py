@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from fastapi.testclient import TestClient
 from mlflow import MlflowClient
-from safetensors.torch import load_file, save_file
 
 from adloom.loop.learning.registry import AdRegistry
 from adloom.loop.serving.app import create_app
@@ -27,9 +23,9 @@ from tests.loop_parts import (
     register_by_hand,
     tiny_settings,
 )
+from tests.serving_world.adapters import BROKEN
 
 AD = {"user_id": "ann", "product_id": "running-shoes", "seed": 7}
-LORA, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 
 
 @pytest.fixture(scope="module")
@@ -68,39 +64,6 @@ def mlflow_client(registry: AdRegistry) -> MlflowClient:
     return MlflowClient(registry.tracking_uri)
 
 
-def another_module(folder: Path) -> None:
-    told = json.loads((folder / CONFIG).read_text())
-    told["target_modules"] = ["q_proj", "gate_proj"]
-    (folder / CONFIG).write_text(json.dumps(told))
-
-
-def not_finite(folder: Path) -> None:
-    weights = load_file(folder / LORA)
-    weights[min(weights)].fill_(float("nan"))
-    save_file(weights, folder / LORA)
-
-
-def too_large_to_draw(folder: Path) -> None:
-    """Finite, and yet no prompt survives it: only a drawn ad can tell."""
-    weights = load_file(folder / LORA)
-    save_file({key: torch.full_like(w, 9e5) for key, w in weights.items()}, folder / LORA)
-    told = json.loads((folder / CONFIG).read_text())
-    (folder / CONFIG).write_text(json.dumps(told | {"lora_alpha": 9e5}))
-
-
-def truncated(folder: Path) -> None:
-    content = (folder / LORA).read_bytes()
-    (folder / LORA).write_bytes(content[: len(content) // 2])
-
-
-def file_missing(folder: Path) -> None:
-    (folder / LORA).unlink()
-
-
-def no_adapter(folder: Path) -> None:
-    shutil.rmtree(folder)
-
-
 def until(true: Callable[[], object]) -> None:
     deadline = time.monotonic() + 60
     while not true():
@@ -113,10 +76,7 @@ def gauge(client: TestClient, series: str) -> float | None:
     return None if found is None else float(found[1])
 
 
-BROKEN = [another_module, not_finite, too_large_to_draw, truncated, file_missing, no_adapter]
-
-
-@pytest.mark.parametrize("breaking", BROKEN)
+@pytest.mark.parametrize("breaking", BROKEN.values(), ids=BROKEN)
 def test_a_broken_champion_does_not_take_over(
     client: TestClient,
     settings: Settings,
