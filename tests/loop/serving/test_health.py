@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
+from itertools import islice
 from typing import Any
 
 import httpx
@@ -22,21 +24,59 @@ from adloom.loop.serving.http.looking import Look
 from adloom.loop.serving.http.pools import NoRoom, Pool
 from adloom.loop.serving.readiness import Readiness
 from adloom.loop.settings import Settings
+from adloom.stream.broker import LocalBroker
 from tests.loop.serving.edge_parts import HEAD, health_seconds, listening, send
 from tests.loop_parts import tiny_settings
+from tests.stream.test_outages import send_signal
+
+CLICK = {"event_id": "c", "ts": "2026-01-02T12:00:00Z", "user_id": "ann", "item_id": "shoe"}
+AD = {"user_id": "ann", "product_id": "running-shoes", "seed": 7}
 
 SECONDS = 8  # of a busy machine; the pool of threads would be taken for 20
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return tiny_settings(tmp_path_factory.mktemp("health"))
+def broker() -> Iterator[LocalBroker]:
+    with LocalBroker() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory, broker: LocalBroker) -> Settings:
+    return tiny_settings(
+        tmp_path_factory.mktemp("health"),
+        kafka={"bootstrap_servers": broker.bootstrap_servers},
+        serve={"timeout_seconds": 60, "max_waiting": 40},
+    )
 
 
 @pytest.fixture(scope="module")
 def url(settings: Settings) -> Iterator[str]:
     with listening(create_app(settings), Bounds()) as port:
         yield f"http://127.0.0.1:{port}"
+
+
+def test_a_broker_that_hangs_holds_up_events_only(url: str, broker: LocalBroker) -> None:
+    with httpx.Client(base_url=url, timeout=90) as client, ThreadPoolExecutor(90) as pool:
+        body = {"clicks": [CLICK]}
+        while client.post("/v1/events", json=body).status_code != 202:
+            time.sleep(0.1)
+        send_signal(broker, signal.SIGSTOP)
+        try:
+            posts = [pool.submit(client.post, "/v1/events", json=body) for _ in range(90)]
+            refused = [post.result().text for post in islice(as_completed(posts), 90 - 32 - 40)]
+            with health_seconds(int(url.rpartition(":")[2])) as seconds:
+                for path in ("/healthz", "/readyz", "/metrics", "/v1/products?limit=1"):
+                    assert client.get(path, timeout=SECONDS).status_code == 200
+                assert client.post("/v1/ads", json=AD).status_code == 200
+            waiting = sum(not post.done() for post in posts)
+        finally:
+            send_signal(broker, signal.SIGCONT)
+        accepted = {post.result().status_code for post in posts if "wait" not in post.result().text}
+    assert max(seconds) < SECONDS
+    assert all("72 requests wait already" in told for told in refused)
+    assert waiting == 32 + 40
+    assert accepted == {202}
 
 
 def test_a_catalogue_that_is_locked_holds_up_no_health(url: str, settings: Settings) -> None:
