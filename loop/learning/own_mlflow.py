@@ -18,6 +18,12 @@ def own_uri(folder: Path) -> str:
     return f"sqlite:///{folder / _FILE}"
 
 
+def is_file_to_be_made(tracking_uri: str) -> bool:
+    """Whether it is a SQLite file that is not there: MLflow would make it, however it is asked."""
+    scheme, found, file = tracking_uri.partition(":///")
+    return bool(found) and scheme.startswith("sqlite") and not Path(file).exists()
+
+
 def is_made(folder: Path) -> bool:
     """Whether ``folder`` has a database; an empty file is none."""
     file = folder / _FILE

@@ -23,7 +23,7 @@ from pydantic import TypeAdapter
 
 from adloom.feature_store.locking import file_lock
 from adloom.loop.learning.kept_adapters import KeptAdapters, UnfitVersion
-from adloom.loop.learning.own_mlflow import is_made, own_database, own_uri
+from adloom.loop.learning.own_mlflow import is_file_to_be_made, is_made, own_database, own_uri
 from adloom.loop.learning.registered_model import RegisteredModel, Version, quiet
 from adloom.loop.learning.registry_errors import RegistryRefused, mlflow_asked
 
@@ -66,7 +66,7 @@ class AdRegistry:
             settings.model_name,
             self.tracking_uri,
             lambda: self._client,
-            lambda: not self._own or is_made(self._home),
+            lambda: is_made(self._home) if self._own else not is_file_to_be_made(self.tracking_uri),
         )
 
     @cached_property

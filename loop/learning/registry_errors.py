@@ -95,6 +95,8 @@ def _status(error: Exception) -> int | None:
 
     if isinstance(error, requests.RequestException):
         return 503 if error.response is None else error.response.status_code
+    if isinstance(error, ModuleNotFoundError):  # of a database that is not SQLite
+        return 503
     databases = sys.modules.get("sqlalchemy.exc")
     if databases is not None and isinstance(error, databases.DatabaseError):
         return 503
@@ -114,6 +116,8 @@ def _why_away(error: Exception, uri: str) -> str:
 
     chain = list(_chain(error))
     told = " ".join(str(link) for link in chain)
+    if isinstance(error, ModuleNotFoundError):
+        return f"the Python package {error.name} is missing; install it beside adloom"
     if any(isinstance(link, requests.exceptions.SSLError) for link in chain):
         return f"no TLS connection, {_line(str(chain[-1]))}"
     if "Failed to resolve" in told or "NameResolutionError" in told:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field
 
 from adloom.loop.settings.section import Section
 
@@ -10,10 +13,29 @@ MAX_USER_SHARE = 0.1
 """What one shopper may have of the clicks of a round, where nothing is set."""
 
 
+_SERVERS = {"http", "https"}
+_OTHERS = {"databricks", "mssql", "mysql", "postgresql", "sqlite"}
+
+
+def _tracking_uri(text: str) -> str:
+    """Raises ValueError for what MLflow keeps no versions in: it would say so by a traceback."""
+    told = "the address of an MLflow server (http://host:port) or database (sqlite:///file)"
+    parts = urlsplit(text)
+    kind = parts.scheme.partition("+")[0]  # postgresql+psycopg: the driver stands behind it
+    if kind in _SERVERS:
+        if not parts.hostname or parts.port == 0:  # `port` raises ValueError for what is none
+            raise ValueError(f"not {told}")
+    elif text != "databricks" and (
+        kind not in _OTHERS or not text.startswith(f"{parts.scheme}://")
+    ):
+        raise ValueError(f"not {told}")
+    return text
+
+
 class MlflowSettings(Section):
     """Where runs and versions are kept."""
 
-    tracking_uri: str | None = Field(
+    tracking_uri: Annotated[str, AfterValidator(_tracking_uri)] | None = Field(
         default=None, description="MLflow tracking server; none = SQLite under home/mlflow"
     )
     experiment: str = Field(default="adloom", min_length=1)

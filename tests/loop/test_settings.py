@@ -40,6 +40,11 @@ def test_the_environment_wins_over_the_file(
         ("[features]\nonline = 'redis'", "features"),
         ("[catalog]\nhosts = ['*']", "catalog.hosts.0: not a host, such as cdn.shop.example"),
         ("[catalog]\nhosts = ['https://shop.example/']", "catalog.hosts.0: not a host"),
+        ("[mlflow]\ntracking_uri = 'mlruns'", "mlflow.tracking_uri: not the address of an MLflow"),
+        ("[mlflow]\ntracking_uri = 'ftp://mlflow'", "mlflow.tracking_uri: not the address"),
+        ("[mlflow]\ntracking_uri = 'http://[mlflow'", "mlflow.tracking_uri"),
+        ("[mlflow]\ntracking_uri = 'http://mlflow:99999'", "mlflow.tracking_uri"),
+        ("[mlflow]\ntracking_uri = ''", "mlflow.tracking_uri: not the address"),
         ("[serve", "not valid TOML"),
     ],
 )

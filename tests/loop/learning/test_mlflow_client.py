@@ -154,6 +154,11 @@ def test_a_database_that_is_damaged_is_told_with_its_name(tmp_path: Path) -> Non
         asked_client(f"sqlite:///{tmp_path / 'mlflow.db'}").search_registered_models()
 
 
+def test_a_database_whose_package_is_missing_is_told_with_its_name() -> None:
+    with pytest.raises(RegistryUnavailable, match="Python package MySQLdb is missing"):
+        asked_client("mysql://nobody@127.0.0.1:9/none").search_registered_models()
+
+
 @given(user=st.text("ab:%41", min_size=1), password=st.text("XYZ!$&", min_size=3))
 def test_a_login_in_an_address_is_never_told(user: str, password: str) -> None:
     uri = f"https://{user}:{password}@mlflow.example:5000/path"
