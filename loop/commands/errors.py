@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from typer.core import TyperGroup
 
-problems = Console(stderr=True)
+problems = Console(stderr=True, emoji=False)  # a message may hold `:x:` of its own
 _OF_THE_MACHINE = {
     errno.ENOENT,
     errno.ENOSPC,

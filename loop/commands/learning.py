@@ -218,9 +218,9 @@ def versions(
         table.add_row(
             str(v.number),
             " ".join(f"@{alias}" for alias in v.aliases),
-            v.tags.get("parent", ""),
-            v.tags.get("gate", ""),
-            f"{before} → {after}" if before else "",
+            escape(v.tags.get("parent", "")),  # whoever may write in MLflow may write tags
+            escape(v.tags.get("gate", "")),
+            escape(f"{before} → {after}") if before else "",
             f"{v.created:%Y-%m-%d %H:%M}",
         )
     console.print(table)

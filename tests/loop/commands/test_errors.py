@@ -24,10 +24,15 @@ def test_a_home_that_cannot_be_a_folder_is_told(tmp_path: Path) -> None:
     assert "Not a directory; mend this" in told(result)
 
 
+def test_a_message_is_printed_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "home:x:[red]").write_text("")
+    assert f"{tmp_path}/home:x:[red]/a" in told(listed(tmp_path / "home:x:[red]" / "a"))
+
+
 def test_a_database_that_is_damaged_is_told(tmp_path: Path) -> None:
     folder = tmp_path / "catalogue"
     folder.mkdir()
     (folder / "catalogue.db").write_bytes(b"no database" * 100)
     result = listed(tmp_path)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "the database cannot be used: file is not a database; mend this" in told(result)
+    assert "catalogue.db is damaged (file is not a database): put a copy back" in told(result)

@@ -86,6 +86,15 @@ def test_nothing_is_made_where_there_is_nothing(
     assert len(lines) == (1 if status else 0), result.stderr
 
 
+@pytest.mark.parametrize("command", ["versions", "rounds list", "rollback"])
+def test_a_database_of_ones_own_is_not_made_by_reading(tmp_path: Path, command: str) -> None:
+    settings = tmp_path / "adloom.toml"
+    uri = f"sqlite:///{tmp_path / 'new' / 'mlflow.db'}"
+    settings.write_text(f"home = '{tmp_path / 'home'}'\nmlflow.tracking_uri = '{uri}'")
+    CliRunner().invoke(app, ["--config", str(settings), *command.split()])
+    assert list(tmp_path.iterdir()) == [settings]
+
+
 def test_reading_a_registry_without_a_champion_changes_nothing_and_tells(folder: Path) -> None:
     before = content(folder)
     told = run(folder, "versions")
@@ -95,6 +104,14 @@ def test_reading_a_registry_without_a_champion_changes_nothing_and_tells(folder:
     assert [(row["version"], row["aliases"]) for row in rows] == [(1, []), (3, [])]
     assert json.loads(run(folder, "rounds", "list", "--json").stdout) == []
     assert content(folder) == before
+
+
+def test_a_tag_is_printed_as_somebody_wrote_it(folder: Path, registry: AdRegistry) -> None:
+    client = MlflowClient(registry.tracking_uri)
+    client.set_model_version_tag("adloom-ad-generator", "1", "gate", "[/red]")
+    told = run(folder, "versions")
+    assert told.exit_code == 0
+    assert "[/red]" in told.stdout
 
 
 def test_without_a_champion_rollback_and_promote_mend_it(folder: Path) -> None:
