@@ -21,6 +21,7 @@ from mlflow import MlflowClient
 from requests import Timeout
 
 from adloom.loop.learning.registry_errors import mlflow_asked
+from adloom.loop.learning.request_headers import load_request_headers
 
 LIMIT_SECONDS = 10.0
 """What a question to MLflow takes at most, with its retries."""
@@ -44,6 +45,8 @@ def asked_client(tracking_uri: str) -> MlflowClient:
     MLFLOW_HTTP_REQUEST_MAX_RETRIES stand, and allow more.
     """
     limit_requests()
+    if not _is_file(tracking_uri):
+        load_request_headers()  # seconds, and none of them the server's
     with mlflow_asked(tracking_uri):
         client = _within(_limit(tracking_uri), lambda: MlflowClient(tracking_uri))
     return cast("MlflowClient", _Asked(client, tracking_uri))
@@ -115,11 +118,15 @@ class _Asked:
 
 def _limit(tracking_uri: str) -> float | None:
     """Seconds; None for a database of this machine, which is as slow as the machine."""
-    if tracking_uri.startswith("sqlite:") or "://" not in tracking_uri:
+    if _is_file(tracking_uri):
         return None
     if os.environ[_TIMEOUT] in (_OURS[_TIMEOUT], str(_TRANSFER_SECONDS)):
         return LIMIT_SECONDS
     return max(LIMIT_SECONDS, float(os.environ[_TIMEOUT]) * (int(os.environ[_RETRIES]) + 1))
+
+
+def _is_file(tracking_uri: str) -> bool:
+    return tracking_uri.startswith("sqlite:") or "://" not in tracking_uri
 
 
 def _within(seconds: float | None, ask: Callable[[], _Answer]) -> _Answer:
