@@ -16,6 +16,7 @@ from tests.serving_world.clients import HANGING
 from tests.serving_world.files import Database, OnlineStore, cut_off_kept_adapters
 from tests.serving_world.registered import BASE, Registered
 from tests.serving_world.served import ServedApp
+from tests.serving_world.telling import agree, down, failed, serves
 from tests.tcp_gate import State, TcpGate
 
 _PATIENCE_SECONDS = 90.0
@@ -49,7 +50,7 @@ class ServingWorld:
         self._ads: list[tuple[int, str, str]] = []  # seed, id and picture
         self.possible = {BASE}
         self.served = ServedApp(settings)
-        self._failed_before = _failed(self.served.metrics())
+        self._failed_before = failed(self.served.metrics())
 
     def close(self) -> None:
         """Mends all, and sees that nothing that was accepted is lost."""
@@ -76,7 +77,7 @@ class ServingWorld:
         status, told = self.served.ready()
         assert (status == 200) == (told["status"] != "not ready"), told
         assert "thread ended" not in told.get("problem", ""), told
-        assert _failed(self.served.metrics()) == self._failed_before
+        assert failed(self.served.metrics()) == self._failed_before
         self._checked(told["version"])
         missing = self._ill.keys() & _NEEDED
         assert missing or status == 200, told
@@ -259,12 +260,12 @@ class ServingWorld:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while True:
             metrics = self.served.metrics()
-            down = _down(metrics)
+            ill = down(metrics)
             told: dict[str, Any] = self.served.ready()[1]
-            seen = so(down) and so(told.get("problems", {})) and _serves(version, metrics, told)
-            if seen and _agree(metrics, down):
+            seen = so(ill) and so(told.get("problems", {})) and serves(version, metrics, told)
+            if seen and agree(metrics, ill):
                 return
-            assert time.monotonic() < deadline, f"not so: {what}; {down}, {told}"
+            assert time.monotonic() < deadline, f"not so: {what}; {ill}, {told}"
             self.served.health()
             time.sleep(0.05)
 
@@ -280,38 +281,6 @@ class ServingWorld:
 
 def _ids(batch: Any) -> list[str]:
     return [event.event_id for event in batch]
-
-
-def _down(metrics: dict[str, float]) -> dict[str, str]:
-    """Parts that are not up."""
-    prefix, suffix = 'adloom_part_up{part="', '"}'
-    return {
-        series.removeprefix(prefix).removesuffix(suffix): "0"
-        for series, value in metrics.items()
-        if series.startswith(prefix) and value == 0
-    }
-
-
-def _failed(metrics: dict[str, float]) -> float:
-    """Requests that were answered by 500, by any server of this process."""
-    return sum(
-        value
-        for series, value in metrics.items()
-        if series.startswith("adloom_http_requests_total{") and 'status="500"' in series
-    )
-
-
-def _agree(metrics: dict[str, float], down: dict[str, str]) -> bool:
-    """The registry is ill where the alias is not followed, and nowhere else."""
-    followed = metrics['adloom_alias_followed{alias="champion"}'] == 1
-    return followed == ("registry" not in down)
-
-
-def _serves(version: int | None, metrics: dict[str, float], told: dict[str, Any]) -> bool:
-    if version is None:
-        return True
-    series = f'adloom_version_served{{alias="champion",version="{version}"}}'
-    return told["version"] == str(version) and metrics.get(series) == 1
 
 
 def _told_in_words(answer: httpx.Response, *statuses: int) -> None:

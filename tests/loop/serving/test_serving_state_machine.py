@@ -187,7 +187,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         "adloom.stream.outages._LONGEST_PAUSE_SECONDS": 0.5,
         "adloom.stream.membership.running._CHECK_EVERY_SECONDS": 0.5,
         "adloom.feature_store.sqlite_file._PATIENCE_SECONDS": 2.0,
-        "adloom.loop.serving.histories._DAMAGE_SECONDS": 1.0,
         "adloom.loop.serving.event_sender._LOOK_SECONDS": 0.5,
         "adloom.loop.serving.champion._LONGEST_PAUSE_SECONDS": 2.0,
     }.items():
@@ -246,7 +245,7 @@ def try_sequences(request: pytest.FixtureRequest, days: type[BadDays], make_worl
         cast(Any, lambda: days(make_world)),
         settings=rules_of(
             max_examples=number or 2,
-            stateful_step_count=25 if number else 15,
+            stateful_step_count=25 if number else 12,
             derandomize=not number,
             deadline=None,
             database=None,
