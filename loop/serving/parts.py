@@ -84,7 +84,7 @@ class Parts:
             lines = [
                 fell[name][0] if name in fell and _shaky(began_again) else None,
                 told.get(name),
-                asked[name]() if name in asked else None,
+                _asked(asked[name]) if name in asked else None,
             ]
             if any(lines):
                 found[name] = "; ".join(dict.fromkeys(line for line in lines if line))
@@ -126,6 +126,14 @@ class Parts:
     def _note(self, name: Part, problem: str, began_again: float | None) -> None:
         with self._lock:
             self._fell[name] = problem, began_again
+
+
+def _asked(problem: Callable[[], str | None]) -> str | None:
+    """A part that cannot say how it is has a problem, and the others are told all the same."""
+    try:
+        return problem()
+    except Exception as error:
+        return f"it does not say how it is ({type(error).__name__}: {error})"
 
 
 def _shaky(since: float | None) -> bool:

@@ -59,7 +59,8 @@ class RoundsCollector(Collector):
                     known = self._read.get(path)
                     same = known is not None and known[0] == at
                     found[path] = known if known is not None and same else (at, _result(path))
-                except (OSError, ValueError):  # gone meanwhile, or damaged: `adloom rounds` tells
+                except (OSError, ValueError, RecursionError):
+                    # Gone meanwhile, or damaged: `adloom rounds` tells.
                     continue
         self._read = found
 

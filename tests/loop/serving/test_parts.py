@@ -93,3 +93,16 @@ def test_a_server_is_ready_degraded_or_not_ready(
     assert readiness.told().get("problems", {}) == problems
     for part, why in problems.items():
         assert f"{part}: {why}" in readiness.told()["problem"]
+
+
+def test_a_part_that_cannot_be_asked_is_told_beside_the_others() -> None:
+    board = Parts(threading.Event())
+
+    def lost() -> str | None:
+        raise OSError("no such device")
+
+    board.ask("catalogue", lost)
+    board.tell("feed", "it is away")
+    problems = board.problems()
+    assert "does not say how it is (OSError: no such device)" in problems["catalogue"]
+    assert problems["feed"] == "it is away"
