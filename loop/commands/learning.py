@@ -224,7 +224,12 @@ def versions(
             f"{v.created:%Y-%m-%d %H:%M}",
         )
     console.print(table)
-    if found and not any(CHAMPION in v.aliases for v in found):
+    if not found:
+        problems.print(
+            "No version is registered yet: adloom serve and adloom train-round register the base",
+            soft_wrap=True,
+        )
+    elif not any(CHAMPION in v.aliases for v in found):
         problems.print(
             "No version is @champion: make one champion with adloom promote VERSION",
             soft_wrap=True,

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.entities.model_registry import RegisteredModel as MlflowModel
 
-# MLflow reads these when it is imported: no usage reports, no bars in the middle of ours.
+# MLflow reads these: no usage reports, no bars and links in the middle of what we print.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
 _IS_FOR = "adloom: draws an ad (title, picture) for a shopper and a product"
