@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
 
 from adloom.feature_store.backend import (
@@ -18,7 +17,6 @@ from adloom.feature_store.store import FeatureStore, UserHistory
 _log = logging.getLogger("adloom.serve")
 
 STORE_PROBLEMS = (StoreUnavailable, StoreUnfit, FeaturesLost, ProgressMoved)
-_DAMAGE_SECONDS = 60.0
 
 
 class Histories:
@@ -32,14 +30,12 @@ class Histories:
         self._features = features
         self.away = False
         self._problem: str | None = None
-        self._damage_until = 0.0
+        self._damaged: Sequence[str] = ()  # users of whom what is kept could not be read
 
     @property
     def problem(self) -> str | None:
         """Why ads are drawn without a history, in one line; None while they are not."""
-        if self.away or time.monotonic() < self._damage_until:
-            return self._problem
-        return None
+        return self._problem if self.away or self._damaged else None
 
     def read(self, user_ids: Sequence[str]) -> dict[str, UserHistory] | None:
         """The history of every user asked for."""
@@ -48,26 +44,38 @@ class Histories:
         try:
             return self._features.histories(user_ids)
         except StoreUnavailable as error:
+            if isinstance(error, StoreDamaged):
+                self._damaged = user_ids
             self._lost(error)
             return None
 
     def look(self) -> None:
-        """See whether the store answers."""
+        """See whether the store answers, and can read what it could not."""
         try:
             self._features.ping()
         except (*STORE_PROBLEMS, OSError) as error:
             self._lost(error)
-        else:
-            if self.away and self.problem is None:
-                _log.warning("the feature store is back")
-            self.away = False
+            return
+        lost, self.away = self.problem is not None, False
+        self._look_at_damage()
+        if lost and self.problem is None:
+            _log.warning("the feature store is back")
+
+    def _look_at_damage(self) -> None:
+        """A row may be damaged that is seen by reading it alone: others are read meanwhile."""
+        damaged = self._damaged
+        if not damaged:
+            return
+        try:
+            self._features.histories(damaged)
+        except (*STORE_PROBLEMS, OSError):
+            return
+        if self._damaged is damaged:  # no other was met meanwhile
+            self._damaged = ()
 
     def _lost(self, error: Exception) -> None:
-        """A row may be damaged that `look` does not see: that is told for a while."""
         problem = f"ads are drawn without history: {error}"
         if self.problem != problem:
             _log.warning("%s", problem)
         self._problem = problem
         self.away = True
-        if isinstance(error, StoreDamaged):
-            self._damage_until = time.monotonic() + _DAMAGE_SECONDS

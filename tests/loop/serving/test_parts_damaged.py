@@ -44,7 +44,6 @@ def _looked_at_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("adloom.stream.outages._LONGEST_PAUSE_SECONDS", 0.3)
     monkeypatch.setattr("adloom.stream.membership.running._CHECK_EVERY_SECONDS", 0.3)
     monkeypatch.setattr("adloom.feature_store.sqlite_file._PATIENCE_SECONDS", 0.3)
-    monkeypatch.setattr("adloom.loop.serving.histories._DAMAGE_SECONDS", 0.3)
 
 
 def server_of(client: TestClient) -> AdServer:
