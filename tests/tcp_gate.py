@@ -126,11 +126,12 @@ class TcpGate:
             writer.transport.abort()  # as if nobody listened here
             return
         self._connections.add(to_server)
-        await asyncio.gather(_pump(reader, to_server), _pump(from_server, writer))
+        await asyncio.gather(pump(reader, to_server), pump(from_server, writer))
         self._connections -= {writer, to_server}
 
 
-async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    """Everything that comes in goes out, until one side ends."""
     try:
         while data := await source.read(_CHUNK):
             target.write(data)

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-_CHUNK = 1 << 16
+from tests.tcp_gate import pump
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def tls_in_front_of(
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         from_broker, to_broker = await asyncio.open_connection("127.0.0.1", broker_port)
-        await asyncio.gather(_pump(reader, to_broker), _pump(from_broker, writer))
+        await asyncio.gather(pump(reader, to_broker), pump(from_broker, writer))
 
     async def start() -> asyncio.Server:
         return await asyncio.start_server(serve, sock=listener, ssl=context)
@@ -108,14 +108,3 @@ def tls_in_front_of(
         loop.call_soon_threadsafe(server.close)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
-
-
-async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-    try:
-        while data := await source.read(_CHUNK):
-            target.write(data)
-            await target.drain()
-    except OSError:
-        pass
-    finally:
-        target.close()

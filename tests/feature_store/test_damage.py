@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import random
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,33 +13,9 @@ from adloom.feature_store.backend import StoreDamaged, StoreUnavailable
 from adloom.feature_store.event_log import LoggedEvent
 from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.store import FeatureStore
+from tests.damage import Damage, a_folder, a_text, emptied, halved, in_the_middle
 
-Damage = Callable[[Path], None]
 USERS = [f"user-{n}" for n in range(300)]
-
-
-def in_the_middle(file: Path) -> None:
-    content = bytearray(file.read_bytes())
-    start = len(content) // 8
-    content[start : 7 * start] = random.Random(0).randbytes(6 * start)
-    file.write_bytes(content)
-
-
-def emptied(file: Path) -> None:
-    os.truncate(file, 0)
-
-
-def halved(file: Path) -> None:
-    os.truncate(file, file.stat().st_size // 2)
-
-
-def a_text(file: Path) -> None:
-    file.write_text("not a database\n" * 1_000)
-
-
-def a_folder(file: Path) -> None:
-    file.unlink()
-    file.mkdir()
 
 
 DAMAGES = [in_the_middle, halved, a_text]

@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 from adloom.loop import home
 from adloom.loop.settings import Settings
+from tests.damage import Damage, a_text, emptied, in_the_middle
 from tests.serving_world.adapters import WEIGHTS
 
-
-def as_a_text(file: Path) -> None:
-    file.write_text("not a database\n" * 1_000)
-
-
-def emptied(file: Path) -> None:
-    os.truncate(file, 0)
-
-
-def in_the_middle(file: Path) -> None:
-    content = bytearray(file.read_bytes())
-    content[64:] = random.Random(0).randbytes(len(content) - 64)
-    file.write_bytes(content)
-
-
-DAMAGE: dict[str, Callable[[Path], None]] = {
-    damage.__name__: damage for damage in (as_a_text, emptied, in_the_middle)
-}
+DAMAGE: dict[str, Damage] = {damage.__name__: damage for damage in (a_text, emptied, in_the_middle)}
 
 
 class Database:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import random
 import shutil
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -22,34 +19,8 @@ from adloom.loop.catalogue.rows import Entry
 from adloom.loop.catalogue.store import Catalogue
 from adloom.loop.catalogue.vectors import Made
 from adloom.models.retrieval import VECTOR_SIZE
+from tests.damage import Damage, a_text, emptied, halved, in_the_middle, removed
 from tests.loop_parts import keep_shop_ads
-
-Damage = Callable[[Path], None]
-
-
-def in_the_middle(file: Path) -> None:
-    content = bytearray(file.read_bytes())
-    start = len(content) // 8
-    content[start:] = random.Random(0).randbytes(len(content) - start)
-    with file.open("r+b") as opened:
-        opened.write(content)
-
-
-def emptied(file: Path) -> None:
-    os.truncate(file, 0)
-
-
-def halved(file: Path) -> None:
-    os.truncate(file, file.stat().st_size // 2)
-
-
-def a_text(file: Path) -> None:
-    file.write_text("not a database\n" * 1_000)
-
-
-def removed(file: Path) -> None:
-    file.unlink()
-
 
 DAMAGES = [in_the_middle, emptied, halved, a_text, removed]
 

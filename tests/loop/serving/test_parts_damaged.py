@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import random
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +19,7 @@ from adloom.loop.catalogue import database_health
 from adloom.loop.serving.app import create_app
 from adloom.loop.serving.server import AdServer
 from adloom.loop.settings import Settings
+from tests.damage import a_text, emptied, in_the_middle
 from tests.loop_parts import keep_shop_ads, tiny_settings
 
 AD = {"user_id": "ann", "product_id": "running-shoes", "seed": 7}
@@ -67,21 +66,7 @@ def click(ad_id: str, product_id: str) -> dict[str, Any]:
     return {"clicks": [told | {"event_id": ad_id, "ts": datetime.now(UTC).isoformat()}]}
 
 
-def as_a_text(file: Path) -> None:
-    file.write_text("not a database\n" * 1_000)
-
-
-def emptied(file: Path) -> None:
-    os.truncate(file, 0)
-
-
-def in_the_middle(file: Path) -> None:
-    content = bytearray(file.read_bytes())
-    content[64:] = random.Random(0).randbytes(len(content) - 64)
-    file.write_bytes(content)
-
-
-@pytest.mark.parametrize("damage", [as_a_text, in_the_middle, emptied])
+@pytest.mark.parametrize("damage", [a_text, in_the_middle, emptied])
 def test_damaged_features_cost_the_history_until_they_are_rebuilt(
     client: TestClient,
     settings: Settings,
@@ -130,7 +115,7 @@ def test_without_products_or_creatives_nothing_is_drawn_and_all_is_well_once_the
     with closing(sqlite3.connect(file)) as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     whole = file.read_bytes()
-    as_a_text(file)
+    a_text(file)
     status, told = when(client, lambda told: part in told.get("problems", {}))
     assert (status, told["status"]) == (503, "not ready")
     assert f"{part}.db is damaged" in told["problems"][part]
