@@ -3,9 +3,18 @@
 from functools import cache
 from threading import Lock
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+)
 
 from adloom.stream.freshness import FreshnessHistogram
+
+disable_created_metrics()  # a moment for every series, which nobody asks
 
 CONSUMING = CollectorRegistry()
 """What only a consumer sets: a process without one would tell noughts that mean nothing."""

@@ -12,8 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Engine, func, or_, select
+from sqlalchemy.exc import DatabaseError
 
 from adloom.loop.catalogue.database import feeds, parts, problem, products, revisions, upsert
+from adloom.loop.catalogue.database_health import DatabaseUnusable
 from adloom.loop.catalogue.pictures.store import PictureStore
 from adloom.loop.catalogue.product import Product, UnknownProduct
 from adloom.loop.catalogue.rows import Entry, from_row, to_row
@@ -101,6 +103,14 @@ class Catalogue:
         with self.engine.connect() as connection:
             rows = connection.execute(query.order_by(products.c.product_id).limit(limit)).all()
         return [from_row(row, self.pictures) for row in rows]
+
+    @property
+    def sells_nothing(self) -> bool:
+        """Whether no product is sold; False where nobody can tell."""
+        try:
+            return not self.page(limit=1)
+        except (DatabaseUnusable, DatabaseError):
+            return False
 
     def entry(self, product_id: str) -> Entry:
         """A product with all that is kept of it. Raises UnknownProduct."""

@@ -15,17 +15,16 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
 from adloom.feature_store.locking import file_lock
-from adloom.loop.learning.kept_adapters import KeptAdapters, UnfitVersion
+from adloom.loop.learning.kept_adapters import KeptAdapters
 from adloom.loop.learning.own_mlflow import is_file_to_be_made, is_made, own_database, own_uri
 from adloom.loop.learning.registered_model import RegisteredModel, Version, quiet
-from adloom.loop.learning.registry_errors import RegistryRefused, mlflow_asked
+from adloom.loop.learning.registry_errors import mlflow_asked
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -189,32 +188,18 @@ class AdRegistry:
         """
         if version.is_base:
             return None
-        return self.adapters.get(version, lambda folder: self._fetched(version, folder))
+        from adloom.loop.learning.adapter_files import downloaded_adapter
+
+        self.track()
+        where = f"models:/{self._model.name}/{version.number}"
+        return self.adapters.get(
+            version, lambda folder: downloaded_adapter(where, self.tracking_uri, folder)
+        )
 
     @property
     def adapters(self) -> KeptAdapters:
         """Those that were fetched already; looking at them asks nobody."""
         return KeptAdapters(self._home / "adapters")
-
-    def _fetched(self, version: Version, folder: Path) -> Path:
-        import mlflow
-        from mlflow.exceptions import MlflowException
-
-        from adloom.loop.learning import pyfunc_model
-        from adloom.loop.learning.mlflow_client import transfers
-
-        self.track()
-        where = f"models:/{self._model.name}/{version.number}/{pyfunc_model.ADAPTER_PATH}"
-        try:
-            with transfers(self.tracking_uri):
-                fetched = mlflow.artifacts.download_artifacts(
-                    artifact_uri=where, dst_path=str(folder), tracking_uri=self.tracking_uri
-                )
-        except (MlflowException, FileNotFoundError, NotADirectoryError, RegistryRefused) as error:
-            if isinstance(error, RegistryRefused) and error.status != HTTPStatus.NOT_FOUND:
-                raise
-            raise UnfitVersion(f"version {version.number} holds no adapter at {where}") from error
-        return Path(fetched)
 
     def former_champions(self) -> list[int]:
         """Numbers of the champions before this one, newest last; none where nobody can tell."""

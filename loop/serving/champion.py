@@ -24,6 +24,7 @@ Name = int | str
 _NOT_ASKED = (RegistryUnavailable, RegistryRefused)
 _BASE = 1  # the number of the bare base, in every registry
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 2.0, 600.0
+_LONGEST_AWAY_SECONDS = 30.0  # its files may come back any moment
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ class _Refused:
 
     def failed(self, why: Exception) -> None:
         self.why, self.again = why, time.monotonic() + self.pause
-        self.pause = min(2 * self.pause, _LONGEST_PAUSE_SECONDS)
+        away = isinstance(why, _NOT_ASKED)
+        self.pause = min(2 * self.pause, _LONGEST_AWAY_SECONDS if away else _LONGEST_PAUSE_SECONDS)
 
 
 class Champion:

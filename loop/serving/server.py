@@ -39,6 +39,7 @@ from adloom.stream.settings import KafkaSettings
 _log = logging.getLogger("adloom.serve")
 
 _LOOK_SECONDS = 0.5  # how often a trial that waits sees that the server ends
+_NO_PRODUCTS = "the catalogue sells nothing: adloom catalog import, or POST /v1/products"
 _SENDER_SECONDS = 1.0  # it may be waiting for a broker that is away
 
 
@@ -147,8 +148,9 @@ class AdServer:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What someone should see to, though events flow."""
-        return self.producer.notes if self.consumer is None else self.consumer.state.notes
+        """What someone should see to, though nothing is wrong."""
+        of_stream = self.producer.notes if self.consumer is None else self.consumer.state.notes
+        return (*of_stream, _NO_PRODUCTS) if self.catalogue.sells_nothing else of_stream
 
     def request(self, user_id: str, product: Product, seed: int) -> Future[Ad]:
         """Queue an ad, from the arm that the shopper is in. Raises QueueFull."""

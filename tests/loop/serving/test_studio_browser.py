@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 import uvicorn
 from PIL import Image
@@ -192,11 +193,13 @@ def test_an_empty_shop_says_what_to_do_and_shows_what_is_imported_then(
         wait(browser, "#no-products")
         told = browser.find_element(By.ID, "no-products").text
         assert "adloom catalog import feed.csv" in told
+        assert "sells nothing" in httpx.get(f"{address}/readyz").text
         catalogue = home.open_catalogue(settings)  # as another process has it
         catalog = CatalogSettings(language="de", columns=COLUMNS)
         import_feed(catalogue, str(HAUSHALT / "feed.csv"), catalog)
         catalogue.close()
         wait(browser, "[data-product='J-2001'] [lang=ja]")
+        assert "sells nothing" not in httpx.get(f"{address}/readyz").text
         click(browser, "[data-product='J-2001']")
         assert "抹茶茶碗「雪」" in browser.find_element(By.ID, "picked").text
         loaded = "return [...document.images].every(i => !i.complete || i.naturalWidth > 0)"
