@@ -11,6 +11,7 @@ import os
 # Two workers share the cores, and the models of the tests are too small for more threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import logging
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,6 +54,16 @@ def _only_settings_in_the_environment() -> None:
     """adloom refuses names that begin as its settings do and are none."""
     for name in ("ADLOOM_TEST_KAFKA", "ADLOOM_KAFKA_START"):
         os.environ.pop(name, None)
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """A command that a test runs in this process says what is logged; the next test has its own."""
+    loggers = [logging.getLogger(name) for name in (None, "adloom", "uvicorn", "kafka")]
+    levels = [logger.level for logger in loggers]
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -104,7 +104,17 @@ def stocked(repository: Path, environment: dict[str, str]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def versions(repository: Path, environment: dict[str, str]) -> list[dict[str, Any]]:
-    """The versions of a registry that the first look makes: the base model is the first."""
+    """The versions of a registry that a round made, though it had no clicks to learn from."""
+    round_ = subprocess.run(
+        ["adloom", "train-round"],
+        cwd=repository,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=_COMMAND_SECONDS,
+        check=False,
+    )
+    assert round_.returncode == 2, round_.stderr
     told = run(["adloom", "versions", "--json"], repository, environment)
     found: list[dict[str, Any]] = json.loads(told)
     return found

@@ -92,10 +92,9 @@ def test_an_ad_that_takes_too_long_is_given_up(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server: AdServer = client.app.state.server  # type: ignore[attr-defined]
-    hasty = server.settings.serve.model_copy(update={"timeout_seconds": 0.2})
     made = len(server.creatives)
     with monkeypatch.context() as patch, standing_still(client):
-        patch.setattr(server, "settings", server.settings.model_copy(update={"serve": hasty}))
+        patch.setattr(server, "timeout_seconds", 0.2)
         late = client.post("/v1/ads", json=AD)
     assert late.status_code == 504
     assert "serve.timeout_seconds" in late.json()["detail"]
