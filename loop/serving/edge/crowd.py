@@ -17,7 +17,8 @@ TOO_MANY = "too many connections (serve.max_connections)"
 class Waiting(Protocol):
     """What can be told of a connection."""
 
-    waits_since: float
+    turn: int
+    """Counts connections in the order in which they began to wait; clocks tell many as one."""
 
     @property
     def at_work(self) -> bool:
@@ -30,7 +31,7 @@ _Connection = TypeVar("_Connection", bound=Waiting)
 def longest_waiting(connections: Iterable[_Connection]) -> _Connection | None:
     """The connection that has waited longest for its client; None where all are at work."""
     waiting = (one for one in connections if not one.at_work)
-    return min(waiting, key=lambda one: one.waits_since, default=None)
+    return min(waiting, key=lambda one: one.turn, default=None)
 
 
 def only_health(app: ASGIApp) -> ASGIApp:

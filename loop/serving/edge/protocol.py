@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from http import HTTPStatus
+from itertools import count
 from typing import Any
 
 import httptools
@@ -22,6 +23,7 @@ from adloom.loop.serving.metrics import REFUSED, RefusalReason
 
 _PIECE_BYTES = 32 << 10  # looked at at once: what is wrong in it ends the rest
 _LINGER_SECONDS = 2.0  # a client that still sends would not read why it is refused
+_TURNS = count()
 _REASONS: dict[int, RefusalReason] = {408: "too_slow", 414: "too_large", 431: "too_large"}
 
 
@@ -46,7 +48,7 @@ class BoundedProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.bounds = bounds
-        self.waits_since = self.loop.time()
+        self.turn = next(_TURNS)
         self._refused = False
         self._refusal: tuple[int, str] | None = None
         self._in_head = False
@@ -160,7 +162,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _expect_head(self, seconds: float) -> None:
         """Nothing but a whole head stops this clock, however its bytes come."""
-        self.waits_since = self.loop.time()
+        self.turn = next(_TURNS)
         if self._next_head_due is not None:
             self._next_head_due.cancel()
         self._next_head_due = self.loop.call_later(seconds, self._no_head_came)
