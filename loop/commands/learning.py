@@ -201,10 +201,14 @@ def versions(
 ) -> None:
     """List the registered versions with their aliases and gate figures."""
     from adloom.loop import home
+    from adloom.loop.learning.listing import listed
     from adloom.loop.learning.registry import CHAMPION
 
     with errors_told():
-        found = home.open_registry(context.obj).versions()
+        registry = home.open_registry(context.obj)
+        found = listed(registry.tracking_uri, context.obj.mlflow.model_name)
+        if found is None:
+            found = registry.versions()
     if as_json:
         rows = [
             {"version": v.number, "aliases": v.aliases, "created": v.created.isoformat(), **v.tags}

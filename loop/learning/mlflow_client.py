@@ -9,22 +9,16 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as TooLate
+from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import copy_context
 from functools import wraps
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from mlflow import MlflowClient
-from requests import Timeout
 
 from adloom.loop.learning.registry_errors import mlflow_asked
 from adloom.loop.learning.request_headers import load_request_headers
-
-LIMIT_SECONDS = 10.0
-"""What a question to MLflow takes at most, with its retries."""
+from adloom.loop.learning.within import LIMIT_SECONDS, within
 
 _TRANSFER_SECONDS = 60  # of silence: a proxy fetches the whole file before it sends the first byte
 _TIMEOUT, _RETRIES = "MLFLOW_HTTP_REQUEST_TIMEOUT", "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
@@ -34,8 +28,6 @@ _OURS = {
     "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",  # it may say an hour
 }
 _TRANSFERS = ("log_artifact", "log_dict", "log_image", "log_table", "log_text", "load_table")
-
-_Answer = TypeVar("_Answer")
 
 
 def asked_client(tracking_uri: str) -> MlflowClient:
@@ -48,7 +40,7 @@ def asked_client(tracking_uri: str) -> MlflowClient:
     if not _is_file(tracking_uri):
         load_request_headers()  # seconds, and none of them the server's
     with mlflow_asked(tracking_uri):
-        client = _within(_limit(tracking_uri), lambda: MlflowClient(tracking_uri))
+        client = within(_limit(tracking_uri), lambda: MlflowClient(tracking_uri))
     return cast("MlflowClient", _Asked(client, tracking_uri))
 
 
@@ -111,7 +103,7 @@ class _Asked:
                 with transfers(self._uri):
                     return method(*given, **named)
             with mlflow_asked(self._uri):
-                return _within(_limit(self._uri), lambda: method(*given, **named))
+                return within(_limit(self._uri), lambda: method(*given, **named))
 
         return ask
 
@@ -127,23 +119,3 @@ def _limit(tracking_uri: str) -> float | None:
 
 def _is_file(tracking_uri: str) -> bool:
     return tracking_uri.startswith("sqlite:") or "://" not in tracking_uri
-
-
-def _within(seconds: float | None, ask: Callable[[], _Answer]) -> _Answer:
-    """The answer. Raises Timeout; the thread that waits ends by MLflow's own limits then."""
-    if seconds is None:
-        return ask()
-    answer: Future[_Answer] = Future()
-    context = copy_context()
-
-    def wait() -> None:
-        try:
-            answer.set_result(context.run(ask))
-        except BaseException as error:
-            answer.set_exception(error)
-
-    threading.Thread(target=wait, name="mlflow", daemon=True).start()
-    try:
-        return answer.result(seconds)
-    except TooLate:
-        raise Timeout(f"no answer within {seconds:g} s") from None

@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 from mlflow.exceptions import MlflowException
 
 from adloom.loop.learning import mlflow_client
-from adloom.loop.learning.mlflow_client import LIMIT_SECONDS, asked_client, transfers
+from adloom.loop.learning.mlflow_client import asked_client, transfers
 from adloom.loop.learning.registry_errors import (
     RegistryRefused,
     RegistryUnavailable,
     mlflow_asked,
     without_login,
 )
+from adloom.loop.learning.within import LIMIT_SECONDS
 from tests.mlflow_server import READER, UNKNOWN, WRITER, MlflowServer, User, logged_in
 from tests.tcp_gate import State, TcpGate
 
