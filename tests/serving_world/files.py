@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from contextlib import closing
+import time
+from contextlib import closing, suppress
 from pathlib import Path
 
+from adloom.feature_store.store import ContendedPartition
 from adloom.loop import home
 from adloom.loop.settings import Settings
 from tests.damage import Damage, a_text, emptied, in_the_middle
@@ -46,8 +48,18 @@ class OnlineStore:
         DAMAGE[how](self._file)
 
     def mend(self) -> None:
-        with home.open_features(self._settings) as features:
-            list(features.rebuild(features.log.batches()))
+        rebuilt(self._settings)
+
+
+def rebuilt(settings: Settings) -> None:
+    """Features made anew from the log, again where a consumer wrote meanwhile."""
+    with home.open_features(settings) as features:
+        for _ in range(20):
+            with suppress(ContendedPartition):
+                list(features.rebuild(features.log.batches()))
+                return
+            time.sleep(0.2)
+    raise TimeoutError("consumers wrote at every try")
 
 
 def cut_off_kept_adapters(settings: Settings) -> None:

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from adloom.loop import home
 from adloom.loop.catalogue import database_health
 from adloom.loop.serving.app import create_app
 from adloom.loop.serving.server import AdServer
 from adloom.loop.settings import Settings
 from tests.damage import a_text, emptied, in_the_middle
 from tests.loop_parts import keep_shop_ads, tiny_settings
+from tests.serving_world.files import rebuilt
 
 AD = {"user_id": "ann", "product_id": "running-shoes", "seed": 7}
 
@@ -98,8 +98,7 @@ def test_damaged_features_cost_the_history_until_they_are_rebuilt(
     lost = [r for r in caplog.records if "ads are drawn without history" in r.getMessage()]
     assert len(lost) <= 2
 
-    with home.open_features(settings) as features:
-        list(features.rebuild(features.log.batches()))
+    rebuilt(settings)
     status, told = when(client, lambda told: "features" not in told.get("problems", {}))
     assert (status, told["status"]) == (200, "ready")
     answer = client.post("/v1/ads", json=AD).json()
