@@ -162,12 +162,11 @@ def pretrain(
     from adloom.loop.demo.pretraining.pretrain import pretrain as train
     from adloom.models.training.data_parallel import join_world, rank
 
-    with _errors_told():
-        join_world()
-        if rank() == 0:
-            home.open_registry(context.obj).track()
-        out.mkdir(parents=True, exist_ok=True)
-        train(out)
+    join_world()
+    if rank() == 0:
+        home.open_registry(context.obj).track()
+    out.mkdir(parents=True, exist_ok=True)
+    train(out)
     console.print(f"The model is in {out / 'model'}; use it with generator.path in adloom.toml.")
 
 
@@ -182,9 +181,8 @@ def pretrain_pbs_command(
     from adloom.loop import home
     from adloom.loop.demo.pretraining.background import pretrain_pbs
 
-    with _errors_told():
-        home.open_registry(context.obj).track()
-        weights = pretrain_pbs(out)
+    home.open_registry(context.obj).track()
+    weights = pretrain_pbs(out)
     console.print(f"The encoder is in {weights}; use it with: adloom evaluate --pbs {weights}")
 
 
@@ -203,8 +201,7 @@ def evaluate(
     from adloom.loop.evaluation import evaluate as evaluation
 
     plan = evaluation.EvaluationPlan(shoppers=shoppers, seed=seed)
-    with _errors_told():
-        scores = evaluation.run_evaluation(context.obj, plan, sheet, pbs, _problems)
+    scores = evaluation.run_evaluation(context.obj, plan, sheet, pbs, _problems)
     if as_json:
         print(evaluation.as_json(scores))
         return

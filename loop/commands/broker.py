@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adloom.loop.commands.errors import errors_told, fail
+from adloom.loop.commands.errors import fail
 from adloom.stream.settings import KafkaSettings
 
 _PATIENCE_SECONDS = 3.0
@@ -20,7 +20,6 @@ def reach_broker(kafka: KafkaSettings) -> None:
     """Ends the command where a cluster is set and does not take adloom in."""
     if kafka.bootstrap_servers is None:
         return
-    with errors_told():
-        from adloom.stream.cluster.reaching import reach
+    from adloom.stream.cluster.reaching import reach
 
-        reach(kafka, _PATIENCE_SECONDS)
+    reach(kafka, _PATIENCE_SECONDS)

@@ -76,15 +76,14 @@ def list_products(
     from adloom.loop import home
     from adloom.loop.catalogue.rows import as_attributes
 
-    with errors_told():
-        catalogue = home.open_catalogue(context.obj)
-        if like:
-            products = home.open_neighbours(context.obj, catalogue).like(like, limit)
-            entries = catalogue.entries([product.product_id for product in products])
-            found = [entries[product.product_id] for product in products]
-        else:
-            found = catalogue.page(after=after, limit=limit, search=search, retired=retired)
-        count = catalogue.count(retired=retired)
+    catalogue = home.open_catalogue(context.obj)
+    if like:
+        products = home.open_neighbours(context.obj, catalogue).like(like, limit)
+        entries = catalogue.entries([product.product_id for product in products])
+        found = [entries[product.product_id] for product in products]
+    else:
+        found = catalogue.page(after=after, limit=limit, search=search, retired=retired)
+    count = catalogue.count(retired=retired)
     if as_json:
         print(json.dumps([as_attributes(entry) for entry in found], indent=2, ensure_ascii=False))
         return
@@ -130,12 +129,11 @@ def retire(
     """Sell products no more; histories still read them. An import brings them back."""
     from adloom.loop import home
 
-    with errors_told():
-        catalogue = home.open_catalogue(context.obj)
-        unknown = sorted(set(product_ids) - catalogue.find(product_ids).keys())
-        if unknown:
-            fail(f"the catalogue does not have {', '.join(unknown)}; nothing is retired")
-        changed = catalogue.retire(product_ids)
+    catalogue = home.open_catalogue(context.obj)
+    unknown = sorted(set(product_ids) - catalogue.find(product_ids).keys())
+    if unknown:
+        fail(f"the catalogue does not have {', '.join(unknown)}; nothing is retired")
+    changed = catalogue.retire(product_ids)
     if as_json:
         print(json.dumps({"retired": changed}, indent=2))
         return

@@ -77,10 +77,9 @@ def list_creatives(
     """List the ads, in the order of their ids."""
     from adloom.loop import home
 
-    with errors_told():
-        creatives = home.open_creatives(context.obj)
-        found = creatives.page(after=after, limit=limit, product_id=product)
-        count = len(creatives)
+    creatives = home.open_creatives(context.obj)
+    found = creatives.page(after=after, limit=limit, product_id=product)
+    count = len(creatives)
     if as_json:
         print(json.dumps([_as_json(ad) for ad in found], indent=2, ensure_ascii=False))
         return

@@ -204,11 +204,10 @@ def versions(
     from adloom.loop.learning.listing import listed
     from adloom.loop.learning.registry import CHAMPION
 
-    with errors_told():
-        registry = home.open_registry(context.obj)
-        found = listed(registry.tracking_uri, context.obj.mlflow.model_name)
-        if found is None:
-            found = registry.versions()
+    registry = home.open_registry(context.obj)
+    found = listed(registry.tracking_uri, context.obj.mlflow.model_name)
+    if found is None:
+        found = registry.versions()
     if as_json:
         rows = [
             {"version": v.number, "aliases": v.aliases, "created": v.created.isoformat(), **v.tags}

@@ -32,8 +32,7 @@ def list_rounds(
 
     settings: Settings = context.obj
     folder = settings.home / ROUNDS_FOLDER
-    with errors_told():
-        found, who = kept_rounds(folder), who_runs(folder)
+    found, who = kept_rounds(folder), who_runs(folder)
     if as_json:
         print(TypeAdapter(list[KeptRound]).dump_json(found, indent=2).decode())
         return

@@ -117,8 +117,7 @@ def list_letters(
 
     from adloom.stream.burial import waiting_letters
 
-    with errors_told():
-        letters = waiting_letters(kafka, reason or list(Reason))
+    letters = waiting_letters(kafka, reason or list(Reason))
     if as_json:
         print(json.dumps([json.loads(letter.encode()) for letter in letters[-limit:]], indent=2))
         return

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
-from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,10 @@ from urllib.parse import quote
 
 import requests
 
-from adloom.loop.learning.registered_model import Version
+from adloom.loop.learning.registered_model import Version, version_of
 from adloom.loop.learning.registry_errors import mlflow_asked
-from adloom.loop.learning.within import LIMIT_SECONDS, within
+from adloom.loop.learning.within import LIMIT_SECONDS, SILENCE_SECONDS, TIMEOUT_VARIABLE, within
 
-_SILENCE_SECONDS = "9"  # where the user allows no more
 _PAGE = 200
 _MOST_PAGES = 500
 _WAYS_OF_ITS_OWN = (  # to log in or to trust, which the client knows
@@ -48,7 +46,7 @@ def listed(tracking_uri: str, name: str) -> list[Version] | None:
     if any(way in os.environ for way in _WAYS_OF_ITS_OWN):
         return None
     with mlflow_asked(tracking_uri):
-        silence = float(os.environ.get("MLFLOW_HTTP_REQUEST_TIMEOUT", _SILENCE_SECONDS))
+        silence = float(os.environ.get(TIMEOUT_VARIABLE, SILENCE_SECONDS))
         limit = max(LIMIT_SECONDS, silence)
         return within(limit, lambda: _of_server(tracking_uri.rstrip("/"), name, silence))
 
@@ -56,9 +54,11 @@ def listed(tracking_uri: str, name: str) -> list[Version] | None:
 def _of_file(file: Path, name: str) -> list[Version] | None:
     try:
         with closing(sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True)) as database:
-            aliases = database.execute(
-                "SELECT alias, version FROM registered_model_aliases WHERE name = ?", (name,)
-            ).fetchall()
+            aliases = dict(
+                database.execute(
+                    "SELECT alias, version FROM registered_model_aliases WHERE name = ?", (name,)
+                )
+            )
             tags: dict[int, dict[str, str]] = {}
             for version, key, value in database.execute(
                 "SELECT version, key, value FROM model_version_tags WHERE name = ?", (name,)
@@ -66,15 +66,15 @@ def _of_file(file: Path, name: str) -> list[Version] | None:
                 tags.setdefault(version, {})[key] = value
             rows = database.execute(
                 "SELECT version, run_id, creation_time FROM model_versions "
-                "WHERE name = ? AND current_stage != 'Deleted_Internal'",
+                "WHERE name = ? AND current_stage != 'Deleted_Internal' ORDER BY version",
                 (name,),
             ).fetchall()
     except sqlite3.Error:
         return None
-    return _sorted(
-        _version(number, run_id, created, tags.get(number, {}), aliases)
+    return [
+        version_of(number, run_id, created, tags.get(number, {}), aliases)
         for number, run_id, created in rows
-    )
+    ]
 
 
 def _of_server(uri: str, name: str, silence: float) -> list[Version] | None:
@@ -89,10 +89,10 @@ def _of_server(uri: str, name: str, silence: float) -> list[Version] | None:
         model = _asked(session, f"{asked}/registered-models/get", {"name": name}, silence)
         if model is None:
             return None
-        aliases = [
-            (alias["alias"], int(alias["version"]))
+        aliases = {
+            alias["alias"]: int(alias["version"])
             for alias in model["registered_model"].get("aliases", ())
-        ]
+        }
         found: list[dict[str, Any]] = []
         query = {"filter": f"name='{name}'", "max_results": str(_PAGE)}
         for _ in range(_MOST_PAGES):
@@ -103,8 +103,8 @@ def _of_server(uri: str, name: str, silence: float) -> list[Version] | None:
             if not page.get("next_page_token"):
                 break
             query["page_token"] = page["next_page_token"]
-    return _sorted(
-        _version(
+    versions = (
+        version_of(
             int(one["version"]),
             one.get("run_id"),
             int(one["creation_timestamp"]),
@@ -113,6 +113,7 @@ def _of_server(uri: str, name: str, silence: float) -> list[Version] | None:
         )
         for one in found
     )
+    return sorted(versions, key=lambda version: version.number)
 
 
 def _asked(
@@ -129,23 +130,3 @@ def _asked(
     except ValueError:
         return None
     return told if isinstance(told, dict) else None
-
-
-def _version(
-    number: int,
-    run_id: str | None,
-    created: int,
-    tags: Mapping[str, str],
-    aliases: Iterable[tuple[str, int]],
-) -> Version:
-    return Version(
-        number,
-        run_id or "",
-        datetime.fromtimestamp(created / 1000, UTC),
-        tags,
-        tuple(sorted(alias for alias, at in aliases if at == number)),
-    )
-
-
-def _sorted(versions: Iterable[Version]) -> list[Version]:
-    return sorted(versions, key=lambda version: version.number)

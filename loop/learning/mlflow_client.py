@@ -18,12 +18,12 @@ from mlflow import MlflowClient
 
 from adloom.loop.learning.registry_errors import mlflow_asked
 from adloom.loop.learning.request_headers import load_request_headers
-from adloom.loop.learning.within import LIMIT_SECONDS, within
+from adloom.loop.learning.within import LIMIT_SECONDS, SILENCE_SECONDS, TIMEOUT_VARIABLE, within
 
 _TRANSFER_SECONDS = 60  # of silence: a proxy fetches the whole file before it sends the first byte
-_TIMEOUT, _RETRIES = "MLFLOW_HTTP_REQUEST_TIMEOUT", "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+_RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 _OURS = {
-    _TIMEOUT: "9",
+    TIMEOUT_VARIABLE: SILENCE_SECONDS,
     _RETRIES: "1",  # at once: a connection that was kept open may have been closed
     "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",  # it may say an hour
 }
@@ -72,14 +72,14 @@ class _Patience:
     def __enter__(self) -> None:
         with self._lock:
             self._held += 1
-            if os.environ.get(_TIMEOUT) == _OURS[_TIMEOUT]:
-                os.environ[_TIMEOUT] = str(_TRANSFER_SECONDS)
+            if os.environ.get(TIMEOUT_VARIABLE) == _OURS[TIMEOUT_VARIABLE]:
+                os.environ[TIMEOUT_VARIABLE] = str(_TRANSFER_SECONDS)
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._held -= 1
-            if not self._held and os.environ.get(_TIMEOUT) == str(_TRANSFER_SECONDS):
-                os.environ[_TIMEOUT] = _OURS[_TIMEOUT]
+            if not self._held and os.environ.get(TIMEOUT_VARIABLE) == str(_TRANSFER_SECONDS):
+                os.environ[TIMEOUT_VARIABLE] = _OURS[TIMEOUT_VARIABLE]
 
 
 _patience = _Patience()
@@ -112,9 +112,9 @@ def _limit(tracking_uri: str) -> float | None:
     """Seconds; None for a database of this machine, which is as slow as the machine."""
     if _is_file(tracking_uri):
         return None
-    if os.environ[_TIMEOUT] in (_OURS[_TIMEOUT], str(_TRANSFER_SECONDS)):
+    if os.environ[TIMEOUT_VARIABLE] in (_OURS[TIMEOUT_VARIABLE], str(_TRANSFER_SECONDS)):
         return LIMIT_SECONDS
-    return max(LIMIT_SECONDS, float(os.environ[_TIMEOUT]) * (int(os.environ[_RETRIES]) + 1))
+    return max(LIMIT_SECONDS, float(os.environ[TIMEOUT_VARIABLE]) * (int(os.environ[_RETRIES]) + 1))
 
 
 def _is_file(tracking_uri: str) -> bool:

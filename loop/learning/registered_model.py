@@ -50,6 +50,28 @@ class Version:
         return self.tags.get("adapter") == "none"
 
 
+def version_of(
+    number: int,
+    run_id: str | None,
+    created: int,
+    tags: Mapping[str, str],
+    aliases: Mapping[str, int],
+) -> Version:
+    """A version as MLflow tells of it.
+
+    Args:
+        created: milliseconds since 1970.
+        aliases: the number of the version that each alias names.
+    """
+    return Version(
+        number=number,
+        run_id=run_id or "",
+        created=datetime.fromtimestamp(created / 1000, UTC),
+        tags=dict(tags),
+        aliases=tuple(sorted(alias for alias, at in aliases.items() if at == number)),
+    )
+
+
 class RegisteredModel:
     """A registered model by name. Reading makes nothing: neither the model nor a database.
 
@@ -68,7 +90,11 @@ class RegisteredModel:
     def versions(self) -> list[Version]:
         """All versions, oldest first."""
         aliases = self.aliases()
-        return sorted((_version(v, aliases) for v in self._found("")), key=lambda v: v.number)
+        found = (
+            version_of(int(v.version), v.run_id, v.creation_timestamp, v.tags, aliases)
+            for v in self._found("")
+        )
+        return sorted(found, key=lambda v: v.number)
 
     def of_run(self, run_id: str) -> int | None:
         """The number of the version that a run made."""
@@ -134,14 +160,3 @@ def quiet() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     # MLflow shows its own deprecated calls to everybody who imports it.
     warnings.filterwarnings("ignore", category=DeprecationWarning, module="mlflow")
-
-
-def _version(found: ModelVersion, aliases: Mapping[str, int]) -> Version:
-    number = int(found.version)
-    return Version(
-        number=number,
-        run_id=found.run_id or "",
-        created=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
-        tags=dict(found.tags),
-        aliases=tuple(sorted(alias for alias, at in aliases.items() if at == number)),
-    )

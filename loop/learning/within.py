@@ -14,6 +14,9 @@ from requests import Timeout
 LIMIT_SECONDS = 10.0
 """What a question to MLflow takes at most, with its retries."""
 
+TIMEOUT_VARIABLE, SILENCE_SECONDS = "MLFLOW_HTTP_REQUEST_TIMEOUT", "9"
+"""MLflow's variable for one request, and what it is where its user has not set it."""
+
 _Answer = TypeVar("_Answer")
 
 
