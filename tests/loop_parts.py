@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from fastapi.testclient import TestClient
 from mlflow import MlflowClient
 
 from adloom.feature_store.store import FeatureStore
@@ -22,6 +23,7 @@ from adloom.loop.learning.model_config import model_config
 from adloom.loop.learning.registry import AdRegistry
 from adloom.loop.learning.rounds.ground import TrainingGround
 from adloom.loop.serving.ads import AdMaker
+from adloom.loop.serving.server import AdServer
 from adloom.loop.settings import Settings, load_settings
 from adloom.stream.consumer import EventConsumer
 from adloom.stream.events import Click, Exposure
@@ -166,3 +168,9 @@ def hand_made_registry(settings: Settings) -> AdRegistry:
     MlflowClient(registry.tracking_uri).create_registered_model(settings.mlflow.model_name)
     registry.promote(register_by_hand(settings, registry, None))
     return registry
+
+
+def server_of(client: TestClient) -> AdServer:
+    """The running parts behind a client's application."""
+    server: AdServer = client.app.state.server  # type: ignore[attr-defined]
+    return server

@@ -105,16 +105,7 @@ def stocked(repository: Path, environment: dict[str, str]) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def versions(repository: Path, environment: dict[str, str]) -> list[dict[str, Any]]:
     """The versions of a registry that a round made, though it had no clicks to learn from."""
-    round_ = subprocess.run(
-        ["adloom", "train-round"],
-        cwd=repository,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=_COMMAND_SECONDS,
-        check=False,
-    )
-    assert round_.returncode == 2, round_.stderr
+    run(["adloom", "train-round"], repository, environment, status=2)
     told = run(["adloom", "versions", "--json"], repository, environment)
     found: list[dict[str, Any]] = json.loads(told)
     return found
@@ -127,8 +118,14 @@ def built(kind: str, source: Path, to: Path) -> Path:
     return distribution
 
 
-def run(command: list[str], folder: Path, environment: dict[str, str] | None = None) -> str:
-    """Standard output of a command that must succeed."""
+def run(
+    command: list[str],
+    folder: Path,
+    environment: dict[str, str] | None = None,
+    *,
+    status: int = 0,
+) -> str:
+    """Standard output of a command that must end with this status."""
     ended = subprocess.run(
         command,
         cwd=folder,
@@ -138,7 +135,7 @@ def run(command: list[str], folder: Path, environment: dict[str, str] | None = N
         timeout=_COMMAND_SECONDS,
         check=False,
     )
-    assert ended.returncode == 0, f"{command}: {ended.stdout}{ended.stderr}"
+    assert ended.returncode == status, f"{command}: {ended.stdout}{ended.stderr}"
     return ended.stdout
 
 

@@ -3,12 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
-import os
-import pty
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,29 +10,17 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
 from adloom.feature_store.event_log import LoggedEvent
 from adloom.feature_store.store import ContendedPartition, FeatureStore
-from adloom.loop.commands.app import app
 from adloom.loop.replay.backfill import Plan, planned
 from adloom.loop.replay.errors import NotPastEvents
 from adloom.loop.replay.new_events import new_by_identity, new_by_place
 from adloom.loop.replay.past_events import PastEvents, from_kafka
-from adloom.loop.settings import Settings
-from adloom.stream.consumer import EventConsumer
 from adloom.stream.settings import KafkaSettings
+from tests.loop.replay.past_traffic import consume_all, warehouse
 from tests.rough_traffic import RoughTraffic
 from tests.sample_events import at, logged
-
-_PATIENCE_SECONDS = 60.0
-
-
-def consume_all(kafka: KafkaSettings, store: FeatureStore, traffic: RoughTraffic) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    with EventConsumer(kafka, store) as consumer:
-        while consumer.poll() or not traffic.logged_once(store):
-            assert time.monotonic() < deadline
 
 
 @pytest.mark.parametrize("source", ["log", "folder", "kafka"])
@@ -84,19 +66,6 @@ def test_a_rebuild_is_refused_while_a_consumer_writes(
             list(rebuilding)
     assert sum(store.rebuild([logged(offset)] for offset in range(9))) == 9
     assert len(store.history("ann")) == 9
-
-
-def warehouse(**changes: Any) -> pd.DataFrame:
-    """Events as someone else may keep them: no place in a stream, more columns."""
-    columns: dict[str, Any] = {
-        "kind": ["impression", "click", "click"],
-        "event_id": ["i1", "c1", "c1"],
-        "ts": pd.to_datetime(["2026-03-01T12:00:00Z"] * 3, utc=True),
-        "user_id": ["ann"] * 3,
-        "item_id": ["shoe"] * 3,
-        "country": ["NO"] * 3,
-    }
-    return pd.DataFrame(columns | changes)
 
 
 def add(store: FeatureStore, file: Path, **options: Any) -> Plan:
@@ -269,75 +238,3 @@ def test_what_fails_in_the_midst_of_a_backfill_leaves_what_was_there(
     with planned(store) as plan:  # the rows are in the log: a plain backfill takes them
         assert plan.carry_out() == 4
     assert len(store.history("ann")) == 2
-
-
-@pytest.fixture
-def cli(kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> CliRunner:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ADLOOM_HOME", str(tmp_path))
-    monkeypatch.setenv("ADLOOM_KAFKA__BOOTSTRAP_SERVERS", str(kafka.bootstrap_servers))
-    monkeypatch.setenv("ADLOOM_KAFKA__TOPIC_PREFIX", kafka.topic_prefix)
-    monkeypatch.setenv("ADLOOM_KAFKA__GROUP_ID", kafka.group_id)
-    return CliRunner()
-
-
-def test_the_command_rebuilds(cli: CliRunner, kafka: KafkaSettings, tmp_path: Path) -> None:
-    traffic = RoughTraffic(seed=6, users=5)
-    traffic.send(kafka, 200)
-    with FeatureStore.open(Settings().features, tmp_path / "features") as store:
-        consume_all(kafka, store, traffic)
-        for arguments in (["backfill"], ["backfill", "--from-offsets", "--yes"]):
-            store.clear()
-            done = cli.invoke(app, arguments)
-            assert done.exit_code == 0, done.output
-            assert traffic.found(store) == traffic.expected()
-
-
-def test_the_command_says_what_it_replaces_and_adds(cli: CliRunner, tmp_path: Path) -> None:
-    warehouse().to_parquet(tmp_path / "events.parquet")
-    with FeatureStore.open(Settings().features, tmp_path / "features") as store:
-        store.log.append([logged(0, user_id="bob")])
-        store.apply([logged(0, user_id="bob")])
-    done = cli.invoke(app, ["backfill", "events.parquet", "--json"])
-    assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout) == {
-        "source": "file",
-        "records": 4,
-        "read": 3,
-        "added": 3,
-        "replaced": {"users": 1, "items": 1},
-    }
-    assert "online features of 1 users and 1 items" in " ".join(done.stderr.split())
-    assert "1 records, and 3 of the 3 in events.parquet" in " ".join(done.stderr.split())
-
-
-def test_on_a_terminal_the_command_asks(tmp_path: Path) -> None:
-    """A script has no terminal: it is not asked."""
-    terminal, other_end = pty.openpty()
-    environment = os.environ | {"ADLOOM_HOME": str(tmp_path)}
-    command = [str(Path(sys.executable).parent / "adloom"), "backfill"]
-    for answer, status in ((b"n\n", 2), (b"y\n", 0)):
-        os.write(terminal, answer)
-        done = subprocess.run(
-            command, stdin=other_end, env=environment, capture_output=True, text=True, check=False
-        )
-        assert "Go on?" in done.stderr
-        assert done.returncode == status, done.stderr
-
-
-@pytest.mark.parametrize(
-    ("arguments", "problem"),
-    [
-        (["nowhere.parquet"], "no parquet file is there"),
-        (["a.parquet", "--from-offsets"], "not both"),
-        (["bad.csv"], "1 row is no event, and nothing was changed: line 2: kind: none of"),
-        (["bad.csv", "--zone", "Mars/Base"], "Mars/Base is no time zone"),
-    ],
-)
-def test_the_command_says_what_is_wrong(
-    arguments: list[str], problem: str, cli: CliRunner, tmp_path: Path
-) -> None:
-    (tmp_path / "bad.csv").write_text("kind,event_id,ts,user_id,item_id\nbuy,e,x,ann,shoe\n")
-    found = cli.invoke(app, ["backfill", *arguments])
-    assert found.exit_code == 2
-    assert problem in " ".join(found.stderr.split())

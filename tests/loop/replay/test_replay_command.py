@@ -12,7 +12,6 @@ from typer.testing import CliRunner
 
 from adloom.loop import home
 from adloom.loop.commands.app import app
-from adloom.stream.settings import KafkaSettings
 
 TEXT = """when;uid;sku;klick
 1704067200000;1;shoe;1
@@ -23,15 +22,9 @@ NAMES = ["--map", "ts=when", "--map", "user_id=uid", "--map", "item_id=sku", "--
 NAMES += ["--unit", "ms"]
 
 
-@pytest.fixture
-def cli(kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> CliRunner:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ADLOOM_HOME", str(tmp_path))
-    monkeypatch.setenv("ADLOOM_KAFKA__BOOTSTRAP_SERVERS", str(kafka.bootstrap_servers))
-    monkeypatch.setenv("ADLOOM_KAFKA__TOPIC_PREFIX", kafka.topic_prefix)
-    monkeypatch.setenv("ADLOOM_KAFKA__GROUP_ID", kafka.group_id)
+@pytest.fixture(autouse=True)
+def _click_log(tmp_path: Path) -> None:
     (tmp_path / "clicks.csv").write_text(TEXT)
-    return CliRunner()
 
 
 def test_a_log_with_names_of_its_own_arrives_and_its_bad_row_is_named(cli: CliRunner) -> None:

@@ -15,12 +15,12 @@ from mlflow import MlflowClient
 
 from adloom.loop.learning.registry import AdRegistry
 from adloom.loop.serving.app import create_app
-from adloom.loop.serving.server import AdServer
 from adloom.loop.settings import Settings
 from tests.loop_parts import (
     adapter_folder,
     hand_made_registry,
     register_by_hand,
+    server_of,
     tiny_settings,
 )
 from tests.serving_world.adapters import BROKEN
@@ -53,11 +53,6 @@ def client(settings: Settings, registry: AdRegistry, good: int) -> Iterator[Test
     registry.promote(good)
     with TestClient(create_app(settings)) as client:
         yield client
-
-
-def parts(client: TestClient) -> AdServer:
-    server: AdServer = client.app.state.server  # type: ignore[attr-defined]
-    return server
 
 
 def mlflow_client(registry: AdRegistry) -> MlflowClient:
@@ -105,7 +100,9 @@ def test_a_broken_champion_does_not_take_over(
         time.sleep(0.3)  # many looks
         told = [line for line in caplog.messages if f"version {broken} " in line]
         assert len(told) == 1
-    until(lambda: len(parts(client).maker.generator.adapters) == 1)  # but while it is tried again
+    until(
+        lambda: len(server_of(client).maker.generator.adapters) == 1
+    )  # but while it is tried again
     registry.promote(good)
     until(lambda: "problem" not in client.get("/readyz").json())
     assert gauge(client, 'adloom_alias_followed{alias="champion"}') == 1

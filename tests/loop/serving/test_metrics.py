@@ -26,9 +26,8 @@ from adloom.loop.serving.app import create_app
 from adloom.loop.serving.http.exposition import exposition
 from adloom.loop.serving.requests import AdRequest
 from adloom.loop.serving.round_metrics import RoundsCollector
-from adloom.loop.serving.server import AdServer
 from adloom.loop.serving.steps import StepTaken
-from tests.loop_parts import tiny_settings
+from tests.loop_parts import server_of, tiny_settings
 from tests.promtool import needs_promtool, promtool
 
 AD = {"user_id": "ann", "product_id": "running-shoes", "seed": 7}
@@ -122,7 +121,7 @@ def test_refusals_are_counted_by_reason(client: TestClient) -> None:
     def refused(reason: str) -> float:
         return value(client, "adloom_http_refused_total", reason=reason)
 
-    server: AdServer = client.app.state.server  # type: ignore[attr-defined]
+    server = server_of(client)
     reasons = ("invalid", "not_found", "other_site", "queue_full")
     before = {reason: refused(reason) for reason in reasons}
     client.post("/v1/ads", json=AD | {"user_id": ""})
@@ -147,7 +146,7 @@ def test_refusals_are_counted_by_reason(client: TestClient) -> None:
 
 
 def test_probes_that_are_told_no_are_no_refusals(client: TestClient) -> None:
-    server: AdServer = client.app.state.server  # type: ignore[attr-defined]
+    server = server_of(client)
     before = value(client, "adloom_http_refused_total")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(server.queue), "alive", property(lambda _: False))
@@ -173,7 +172,7 @@ def test_events_are_counted_as_accepted_or_refused(client: TestClient) -> None:
 def test_parts_and_readiness_are_told_though_nobody_asks_whether_it_is_ready(
     client: TestClient,
 ) -> None:
-    server: AdServer = client.app.state.server  # type: ignore[attr-defined]
+    server = server_of(client)
     assert value(client, "adloom_ready") == 1
     assert value(client, "adloom_part_up", part="registry") == 1
     assert value(client, "adloom_version_served", alias="champion", version="1") == 1

@@ -16,10 +16,9 @@ from fastapi.testclient import TestClient
 
 from adloom.loop.catalogue import database_health
 from adloom.loop.serving.app import create_app
-from adloom.loop.serving.server import AdServer
 from adloom.loop.settings import Settings
 from tests.damage import a_text, emptied, in_the_middle
-from tests.loop_parts import keep_shop_ads, tiny_settings
+from tests.loop_parts import keep_shop_ads, server_of, tiny_settings
 from tests.serving_world.files import rebuilt
 
 AD = {"user_id": "ann", "product_id": "running-shoes", "seed": 7}
@@ -43,11 +42,6 @@ def _looked_at_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("adloom.stream.outages._LONGEST_PAUSE_SECONDS", 0.3)
     monkeypatch.setattr("adloom.stream.membership.running._CHECK_EVERY_SECONDS", 0.3)
     monkeypatch.setattr("adloom.feature_store.sqlite_file._PATIENCE_SECONDS", 0.3)
-
-
-def server_of(client: TestClient) -> AdServer:
-    server: AdServer = client.app.state.server  # type: ignore[attr-defined]
-    return server
 
 
 def when(client: TestClient, so: Callable[[dict[str, Any]], bool]) -> tuple[int, dict[str, Any]]:

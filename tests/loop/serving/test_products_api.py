@@ -16,8 +16,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from adloom.loop.serving.app import create_app
-from adloom.loop.serving.server import AdServer
-from tests.loop_parts import tiny_settings
+from tests.loop_parts import server_of, tiny_settings
 
 KEY = "a-key-of-sixteen-or-more"
 
@@ -64,11 +63,6 @@ def post(client: TestClient, *products: Any) -> Any:
 
 def path(product_id: str) -> str:
     return f"/v1/products/{quote(product_id, safe='')}"
-
-
-def server_of(client: TestClient) -> AdServer:
-    server: AdServer = client.app.state.server  # type: ignore[attr-defined]
-    return server
 
 
 def draw(client: TestClient, product_id: str, user_id: str = "ann") -> Any:

@@ -22,11 +22,10 @@ from adloom.loop import home
 from adloom.loop.bench.redis_server import RedisUnavailable, running_redis
 from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.loop.serving.app import create_app
-from adloom.loop.serving.server import AdServer
 from adloom.loop.settings import Settings
 from adloom.models.brief import AdBrief
 from tests.loop.serving.test_serve_experiments import logged
-from tests.loop_parts import keep_shop_ads, register_adapter, tiny_settings
+from tests.loop_parts import keep_shop_ads, register_adapter, server_of, tiny_settings
 
 AD = {"user_id": "ann", "product_id": "running-shoes", "seed": 7}
 
@@ -42,13 +41,8 @@ def client(settings: Settings) -> Iterator[TestClient]:
         yield client
 
 
-def parts(client: TestClient) -> AdServer:
-    server: AdServer = client.app.state.server  # type: ignore[attr-defined]
-    return server
-
-
 def test_a_server_on_a_new_home_is_ready_once_it_drew_an_ad(client: TestClient) -> None:
-    assert parts(client).maker.generator._engine is not None
+    assert server_of(client).maker.generator._engine is not None
     assert client.get("/readyz").status_code == 200
 
 
@@ -60,7 +54,7 @@ def test_one_thread_alone_computes_on_all_cores(
     torch.set_num_threads(3)
     try:
         with TestClient(create_app(tiny_settings(tmp_path))) as client:
-            generator = parts(client).maker.generator
+            generator = server_of(client).maker.generator
             step, threads = generator.step, set()
 
             def noting() -> None:
@@ -79,7 +73,7 @@ def test_one_thread_alone_computes_on_all_cores(
 def test_an_ad_that_cannot_be_drawn_fails_alone(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = parts(client)
+    server = server_of(client)
     draft = server.maker.generator.draft
 
     def broken(drawn: Any, brief: AdBrief) -> Any:
@@ -124,11 +118,11 @@ def test_versions_change_under_load_without_a_failed_request(
         answered = [one for each in asking for one in each.result()]
     assert {status for status, _ in answered} == {200}
     assert {version for _, version in answered} == {"1", str(first)}
-    assert "version-" in "".join(parts(client).maker.generator.adapters)
+    assert "version-" in "".join(server_of(client).maker.generator.adapters)
     registry.rollback()
     while client.get("/readyz").json()["version"] != "1":
         time.sleep(0.05)
-    assert parts(client).maker.generator.adapters == ()
+    assert server_of(client).maker.generator.adapters == ()
     assert client.post("/v1/ads", json=AD).json()["model_version"] == "1"
 
 

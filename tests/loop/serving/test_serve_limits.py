@@ -21,9 +21,8 @@ from adloom.loop.serving.app import create_app
 from adloom.loop.serving.http.access import Access, Admitted, OpenToAnyone, refuse_open_address
 from adloom.loop.serving.http.limits import BodyLimit
 from adloom.loop.serving.http.logs import log_as_json
-from adloom.loop.serving.server import AdServer
 from adloom.loop.settings import Settings, SettingsError
-from tests.loop_parts import tiny_settings
+from tests.loop_parts import server_of, tiny_settings
 
 KEY, OTHER_KEY = "a-key-of-sixteen-or-more", "and-another-one-of-those"
 AD = {"user_id": "ann", "product_id": "running-shoes", "seed": 7}
@@ -44,7 +43,7 @@ def client(settings: Settings) -> Iterator[TestClient]:
 @contextmanager
 def standing_still(client: TestClient) -> Iterator[None]:
     """No token is drawn while this runs."""
-    server: AdServer = client.app.state.server  # type: ignore[attr-defined]
+    server = server_of(client)
     with server.champion.lock:
         yield
 
@@ -75,7 +74,7 @@ def test_other_machines_are_served_with_keys_only(settings: Settings) -> None:
 
 
 def test_a_full_queue_says_when_to_come_back(client: TestClient) -> None:
-    server: AdServer = client.app.state.server  # type: ignore[attr-defined]
+    server = server_of(client)
     with ThreadPoolExecutor(2) as pool:
         with standing_still(client):
             first = pool.submit(client.post, "/v1/ads", json=AD)
@@ -91,7 +90,7 @@ def test_a_full_queue_says_when_to_come_back(client: TestClient) -> None:
 def test_an_ad_that_takes_too_long_is_given_up(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server: AdServer = client.app.state.server  # type: ignore[attr-defined]
+    server = server_of(client)
     made = len(server.creatives)
     with monkeypatch.context() as patch, standing_still(client):
         patch.setattr(server, "timeout_seconds", 0.2)

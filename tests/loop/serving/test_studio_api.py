@@ -15,13 +15,12 @@ from PIL import Image
 from adloom.loop import home
 from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.loop.serving.app import create_app
-from adloom.loop.serving.server import AdServer
 from adloom.loop.serving.studio.reasons import reasons
 from adloom.loop.settings import Settings
 from adloom.models.brief import HistoryAd
 from adloom.models.trends import Trends
 from tests.loop.serving.studio_parts import KEYED, png, studio_settings
-from tests.loop_parts import keep_shop_ads
+from tests.loop_parts import keep_shop_ads, server_of
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +85,7 @@ def test_a_clicked_ad_is_a_reason_with_rank_and_maps(client: TestClient) -> None
 
 
 def test_the_trend_that_a_version_reads_before_the_history_is_shown(client: TestClient) -> None:
-    server: AdServer = client.app.state.server  # type: ignore[attr-defined]
+    server = server_of(client)
     maker, shop_ads = server.maker, keep_shop_ads(server.creatives, 3)
     product = load_catalog()["running-shoes"]
     read = tuple(HistoryAd(ad.title, ad.codes, ad.ad_id) for ad in shop_ads)
