@@ -17,9 +17,9 @@ from adloom.loop.replay.errors import ClickLogUnavailable
 from adloom.loop.settings import Settings
 
 if TYPE_CHECKING:
-    from adloom.loop.experiments.off_policy import PolicyValue
     from adloom.loop.experiments.open_bandit_value import OffPolicyCheck
     from adloom.loop.experiments.report import ExperimentReport
+    from adloom.loop.experiments.statistics.off_policy import PolicyValue
 
 app = typer.Typer(help="Compare arms that serve side by side.", no_args_is_help=True)
 _console = Console()

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from adloom.loop.experiments.anytime import always_valid_reach
 from adloom.loop.experiments.outcomes import Outcomes
-from adloom.loop.experiments.rates import ArmRates, arm_rates, relative_interval
+from adloom.loop.experiments.statistics.anytime import always_valid_reach
+from adloom.loop.experiments.statistics.rates import ArmRates, arm_rates, relative_interval
 from adloom.loop.settings.experiments import Experiment
 
 _ALPHA = 0.01

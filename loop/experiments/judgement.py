@@ -13,10 +13,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from adloom.loop.experiments.anytime import always_valid_reach, sample_ratio_p_value
 from adloom.loop.experiments.guardrails import Guardrail, guardrails
 from adloom.loop.experiments.outcomes import Outcomes
-from adloom.loop.experiments.rates import (
+from adloom.loop.experiments.statistics.anytime import always_valid_reach, sample_ratio_p_value
+from adloom.loop.experiments.statistics.rates import (
     Z95,
     ArmRates,
     Estimate,

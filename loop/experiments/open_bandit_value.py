@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from adloom.loop.experiments.off_policy import (
+from adloom.loop.experiments.statistics.off_policy import (
     LoggedRewards,
     PolicyValue,
     fitted_rates,

@@ -12,14 +12,14 @@ import numpy as np
 
 from adloom.feature_store.event_log import EventLog
 from adloom.loop.experiments.judgement import ArmResult, Judgement, judge
-from adloom.loop.experiments.off_policy import (
+from adloom.loop.experiments.outcomes import Outcomes, experiment_outcomes
+from adloom.loop.experiments.statistics.off_policy import (
     LoggedRewards,
     PolicyValue,
     fitted_rates,
     fold_of,
     policy_values,
 )
-from adloom.loop.experiments.outcomes import Outcomes, experiment_outcomes
 from adloom.loop.settings.experiments import Experiment
 
 

@@ -10,11 +10,11 @@ import pytest
 from scipy.stats import beta as beta_distribution
 from scipy.stats import norm, ttest_ind
 
-from adloom.loop.experiments.anytime import always_valid_reach, sample_ratio_p_value
 from adloom.loop.experiments.guardrails import guardrails
 from adloom.loop.experiments.judgement import judge
 from adloom.loop.experiments.outcomes import Outcomes
-from adloom.loop.experiments.rates import (
+from adloom.loop.experiments.statistics.anytime import always_valid_reach, sample_ratio_p_value
+from adloom.loop.experiments.statistics.rates import (
     ArmRates,
     Estimate,
     arm_rates,

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from adloom.loop.experiments.rates import Estimate, clustered_mean, rate_interval
+from adloom.loop.experiments.statistics.rates import Estimate, clustered_mean, rate_interval
 
 _FOLDS = 5
 _PRIOR_ROWS = 20.0
