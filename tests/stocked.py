@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -48,6 +49,7 @@ def past_ads_of(home: Path) -> PastAds:
 @cache
 def _imported() -> Path:
     home = Path(tempfile.mkdtemp(prefix="adloom-stocked-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
     catalogue = open_catalogue(home)
     report = import_feed(catalogue, str(FEED), CatalogSettings())
     catalogue.close()

@@ -34,6 +34,7 @@ from adloom.loop import home
 from adloom.loop.settings import Settings
 from tests.benchmarks.load_shoppers import RESULT_VARIABLE, give_histories
 from tests.loop_parts import register_adapter
+from tests.stocked import stocked
 
 _START_SECONDS = 180.0
 _SWAP_EVERY_SECONDS = 6.0
@@ -50,7 +51,7 @@ def running_server(folder: Path, replicas: int | None) -> Iterator[str]:
     command = [sys.executable, "-c", "from adloom.loop.commands.app import app; app()", "serve"]
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("ADLOOM_")
-    } | {"ADLOOM_HOME": str(folder / "home"), "PYTHONPATH": str(_ROOT)}
+    } | {"ADLOOM_HOME": str(stocked(folder / "home")), "PYTHONPATH": str(_ROOT)}
     if replicas is not None:
         command.append("--ray")
         environment |= {f"ADLOOM_RAY__{end}_REPLICAS": str(replicas) for end in ("MIN", "MAX")}
@@ -126,9 +127,11 @@ def swaps(folder: Path) -> Iterator[None]:
 
     thread = threading.Thread(target=swap)
     thread.start()
-    yield
-    stop.set()
-    thread.join()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 def table(levels: list[dict[str, Any]]) -> Table:
