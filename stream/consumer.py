@@ -89,7 +89,7 @@ class EventConsumer:
 
     @property
     def failing(self) -> bool:
-        """Whether it has begun, and what it reads cannot be applied now."""
+        """Whether what it reads cannot be applied now."""
         return self._condition.failing
 
     @property

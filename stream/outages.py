@@ -17,20 +17,18 @@ from adloom.stream.cluster.partitions import TooFewShards, UnevenTopics
 from adloom.stream.cluster.refusals import BrokerUnavailable, KafkaRefused
 from adloom.stream.producer import DeliveryFailed
 
-OUTAGES = (
-    StoreUnavailable,
-    StoreUnfit,
+OF_THE_STREAM = (
     ContendedPartition,
     ProgressMoved,
-    FeaturesLost,
     BrokerUnavailable,
     DeliveryFailed,
     UnevenTopics,
     TooFewShards,
     KafkaRefused,
     KafkaError,
-    OSError,
 )
+"""In the way of reading: what is read can be applied."""
+OUTAGES = (*OF_THE_STREAM, StoreUnavailable, StoreUnfit, FeaturesLost, OSError)
 """What time may heal, or somebody, without a restart. Everything else is a mistake in a program."""
 
 _FIRST_PAUSE_SECONDS = 0.2

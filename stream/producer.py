@@ -18,7 +18,7 @@ from kafka.errors import (
 )
 from kafka.future import Future
 
-from adloom.stream.cluster.reaching import reach, why_away
+from adloom.stream.cluster.reaching import answered, reach
 from adloom.stream.cluster.refusals import KafkaRefused, missing_rights, refusal_of
 from adloom.stream.events import Event, encode, kind_of
 from adloom.stream.headers import MARKS
@@ -59,8 +59,9 @@ class EventProducer:
         self._patience_seconds = patience_seconds
         reach(settings, min(patience_seconds, _REACH_SECONDS))
         patience = int(patience_seconds * 1000)
-        try:
-            self._producer = KafkaProducer(
+
+        def connected() -> KafkaProducer:
+            return KafkaProducer(
                 **settings.client_options(),
                 acks="all",
                 enable_idempotence=True,
@@ -70,8 +71,8 @@ class EventProducer:
                 request_timeout_ms=min(patience // 2, _REQUEST_MILLISECONDS),
                 bootstrap_timeout_ms=int(_REACH_SECONDS * 1000),
             )
-        except (KafkaError, OSError) as error:
-            raise why_away(error, settings) from error
+
+        self._producer = answered(connected, settings, patience_seconds)
         self._failure: tuple[str, Exception] | None = None
         self._produced = 0
         self._failed = 0

@@ -7,14 +7,13 @@ consumer group sees everything that a user does. Products are keyed by their id.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from typing import Any
 
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import (
     AuthorizationError,
-    KafkaError,
     NoError,
     RetriableError,
     TopicAlreadyExistsError,
@@ -23,7 +22,7 @@ from kafka.errors import (
 
 from adloom.stream.cluster.group import members_of
 from adloom.stream.cluster.partitions import UnevenTopics
-from adloom.stream.cluster.reaching import reach, why_away
+from adloom.stream.cluster.reaching import answered, reach
 from adloom.stream.cluster.refusals import BrokerUnavailable as BrokerUnavailable
 from adloom.stream.cluster.refusals import KafkaRefused, missing_rights
 from adloom.stream.cluster.rights import Needs, refuse_missing
@@ -48,14 +47,15 @@ def connect_admin(
     Raises BrokerUnavailable, KafkaRefused.
     """
     reach(settings, min(patience_seconds, _REACH_SECONDS))
-    try:
+
+    def connected() -> KafkaAdminClient:
         return KafkaAdminClient(
             **settings.client_options(),
             request_timeout_ms=int(patience_seconds * 1000),
             bootstrap_timeout_ms=int(_REACH_SECONDS * 1000),
         )
-    except (KafkaError, OSError) as error:
-        raise why_away(error, settings) from error
+
+    return answered(connected, settings, patience_seconds)
 
 
 def create_topics(settings: KafkaSettings, needs: Needs | None = None) -> None:
@@ -69,18 +69,10 @@ def create_topics(settings: KafkaSettings, needs: Needs | None = None) -> None:
 
     Raises BrokerUnavailable; KafkaRefused when a right is missing.
     """
-    events, products = event_topics(settings), products_topic(settings)
-    if needs is None:
-        needs = dict.fromkeys([*events, dead_letter_topic(settings), products], frozenset())
-    with _admin(settings) as admin:
-        there = _partitions(admin, needs, settings)
-        sizes = {there[name] for name in events if name in there}
-        size = sizes.pop() if len(sizes) == 1 else settings.partitions
-        new = [name for name in needs if name not in there]
-        for name in new:
-            number = size if name in events else settings.partitions
-            _create(admin, settings, name, number, compacted=name == products)
-        _wait_for(admin, new, settings)
+    every = [*event_topics(settings), dead_letter_topic(settings), products_topic(settings)]
+    wanted: Needs = dict.fromkeys(every, frozenset()) if needs is None else needs
+    with closing(connect_admin(settings)) as admin:
+        answered(lambda: _create_missing(admin, settings, wanted), settings, _PATIENCE_SECONDS)
 
 
 def check_topics(settings: KafkaSettings, needs: Needs) -> None:
@@ -94,15 +86,16 @@ def not_offered(settings: KafkaSettings, topics: Iterable[str]) -> str:
     return f"{settings.bootstrap_servers} does not offer {', '.join(topics)}"
 
 
-@contextmanager
-def _admin(settings: KafkaSettings) -> Iterator[KafkaAdminClient]:
-    admin = connect_admin(settings)
-    try:
-        yield admin
-    except (KafkaError, OSError) as error:
-        raise why_away(error, settings) from error
-    finally:
-        admin.close()
+def _create_missing(admin: KafkaAdminClient, settings: KafkaSettings, needs: Needs) -> None:
+    events = event_topics(settings)
+    there = _partitions(admin, needs, settings)
+    sizes = {there[name] for name in events if name in there}
+    size = sizes.pop() if len(sizes) == 1 else settings.partitions
+    new = [name for name in needs if name not in there]
+    for name in new:
+        number = size if name in events else settings.partitions
+        _create(admin, settings, name, number, compacted=name == products_topic(settings))
+    _wait_for(admin, new, settings)
 
 
 def _partitions(admin: KafkaAdminClient, needs: Needs, settings: KafkaSettings) -> dict[str, int]:
@@ -151,6 +144,7 @@ class TopicWatch:
         """
         self._settings = settings
         self._needs = needs
+        self._patience_seconds = patience_seconds
         self._admin = connect_admin(settings, patience_seconds=patience_seconds)
 
     def look(self) -> list[dict[str, Any]]:
@@ -158,10 +152,11 @@ class TopicWatch:
 
         Raises BrokerUnavailable, also when one is missing; KafkaRefused when a right is.
         """
-        try:
-            described: list[dict[str, Any]] = self._admin.describe_topics(list(self._needs))
-        except (KafkaError, OSError) as error:
-            raise why_away(error, self._settings) from error
+        described: list[dict[str, Any]] = answered(
+            lambda: self._admin.describe_topics(list(self._needs)),
+            self._settings,
+            self._patience_seconds,
+        )
         refuse_missing(described, self._needs, self._settings)
         missing = sorted(topic["name"] for topic in described if topic["error_code"])
         if missing:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, as_completed
+from typing import TypeVar
 
 from kafka.cluster import collect_hosts
+from kafka.errors import KafkaError
 
 from adloom.stream.cluster.greeting import HungUp, greet
 from adloom.stream.cluster.refusals import BrokerUnavailable, KafkaRefused, LoginRefused, refusal_of
 from adloom.stream.settings import KafkaSettings
+
+_Answer = TypeVar("_Answer")
 
 _UNSURE_SECONDS = 3.0
 _PAUSE_SECONDS = 0.25
@@ -37,12 +42,37 @@ def reach(kafka: KafkaSettings, patience_seconds: float) -> None:
         time.sleep(_PAUSE_SECONDS)
 
 
+def answered(ask: Callable[[], _Answer], kafka: KafkaSettings, patience_seconds: float) -> _Answer:
+    """What the cluster answers: a server that has just gone is no reason, while others are there.
+
+    Raises:
+        KafkaRefused: no waiting mends it.
+        BrokerUnavailable: no server takes adloom in, or the patience is over.
+    """
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        try:
+            return ask()
+        except (KafkaError, OSError) as error:
+            if (refused := refusal_of(error, kafka)) is not None:
+                raise refused from error
+            if problems := _greet_all(kafka):
+                raise _worst(kafka, problems) from error
+            if time.monotonic() > deadline:
+                raise _away(kafka, error) from error
+        time.sleep(_PAUSE_SECONDS)
+
+
 def why_away(error: BaseException, kafka: KafkaSettings) -> KafkaRefused | BrokerUnavailable:
     """What an error of the client means; where it does not say, the servers are greeted once."""
     if (refused := refusal_of(error, kafka)) is not None:
         return refused
     if problems := _greet_all(kafka):
         return _worst(kafka, problems)
+    return _away(kafka, error)
+
+
+def _away(kafka: KafkaSettings, error: object) -> BrokerUnavailable:
     return BrokerUnavailable(f"no Kafka broker answers at {kafka.bootstrap_servers}: {error}")
 
 
@@ -89,5 +119,4 @@ def _worst(
             return found
     if all(isinstance(found, HungUp) for found in problems):
         return problems[0]
-    said = "; ".join(dict.fromkeys(map(str, problems)))
-    return BrokerUnavailable(f"no Kafka broker answers at {kafka.bootstrap_servers}: {said}")
+    return _away(kafka, "; ".join(dict.fromkeys(map(str, problems))))

@@ -33,6 +33,7 @@ class Condition:
     def __init__(self) -> None:
         self.notes = Notes()
         self._problem: str | None = _NOT_BEGUN
+        self._failing = False
 
     @property
     def state(self) -> ConsumerState:
@@ -42,11 +43,16 @@ class Condition:
 
     @property
     def failing(self) -> bool:
-        """Whether something is in the way of what has begun."""
-        return self._problem is not None and self._problem != _NOT_BEGUN
+        """Whether what is read cannot be applied; one that only waits to read does not fail."""
+        return self._failing
 
-    def set(self, problem: str | None) -> None:
-        """Ready, or what is in the way."""
+    def set(self, problem: str | None, *, failing: bool = False) -> None:
+        """Ready, or what is in the way.
+
+        Args:
+            failing: it is in the way of applying, not only of reading.
+        """
+        self._failing = failing
         if problem is None and self._problem is not None:
             _log.info("ready")
         self._problem = problem

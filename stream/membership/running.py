@@ -10,7 +10,7 @@ from typing import Protocol
 from adloom.stream import metrics
 from adloom.stream.cluster.refusals import refusal_of
 from adloom.stream.membership.condition import Condition
-from adloom.stream.outages import OUTAGES, Pauses
+from adloom.stream.outages import OF_THE_STREAM, OUTAGES, Pauses
 from adloom.stream.settings import KafkaSettings
 
 _log = logging.getLogger(__name__)
@@ -42,9 +42,10 @@ def run_until(
     try:
         _run_until(stop, polls, condition, kafka, patient)
     except BaseException as error:
-        condition.set(f"it ended by an error: {type(error).__name__}: {error}")
+        told = f"it ended by an error: {type(error).__name__}: {error}"
+        condition.set(told, failing=True)
         raise
-    condition.set("it has ended")
+    condition.set("it has ended", failing=True)
 
 
 def _run_until(
@@ -64,7 +65,8 @@ def _run_until(
             if refusal is not None and not patient:
                 raise refusal from error
             name, pause = type(error).__name__, pauses.next()
-            condition.set(str(refusal or error) or name)
+            told = str(refusal or error) or name
+            condition.set(told, failing=not isinstance(error, OF_THE_STREAM))
             metrics.FAILURES.labels(name).inc()
             _log.warning("not ready, next try in %.1f s: %s: %s", pause, name, error)
             stop.wait(pause)
@@ -72,7 +74,7 @@ def _run_until(
             if not patient:
                 raise
             told = f"nobody foresaw this, and it is tried again: {type(error).__name__}: {error}"
-            condition.set(told)
+            condition.set(told, failing=True)
             metrics.FAILURES.labels(type(error).__name__).inc()
             if told != unforeseen:
                 _log.exception("not ready: %s", told)

@@ -14,7 +14,7 @@ from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.store import FeatureStore
 from adloom.stream.consumer import EventConsumer
 from adloom.stream.settings import KafkaSettings
-from adloom.stream.topics import connect_admin, event_topics, topic_of
+from adloom.stream.topics import connect_admin, create_topics, event_topics, topic_of
 from tests.conftest import own_topics
 from tests.kafka_cluster import ApacheKafka, NoApacheKafka, running_kafka
 from tests.rough_traffic import RoughTraffic
@@ -39,6 +39,24 @@ def three_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheKafk
             yield cluster
     except NoApacheKafka as error:
         pytest.skip(str(error))
+
+
+def test_whoever_starts_while_a_node_is_away_asks_the_others(
+    three_nodes: ApacheKafka, tmp_path: Path
+) -> None:
+    with (
+        own_topics(three_nodes.bootstrap_servers, _SESSION_SECONDS) as kafka,
+        FeatureStore.open(FeatureStoreSettings(), tmp_path) as store,
+        EventConsumer(kafka, store) as running_since,
+    ):
+        for node in range(1, _NODES + 1):
+            three_nodes.kill(node)
+            running_since.check()
+            for _ in range(3):
+                create_topics(kafka)
+                EventConsumer(kafka, store).close()
+            three_nodes.start_again(node)
+            wait_until(lambda: all_in_sync(kafka))
 
 
 def leader(kafka: KafkaSettings, topic: str) -> int:

@@ -9,11 +9,14 @@ import urllib.request
 from typing import Any
 
 import pytest
+from kafka.errors import NotCoordinatorError
 
-from adloom.feature_store.store import FeaturesLost, FeatureStore
-from adloom.stream.cluster.refusals import KafkaRefused
+from adloom.feature_store.store import FeaturesLost, FeatureStore, StoreUnavailable
+from adloom.stream.cluster.partitions import UnevenTopics
+from adloom.stream.cluster.refusals import BrokerUnavailable, KafkaRefused
 from adloom.stream.consumer import EventConsumer
 from adloom.stream.membership.condition import Condition, ConsumerState
+from adloom.stream.membership.running import run_until
 from adloom.stream.monitor import monitor
 from adloom.stream.settings import KafkaSettings
 from tests.stream.test_consumer import produce, running, wait_until
@@ -114,6 +117,40 @@ def test_notes_are_the_same_for_all_who_ask() -> None:
     condition.notes.tell("once")
     condition.notes.tell("once")
     assert condition.state == ConsumerState(False, "it has not begun yet", ("once",))
+
+
+@pytest.mark.parametrize(
+    ("error", "failing"),
+    [
+        (BrokerUnavailable("away"), False),
+        (NotCoordinatorError(), False),
+        (UnevenTopics({"clicks": 1, "exposures": 2}), False),
+        (StoreUnavailable("away"), True),
+        (FeaturesLost("run adloom backfill"), True),
+        (OSError("no space left on device"), True),
+    ],
+)
+def test_only_what_cannot_be_applied_makes_a_consumer_fail(error: Exception, failing: bool) -> None:
+    condition, stop, found = Condition(), threading.Event(), []
+
+    class Polls:
+        def check(self) -> None:
+            pass
+
+        def poll(self) -> int:
+            found.append(condition.failing)
+            if len(found) == 2:
+                raise error
+            if len(found) == 3:
+                stop.set()
+            return 0
+
+        def problem(self) -> str:
+            return "it waits for its partitions"
+
+    run_until(stop, Polls(), condition, KafkaSettings(), patient=True)
+    assert found == [False, False, failing]
+    assert condition.failing  # it has ended
 
 
 def test_lost_features_are_told_until_they_are_made_anew(
