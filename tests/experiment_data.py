@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from adloom.loop.experiments.assignment import Allocation, assign
@@ -118,10 +119,14 @@ def _outcomes(
     unknown = np.full(n, np.nan)
     return Outcomes(
         arms=("control", "other"),
+        users=tuple(f"shopper-{number}" for number in pd.unique(who)),
+        items=tuple(f"item-{number}" for number in range(20)),
         arm=arm,
         user=_numbered(who),
         item=who % 20,
         deal=_numbered(batch * (who.max() + 1) + who),
+        shown_at=START.timestamp() + np.arange(n, dtype=np.float64),
+        closed=np.ones(n, bool),
         clicked=clicked,
         propensity=shares[np.arange(n), arm],
         shares=shares,

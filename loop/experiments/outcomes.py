@@ -17,6 +17,7 @@ from adloom.loop.learning.labels import label_exposures
 from adloom.loop.settings.experiments import Experiment
 
 _LARGEST = 2.0**31
+_NAMES = ("arms", "users", "items")
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,16 @@ class Outcomes:
 
     Attributes:
         arms: names of the arms, in the order of the definition.
+        users: user ids, in the order of their numbers.
+        items: item ids likewise.
         arm: int64, index into `arms`.
         user: int64, users numbered by when they were first seen.
         item: int64, items numbered likewise.
         deal: int64, numbers of (user, batch): who was dealt an arm once.
-        clicked: bool.
+        shown_at: float64, seconds since the epoch (UTC).
+        closed: bool, whether the attribution window is over: no click can come any more. As
+            exposures are in the order of time, the closed ones come first.
+        clicked: bool; while a window is open, whether there was a click so far.
         propensity: float64, probability of the arm that was dealt.
         shares: float64, shape (n, arms), all probabilities of that deal; NaN where not logged.
         seconds: float64, time to draw the ad's batch; NaN where not known.
@@ -39,10 +45,14 @@ class Outcomes:
     """
 
     arms: tuple[str, ...]
+    users: tuple[str, ...]
+    items: tuple[str, ...]
     arm: NDArray[np.int64]
     user: NDArray[np.int64]
     item: NDArray[np.int64]
     deal: NDArray[np.int64]
+    shown_at: NDArray[np.float64]
+    closed: NDArray[np.bool_]
     clicked: NDArray[np.bool_]
     propensity: NDArray[np.float64]
     shares: NDArray[np.float64]
@@ -54,10 +64,23 @@ class Outcomes:
     def __len__(self) -> int:
         return len(self.arm)
 
+    @property
+    def judged(self) -> Self:
+        """The exposures whose window is closed.
+
+        An open window says less of whoever clicks late; a click that came early tells nothing
+        either while those that come late are left out. So both are.
+        """
+        return self.where(self.closed)
+
     def head(self, n: int) -> Self:
         """The first n exposures."""
-        names = [field.name for field in fields(self) if field.name != "arms"]
-        return replace(self, **{name: getattr(self, name)[:n] for name in names})
+        return self.where(np.arange(len(self)) < n)
+
+    def where(self, kept: NDArray[np.bool_]) -> Self:
+        """The exposures that are `kept`, shape (n,); users, items and deals keep their numbers."""
+        arrays = [field.name for field in fields(self) if field.name not in _NAMES]
+        return replace(self, **{name: getattr(self, name)[kept] for name in arrays})
 
 
 def experiment_outcomes(
@@ -84,14 +107,19 @@ def experiment_outcomes(
     own = [context.get("experiment", name) == name for context in contexts]
     shown = shown[np.asarray(own, bool)]
     contexts = [context for context, counts in zip(contexts, own, strict=True) if counts]
-    users = shown["user_id"]
+    user, users = _numbered(shown["user_id"])
+    item, items = _numbered(shown["item_id"])
     batches = [str(context.get("batch", 0)) for context in contexts]
     return Outcomes(
         arms=arms,
+        users=users,
+        items=items,
         arm=pd.Index(arms).get_indexer(pd.Index(shown["variant"])).astype(np.int64),
-        user=_numbered(users),
-        item=_numbered(shown["item_id"]),
-        deal=_numbered(users.str.cat(batches, sep="/")),
+        user=user,
+        item=item,
+        deal=_numbered(shown["user_id"].str.cat(batches, sep="/"))[0],
+        shown_at=shown["shown_at"].map(pd.Timestamp.timestamp).to_numpy(np.float64),
+        closed=(shown["shown_at"] + attribution <= until).to_numpy(bool),
         clicked=shown["clicked_at"].notna().to_numpy(bool),
         propensity=shown["propensity"].to_numpy(np.float64),
         shares=_shares(contexts, experiment),
@@ -102,8 +130,10 @@ def experiment_outcomes(
     )
 
 
-def _numbered(values: pd.Series[str]) -> NDArray[np.int64]:
-    return pd.factorize(values)[0].astype(np.int64)
+def _numbered(values: pd.Series[str]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """The number of each value, and the values in the order of their numbers."""
+    numbers, names = pd.factorize(values)
+    return numbers.astype(np.int64), tuple(names)
 
 
 def _numbers(contexts: Sequence[Mapping[str, Any]], key: str) -> NDArray[np.float64]:
