@@ -126,6 +126,13 @@ def report_experiment(
     """Reads the log and judges the experiment as of now."""
     until = datetime.now(UTC)
     outcomes = experiment_outcomes(log, name, experiment, attribution=attribution, until=until)
+    return report_outcomes(outcomes, name, experiment, until)
+
+
+def report_outcomes(
+    outcomes: Outcomes, name: str, experiment: Experiment, until: datetime
+) -> ExperimentReport:
+    """Judges the experiment by what was read of it up to `until`."""
     seen = np.unique(np.stack([outcomes.user, outcomes.arm]), axis=1)
     users = np.bincount(seen[0])
     return ExperimentReport(
