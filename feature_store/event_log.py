@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from adloom.feature_store.backend import LogDamaged
 from adloom.feature_store.log_files import LogFiles
-from adloom.feature_store.log_order import STREAM, StreamOrder, once_each
+from adloom.feature_store.log_order import IDENTITY, STREAM, StreamOrder, once_each
 
 EventKind = Literal["impression", "click", "exposure"]
 
@@ -75,6 +75,7 @@ _COLUMNS: dict[str, pa.DataType] = {
 }
 _SCHEMA = pa.schema(list(_COLUMNS.items()))
 assert tuple(_COLUMNS) == LoggedEvent._fields
+_TOLD_APART = (*IDENTITY, *STREAM, "offset", "ts")
 
 
 class EventLog:
@@ -116,22 +117,25 @@ class EventLog:
         kind: EventKind | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        columns: Sequence[str] = _SCHEMA.names,
     ) -> pd.DataFrame:
         """Events of a kind (all kinds: None) with since <= ts < until, in order of time.
 
-        Columns are the fields of `LoggedEvent`, ts as datetime64[us, UTC]. An event counts once,
+        Columns are the fields of `LoggedEvent`, ts as datetime64[us, UTC]; where only some are
+        asked for, those come and the ones that tell events apart. An event counts once,
         by what it says where it counts: see `adloom.feature_store.log_order`. Values that an
         event does not have are null.
         """
+        wanted = [name for name in _SCHEMA.names if name in {*_TOLD_APART, *columns}]
         of_kind = pc.field("kind") == kind if kind is not None else pc.scalar(True)
         window = _window(since, until)
         with self._files.listed() as files:
-            rows = _read(files, of_kind & window)
+            rows = _read(files, of_kind & window, wanted)
             # What happened at another time by the row of the event that counts is not in here.
             ids = pc.field("event_id").isin(rows.column("event_id").unique())
             elsewhere = of_kind & ids & ~window
             if (since or until) and _read(files, elsewhere, ["event_id"]).num_rows:
-                rows = _read(files, of_kind & ids)
+                rows = _read(files, of_kind & ids, wanted)
         frame = once_each(rows.to_pandas())
         if since is not None:
             frame = frame[frame["ts"] >= since]

@@ -57,6 +57,14 @@ def test_an_event_logged_twice_is_read_once(log: EventLog) -> None:
     assert sorted(log.read()["kind"]) == ["click", "impression"]
 
 
+def test_a_few_columns_tell_the_same_events(log: EventLog) -> None:
+    log.append([logged(n, n, ad_id=f"ad-{n}") for n in range(4)])
+    log.append([logged(2, 2, ad_id="again")._replace(offset=9)])
+    few, whole = log.read(since=at(1), columns=["ad_id"]), log.read(since=at(1))
+    assert few["ad_id"].tolist() == whole["ad_id"].tolist() == ["ad-1", "ad-2", "ad-3"]
+    assert "context" not in few.columns
+
+
 def test_many_batches_are_few_files(log: EventLog, tmp_path: Path) -> None:
     for n in range(70):
         log.append([logged(n, n)])
