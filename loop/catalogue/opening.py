@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from adloom.loop.catalogue.database import open_database
-from adloom.loop.catalogue.neighbours import Neighbours
 from adloom.loop.catalogue.pictures.store import PictureStore
 from adloom.loop.catalogue.store import Catalogue
+
+if TYPE_CHECKING:  # what loads text models takes its second; who looks products up needs none
+    from adloom.loop.catalogue.neighbours import Neighbours
 
 _FOLDER = "catalogue"
 
 
 def open_neighbours(home: Path, catalogue: Catalogue) -> Neighbours:
     """The index over all products of a home's catalogue."""
+    from adloom.loop.catalogue.neighbours import Neighbours
+
     return Neighbours(catalogue, home / _FOLDER / "neighbours")
 
 
