@@ -18,6 +18,8 @@ from adloom.loop.settings.experiments import Experiment
 START = datetime(2026, 1, 2, tzinfo=UTC)
 RATE = 0.1
 """Mean click-through rate of the control."""
+DAY = 86_400.0
+"""Seconds; clicks count for so long."""
 
 
 def experiment(**changes: Any) -> Experiment:
@@ -82,7 +84,7 @@ def simulated(
     chance = np.minimum(1.0, visits.chance * np.where(in_other, 1 + lift, 1.0))
     clicked = rng.random(exposures) < chance
     even = np.full((exposures, 2), 0.5)
-    return _outcomes(visits.who, in_other, clicked, even, np.zeros(exposures, np.int64))
+    return outcomes_of(visits.who, in_other, clicked, even, np.zeros(exposures, np.int64))
 
 
 def simulated_thompson(
@@ -104,34 +106,40 @@ def simulated_thompson(
         in_other[now] = visits.dealt(f"salt-{seed}", dealt_by, visits.who[now])
         chance = np.minimum(1.0, visits.chance[now] * np.where(in_other[now], 1 + lift, 1.0))
         clicked[now] = rng.random(len(chance)) < chance
-    return _outcomes(visits.who, in_other, clicked, shares, np.arange(exposures) // batch)
+    return outcomes_of(visits.who, in_other, clicked, shares, np.arange(exposures) // batch)
 
 
-def _outcomes(
+def outcomes_of(
     who: NDArray[np.int64],
-    in_other: NDArray[np.bool_],
+    arm: NDArray[np.int64] | NDArray[np.bool_],
     clicked: NDArray[np.bool_],
     shares: NDArray[np.float64],
     batch: NDArray[np.int64],
+    *,
+    arms: tuple[str, ...] = ("control", "other"),
+    shown_at: NDArray[np.float64] | None = None,
+    closed: NDArray[np.bool_] | None = None,
 ) -> Outcomes:
-    n = len(who)
-    arm = in_other.astype(np.int64)
+    """Exposures as the log would tell them; without times one a second, all windows closed."""
+    n, dealt = len(who), arm.astype(np.int64)
     unknown = np.full(n, np.nan)
     return Outcomes(
-        arms=("control", "other"),
+        arms=arms,
         users=tuple(f"shopper-{number}" for number in pd.unique(who)),
         items=tuple(f"item-{number}" for number in range(20)),
-        arm=arm,
+        window=DAY,
+        arm=dealt,
         user=_numbered(who),
         item=who % 20,
-        deal=_numbered(batch * (who.max() + 1) + who),
-        shown_at=START.timestamp() + np.arange(n, dtype=np.float64),
-        closed=np.ones(n, bool),
+        deal=_numbered(batch * (who.max(initial=0) + 1) + who),
+        shown_at=START.timestamp() + np.arange(n) if shown_at is None else shown_at,
+        closed=np.ones(n, bool) if closed is None else closed,
         clicked=clicked,
-        propensity=shares[np.arange(n), arm],
+        propensity=shares[np.arange(n), dealt],
         shares=shares,
         seconds=unknown,
         drawn_together=np.zeros(n, np.int64),
+        row_steps=unknown,
         invalid_title=unknown,
         version=np.ones(n, np.int64),
     )

@@ -68,11 +68,13 @@ def run_demo(settings: Settings, plan: DemoPlan, out: Path, console: Console) ->
             if number <= plan.rounds:
                 _learn_round(loop, run, number, steps)
         _account(loop, run)
+        attribution = timedelta(hours=settings.rounds.attribution_hours)
         run.experiment = report_experiment(
             loop.features.log,
             EXPERIMENT,
             settings.experiments[EXPERIMENT],
-            attribution=timedelta(hours=settings.rounds.attribution_hours),
+            attribution=attribution,
+            until=datetime.now(UTC) + attribution,  # its shoppers click at once, or never
         )
         run.seconds = time.monotonic() - started
         with steps.step("Writing the report"), as_the_user_shares():

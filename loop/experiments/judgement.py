@@ -2,6 +2,9 @@
 
 Everything that a verdict rests on is valid however often it is looked at: the intervals of lifts
 and guardrails, and the test of the split. The 95 % intervals are those of a single look.
+
+Clicks are judged of exposures whose attribution window is closed; the split and the guardrails, to
+which no click matters, of all.
 """
 
 from __future__ import annotations
@@ -14,12 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adloom.loop.experiments.guardrails import Guardrail, guardrails
+from adloom.loop.experiments.heavy_users import exposure_weights
 from adloom.loop.experiments.outcomes import Outcomes
 from adloom.loop.experiments.statistics.anytime import always_valid_reach, sample_ratio_p_value
 from adloom.loop.experiments.statistics.rates import (
-    Z95,
     ArmRates,
-    Estimate,
     Interval,
     arm_rates,
     rate_interval,
@@ -44,10 +46,20 @@ class Lift:
 
 @dataclass(frozen=True)
 class ArmResult:
-    """What an arm's users did; `lift` is None where it or the control has no click yet."""
+    """What an arm's users did.
+
+    Attributes:
+        users: who were shown an ad.
+        effective_users: how many users of equal weight they are worth.
+        impressions: showings whose window is closed; all counts and rates are of these.
+        open: showings whose window is not: nothing is known of them yet.
+        lift: None where the arm or the control has no click yet.
+    """
 
     users: int
+    effective_users: float
     impressions: int
+    open: int
     clicks: int
     rate: float
     interval: Interval
@@ -87,21 +99,25 @@ def judge(outcomes: Outcomes, experiment: Experiment) -> Judgement:
 def _arm_results(outcomes: Outcomes, experiment: Experiment) -> dict[str, ArmResult]:
     names = outcomes.arms
     control = names.index(experiment.control_arm)
+    judged = outcomes.judged
     rates = arm_rates(
-        outcomes.clicked,
-        arm=outcomes.arm,
-        user=outcomes.user,
-        weight=1 / outcomes.propensity,
+        judged.clicked,
+        arm=judged.arm,
+        user=judged.user,
+        weight=exposure_weights(judged, experiment),
         arms=len(names),
     )
-    impressions = np.bincount(outcomes.arm, minlength=len(names))
-    clicks = np.bincount(outcomes.arm[outcomes.clicked], minlength=len(names))
+    impressions = np.bincount(judged.arm, minlength=len(names))
+    shown = np.bincount(outcomes.arm, minlength=len(names))
+    clicks = np.bincount(judged.arm[judged.clicked], minlength=len(names))
     # With several arms beside the control each has its part of the chance of a false verdict.
     alpha = experiment.alpha / (len(names) - 1)
     return {
         name: ArmResult(
             users=int(rates.users[arm]),
+            effective_users=float(rates.effective_users[arm]),
             impressions=int(impressions[arm]),
+            open=int(shown[arm] - impressions[arm]),
             clicks=int(clicks[arm]),
             rate=float(rates.rate[arm]) if impressions[arm] else 0.0,
             interval=_rate_interval(rates, arm),
@@ -112,10 +128,9 @@ def _arm_results(outcomes: Outcomes, experiment: Experiment) -> dict[str, ArmRes
 
 
 def _rate_interval(rates: ArmRates, arm: int) -> Interval:
-    users = int(rates.users[arm])
-    if users < 2:
+    if rates.users[arm] < 2:
         return Interval(0.0, 1.0)
-    return rate_interval(Estimate(float(rates.rate[arm]), float(rates.error[arm])), users)
+    return rate_interval(rates.estimate(arm), float(rates.effective_users[arm]))
 
 
 def _lift(rates: ArmRates, arm: int, control: int, alpha: float, expected: float) -> Lift | None:
@@ -126,8 +141,8 @@ def _lift(rates: ArmRates, arm: int, control: int, alpha: float, expected: float
         return None
     return Lift(
         math.expm1(ratio.value),
-        relative_interval(ratio, Z95 * ratio.error if ratio.error else math.inf),
-        relative_interval(ratio, always_valid_reach(ratio.error, expected, alpha)),
+        relative_interval(ratio, ratio.reach),
+        relative_interval(ratio, always_valid_reach(ratio.error, expected, alpha, ratio.units)),
     )
 
 
@@ -148,10 +163,10 @@ def _verdict(
     small = [
         name
         for name, arm in arms.items()
-        if arm.users < _FEWEST_USERS or arm.clicks < _FEWEST_CLICKS
+        if arm.effective_users < _FEWEST_USERS or arm.clicks < _FEWEST_CLICKS
     ]
     if small:
-        few = f"fewer than {_FEWEST_USERS} users or {_FEWEST_CLICKS} clicks"
+        few = f"fewer than {_FEWEST_USERS} users of equal weight or {_FEWEST_CLICKS} clicks"
         return "collecting", f"{few} in: {', '.join(small)}", None
     control = experiment.control_arm
     lifts = {name: arm.lift for name, arm in arms.items() if arm.lift and name != control}

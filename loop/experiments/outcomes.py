@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 import numpy as np
@@ -17,7 +17,7 @@ from adloom.loop.learning.labels import label_exposures
 from adloom.loop.settings.experiments import Experiment
 
 _LARGEST = 2.0**31
-_NAMES = ("arms", "users", "items")
+_OF_ALL = ("arms", "users", "items", "window")
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Outcomes:
         arms: names of the arms, in the order of the definition.
         users: user ids, in the order of their numbers.
         items: item ids likewise.
+        window: seconds after its exposure in which a click counts.
         arm: int64, index into `arms`.
         user: int64, users numbered by when they were first seen.
         item: int64, items numbered likewise.
@@ -40,6 +41,7 @@ class Outcomes:
         shares: float64, shape (n, arms), all probabilities of that deal; NaN where not logged.
         seconds: float64, time to draw the ad's batch; NaN where not known.
         drawn_together: int64, ads in that batch; 0 where not known.
+        row_steps: float64, steps of the engine for the ad alone; NaN where not known.
         invalid_title: float64, 1 or 0; NaN where not known.
         version: int64, the model version; -1 where not known.
     """
@@ -47,6 +49,7 @@ class Outcomes:
     arms: tuple[str, ...]
     users: tuple[str, ...]
     items: tuple[str, ...]
+    window: float
     arm: NDArray[np.int64]
     user: NDArray[np.int64]
     item: NDArray[np.int64]
@@ -58,11 +61,19 @@ class Outcomes:
     shares: NDArray[np.float64]
     seconds: NDArray[np.float64]
     drawn_together: NDArray[np.int64]
+    row_steps: NDArray[np.float64]
     invalid_title: NDArray[np.float64]
     version: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.arm)
+
+    @property
+    def closes_at(self) -> datetime | None:
+        """When the last open window closes, aware, UTC; None where none is open."""
+        if self.closed.all():
+            return None
+        return datetime.fromtimestamp(float(self.shown_at[-1]) + self.window, UTC)
 
     @property
     def judged(self) -> Self:
@@ -79,7 +90,7 @@ class Outcomes:
 
     def where(self, kept: NDArray[np.bool_]) -> Self:
         """The exposures that are `kept`, shape (n,); users, items and deals keep their numbers."""
-        arrays = [field.name for field in fields(self) if field.name not in _NAMES]
+        arrays = [field.name for field in fields(self) if field.name not in _OF_ALL]
         return replace(self, **{name: getattr(self, name)[kept] for name in arrays})
 
 
@@ -114,6 +125,7 @@ def experiment_outcomes(
         arms=arms,
         users=users,
         items=items,
+        window=attribution.total_seconds(),
         arm=pd.Index(arms).get_indexer(pd.Index(shown["variant"])).astype(np.int64),
         user=user,
         item=item,
@@ -125,6 +137,7 @@ def experiment_outcomes(
         shares=_shares(contexts, experiment),
         seconds=_numbers(contexts, "seconds"),
         drawn_together=_whole_numbers(contexts, "drawn_together", unknown=0),
+        row_steps=_numbers(contexts, "row_steps"),
         invalid_title=1.0 - _numbers(contexts, "valid_title"),
         version=_whole_numbers(contexts, "version", unknown=-1),
     )

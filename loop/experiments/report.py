@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from adloom.feature_store.event_log import EventLog
+from adloom.loop.experiments.heavy_users import HeavyUser, heavy_users
 from adloom.loop.experiments.judgement import ArmResult, Judgement, judge
 from adloom.loop.experiments.outcomes import Outcomes, experiment_outcomes
 from adloom.loop.experiments.statistics.off_policy import (
@@ -37,6 +38,9 @@ class ExperimentReport:
         versions: by arm, the model versions that drew its ads.
         users: distinct users.
         crossed_users: those seen in more than one arm.
+        open: exposures whose attribution window is open: they are not judged yet.
+        closes_at: when the last of these windows closes; None where none is open.
+        heavy_users: who has a large part of an arm's exposures.
         until: the moment up to which events count, aware, UTC.
     """
 
@@ -47,6 +51,9 @@ class ExperimentReport:
     versions: dict[str, list[int]]
     users: int
     crossed_users: int
+    open: int
+    closes_at: datetime | None
+    heavy_users: list[HeavyUser]
     until: datetime
 
     @property
@@ -62,6 +69,16 @@ class ExperimentReport:
                 f"{self.crossed_users} users were in more than one arm: "
                 "weights or salt were changed while it ran"
             )
+        if self.closes_at is not None:
+            found.append(
+                f"{self.open} ads can still be clicked and are not judged yet; "
+                f"the last window closes at {self.closes_at:%Y-%m-%d %H:%M} UTC"
+            )
+        found += [
+            f"{heavy.user} saw {heavy.share:.0%} of the ads of {heavy.arm} ({heavy.exposures}), "
+            f"and weighs {heavy.weight:.0%} of its rate (max_user_exposures)"
+            for heavy in self.heavy_users
+        ]
         return found
 
     def as_json(self) -> dict[str, Any]:
@@ -74,6 +91,9 @@ class ExperimentReport:
             "until": self.until.isoformat(),
             "users": self.users,
             "crossed_users": self.crossed_users,
+            "open": self.open,
+            "closes_at": self.closes_at and self.closes_at.isoformat(),
+            "heavy_users": [asdict(heavy) for heavy in self.heavy_users],
             "arms": {
                 name: _arm_json(arm)
                 | {
@@ -121,10 +141,21 @@ def choose_experiment(
 
 
 def report_experiment(
-    log: EventLog, name: str, experiment: Experiment, *, attribution: timedelta
+    log: EventLog,
+    name: str,
+    experiment: Experiment,
+    *,
+    attribution: timedelta,
+    until: datetime | None = None,
 ) -> ExperimentReport:
-    """Reads the log and judges the experiment as of now."""
-    until = datetime.now(UTC)
+    """Reads the log and judges the experiment.
+
+    Args:
+        attribution: a click later than this after its exposure counts nothing; an exposure is
+            judged from then on.
+        until: as of when; none = now. A later moment says that nothing more will happen.
+    """
+    until = until or datetime.now(UTC)
     outcomes = experiment_outcomes(log, name, experiment, attribution=attribution, until=until)
     return report_outcomes(outcomes, name, experiment, until)
 
@@ -139,13 +170,16 @@ def report_outcomes(
         name=name,
         experiment=experiment,
         judgement=judge(outcomes, experiment),
-        policies={arm: arm_policy(outcomes, n) for n, arm in enumerate(outcomes.arms)},
+        policies={arm: arm_policy(outcomes.judged, n) for n, arm in enumerate(outcomes.arms)},
         versions={
             arm: [int(v) for v in np.unique(outcomes.version[outcomes.arm == n]) if v >= 0]
             for n, arm in enumerate(outcomes.arms)
         },
         users=len(users),
         crossed_users=int((users > 1).sum()),
+        open=int((~outcomes.closed).sum()),
+        closes_at=outcomes.closes_at,
+        heavy_users=heavy_users(outcomes, experiment),
         until=until,
     )
 
@@ -177,7 +211,9 @@ def _arm_json(arm: ArmResult) -> dict[str, Any]:
     lift = arm.lift
     return {
         "users": arm.users,
+        "effective_users": arm.effective_users,
         "impressions": arm.impressions,
+        "open": arm.open,
         "clicks": arm.clicks,
         "ctr": arm.rate,
         "ctr_low": arm.interval.low,

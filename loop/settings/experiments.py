@@ -75,6 +75,12 @@ class Experiment(BaseModel):
     expected_lift: float = Field(
         default=0.1, gt=0, le=1, description="lift that is to be found soonest"
     )
+    max_user_exposures: int | None = Field(
+        default=100,
+        ge=1,
+        description="a user who is shown more ads of an arm weighs as much as this many; "
+        "none = no limit",
+    )
     max_slowdown: float = Field(
         default=0.25, ge=0, description="guardrail: relative rise of the time to draw an ad"
     )

@@ -12,10 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
+from adloom.loop.experiments.statistics.clusters import t_reach
+
 _CONCENTRATION = 100.0
 
 
-def always_valid_reach(error: float, expected: float, alpha: float) -> float:
+def always_valid_reach(
+    error: float, expected: float, alpha: float, units: float = math.inf
+) -> float:
     """How far an always-valid interval reaches to either side of an estimate.
 
     The asymptotic confidence sequence of Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas (2024,
@@ -30,15 +34,21 @@ def always_valid_reach(error: float, expected: float, alpha: float) -> float:
     those of the Brownian motion that the boundary is made for, and by Slepian's inequality a
     false alarm only becomes rarer.
 
+    The theorem is one of many users. Where few of them carry the error, the boundary of each look
+    is moved to where Student's t has the tail that it has under the normal curve: what one look
+    gives away is then as stated, and looks are no less alike.
+
     Args:
         error: standard error of the estimate at this look.
         expected: size of effect that is to be found soonest; to be fixed in advance.
         alpha: chance that the interval ever misses the truth.
+        units: how many equal users the error rests on.
     """
     if error <= 0 or not math.isfinite(error):  # nothing varied yet: nothing is known
         return math.inf
     eta = (expected / error) ** 2
-    return error * math.sqrt((1 + 1 / eta) * (math.log1p(eta) - 2 * math.log(alpha)))
+    errors = math.sqrt((1 + 1 / eta) * (math.log1p(eta) - 2 * math.log(alpha)))
+    return error * t_reach(errors, units)
 
 
 def sample_ratio_p_value(

@@ -8,13 +8,12 @@ adds a reward model and needs either it or the propensities to be right.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
 
+from adloom.loop.experiments.statistics.clusters import effective_units
 from adloom.loop.experiments.statistics.rates import Estimate, clustered_mean, rate_interval
 
 _FOLDS = 5
@@ -52,8 +51,7 @@ class LoggedRewards:
     @property
     def effective_size(self) -> float:
         """How many rows of the target policy's own the weighted log is worth (Kish)."""
-        squares = float((self.weight**2).sum())
-        return float(self.weight.sum()) ** 2 / squares if squares else 0.0
+        return effective_units(self.weight)
 
 
 def policy_values(log: LoggedRewards) -> dict[str, PolicyValue]:
@@ -81,12 +79,10 @@ def _with_interval(estimate: Estimate, log: LoggedRewards) -> PolicyValue:
     A few heavily weighted clicks are all that some logs say of a policy; how much those vary is
     known no better than from so many observations. (`tests.benchmarks.off_policy_coverage`.)
     """
-    rewards = np.bincount(log.cluster, log.weight * log.reward)
-    squares = float((rewards**2).sum())
-    seen = float(rewards.sum()) ** 2 / squares if squares else math.inf
-    interval = rate_interval(
-        estimate, int(log.effective_size), z=float(student.ppf(0.975, max(1.0, seen - 1)))
-    )
+    rewards = effective_units(np.bincount(log.cluster, log.weight * log.reward))
+    weights = effective_units(np.bincount(log.cluster, log.weight) ** 2)
+    resting = replace(estimate, units=min(rewards or weights, weights))
+    interval = rate_interval(resting, int(log.effective_size))
     return PolicyValue(max(0.0, estimate.value), interval.low, interval.high)
 
 

@@ -4,6 +4,11 @@ A rate is a ratio of two sums over users (clicks over exposures), so its varianc
 delta method (Deng, Knoblich and Lu, 2018, "Applying the delta method in metric analytics"). Every
 exposure weighs one over its propensity (Horvitz and Thompson; normalised, after Hájek): shares
 that change over time then favour no arm, and fixed ones give the plain click-through rate.
+
+Users of much weight pull the rate towards their own, and the variance of the plain delta method
+then falls short. So what a user adds to it is by how much the rate moves without that user: the
+jackknife (Efron and Stein, 1981), for clustered data the estimator CR3 of Bell and McCaffrey (2002,
+"Bias reduction in standard errors for linear regression with multi-stage samples").
 """
 
 from __future__ import annotations
@@ -13,9 +18,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
-Z95 = float(norm.ppf(0.975))
+from adloom.loop.experiments.statistics.clusters import effective_units, t_quantile
+
+_LEVEL = 0.975  # of both ends of a 95 % interval
 _LARGEST_LOG = 100.0  # changes beyond e^100 are not told apart
 
 
@@ -29,10 +35,16 @@ class Interval:
 
 @dataclass(frozen=True)
 class Estimate:
-    """An estimate and its standard error."""
+    """An estimate, its standard error, and how many equal users that error rests on."""
 
     value: float
     error: float
+    units: float = math.inf
+
+    @property
+    def reach(self) -> float:
+        """How far the 95 % interval reaches to either side; infinite where nothing varied."""
+        return t_quantile(_LEVEL, self.units) * self.error if self.error else math.inf
 
 
 @dataclass(frozen=True)
@@ -42,31 +54,57 @@ class ArmRates:
     Attributes:
         rate: float64, shape (arms,); NaN for an arm without exposures.
         users: int64, shape (arms,): how many users were seen in each.
-        influence: float64, shape (users, arms): the derivative of an arm's rate by a user's
-            weight. Its column has the sum 0 and, squared, the sum of the rate's variance.
+        influence: float64, shape (users, arms): how an arm's rate moves with a user. A column,
+            squared, has the sum of the rate's variance.
+        share: float64, shape (users, arms): the part of an arm's weight that is a user's.
     """
 
     rate: NDArray[np.float64]
     users: NDArray[np.int64]
     influence: NDArray[np.float64]
+    share: NDArray[np.float64]
 
     @property
     def error(self) -> NDArray[np.float64]:
         """Standard error of each arm's rate, shape (arms,)."""
         return np.sqrt((self.influence**2).sum(axis=0))
 
+    @property
+    def effective_users(self) -> NDArray[np.float64]:
+        """How many users of equal weight each arm's are worth, shape (arms,)."""
+        return np.array([effective_units(share) for share in self.share.T])
+
+    def estimate(self, arm: int) -> Estimate:
+        """The arm's rate."""
+        return Estimate(float(self.rate[arm]), float(self.error[arm]), self._units(arm))
+
     def log_ratio(self, arm: int, control: int) -> Estimate | None:
         """Logarithm of the arm's rate over the control's; None where one of them is not above 0."""
         one, other = self.rate[arm], self.rate[control]
         if not (one > 0 and other > 0):
             return None
-        each = self.influence[:, arm] / one - self.influence[:, control] / other
-        return Estimate(math.log(one / other), math.sqrt((each**2).sum()))
+        return self._between(arm, control, math.log(one / other), 1 / one, 1 / other)
 
     def difference(self, arm: int, control: int) -> Estimate:
         """The arm's rate less the control's."""
-        each = self.influence[:, arm] - self.influence[:, control]
-        return Estimate(float(self.rate[arm] - self.rate[control]), math.sqrt((each**2).sum()))
+        return self._between(arm, control, float(self.rate[arm] - self.rate[control]), 1.0, 1.0)
+
+    def _between(
+        self, arm: int, control: int, value: float, by_arm: float, by_control: float
+    ) -> Estimate:
+        """Of both arms' errors, by Welch (1947) and Satterthwaite."""
+        each = self.influence[:, arm] * by_arm - self.influence[:, control] * by_control
+        parts = [(self.error[arm] * by_arm) ** 2, (self.error[control] * by_control) ** 2]
+        free = [max(1.0, self._units(n) - 1) for n in (arm, control)]
+        squares = sum(part**2 / n for part, n in zip(parts, free, strict=True))
+        units = 1 + sum(parts) ** 2 / squares if squares else 0.0
+        return Estimate(value, math.sqrt((each**2).sum()), units)
+
+    def _units(self, arm: int) -> float:
+        """Users that the arm's error rests on: by what they could add to it, and what they did."""
+        return min(
+            effective_units(self.share[:, arm] ** 2), effective_units(self.influence[:, arm] ** 2)
+        )
 
 
 def arm_rates(
@@ -94,22 +132,28 @@ def arm_rates(
     with np.errstate(divide="ignore", invalid="ignore"):
         rate = sums.sum(axis=0) / total
         seen = (weights > 0).sum(axis=0)
-        # The rate is fitted to the same users: as with a sample variance, one less is free.
-        correction = np.sqrt(seen / np.maximum(1, seen - 1))
-        influence = (sums - rate * weights) / total * correction
-    return ArmRates(rate, seen, np.where(weights > 0, influence, 0.0))
+        share = weights / total
+        alone = seen < 2  # nothing is left without that user
+        without = np.where(alone, 1.0, 1 - share)
+        influence = (sums - rate * weights) / total / without
+        # Of the jackknife: with users of equal weight the error is that of a sample mean.
+        influence *= np.sqrt((seen - 1) / np.maximum(1, seen))
+    here = weights > 0
+    return ArmRates(rate, seen, np.where(here, influence, 0.0), np.where(here, share, 0.0))
 
 
-def rate_interval(estimate: Estimate, units: int, z: float = Z95) -> Interval:
-    """Interval of a rate between 0 and 1, on the scale of its logarithm: rates are skewed.
+def rate_interval(estimate: Estimate, units: float) -> Interval:
+    """95 % interval of a rate between 0 and 1, on the scale of its logarithm: rates are skewed.
 
     Without any success it goes up to what `units` independent users would rule out.
     """
     if estimate.value > 0:
-        factor = math.exp(min(_LARGEST_LOG, z * estimate.error / estimate.value))
+        relative = min(
+            _LARGEST_LOG, t_quantile(_LEVEL, estimate.units) * estimate.error / estimate.value
+        )
+        factor = math.exp(relative)
         return Interval(estimate.value / factor, min(1.0, estimate.value * factor))
-    tail = float(norm.sf(z))
-    return Interval(0.0, 1.0 - tail ** (1 / units) if units else 1.0)
+    return Interval(0.0, 1.0 - (1 - _LEVEL) ** (1 / units) if units else 1.0)
 
 
 def relative_interval(log_ratio: Estimate, reach: float) -> Interval:

@@ -108,6 +108,7 @@ def test_each_user_gets_ads_of_one_arm_and_every_ad_is_an_exposure(
             "trial",
             settings.experiments["trial"],
             attribution=timedelta(hours=1),
+            until=datetime.now(UTC) + timedelta(hours=1),  # nobody clicks any more
         )
     arms = found.judgement.arms
     assert {name: arm.impressions for name, arm in arms.items()} == {
