@@ -140,6 +140,7 @@ def outcomes_of(
         seconds=unknown,
         drawn_together=np.zeros(n, np.int64),
         row_steps=unknown,
+        row_steps=unknown,
         invalid_title=unknown,
         version=np.ones(n, np.int64),
     )

@@ -41,10 +41,11 @@ class Ad:
     """A finished ad, and the clicked ads of its shopper that it was made after.
 
     ``seconds`` is how long it took, and ``drawn_together`` how many ads were drawn beside it,
-    itself counted, when it was done. ``degraded`` tells that the feature store was away: the
-    shopper may have a history that nobody could read. ``valid_title`` tells that the title names
-    the product and a selling point of it, ``title_source`` whether the model wrote it. ``steps``
-    tells when it was at what.
+    itself counted, when it was done. ``row_steps`` is the engine's work for it alone, whoever was
+    drawn beside it: the steps of all its candidates and titles. ``degraded`` tells that the
+    feature store was away: the shopper may have a history that nobody could read.
+    ``valid_title`` tells that the title names the product and a selling point of it,
+    ``title_source`` whether the model wrote it. ``steps`` tells when it was at what.
     """
 
     request: AdRequest
@@ -53,6 +54,7 @@ class Ad:
     history: tuple[PastAd, ...]
     seconds: float
     drawn_together: int
+    row_steps: int
     degraded: bool = False
     valid_title: bool = True
     title_source: TitleSource = "model"
@@ -70,6 +72,7 @@ class _UnderWay:
 
     ``titles_drawn`` counts its titles so far; from the second on ``chosen`` is the draft whose
     title could not be shown, with its finished picture, and ``drawn`` is a title alone.
+    ``row_steps`` are those of what was drawn before.
     """
 
     request: AdRequest
@@ -84,6 +87,12 @@ class _UnderWay:
     read: StepTaken
     titles_drawn: int = 1
     chosen: tuple[AdDraft, Image.Image] | None = None
+    row_steps: int = 0
+
+    @property
+    def steps_so_far(self) -> int:
+        """Row-steps of all that was drawn for it, once the last is drawn."""
+        return self.row_steps + sum(drawn.steps for drawn in self.drawn.result())
 
 
 class AdMaker:
@@ -241,8 +250,13 @@ class AdMaker:
             adapter=one.serving.adapter,
             title_only=True,
         )
-        again = one.titles_drawn + 1
-        return replace(one, drawn=drawn, titles_drawn=again, chosen=(draft, picture))
+        return replace(
+            one,
+            drawn=drawn,
+            titles_drawn=one.titles_drawn + 1,
+            chosen=(draft, picture),
+            row_steps=one.steps_so_far,
+        )
 
     def _composed(
         self, one: _UnderWay, draft: AdDraft, picture: Image.Image, title: Title, together: int
@@ -267,6 +281,7 @@ class AdMaker:
             one.history,
             seconds=time.monotonic() - one.since,
             drawn_together=together,
+            row_steps=one.steps_so_far,
             degraded=one.degraded,
             valid_title=title.describes,
             title_source=title.source,

@@ -28,6 +28,7 @@ def exposure(ad: Ad) -> Exposure:
             "version": ad.creative.version,
             "seconds": round(ad.seconds, 4),
             "drawn_together": ad.drawn_together,
+            "row_steps": ad.row_steps,
             "valid_title": ad.valid_title,
             "title_source": ad.title_source,
             **({"degraded": True} if ad.degraded else {}),

@@ -81,6 +81,23 @@ def test_a_title_is_drawn_a_few_times_and_its_picture_once(
     ]
 
 
+def test_the_work_for_an_ad_is_that_of_its_candidates_and_titles_whoever_is_beside_it(
+    maker: AdMaker,
+) -> None:
+    alone = made(maker)
+    assert exposure(alone).context["row_steps"] == alone.row_steps
+    sound = maker.settings.model_copy(update={"constrain_titles": True})
+    two = replace(SERVING, settings=sound.model_copy(update={"candidates": 2}))
+    requests = [(AdRequest("ann", PRODUCT, 5), SERVING), (AdRequest("ben", PRODUCT, 5), two)]
+    futures = maker.start(requests)
+    while not all(future.done() for future in futures):
+        maker.step()
+    beside, doubled = (future.result() for future in futures)
+    assert (beside.drawn_together, beside.row_steps) == (1, alone.row_steps)
+    single = maker.make([AdRequest("ben", PRODUCT, 5)], replace(SERVING, settings=sound))[0]
+    assert 1.5 * single.row_steps < doubled.row_steps < 2.5 * single.row_steps
+
+
 def test_a_better_title_is_served_with_the_picture_that_was_drawn(
     maker: AdMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
