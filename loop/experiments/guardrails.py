@@ -1,4 +1,8 @@
-"""What an arm must not harm, whatever it does for clicks."""
+"""What an arm must not harm, whatever it does for clicks.
+
+An arm's cost is judged by its own work, the engine's row-steps. In a batch that arms share, a slow
+arm slows down everyone: how long an ad took then says little of which arm it was.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,12 @@ from numpy.typing import NDArray
 
 from adloom.loop.experiments.outcomes import Outcomes
 from adloom.loop.experiments.statistics.anytime import always_valid_reach
-from adloom.loop.experiments.statistics.rates import ArmRates, arm_rates, relative_interval
+from adloom.loop.experiments.statistics.rates import (
+    ArmRates,
+    Estimate,
+    arm_rates,
+    relative_interval,
+)
 from adloom.loop.settings.experiments import Experiment
 
 _ALPHA = 0.01
@@ -23,10 +32,11 @@ class Guardrail:
     """A quantity of an arm beside the control's.
 
     Attributes:
-        value: the arm's mean; seconds, or a share.
-        change: against the control: relative for `seconds`, a difference for `invalid_titles`.
+        value: the arm's mean; seconds, steps, or a share.
+        change: against the control: a difference for `invalid_titles`, else relative.
         low, high: always-valid interval of the change.
         limit: the change that the experiment puts up with.
+        decides: False where the quantity is only told.
     """
 
     value: float
@@ -34,50 +44,70 @@ class Guardrail:
     low: float
     high: float
     limit: float
+    decides: bool = True
 
     @property
     def broken(self) -> bool:
         """True once it is certain that the change is larger than the limit."""
-        return self.low > self.limit
+        return self.decides and self.low > self.limit
 
 
 def guardrails(outcomes: Outcomes, experiment: Experiment) -> dict[str, dict[str, Guardrail]]:
     """By name of the arm (all but the control) and of the quantity; what nobody logged is absent.
 
-    `seconds` is the time to draw an ad, `invalid_titles` the share of titles that do not name
-    their product or none of its selling points.
+    `row_steps` is the engine's work for an ad, `seconds` the time to draw it, which decides only
+    where the work was not logged. `invalid_titles` is the share of titles that do not name their
+    product or none of its selling points.
+
+    Args:
+        outcomes: each exposure in the arm that drew it.
     """
     control = outcomes.arms.index(experiment.control_arm)
+    work = np.where(outcomes.row_steps > 0, outcomes.row_steps, np.nan)
+    steps = _means(outcomes, work)
     seconds = _means(outcomes, outcomes.seconds)
     pace = _means(outcomes, _pace(outcomes))
     invalid = _means(outcomes, outcomes.invalid_title)
+    limit = experiment.max_slowdown
     found: dict[str, dict[str, Guardrail]] = {}
     for arm, name in enumerate(outcomes.arms):
         if arm == control:
             continue
-        found[name] = {}
-        ratio = pace.log_ratio(arm, control)
-        if ratio is not None:
-            reach = always_valid_reach(ratio.error, _EXPECTED_SLOWDOWN, _ALPHA)
-            change = relative_interval(ratio, reach)
-            found[name]["seconds"] = Guardrail(
-                value=float(seconds.rate[arm]),
-                change=math.expm1(ratio.value),
-                low=change.low,
-                high=change.high,
-                limit=experiment.max_slowdown,
+        held: dict[str, Guardrail] = {}
+        harder = steps.log_ratio(arm, control)
+        if harder is not None:
+            fewest = int(min(steps.users[arm], steps.users[control]))
+            harder = _varied(harder, fewest)
+            held["row_steps"] = _slowdown(float(steps.rate[arm]), harder, limit)
+        slower = pace.log_ratio(arm, control)
+        if slower is not None:
+            held["seconds"] = _slowdown(
+                float(seconds.rate[arm]), slower, limit, decides="row_steps" not in held
             )
         rise = invalid.difference(arm, control)
         if math.isfinite(rise.value):
-            reach = always_valid_reach(rise.error, _EXPECTED_RISE, _ALPHA)
-            found[name]["invalid_titles"] = Guardrail(
+            reach = always_valid_reach(rise.error, _EXPECTED_RISE, _ALPHA, rise.units)
+            held["invalid_titles"] = Guardrail(
                 value=float(invalid.rate[arm]),
                 change=rise.value,
                 low=max(-1.0, rise.value - reach),
                 high=min(1.0, rise.value + reach),
                 limit=experiment.max_invalid_titles,
             )
+        found[name] = held
     return found
+
+
+def _slowdown(value: float, ratio: Estimate, limit: float, decides: bool = True) -> Guardrail:
+    reach = always_valid_reach(ratio.error, _EXPECTED_SLOWDOWN, _ALPHA, ratio.units)
+    change = relative_interval(ratio, reach)
+    return Guardrail(value, math.expm1(ratio.value), change.low, change.high, limit, decides)
+
+
+def _varied(ratio: Estimate, users: int) -> Estimate:
+    """With an error as if one user were twice as dear: ads may all take the same steps so far."""
+    least = 1 / max(1, users)
+    return ratio if ratio.error > least else Estimate(ratio.value, least, users)
 
 
 def _pace(outcomes: Outcomes) -> NDArray[np.float64]:

@@ -116,7 +116,7 @@ def test_each_user_gets_ads_of_one_arm_and_every_ad_is_an_exposure(
     }
     assert {name: arm.clicks for name, arm in arms.items()} == {"now": 0, "next": 3}
     assert found.versions == {"now": [1], "next": [2]}
-    assert set(found.judgement.guardrails["next"]) == {"seconds", "invalid_titles"}
+    assert set(found.judgement.guardrails["next"]) == {"row_steps", "seconds", "invalid_titles"}
 
 
 def test_requests_of_both_arms_in_one_batch_are_answered_in_their_order(
