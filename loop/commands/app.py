@@ -22,6 +22,7 @@ from adloom.loop.commands.errors import errors_told as _errors_told
 from adloom.loop.commands.errors import fail as _fail
 from adloom.loop.commands.errors import problems as _problems
 from adloom.loop.commands.events import app as events_app
+from adloom.loop.commands.experiment_plans import app as experiment_plans_app
 from adloom.loop.commands.experiments import app as experiment_app
 from adloom.loop.commands.features import app as features_app
 from adloom.loop.commands.learning import app as learning_app
@@ -47,6 +48,7 @@ app.add_typer(bench_app, name="bench")
 app.add_typer(catalog_app, name="catalog")
 app.add_typer(creatives_app, name="creatives")
 app.add_typer(events_app, name="events")
+experiment_app.add_typer(experiment_plans_app)
 app.add_typer(experiment_app, name="experiment")
 app.add_typer(rounds_app, name="rounds")
 app.add_typer(monitoring_app, name="monitoring")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -12,12 +14,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from adloom.loop.commands.errors import fail
+from adloom.loop.commands.errors import fail, problems
 from adloom.loop.replay.errors import ClickLogUnavailable
 from adloom.loop.settings import Settings
 
 if TYPE_CHECKING:
     from adloom.loop.experiments.open_bandit_value import OffPolicyCheck
+    from adloom.loop.experiments.reading.reading import ExperimentReading
     from adloom.loop.experiments.report import ExperimentReport
     from adloom.loop.experiments.statistics.off_policy import PolicyValue
 
@@ -35,6 +38,9 @@ def report(
     name: Annotated[
         str | None, typer.Argument(help="Of the settings; none = the one that runs or ran last.")
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Page to write: one file, with charts of every day.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Click-through rate and lift of each arm, the split, guardrails, and a verdict.
@@ -42,24 +48,42 @@ def report(
     Lifts, split and guardrails may be looked at as often as you like: the chance of a false
     verdict is that of the experiment's `alpha` over all looks together.
     """
-    from adloom.loop import home
-    from adloom.loop.experiments.report import NoExperiment, choose_experiment, report_experiment
+    from adloom.loop.experiments.reading.sentences import sentences
 
-    settings: Settings = context.obj
-    try:
-        chosen = choose_experiment(settings.experiments, name, datetime.now(UTC))
-    except NoExperiment as error:
-        fail(str(error))
-    found = report_experiment(
+    found = _read(context.obj, name)
+    if html is not None:
+        from adloom.loop.experiments.reading.page import write_page
+
+        write_page(found, html)
+        problems.print(f"The page is {html}.", markup=False, highlight=False, soft_wrap=True)
+    if as_json:
+        print(json.dumps(found.as_json(), indent=2))
+    elif html is None:
+        _show(found.report, sentences(found))
+
+
+def _read(settings: Settings, name: str | None) -> ExperimentReading:
+    from adloom.loop import home
+    from adloom.loop.experiments.reading.reading import read_experiment
+
+    chosen = chosen_experiment(settings, name)
+    return read_experiment(
         home.open_log(settings),
         chosen,
         settings.experiments[chosen],
         attribution=timedelta(hours=settings.rounds.attribution_hours),
+        products=lambda ids: home.open_catalogue(settings).find(ids),
     )
-    if as_json:
-        print(json.dumps(found.as_json(), indent=2))
-    else:
-        _show(found)
+
+
+def chosen_experiment(settings: Settings, name: str | None) -> str:
+    """The one that is meant; ends the command where there is none."""
+    from adloom.loop.experiments.report import NoExperiment, choose_experiment
+
+    try:
+        return choose_experiment(settings.experiments, name, datetime.now(UTC))
+    except NoExperiment as error:
+        fail(str(error))
 
 
 @app.command("off-policy")
@@ -90,7 +114,7 @@ def off_policy(
         _console.print()
 
 
-def _show(found: ExperimentReport) -> None:
+def _show(found: ExperimentReport, told: Sequence[str]) -> None:
     judged = found.judgement
     head = f"[bold]{found.name}[/], {found.experiment.allocation} allocation, {found.users:,} users"
     parts = [head, _rate_table(found), _lift_table(found)]
@@ -102,6 +126,8 @@ def _show(found: ExperimentReport) -> None:
     _console.print(f"Split as defined: p = {judged.split_p_value:.3g}", highlight=False)
     for warning in found.warnings:
         _console.print(f"[yellow]Warning:[/] {escape(warning)}", highlight=False)
+    for sentence in told:
+        _console.print(escape(sentence), highlight=False)
     verdict = judged.verdict.replace("_", " ")
     _console.print(f"Verdict: [bold]{verdict}[/]; {judged.reason}", highlight=False)
 

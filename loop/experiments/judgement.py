@@ -171,17 +171,23 @@ def _verdict(
     control = experiment.control_arm
     lifts = {name: arm.lift for name, arm in arms.items() if arm.lift and name != control}
     broken = {name: [q for q, rail in held[name].items() if rail.broken] for name in held}
+    least = -experiment.tolerated_loss
     better = {
         name: lift.always_valid.low
         for name, lift in lifts.items()
-        if lift.always_valid.low > 0 and not broken[name]
+        if lift.always_valid.low > least and not broken[name]
     }
     if better:
         best = max(better, key=lambda name: better[name])
-        return "ship", f"{best} is clicked more than {control}, and breaks no guardrail", best
-    lost = [n for n, lift in lifts.items() if lift.always_valid.high < 0 or broken[n]]
+        what = f"loses less than {-least:.1%} of" if least else "is clicked more than"
+        clicks = "'s clicks" if least else ""
+        return "ship", f"{best} {what} {control}{clicks}, and breaks no guardrail", best
+    lost = [n for n, lift in lifts.items() if lift.always_valid.high < least or broken[n]]
     if len(lost) == len(arms) - 1:
+        less = f"loses more than {-least:.1%} of the clicks" if least else "is clicked less"
         told = [f"{n} breaks {', '.join(broken[n])}" for n in lost if broken[n]]
-        told += [f"{n} is clicked less" for n in lost if not broken[n]]
+        told += [f"{n} {less}" for n in lost if not broken[n]]
         return "keep_control", "; ".join(told), control
+    if least:
+        return "undecided", f"it is not certain who loses more than {-least:.1%}: go on", None
     return "undecided", "no arm is certain to be better than the control, or worse: go on", None

@@ -75,6 +75,17 @@ class Experiment(BaseModel):
     expected_lift: float = Field(
         default=0.1, gt=0, le=1, description="lift that is to be found soonest"
     )
+    goal: Literal["superiority", "non_inferiority"] = Field(
+        default="superiority",
+        description="what ships an arm: more clicks than the control's, or none lost but `margin`",
+    )
+    margin: float = Field(
+        default=0.05, gt=0, lt=1, description="non_inferiority: relative loss that is put up with"
+    )
+    holdout: ArmName | None = Field(
+        default=None,
+        description="arm that keeps its share for good, whatever else runs; no end, two arms",
+    )
     max_user_exposures: int | None = Field(
         default=100,
         ge=1,
@@ -94,12 +105,27 @@ class Experiment(BaseModel):
             raise ValueError(f"control: no arm {self.control!r} (arms: {', '.join(self.arms)})")
         if self.end is not None and self.end <= self.start:
             raise ValueError("end: must be later than start")
+        if self.holdout is not None:
+            self._holds_out(self.holdout)
         return self
+
+    def _holds_out(self, arm: str) -> None:
+        if arm not in self.arms or len(self.arms) != 2:
+            raise ValueError(f"holdout: {arm!r} must be one of two arms; the other is all the rest")
+        if self.control_arm != arm:
+            raise ValueError(f"holdout: all else is compared with it: set control to {arm!r} too")
+        if self.allocation != "fixed":
+            raise ValueError("holdout: its share stays: allocation must be fixed")
 
     @property
     def control_arm(self) -> str:
         """Name of the arm that the others are compared with."""
         return self.control or next(iter(self.arms))
+
+    @property
+    def tolerated_loss(self) -> float:
+        """The relative loss of clicks with which an arm still ships."""
+        return self.margin if self.goal == "non_inferiority" else 0.0
 
     @property
     def shares(self) -> dict[str, float]:
@@ -114,14 +140,19 @@ class Experiment(BaseModel):
 def refuse_overlaps(experiments: dict[str, Experiment]) -> dict[str, Experiment]:
     """An ad comes from one arm, so experiments run one after another.
 
+    A holdout runs beside them, one at a time: they share the users that it does not hold out.
+
     Raises ValueError, naming the two that would run at the same time.
     """
-    ordered = sorted(experiments.items(), key=lambda named: named[1].start)
-    for (earlier, first), (later, second) in pairwise(ordered):
-        if first.runs_at(second.start):
-            raise ValueError(
-                f"{later}.start: {earlier} still runs then; set {earlier}.end to that time at most"
-            )
+    for held in (True, False):
+        alike = [e for e in experiments.items() if (e[1].holdout is not None) == held]
+        ordered = sorted(alike, key=lambda named: named[1].start)
+        for (earlier, first), (later, second) in pairwise(ordered):
+            if first.runs_at(second.start):
+                raise ValueError(
+                    f"{later}.start: {earlier} still runs then; "
+                    f"set {earlier}.end to that time at most"
+                )
     return experiments
 
 

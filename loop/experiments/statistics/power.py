@@ -19,6 +19,7 @@ from scipy.special import ndtr, ndtri
 from adloom.loop.experiments.statistics.anytime import always_valid_reach
 from adloom.loop.experiments.statistics.rates import arm_rates
 
+_LARGEST_LOG = 100.0
 _FAR = 1e4  # an effect this many errors away is found for sure
 
 
@@ -110,6 +111,15 @@ def detectable_lift(design: Design, ads: float) -> float | None:
         return None
     lowest = max(0.0, 1e-9)
     return lowest if spare(lowest) >= 0 else _root(spare, lowest, largest)
+
+
+def detectable_at(design: Design, error: float) -> float:
+    """The smallest change that is found with the design's power at a standard error.
+
+    A rise of the rate; with a margin, the loss that an arm without any change rules out.
+    """
+    distance = design.reach(error) + float(ndtri(design.power)) * error
+    return -math.expm1(-distance) if design.margin else math.expm1(min(distance, _LARGEST_LOG))
 
 
 def more_ads(ads: int, error: float, needed: float) -> int | None:

@@ -1,0 +1,65 @@
+"""An experiment day by day: what came, and what was known by then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+import numpy as np
+
+from adloom.loop.experiments.outcomes import Outcomes
+from adloom.loop.experiments.reading.lifts import ArmFigures, arm_figures
+from adloom.loop.settings.experiments import Experiment
+
+_DAY_SECONDS = 86_400.0
+_MOST_DAYS = 60
+
+
+@dataclass(frozen=True)
+class Day:
+    """A day of the experiment, or several that follow each other where it runs for long.
+
+    Attributes:
+        day: the last of them, UTC.
+        ads, clicks: of the day alone, by arm.
+        so_far: of all ads up to the day's end, by arm.
+    """
+
+    day: date
+    ads: dict[str, int]
+    clicks: dict[str, int]
+    so_far: dict[str, ArmFigures]
+
+
+def by_day(outcomes: Outcomes, experiment: Experiment) -> list[Day]:
+    """Every day on which ads were shown, at most 60 points.
+
+    The windows of its ads are closed by now; who looked on the day itself saw fewer of them.
+
+    Args:
+        outcomes: with closed windows alone, in the order of time.
+    """
+    if not len(outcomes):
+        return []
+    day = np.floor(outcomes.shown_at / _DAY_SECONDS).astype(np.int64)
+    days = np.unique(day)
+    # One point for each of several days, the last day always: it is what the verdict says.
+    step = -(-len(days) // _MOST_DAYS)
+    last = days[::-1][::step][::-1]
+    ends = np.searchsorted(day, last, side="right")
+    found, start = [], 0
+    for number, end in zip(last, ends, strict=True):
+        here = slice(start, end)
+        arm, clicked = outcomes.arm[here], outcomes.clicked[here]
+        ads = np.bincount(arm, minlength=len(outcomes.arms))
+        clicks = np.bincount(arm[clicked], minlength=len(outcomes.arms))
+        found.append(
+            Day(
+                day=datetime.fromtimestamp(float(number) * _DAY_SECONDS, UTC).date(),
+                ads=dict(zip(outcomes.arms, ads.tolist(), strict=True)),
+                clicks=dict(zip(outcomes.arms, clicks.tolist(), strict=True)),
+                so_far=arm_figures(outcomes.head(end), experiment),
+            )
+        )
+        start = end
+    return found

@@ -1,0 +1,80 @@
+"""An experiment as one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from adloom.loop.experiments.reading.charts import LiftPoint, lift_over_time, lifts_beside
+from adloom.loop.experiments.reading.lifts import ArmFigures
+from adloom.loop.experiments.reading.reading import ExperimentReading
+from adloom.loop.experiments.reading.sentences import sentences
+
+_LARGEST_SHOWN = 10.0
+
+
+def write_page(reading: ExperimentReading, path: Path) -> None:
+    """Writes the page; styles and charts are inside it, it asks the network nothing."""
+    path.write_text(page_of(reading), encoding="utf-8")
+
+
+def page_of(reading: ExperimentReading) -> str:
+    """The page's HTML."""
+    environment = Environment(
+        loader=PackageLoader("adloom.loop.experiments.reading", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = _percent
+    environment.filters["signed"] = _signed
+    environment.filters["format_count"] = "{:,}".format
+    report = reading.report
+    control = report.experiment.control_arm
+    others = [arm for arm in report.judgement.arms if arm != control]
+    return environment.get_template("experiment.html.j2").render(
+        reading=reading,
+        report=report,
+        judged=report.judgement,
+        control=control,
+        others=others,
+        told=sentences(reading),
+        over_time={arm: _over_time(reading, arm) for arm in others},
+        beside={arm: _beside(reading, arm) for arm in others},
+    )
+
+
+def _over_time(reading: ExperimentReading, arm: str) -> str:
+    points = [
+        LiftPoint(
+            f"{day.day:%d %b}",
+            day.so_far[arm].lift,
+            day.so_far[arm].always_valid_low,
+            day.so_far[arm].always_valid_high,
+        )
+        for day in reading.days
+    ]
+    return lift_over_time(points, f"Lift of {arm} by day, with its always-valid interval")
+
+
+def _beside(reading: ExperimentReading, arm: str) -> str:
+    points = [
+        _point(f"{segment.kind}: {segment.name}", segment.arms[arm]) for segment in reading.segments
+    ]
+    return lifts_beside(points, f"Lift of {arm} in parts of the shop, with 95 % intervals")
+
+
+def _point(label: str, figures: ArmFigures) -> LiftPoint:
+    return LiftPoint(label, figures.lift, figures.low, figures.high)
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.2f} %"
+
+
+def _signed(value: float | None) -> str:
+    if value is None:
+        return "?"
+    return "any" if value > _LARGEST_SHOWN else f"{100 * value:+.1f} %"

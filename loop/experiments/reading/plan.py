@@ -1,0 +1,137 @@
+"""Before an experiment starts: how long it takes, and which lift it can show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import pandas as pd
+
+from adloom.feature_store.event_log import EventLog
+from adloom.loop.experiments.reading.ahead import design_of, lift_of
+from adloom.loop.experiments.reading.before import HISTORY
+from adloom.loop.experiments.statistics.power import (
+    Design,
+    ads_needed,
+    design_effect,
+    detectable_lift,
+)
+from adloom.loop.learning.labels import label_exposures
+from adloom.loop.settings.experiments import Experiment
+
+_COLUMNS = ("user_id", "item_id", "ad_id")
+_SHOWN_FOR_DAYS = (7, 14, 28, 56)
+
+
+class NothingToPlanBy(LookupError):
+    """Neither the log nor whoever asks tells how often ads are clicked, or how many are shown."""
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What is known of a shop's ads before the start.
+
+    Attributes:
+        ads: of the log, that this was counted on; 0 where there are none.
+        rate: clicks an ad.
+        ads_a_day: ads shown a day.
+        design_effect: variance of the rate over that of as many ads of different users.
+    """
+
+    ads: int
+    rate: float
+    ads_a_day: float
+    design_effect: float
+
+
+@dataclass(frozen=True)
+class Detectable:
+    """The smallest lift that so many days find; None where they find none for sure."""
+
+    days: int
+    ads: int
+    lift: float | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An experiment's length, for its smallest arm beside the control.
+
+    Attributes:
+        lift: that is to be found; 0 where the goal is not to be worse.
+        ads, days: of all arms together, until the verdict finds it with the chance `power`, looked
+            at once; who looks more often finds it rather sooner.
+        ads_one_look: the same for a test that may be looked at only once, at its end.
+        detectable: what may be found after some days; empty where the goal is not to be worse.
+    """
+
+    traffic: Traffic
+    alpha: float
+    power: float
+    lift: float
+    margin: float
+    ads: float
+    days: float
+    ads_one_look: float
+    detectable: list[Detectable]
+
+
+def traffic_before(log: EventLog, until: datetime, *, attribution: timedelta) -> Traffic | None:
+    """Of ads shown in the four weeks before `until` whose windows are closed; None without any."""
+    events = log.read(None, since=until - HISTORY, until=until, columns=_COLUMNS)
+    shown = label_exposures(events, attribution=attribution, until=until)
+    shown = shown[shown["shown_at"] + attribution <= until]
+    if shown.empty:
+        return None
+    clicked = shown["clicked_at"].notna().to_numpy(bool)
+    span = (until - attribution - shown["shown_at"].iloc[0]) / timedelta(days=1)
+    user = pd.factorize(shown["user_id"])[0].astype("int64")
+    days = max(float(span), 1 / 24)
+    return Traffic(
+        len(shown), float(clicked.mean()), len(shown) / days, design_effect(clicked, user)
+    )
+
+
+def plan_experiment(
+    experiment: Experiment,
+    seen: Traffic | None,
+    *,
+    rate: float | None = None,
+    ads_a_day: float | None = None,
+    lift: float | None = None,
+    power: float = 0.8,
+) -> Plan:
+    """What is given goes before what was seen. Raises NothingToPlanBy, saying what to give."""
+    if seen is not None:
+        rate = seen.rate if rate is None else rate
+        ads_a_day = seen.ads_a_day if ads_a_day is None else ads_a_day
+    if not rate or not ads_a_day:
+        raise NothingToPlanBy(
+            "the log has no clicked ad of the last four weeks to plan by: give --rate "
+            "(clicks an ad) and --visits (ads a day)"
+        )
+    design = design_of(experiment, rate, power)
+    if design is None:
+        raise NothingToPlanBy("every ad is clicked: there is no higher rate to find")
+    effect = seen.design_effect if seen else 1.0
+    design = replace(design, design_effect=effect)
+    to_find = lift_of(experiment) if lift is None else lift
+    ads = ads_needed(design, to_find)
+    return Plan(
+        traffic=Traffic(seen.ads if seen else 0, rate, ads_a_day, effect),
+        alpha=design.alpha,
+        power=power,
+        lift=to_find,
+        margin=design.margin,
+        ads=ads,
+        days=ads / ads_a_day,
+        ads_one_look=ads_needed(replace(design, expected=None), to_find),
+        detectable=[] if design.margin else _detectable(design, ads_a_day),
+    )
+
+
+def _detectable(design: Design, ads_a_day: float) -> list[Detectable]:
+    return [
+        Detectable(days, round(days * ads_a_day), detectable_lift(design, days * ads_a_day))
+        for days in _SHOWN_FOR_DAYS
+    ]

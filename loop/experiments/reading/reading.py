@@ -1,0 +1,83 @@
+"""An experiment, read from the log once and told in full, for command, page and studio."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from adloom.feature_store.event_log import EventLog
+from adloom.loop.experiments.outcomes import experiment_outcomes
+from adloom.loop.experiments.reading.adjusted import Adjusted, adjusted_lifts
+from adloom.loop.experiments.reading.ahead import Ahead, ahead
+from adloom.loop.experiments.reading.before import before_start
+from adloom.loop.experiments.reading.days import Day, by_day
+from adloom.loop.experiments.reading.segments import Products, Segment, by_segment
+from adloom.loop.experiments.report import ExperimentReport, report_outcomes
+from adloom.loop.settings.experiments import Experiment
+
+
+@dataclass(frozen=True)
+class ExperimentReading:
+    """The report, and what stands beside it.
+
+    Attributes:
+        report: arms, split, guardrails and verdict.
+        days: what was known day by day.
+        segments: the lift in parts of the shop.
+        adjusted: lifts adjusted by the time before, by arm; None where that cannot be.
+        ahead: how much more there is to show.
+    """
+
+    report: ExperimentReport
+    days: list[Day]
+    segments: list[Segment]
+    adjusted: dict[str, Adjusted] | None
+    ahead: Ahead
+
+    def as_json(self) -> dict[str, Any]:
+        """Figures by name, those of the report too; what is not known or has no bound is null."""
+        more = {
+            "goal": self.report.experiment.goal,
+            "ahead": asdict(self.ahead),
+            "by_day": [asdict(day) for day in self.days],
+            "segments": [asdict(segment) for segment in self.segments],
+            "adjusted": None
+            if self.adjusted is None
+            else {arm: asdict(adjusted) for arm, adjusted in self.adjusted.items()},
+        }
+        return self.report.as_json() | {key: _plain(value) for key, value in more.items()}
+
+
+def read_experiment(
+    log: EventLog,
+    name: str,
+    experiment: Experiment,
+    *,
+    attribution: timedelta,
+    products: Products,
+) -> ExperimentReading:
+    """Reads the experiment's days of the log once, and the four weeks before them."""
+    until = datetime.now(UTC)
+    outcomes = experiment_outcomes(log, name, experiment, attribution=attribution, until=until)
+    before = before_start(log, outcomes.users, experiment.start)
+    judged = outcomes.judged
+    return ExperimentReading(
+        report=report_outcomes(outcomes, name, experiment, until),
+        days=by_day(judged, experiment),
+        segments=by_segment(judged, experiment, returning=before.returning, products=products),
+        adjusted=adjusted_lifts(judged, experiment, before),
+        ahead=ahead(outcomes, experiment, until),
+    )
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it."""
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    if isinstance(value, date):
+        return value.isoformat()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
