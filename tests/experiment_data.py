@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from adloom.loop.experiments.assignment import Allocation, assign
 from adloom.loop.experiments.outcomes import Outcomes
-from adloom.loop.experiments.thompson import thompson_shares
+from adloom.loop.experiments.thompson import effective_counts, thompson_shares
 from adloom.loop.settings.experiments import Experiment
 
 START = datetime(2026, 1, 2, tzinfo=UTC)
@@ -88,25 +88,52 @@ def simulated(
 
 
 def simulated_thompson(
-    exposures: int, *, users: int, seed: int, batch: int, lift: float = 0.0
+    exposures: int,
+    *,
+    users: int,
+    seed: int,
+    batch: int,
+    lift: float = 0.0,
+    late: tuple[int, int] = (0, 0),
+    trend: float = 0.0,
 ) -> Outcomes:
-    """An experiment whose shares follow the clicks, anew after every `batch` exposures."""
+    """An experiment whose shares follow the clicks, anew after every `batch` exposures.
+
+    Args:
+        late: how many batches after an ad its click comes, by arm; windows are as long as the
+            longer of these.
+        trend: by how much click probabilities rise, relatively, from the first to the last ad.
+    """
     rng = np.random.default_rng(seed)
     visits = Visits.drawn(exposures, users, rng)
+    definition = experiment(allocation="thompson")
     in_other, clicked = np.zeros(exposures, bool), np.zeros(exposures, bool)
     shares = np.full((exposures, 2), 0.5)
-    for number, start in enumerate(range(0, exposures, batch)):
-        now, past = slice(start, start + batch), slice(0, start)
-        counts = {
-            name: (int(there.sum()), int(clicked[past][there].sum()))
-            for name, there in (("control", ~in_other[past]), ("other", in_other[past]))
-        }
-        dealt_by = Allocation(thompson_shares(["control", "other"], counts, explore=0.1), number)
+    window, number = max(late) * batch, np.arange(exposures)
+    times = 1 + trend * number / exposures
+
+    def known_at(moment: int, shown: int) -> Outcomes:
+        so_far = slice(0, shown)
+        arrives = number[so_far] + np.where(in_other[so_far], late[1], late[0]) * batch
+        return outcomes_of(
+            visits.who[so_far],
+            in_other[so_far],
+            clicked[so_far] & (arrives < moment),
+            shares[so_far],
+            number[so_far] // batch,
+            closed=number[so_far] + window < moment,
+        )
+
+    for start in range(0, exposures, batch):
+        now = slice(start, start + batch)
+        counts = effective_counts(known_at(start, start), definition)
+        given = thompson_shares(["control", "other"], counts, explore=definition.explore)
+        dealt_by = Allocation(given, start // batch)
         shares[now] = list(dealt_by.shares.values())
         in_other[now] = visits.dealt(f"salt-{seed}", dealt_by, visits.who[now])
-        chance = np.minimum(1.0, visits.chance[now] * np.where(in_other[now], 1 + lift, 1.0))
-        clicked[now] = rng.random(len(chance)) < chance
-    return outcomes_of(visits.who, in_other, clicked, shares, np.arange(exposures) // batch)
+        chance = visits.chance[now] * times[now] * np.where(in_other[now], 1 + lift, 1.0)
+        clicked[now] = rng.random(len(chance)) < np.minimum(1.0, chance)
+    return known_at(exposures + window, exposures)
 
 
 def outcomes_of(
@@ -132,14 +159,15 @@ def outcomes_of(
         user=_numbered(who),
         item=who % 20,
         deal=_numbered(batch * (who.max(initial=0) + 1) + who),
-        shown_at=START.timestamp() + np.arange(n) if shown_at is None else shown_at,
+        shown_at=np.arange(n, dtype=np.float64) + START.timestamp()
+        if shown_at is None
+        else shown_at,
         closed=np.ones(n, bool) if closed is None else closed,
         clicked=clicked,
         propensity=shares[np.arange(n), dealt],
         shares=shares,
         seconds=unknown,
         drawn_together=np.zeros(n, np.int64),
-        row_steps=unknown,
         row_steps=unknown,
         invalid_title=unknown,
         version=np.ones(n, np.int64),

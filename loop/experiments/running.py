@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from adloom.feature_store.event_log import EventLog
 from adloom.loop.experiments.assignment import Allocation, Assignment, assign
 from adloom.loop.experiments.outcomes import experiment_outcomes
-from adloom.loop.experiments.thompson import thompson_shares
+from adloom.loop.experiments.thompson import effective_counts, thompson_shares
 from adloom.loop.learning.registry import CHAMPION, AdRegistry, UnknownVersion
 from adloom.loop.learning.registry_errors import RegistryRefused, RegistryUnavailable
 from adloom.loop.settings.experiments import Arm, Experiment
@@ -60,14 +60,14 @@ class RunningExperiments:
                 _log.info("%s: shares are now %s", name, shares)
 
     def _next_shares(self, name: str, experiment: Experiment, until: datetime) -> dict[str, float]:
-        """The same for every server and after a restart: only what happened before counts."""
+        """The same for every server and after a restart: only what happened before counts.
+
+        And of that only closed windows: shares follow the clicks one attribution window later.
+        """
         outcomes = experiment_outcomes(
             self._log, name, experiment, attribution=self._attribution, until=until
         )
-        counts = {
-            arm: (int((outcomes.arm == n).sum()), int(outcomes.clicked[outcomes.arm == n].sum()))
-            for n, arm in enumerate(outcomes.arms)
-        }
+        counts = effective_counts(outcomes, experiment)
         return thompson_shares(outcomes.arms, counts, explore=experiment.explore)
 
 

@@ -19,7 +19,7 @@ from scipy.stats import t as student
 _FAR = 37.0  # errors beyond which a normal tail is not told from 0
 
 
-def effective_units(weights: NDArray[np.float64]) -> float:
+def effective_units(weights: NDArray[np.float64] | NDArray[np.int64]) -> float:
     """How many equal weights vary as these do: (Σw)² / Σw² (Kish, 1965); 0 where all are 0.
 
     Of users' weights it is the number of users that a mean rests on, and of the squares of what

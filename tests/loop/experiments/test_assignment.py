@@ -15,8 +15,12 @@ from adloom.feature_store.event_log import LoggedEvent
 from adloom.feature_store.store import FeatureStore
 from adloom.loop.experiments.assignment import Allocation, assign
 from adloom.loop.experiments.running import RunningExperiments
-from adloom.loop.experiments.thompson import best_arm_probabilities, thompson_shares
-from tests.experiment_data import START, experiment
+from adloom.loop.experiments.thompson import (
+    best_arm_probabilities,
+    effective_counts,
+    thompson_shares,
+)
+from tests.experiment_data import START, experiment, outcomes_of, simulated_thompson
 
 USERS = [f"user-{n}" for n in range(4_000)]
 DAY = timedelta(hours=24)
@@ -87,7 +91,8 @@ def showing(n: int, arm: str, minutes: float, *, clicked: bool) -> list[LoggedEv
 
 def test_shares_follow_the_clicks_of_the_batches_before(store: FeatureStore) -> None:
     trial = experiment(allocation="thompson", refresh_minutes=60)
-    running = RunningExperiments({"trial": trial}, store.log, DAY)
+    window = timedelta(minutes=30)
+    running = RunningExperiments({"trial": trial}, store.log, window)
     early, late = START + timedelta(minutes=30), START + timedelta(minutes=61)
     for n in range(200):
         arm = "other" if n % 2 else "control"
@@ -105,9 +110,54 @@ def test_shares_follow_the_clicks_of_the_batches_before(store: FeatureStore) -> 
     store.log.append(
         [e for n in range(300, 500) for e in showing(n, "control", 60.5, clicked=True)]
     )
-    restarted = RunningExperiments({"trial": trial}, store.log, DAY)
+    restarted = RunningExperiments({"trial": trial}, store.log, window)
     restarted.refresh(late)
     assert restarted.assign("ann", late) == second
+
+
+def test_shares_wait_until_the_windows_are_closed(store: FeatureStore) -> None:
+    trial = experiment(allocation="thompson", refresh_minutes=60)
+    for n in range(200):
+        arm = "other" if n % 2 else "control"
+        store.log.append(showing(n, arm, n / 10, clicked=arm == "other"))
+    running = RunningExperiments({"trial": trial}, store.log, DAY)
+    for hours, moved in ((23, False), (25, True)):
+        now = START + timedelta(hours=hours, minutes=1)
+        running.refresh(now)
+        dealt = running.assign("ann", now)
+        assert dealt is not None
+        assert (dealt.allocation.shares["other"] > 0.9) == moved
+
+
+def test_an_arm_whose_clicks_come_late_keeps_its_share() -> None:
+    """A/A, and the clicks of one arm come six batches after its ads."""
+    shares = [
+        simulated_thompson(6_000, users=1_200, seed=seed, batch=400, late=(0, 6)).shares[-1, 1]
+        for seed in range(6)
+    ]
+    assert np.mean(shares) > 0.25
+
+
+def test_the_clicks_of_one_user_make_no_arm_the_best() -> None:
+    rng = np.random.default_rng(0)
+    who = np.concatenate([np.arange(200), np.full(100, 200)])
+    arm = np.concatenate([np.arange(200) % 2, np.ones(100, np.int64)])
+    clicked = np.where(who == 200, True, rng.random(300) < 0.1)
+    even, first = np.full((300, 2), 0.5), np.zeros(300, np.int64)
+    definition = experiment(allocation="thompson")
+    counts = effective_counts(outcomes_of(who, arm, clicked, even, first), definition)
+    shares = thompson_shares(["control", "other"], counts, explore=0.1)
+    assert counts["other"][0] < 20
+    assert shares["other"] < 0.95
+
+
+def test_counts_of_users_with_one_ad_each_are_nearly_plain() -> None:
+    clicked = np.arange(1_000) % 10 == 0
+    arm, even = np.zeros(1_000, np.int64), np.full((1_000, 2), 0.5)
+    outcomes = outcomes_of(np.arange(1_000), arm, clicked, even, arm)
+    shown, clicks = effective_counts(outcomes, experiment())["control"]
+    assert shown == pytest.approx(1_000, rel=0.1)
+    assert clicks == pytest.approx(shown / 10)
 
 
 def test_nobody_is_dealt_an_arm_outside_of_the_run(store: FeatureStore) -> None:
