@@ -42,7 +42,6 @@ class Outcomes:
         seconds: float64, time to draw the ad's batch; NaN where not known.
         drawn_together: int64, ads in that batch; 0 where not known.
         row_steps: float64, steps of the engine for the ad alone; NaN where not known.
-        row_steps: float64, steps of the engine for the ad alone; NaN where not known.
         invalid_title: float64, 1 or 0; NaN where not known.
         version: int64, the model version; -1 where not known.
     """
@@ -62,7 +61,6 @@ class Outcomes:
     shares: NDArray[np.float64]
     seconds: NDArray[np.float64]
     drawn_together: NDArray[np.int64]
-    row_steps: NDArray[np.float64]
     row_steps: NDArray[np.float64]
     invalid_title: NDArray[np.float64]
     version: NDArray[np.int64]
@@ -139,7 +137,6 @@ def experiment_outcomes(
         shares=_shares(contexts, experiment),
         seconds=_numbers(contexts, "seconds"),
         drawn_together=_whole_numbers(contexts, "drawn_together", unknown=0),
-        row_steps=_numbers(contexts, "row_steps"),
         row_steps=_numbers(contexts, "row_steps"),
         invalid_title=1.0 - _numbers(contexts, "valid_title"),
         version=_whole_numbers(contexts, "version", unknown=-1),
