@@ -165,11 +165,20 @@ def _tell(outcome: RoundOutcome, as_json: bool) -> None:
             f"Left out: {outcome.beyond_share} clicks beyond their shopper's share "
             f"(rounds.max_user_share), {outcome.unshown} on ads that their shopper was not shown"
         )
-    console.print(
-        f"It is @challenger now; serve it with: adloom promote {outcome.version}"
-        if outcome.passed
-        else f"The champion stays. The gate has against it: {'; '.join(outcome.objections)}"
-    )
+    console.print(_what_now(outcome), soft_wrap=True)
+
+
+def _what_now(outcome: RoundOutcome) -> str:
+    if outcome.passed:
+        return f"It is @challenger now; serve it with: adloom promote {outcome.version}"
+    told = "; ".join(outcome.objections)
+    if outcome.undecided:
+        return (
+            f"The champion stays: {told}. Learn from more clicks a round (rounds.min_clicks), or "
+            f"test version {outcome.version} on a few shoppers: an arm of an experiment with that "
+            'version, or with "@undecided" under gate.undecided = "test"'
+        )
+    return f"The champion stays. The gate has against it: {told}"
 
 
 @app.command()

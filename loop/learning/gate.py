@@ -1,195 +1,176 @@
 """The gate: what a new version has to show before it may challenge the champion.
 
-Both draw ads for the same held-out clicks with the same seeds. The challenger has to be better
-at what shoppers clicked (loss), must not be shown to be worse at it (PBS of Uni-AdGen section
-4.1, on the ads drawn: so few tell small differences from noise only where they are paired) and
-must not fall on what users would notice first: titles that do not say what is sold, sameness,
-slowness.
+What decides is what a click says beyond the showing: for the same shopper, the clicked ads against
+those that were left (`adloom.loop.learning.clicked_over_left`). A version passes when the clicks
+tell that it is better at this, and nothing tells that it is worse at what users would notice:
+clicked ads (loss), the looks of what it draws for them (PBS of Uni-AdGen section 4.1), titles that
+do not say what is sold, sameness, slowness. Every difference has an interval, by shopper.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from PIL import Image
-from scipy.stats import ttest_rel
+from scipy.stats import binomtest
 
+from adloom.loop.learning.by_shopper import Spread, weighted_mean
+from adloom.loop.learning.clicked_over_left import click_findings
+from adloom.loop.learning.judgement import Answer, Finding, GateVerdict, answered
+from adloom.loop.learning.trial import JudgedAds, Trial, TrialAd
 from adloom.loop.settings.learning import GateSettings
-from adloom.models import codebook
-from adloom.models.ad_generator import AdGenerator
-from adloom.models.brief import AdBrief, Example
-from adloom.models.compose import compose_ad
-from adloom.models.quality.background import PICTURE_SIZE, BackgroundEncoder, background_similarity
-from adloom.models.sampling import Sampling
-from adloom.models.titles.mentions import describes
+
+_PAIRS = 2.0
+"""A mean over pairs of ads varies with both of them: Hoeffding's projection of a U-statistic."""
 
 
-@dataclass(frozen=True)
-class GateFigures:
-    """One version on held-out clicks.
-
-    Attributes:
-        heldout_loss: nats a token.
-        pbs: mean cosine to the clicked ads' backgrounds, -1..1.
-        pbs_by_ad: cosine of each ad, in the order of the clicks.
-        invalid_titles: share of titles without product or selling point.
-        diversity: mean of 1 - cosine over pairs of the drawn ads' backgrounds.
-        steps_an_ad: of the engine, in which every ad is fed its next tokens; more of them is what
-            makes a version slow, since a step costs the same with any adapter. Told of each ad, so
-            it is the same on a machine that does other things.
-        seconds_an_ad: wall clock, for whoever reads it; nothing is decided by it.
-    """
-
-    heldout_loss: float
-    pbs: float
-    invalid_titles: float
-    diversity: float
-    steps_an_ad: float
-    seconds_an_ad: float
-    pbs_by_ad: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True)
-class TrialAd:
-    """An ad that was drawn for a held-out click.
-
-    ``pbs`` is its background's cosine to that of the ad that was clicked, ``clicked``.
-    """
-
-    product_name: str
-    title: str
-    picture: Image.Image
-    clicked: Image.Image
-    pbs: float
-    valid_title: bool
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A version's figures, and the ads that they come from."""
-
-    figures: GateFigures
-    ads: tuple[TrialAd, ...]
-
-
-def try_out(
-    generator: AdGenerator,
-    adapter: str | None,
-    heldout: Sequence[Example],
-    heldout_loss: float,
-    *,
-    sampling: Sampling,
-    ads: int,
-) -> Trial:
-    """Draw for ``ads`` of the held-out clicks with ``adapter`` and look at the result.
-
-    They are spread over all of them: the newest alone may be a few shoppers'.
-    Without any the figures are unknown (nan), which no challenger passes with.
-    """
-    places = np.linspace(0, len(heldout) - 1, min(ads, len(heldout))).round().astype(int)
-    chosen = [heldout[place] for place in places]
-    if not chosen:
-        unknown = float("nan")
-        return Trial(GateFigures(heldout_loss, unknown, unknown, unknown, unknown, unknown), ())
-    started = time.monotonic()
-    drafts = generator.generate(
-        [example.brief for example in chosen],
-        seeds=range(len(chosen)),
-        sampling=sampling,
-        adapter=adapter,
-    )
-    seconds = time.monotonic() - started
-    briefs = [example.brief for example in chosen]
-    vq = generator.model.janus.model.vqmodel
-    codes = torch.from_numpy(np.stack([example.codes for example in chosen])).long()
-    clicked = _finished(codebook.to_pictures(codebook.decode(vq, codes)), briefs)
-    drawn = _finished([draft.background for draft in drafts], briefs)
-    encoder = BackgroundEncoder.from_pretrained()
-    embedded = encoder.embed(drawn)
-    similarity = background_similarity(embedded, encoder.embed(clicked))
-    valid = [
-        describes(draft.title, generator.title_name(brief), brief.selling_words)
-        for draft, brief in zip(drafts, briefs, strict=True)
-    ]
-    figures = GateFigures(
-        heldout_loss=heldout_loss,
-        pbs=float(similarity.mean()),
-        pbs_by_ad=tuple(similarity.tolist()),
-        invalid_titles=1 - float(np.mean(valid)),
-        diversity=_spread(embedded),
-        steps_an_ad=float(np.mean([draft.steps for draft in drafts])),
-        seconds_an_ad=seconds / len(chosen),
-    )
-    return Trial(
-        figures,
-        tuple(
-            TrialAd(brief.product_name, draft.title, picture, wanted, float(pbs), true)
-            for brief, draft, picture, wanted, pbs, true in zip(
-                briefs, drafts, drawn, clicked, similarity, valid, strict=True
-            )
-        ),
+def judged(
+    ads: JudgedAds, champion: Trial, challenger: Trial, settings: GateSettings
+) -> GateVerdict:
+    """Hold the two trials of the same ads against each other."""
+    compared = ads.compared
+    clicks = click_findings(compared, champion.scores, challenger.scores, settings.confidence)
+    findings: tuple[Finding, ...] = (*clicks, _loss(ads, champion, challenger, settings))
+    if champion.ads and challenger.ads:
+        findings = (*findings, *_Drawn(champion, challenger, settings).findings())
+    answers = [finding.answer for finding in findings]
+    answer: Answer = "worse" if "worse" in answers else clicks[0].answer
+    return GateVerdict(
+        answer=answer,
+        findings=findings,
+        clicks=sum(len(places) for places in compared.clicked),
+        shoppers=len(compared.shoppers),
+        confidence=settings.confidence,
     )
 
 
-def objections(
-    champion: GateFigures, challenger: GateFigures, settings: GateSettings
-) -> tuple[str, ...]:
-    """Why the challenger does not pass; empty where it does."""
-    found = []
-    if not champion.heldout_loss - challenger.heldout_loss > settings.min_loss_gain:
-        found.append(
-            f"held-out loss {challenger.heldout_loss:.3f}, the champion's is "
-            f"{champion.heldout_loss:.3f}"
+def _loss(ads: JudgedAds, champion: Trial, challenger: Trial, settings: GateSettings) -> Finding:
+    clicked = len(ads.clicked)
+    higher = champion.scores[:clicked] - challenger.scores[:clicked]
+    difference = weighted_mean(higher, ads.clicked_by, settings.confidence)
+    gain = settings.min_loss_gain
+    return Finding(
+        name="heldout_loss",
+        champion=champion.figures.heldout_loss,
+        challenger=challenger.figures.heldout_loss,
+        difference=difference.mean,
+        low=difference.low,
+        high=difference.high,
+        answer=answered(-difference.high - gain, -difference.low - gain),
+    )
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """What both drew for the same clicks with the same seeds."""
+
+    champion: Trial
+    challenger: Trial
+    settings: GateSettings
+
+    def findings(self) -> tuple[Finding, ...]:
+        settings = self.settings
+        similar = self._paired(lambda ad: ad.pbs)
+        spread = self._paired(lambda ad: ad.spread, pairs=_PAIRS)
+        alike = self._paired(lambda ad: ad.spread, allowed=settings.min_diversity, pairs=_PAIRS)
+        steps = self._paired(lambda ad: float(ad.steps))
+        slow = self._paired(lambda ad: float(ad.steps), allowed=settings.max_slowdown)
+        invalid = self._paired(lambda ad: float(not ad.valid_title))
+        return (
+            self._finding("pbs", similar, answered(similar.low, similar.high)),
+            self._finding("invalid_titles", invalid, self._of_titles(invalid)),
+            self._finding("diversity", spread, _allowed(spread.low > 0, alike.high < 0)),
+            self._finding("steps_an_ad", steps, _allowed(steps.high < 0, slow.low > 0)),
         )
-    if _is_worse(challenger.pbs_by_ad, champion.pbs_by_ad, settings.pbs_confidence):
-        found.append(f"PBS {challenger.pbs:.3f}, the champion's is {champion.pbs:.3f}")
-    if challenger.invalid_titles > max(settings.max_invalid_titles, champion.invalid_titles):
-        found.append(f"{challenger.invalid_titles:.0%} of its titles are invalid")
-    if challenger.diversity < settings.min_diversity * champion.diversity:
-        found.append(
-            f"its scenes are alike: spread {challenger.diversity:.2f}, the champion's is "
-            f"{champion.diversity:.2f}"
+
+    def _paired(
+        self, figure: Callable[[TrialAd], float], *, allowed: float = 1.0, pairs: float = 1.0
+    ) -> Spread:
+        """The new version's mean figure less ``allowed`` times the champion's.
+
+        ``pairs`` is how much further the interval reaches than that of a mean over ads.
+        """
+        old, new = (
+            np.array([figure(ad) for ad in trial.ads]) for trial in (self.champion, self.challenger)
         )
-    if challenger.steps_an_ad > settings.max_slowdown * champion.steps_an_ad:
-        found.append(
-            f"it is slow: {challenger.steps_an_ad:.0f} steps an ad, the champion takes "
-            f"{champion.steps_an_ad:.0f}"
+        shoppers = [ad.shopper for ad in self.champion.ads]
+        found = weighted_mean(new - allowed * old, shoppers, self.settings.confidence)
+        reach = pairs * (found.high - found.mean)
+        return Spread(found.mean, found.mean - reach, found.mean + reach)
+
+    def _of_titles(self, difference: Spread) -> Answer:
+        """An interval around a share that is mostly 0 says little: its test is exact."""
+        old, new = self.champion.figures.invalid_titles, self.challenger.figures.invalid_titles
+        most = max(self.settings.max_invalid_titles, old)
+        drawn = len(self.challenger.ads)
+        more = binomtest(round(new * drawn), drawn, most, alternative="greater").pvalue
+        return _allowed(difference.high < 0, bool(more < 1 - self.settings.confidence))
+
+    def _finding(self, name: str, difference: Spread, answer: Answer) -> Finding:
+        return Finding(
+            name=name,
+            champion=getattr(self.champion.figures, name),
+            challenger=getattr(self.challenger.figures, name),
+            difference=difference.mean,
+            low=difference.low,
+            high=difference.high,
+            answer=answer,
         )
-    return tuple(found)
 
 
-def as_metrics(champion: GateFigures, challenger: GateFigures) -> dict[str, float]:
-    """Every figure of both by name."""
-    return {
-        f"{name}_{figure}": value
-        for name, figures in (("champion", champion), ("challenger", challenger))
-        for figure, value in asdict(figures).items()
-        if figure != "pbs_by_ad"
-    }
+def _allowed(better: bool, worse: bool) -> Answer:
+    if worse:
+        return "worse"
+    return "better" if better else "cannot_tell"
 
 
-def _is_worse(ours: Sequence[float], theirs: Sequence[float], confidence: float) -> bool:
-    """Whether a paired t-test over the ads finds ours lower; a few ads tell little apart."""
-    if len(ours) < 2 or ours == theirs:
-        return False
-    return bool(ttest_rel(ours, theirs, alternative="less").pvalue < 1 - confidence)
+_WORSE = {
+    "click_log_ratio": "clicked ads stand out less from those left: {challenger:.3f} nats a "
+    "token, {champion:.3f} for the champion",
+    "click_auc": "clicked ads are told from those left less often: AUC {challenger:.3f}, the "
+    "champion's is {champion:.3f}",
+    "heldout_loss": "held-out loss {challenger:.3f}, the champion's is {champion:.3f}",
+    "pbs": "PBS {challenger:.3f}, the champion's is {champion:.3f}",
+    "invalid_titles": "{challenger:.0%} of its titles are invalid",
+    "diversity": "its scenes are alike: spread {challenger:.2f}, the champion's is {champion:.2f}",
+    "steps_an_ad": "it is slow: {challenger:.0f} steps an ad, the champion takes {champion:.0f}",
+}
 
 
-def _finished(backgrounds: Sequence[Image.Image], briefs: Sequence[AdBrief]) -> list[Image.Image]:
-    return [
-        compose_ad(background, brief.cutout, size=PICTURE_SIZE)
-        for background, brief in zip(backgrounds, briefs, strict=True)
-    ]
+def objections(verdict: GateVerdict) -> tuple[str, ...]:
+    """Why a version does not pass; empty where it does."""
+    if verdict.answer == "better":
+        return ()
+    worse = [finding for finding in verdict.findings if finding.answer == "worse"]
+    return tuple(_worse(finding) for finding in worse) or (_untold(verdict),)
 
 
-def _spread(embedded: NDArray[np.float32]) -> float:
-    n = len(embedded)
-    if n < 2:
-        return 0.0
-    cosines = embedded @ embedded.T
-    return float(1 - (cosines.sum() - np.trace(cosines)) / (n * (n - 1)))
+def _worse(finding: Finding) -> str:
+    told = _WORSE[finding.name].format(**finding.model_dump())
+    return f"{told} (difference {finding.low:+.3f} to {finding.high:+.3f})"
+
+
+def _untold(verdict: GateVerdict) -> str:
+    """What the clicks cannot tell yet, and how many could."""
+    deciding = verdict.findings[0]
+    if not verdict.shoppers:
+        return "the clicks cannot tell: no judged shopper has both clicked and left an ad"
+    told = (
+        f"{verdict.clicks} clicks of {verdict.shoppers} shoppers cannot tell whether it is better: "
+        f"{deciding.difference:+.3f} nats a token ({deciding.low:+.3f} to {deciding.high:+.3f})"
+    )
+    needed = _clicks_to_tell(verdict.clicks, deciding)
+    return told if needed is None else f"{told}; about {needed} would tell a gain of this size"
+
+
+def _clicks_to_tell(clicks: int, finding: Finding) -> int | None:
+    """How many clicks would tell a gain of this size in four of five rounds; None for no gain."""
+    reach = (finding.high - finding.low) / 2
+    if not finding.difference > 0 or not np.isfinite(reach):
+        return None
+    return int(np.ceil(_FOUR_OF_FIVE * clicks * (reach / finding.difference) ** 2))
+
+
+_FOUR_OF_FIVE = 2.0
+"""((1.96 + 0.84) / 1.96)²: the reach is 1.96 errors, and a gain of 2.8 is found with power 0.8."""

@@ -57,3 +57,10 @@ class GateVerdict(BaseModel):
     clicks: int = 0
     shoppers: int = 0
     confidence: float = 0.95
+
+
+def answered(low: float, high: float) -> Answer:
+    """What the interval of a gain says, where more is better."""
+    if low > 0:
+        return "better"
+    return "worse" if high < 0 else "cannot_tell"

@@ -1,8 +1,9 @@
 """The model registry: versions of the ad generator in MLflow, and which one serves.
 
-A version is an adapter on the base model, with its lineage as tags. Two aliases say what a version
-is for: `@champion` serves, `@challenger` passed the gate and waits. Promoting and rolling back
-only move aliases, so MLflow's own UI can do the same, and the server follows either.
+A version is an adapter on the base model, with its lineage as tags. Aliases say what a version is
+for: `@champion` serves, `@challenger` passed the gate and waits, and of `@undecided` the gate could
+not tell: an experiment may test it on a few (`gate.undecided`). Promoting and rolling back only
+move aliases, so MLflow's own UI can do the same, and the server follows either.
 
 MLflow takes its seconds to import: this is done where it is first asked.
 """
@@ -32,10 +33,11 @@ if TYPE_CHECKING:
     from adloom.loop.learning.runs import Runs
     from adloom.loop.settings.learning import MlflowSettings
 
-__all__ = ["CHALLENGER", "CHAMPION", "AdRegistry", "UnknownVersion", "Version"]
+__all__ = ["CHALLENGER", "CHAMPION", "UNDECIDED", "AdRegistry", "UnknownVersion", "Version"]
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
+UNDECIDED = "undecided"
 _FORMER_CHAMPIONS = "former_champions"  # tag of the registered model: a JSON list, newest last
 _LATEST_ROUND = "latest_round"  # another one: the run of the round that was begun last
 _NUMBERS = TypeAdapter(list[int])
@@ -213,6 +215,9 @@ class AdRegistry:
     def set_challenger(self, number: int) -> None:
         self._model.set_alias(CHALLENGER, self.version(number).number)
 
+    def set_undecided(self, number: int) -> None:
+        self._model.set_alias(UNDECIDED, self.version(number).number)
+
     def promote(self, number: int) -> Version:
         """Makes a version the champion and remembers the one it replaces, for `rollback`.
 
@@ -228,8 +233,9 @@ class AdRegistry:
                 former = []
             self._remember_champions([*former, current.number])
         self._model.set_alias(CHAMPION, number)
-        if CHALLENGER in version.aliases:
-            self._model.drop_alias(CHALLENGER)
+        for alias in (CHALLENGER, UNDECIDED):
+            if alias in version.aliases:
+                self._model.drop_alias(alias)
         return self.version(number)
 
     def rollback(self) -> Version:

@@ -67,8 +67,17 @@ def unclicked_ads(
     Showings whose window is still open at ``until`` may yet be clicked: they are left out.
     Arguments as for `clicked_ads`.
     """
+    left = left_ads(events, attribution=attribution, until=until)
+    return [ad for ad in left if ad.shown_at + attribution < until]
+
+
+def left_ads(events: pd.DataFrame, *, attribution: timedelta, until: datetime) -> list[ShownAd]:
+    """The showings without a click so far, oldest first; some may yet be clicked.
+
+    Arguments as for `clicked_ads`.
+    """
     labelled = label_exposures(events, attribution=attribution, until=until)
-    left = labelled[labelled["clicked_at"].isna() & (labelled["labelled_at"] < until)]
+    left = labelled[labelled["clicked_at"].isna()]
     return [ShownAd(*row) for row in left[_SHOWN].itertuples(index=False, name=None)]
 
 

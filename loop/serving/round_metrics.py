@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from adloom.loop.learning.rounds.kept import ABANDONED, OUTCOME
 
-RESULTS = ("passed", "refused", "abandoned")
+RESULTS = ("passed", "refused", "undecided", "abandoned")
 """By the gate; abandoned = somebody gave the round up."""
 
 
@@ -75,4 +75,7 @@ def _result(path: Path) -> str:
     told = json.loads(path.read_text())
     if not isinstance(told, dict):
         raise ValueError(f"{path}: not a JSON object")
+    judgement = told.get("judgement")
+    if isinstance(judgement, dict) and judgement.get("answer") == "cannot_tell":
+        return "undecided"
     return "refused" if told.get("objections") else "passed"

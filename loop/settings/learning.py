@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, AliasChoices, Field
 
 from adloom.loop.settings.section import Section
 
@@ -50,9 +50,22 @@ class RoundSettings(Section):
     )
     max_examples: int = Field(default=2_000, ge=2, description="the newest clicked ads are used")
     heldout_share: float = Field(
-        default=0.25, gt=0, lt=1, description="share of the new clicked ads kept for the gate"
+        default=0.35, gt=0, lt=1, description="share of the new clicked ads that is not trained on"
     )
-    max_heldout: int = Field(default=64, ge=1, description="held-out ads beyond this are not used")
+    max_heldout: int = Field(default=96, ge=1, description="held-out ads beyond this are not used")
+    choose_share: float = Field(
+        default=0.25,
+        ge=0,
+        lt=1,
+        description="share of the held-out ads, the older ones, that choose the best step; the "
+        "gate alone reads the rest",
+    )
+    max_left: int = Field(
+        default=8,
+        ge=1,
+        le=64,
+        description="ads a shopper left that are judged beside each one clicked, at most",
+    )
     max_replay: int = Field(
         default=256, ge=0, description="the newest clicked ads from before are mixed in"
     )
@@ -80,12 +93,19 @@ class RoundSettings(Section):
 
 
 class GateSettings(Section):
-    """What the challenger may cost at most, beside the champion on the same held-out clicks."""
+    """What a new version has to show beside the champion, on clicks that the gate alone reads."""
 
     ads: int = Field(default=24, ge=2, le=256, description="ads each of the two draws")
-    min_loss_gain: float = Field(default=0.0, description="held-out loss, nats a token")
-    pbs_confidence: float = Field(
-        default=0.95, gt=0.5, lt=1, description="how sure it must be that PBS fell"
+    confidence: float = Field(
+        default=0.95,
+        gt=0.5,
+        lt=1,
+        # What it was called while it was PBS's alone.
+        validation_alias=AliasChoices("confidence", "pbs_confidence"),
+        description="of the intervals that say better, worse or cannot tell",
+    )
+    min_loss_gain: float = Field(
+        default=0.0, description="held-out loss, nats a token: worse where less is shown"
     )
     max_invalid_titles: float = Field(
         default=0.1, ge=0, le=1, description="share that may lack product or selling point"
@@ -95,4 +115,15 @@ class GateSettings(Section):
     )
     max_slowdown: float = Field(
         default=3.0, ge=1, description="steps of drawing an ad over the champion's"
+    )
+    undecided: Literal["wait", "test"] = Field(
+        default="wait",
+        description="what becomes of a version of which the clicks cannot tell: it waits, or is "
+        "@undecided, which an arm of an experiment may serve to a small share",
+    )
+    test_share: float = Field(
+        default=0.05,
+        gt=0,
+        le=0.2,
+        description="the most of an experiment's shoppers that an arm with @undecided may have",
     )

@@ -69,3 +69,21 @@ def heldout_loss(generator: AdGenerator, examples: Sequence[Example], batch_size
         with fast_precision(generator.model):
             total += float(example_loss(generator, part)) * len(part)
     return total / len(examples)
+
+
+@torch.inference_mode()
+def log_likelihoods(
+    generator: AdGenerator, examples: Sequence[Example], batch_size: int
+) -> list[float]:
+    """How likely each ad is under the active adapter, as `AdModel.log_likelihood` tells it."""
+    model = generator.model
+    found: list[float] = []
+    for start in range(0, len(examples), batch_size):
+        part = examples[start : start + batch_size]
+        told = [generator.told(e.brief, generator.active, besides=e.title) for e in part]
+        briefs = batch_briefs(told, model.tokenizer, model.config)
+        targets = batch_targets(part, model.tokenizer, model.config)
+        with fast_precision(model):
+            likelihood = model.log_likelihood(briefs.to(model.device), targets.to(model.device))
+        found += likelihood.tolist()
+    return found

@@ -14,6 +14,8 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, computed_field
 
+from adloom.loop.learning.judgement import GateVerdict
+
 PLAN, OUTCOME, ABANDONED = "plan.json", "outcome.json", "abandoned.json"
 _FOLDER = re.compile(r"round-(\d{4,9})")
 _MOST_BYTES = 256 << 20  # a plan names every click
@@ -40,9 +42,11 @@ class RoundHead(BaseModel):
 class RoundOutcome(BaseModel):
     """What a round did.
 
-    Losses are cross-entropies on held-out clicks, nats a token; ``trend_items`` is how many ads of
-    a category's trend the version reads; ``objections`` is what the gate had against it.
-    ``beyond_share`` and ``unshown`` are clicks that were left out (`RoundClicks`).
+    Losses are cross-entropies on the clicks that the gate judged by, nats a token (of earlier
+    releases: on all held-out ones); ``trend_items`` is how many ads of a category's trend the
+    version reads; ``objections`` is why the gate did not pass it, ``judgement`` all that it found
+    (None: it is of an earlier release). ``beyond_share`` and ``unshown`` are clicks that were left
+    out (`RoundClicks`).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -58,6 +62,7 @@ class RoundOutcome(BaseModel):
     beyond_share: int = 0
     unshown: int = 0
     objections: tuple[str, ...]
+    judgement: GateVerdict | None = None
     losses: tuple[float, ...]
     until: datetime
     seconds: float
@@ -65,8 +70,13 @@ class RoundOutcome(BaseModel):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def passed(self) -> bool:
-        """Whether the gate had nothing against the new version."""
+        """Whether the gate let the new version through."""
         return not self.objections
+
+    @property
+    def undecided(self) -> bool:
+        """Whether its clicks could not tell if the new version is better."""
+        return self.judgement is not None and self.judgement.answer == "cannot_tell"
 
 
 class Abandoned(BaseModel):
@@ -79,14 +89,14 @@ class Abandoned(BaseModel):
     at: datetime
 
 
-State = Literal["passed", "failed", "abandoned", "cut off", "unreadable"]
+State = Literal["passed", "failed", "undecided", "abandoned", "cut off", "unreadable"]
 
 
 class KeptRound(BaseModel):
     """A round as it is listed; what is not known of it is None.
 
-    ``passed`` and ``failed`` say what the gate found, ``cut off`` that `train-round` goes on with
-    it; of an ``unreadable`` one the outcome cannot be read.
+    ``passed``, ``failed`` and ``undecided`` say what the gate found, ``cut off`` that
+    `train-round` goes on with it; of an ``unreadable`` one the outcome cannot be read.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -165,15 +175,20 @@ def _told(number: int, kept: Path) -> KeptRound:
     known = {} if plan is None else plan.model_dump(include={"parent", "until", "run_id"})
     if outcome is not None:
         known |= outcome.model_dump(include={"version", "parent", "train_clicks", "until"})
-        state: State = "passed" if outcome.passed else "failed"
         reason = "; ".join(outcome.objections) or None
-        return KeptRound(round=number, state=state, reason=reason, **known)
+        return KeptRound(round=number, state=_found(outcome), reason=reason, **known)
     if abandoned is not None:
         return KeptRound(round=number, state="abandoned", reason=abandoned.reason, **known)
     if _is_over(kept):
         return KeptRound(round=number, state="unreadable", **known)
     reason = None if plan is not None else f"{kept / PLAN} cannot be read"
     return KeptRound(round=number, state="cut off", reason=reason, **known)
+
+
+def _found(outcome: RoundOutcome) -> State:
+    if outcome.undecided:
+        return "undecided"
+    return "passed" if outcome.passed else "failed"
 
 
 def _planned(folder: Path) -> Iterator[tuple[int, Path]]:

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from adloom.loop.learning.labels import unshown_clicks
+from adloom.loop.learning.rounds.heldout import Answers, divided, left_beside
 from adloom.loop.learning.rounds.kept import RoundHead
 from adloom.loop.learning.shares import fair, fair_pairs, newest_of_many
-from adloom.loop.learning.training_set import ClickedAd, ShownAd, clicked_ads, unclicked_ads
+from adloom.loop.learning.training_set import ClickedAd, ShownAd, clicked_ads, left_ads
 from adloom.loop.settings.learning import RoundSettings
 
 _FEWEST = 2
 """Clicked ads of a round: one is learned from, one held out."""
+_CHOOSE_SHARE_OF_BEFORE = 0.25
 
 
 class NotEnoughClicks(RuntimeError):
@@ -24,14 +27,18 @@ class NotEnoughClicks(RuntimeError):
 
 
 class RoundClicks(BaseModel):
-    """The clicks of a round.
+    """The clicks of a round: those to train on, then those that choose, then those that judge.
 
     Attributes:
         train: clicked ads since the last round, oldest first; all where those are few.
         replay: clicked ads from before, mixed in against forgetting.
         pairs: ads of ``train``, each with an ad that its shopper, or a shopper of its product,
             was shown and left.
-        heldout: the newest clicked ads, never trained on.
+        choose: newer clicked ads, never trained on, that choose the best step.
+        judge: the newest clicked ads, which the gate alone reads.
+        left: ads that shoppers of ``judge`` were shown meanwhile and left.
+        late: clicks of ``judge`` that are held against none of these: they took longer than
+            nearly all (`adloom.loop.learning.rounds.heldout`), or others like them may yet come.
         beyond_share: clicks of that time that are left out, by the shoppers who have more than
             ``rounds.max_user_share``.
         unshown: new clicks on ads that their shopper was never shown, as far as adloom knows.
@@ -42,9 +49,28 @@ class RoundClicks(BaseModel):
     train: tuple[ClickedAd, ...]
     replay: tuple[ClickedAd, ...]
     pairs: tuple[tuple[ClickedAd, ShownAd], ...]
-    heldout: tuple[ClickedAd, ...]
+    choose: tuple[ClickedAd, ...]
+    judge: tuple[ClickedAd, ...]
+    left: tuple[ShownAd, ...] = ()
+    late: tuple[ClickedAd, ...] = ()
     beyond_share: dict[str, int] = {}
     unshown: int = 0
+
+    @property
+    def heldout(self) -> tuple[ClickedAd, ...]:
+        """All that is not trained on, oldest first."""
+        return *self.choose, *self.judge
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_before(cls, told: Any) -> Any:
+        """Plans of earlier releases have one set for both, and nothing that was left."""
+        if isinstance(told, dict) and "heldout" in told:
+            told = dict(told)
+            heldout = tuple(told.pop("heldout"))
+            choose, judge = divided(heldout, _CHOOSE_SHARE_OF_BEFORE)
+            return {"choose": choose, "judge": judge, **told}
+        return told
 
 
 Offsets = dict[str, dict[int, tuple[int, int]]]
@@ -112,12 +138,22 @@ def choose_clicks(
     used = {*train, *heldout}
     left_out = [click for click in clicked[place[train[0]] :] if click not in used]
     paired = train[max(0, len(train) - rounds.max_pairs) :]
-    unclicked = unclicked_ads(events, attribution=attribution, until=until)
+    choose, judge = divided(heldout, rounds.choose_share)
+    left, answers = (
+        left_ads(events, attribution=attribution, until=until),
+        Answers.of(clicked, until),
+    )
+    beside = left_beside(judge, left, answers, rounds.max_left)
+    judged = set(beside)
+    unclicked = [ad for ad in left if ad.shown_at + attribution < until and ad not in judged]
     return RoundClicks(
         train=tuple(train),
         replay=tuple(fair(earlier(known, train[0]), share, newest=rounds.max_replay)),
         pairs=tuple(fair_pairs(list(preference_pairs(paired, unclicked)), share)),
-        heldout=tuple(heldout),
+        choose=choose,
+        judge=judge,
+        left=beside,
+        late=tuple(click for click in judge if not answers.count(click)),
         beyond_share=dict(Counter(click.user_id for click in left_out).most_common()),
         unshown=unshown_clicks(events, since=since, until=until),
     )

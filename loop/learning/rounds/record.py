@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
 from adloom.loop.catalogue.ad_card import finish_ad
-from adloom.loop.learning.gate import Trial, TrialAd, as_metrics
+from adloom.loop.learning.gate import objections
+from adloom.loop.learning.judgement import Answer, GateVerdict
 from adloom.loop.learning.registry import AdRegistry, Version
 from adloom.loop.learning.rounds.plan import RoundPlan
+from adloom.loop.learning.trial import Trial, TrialAd, as_metrics
 from adloom.models.training.fine_tune import FineTuneResult
 
 _SAMPLES = 8
 _CARD, _GAP, _HEAD = 220, 10, 34
 _GROUND, _INK = "#f1efea", "#1b1c1f"
 _COLUMNS = ("clicked", "champion", "challenger")
+_GATE: dict[Answer, str] = {"better": "passed", "worse": "failed", "cannot_tell": "undecided"}
 
 
 def record_start(registry: AdRegistry, plan: RoundPlan) -> None:
@@ -40,7 +44,7 @@ def record_round(
     result: FineTuneResult,
     champion: Trial,
     challenger: Trial,
-    against: Sequence[str],
+    verdict: GateVerdict,
     model_config: Mapping[str, object],
 ) -> Version:
     """Log all that the round did in its run, and register its version.
@@ -52,17 +56,25 @@ def record_round(
     runs.log_series(run, "train_loss", dict(enumerate(result.losses, start=1)))
     runs.log_series(run, "heldout_loss", {0: result.heldout_before, **dict(result.heldout)})
     figures = {
-        "heldout_loss_before": result.heldout_before,
-        "heldout_loss_after": result.heldout_after,
+        "heldout_loss_before": champion.figures.heldout_loss,
+        "heldout_loss_after": challenger.figures.heldout_loss,
         "train_clicks": float(len(plan.clicks.train)),
         "replayed_clicks": float(len(plan.clicks.replay)),
         "preference_pairs": float(len(plan.clicks.pairs)),
         "heldout_clicks": float(len(plan.clicks.heldout)),
+        "judged_clicks": float(verdict.clicks),
+        "judged_shoppers": float(verdict.shoppers),
         "clicks_beyond_share": float(sum(plan.clicks.beyond_share.values())),
         "clicks_unshown": float(plan.clicks.unshown),
         "best_step": float(result.best_step),
         "trend_items": float(result.trend_items),
         **as_metrics(champion.figures, challenger.figures),
+        **{
+            f"{finding.name}_{end}": getattr(finding, end)
+            for finding in verdict.findings
+            for end in ("difference", "low", "high")
+            if math.isfinite(getattr(finding, end))
+        },
     }
     runs.log_metrics(run, figures)
     if challenger.ads:
@@ -75,8 +87,8 @@ def record_round(
         tags={
             "parent": str(plan.parent),
             "round": str(plan.number),
-            "gate": "failed" if against else "passed",
-            "gate_objections": "; ".join(against),
+            "gate": _GATE[verdict.answer],
+            "gate_objections": "; ".join(objections(verdict)),
             **_window(plan),
             **{name: f"{value:.6g}" for name, value in figures.items()},
         },

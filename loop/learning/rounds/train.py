@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy.exc import DatabaseError
 
 from adloom.feature_store.backend import FeaturesLost, StoreUnavailable, StoreUnfit
-from adloom.loop.learning.click_trends import ClickTrends
-from adloom.loop.learning.gate import Trial, objections, try_out
+from adloom.loop.learning.gate import judged, objections
 from adloom.loop.learning.model_config import model_config
 from adloom.loop.learning.registry_errors import RegistryRefused, RegistryUnavailable
 from adloom.loop.learning.rounds.ground import TrainingGround
@@ -33,15 +31,14 @@ from adloom.loop.learning.rounds.kept import (
     unfinished_round,
     write,
 )
+from adloom.loop.learning.rounds.lessons import Lessons
 from adloom.loop.learning.rounds.plan import RoundClicks, RoundPlan, choose_clicks, offsets_of
 from adloom.loop.learning.rounds.record import record_round, record_start
 from adloom.loop.learning.rounds.turn import turn
-from adloom.loop.learning.training_set import ShownAd, examples
+from adloom.loop.learning.trial import JudgedAds, Trial, try_out
 from adloom.loop.learning.versions import load_version
-from adloom.models.brief import Example
 from adloom.models.sampling import Sampling
 from adloom.models.training.fine_tune import FineTuneResult, TrainingClicks, fine_tune
-from adloom.models.training.preference_loss import PreferencePair
 
 _log = logging.getLogger(__name__)
 
@@ -113,27 +110,31 @@ def _run(
     started = time.monotonic()
     plan = RoundPlan.model_validate_json((folder / PLAN).read_text())
     record_start(ground.registry, plan)
-    clicks = _training_clicks(ground, plan.clicks)
-    result = _learn(ground, plan, clicks, folder, on_step)
-    champion, challenger = _trials(ground, plan, clicks, folder.name, result)
-    against = objections(champion.figures, challenger.figures, ground.gate)
+    lessons = Lessons(ground, plan.clicks)
+    result = _learn(ground, plan, lessons.training(), folder, on_step)
+    ads = lessons.judged()
+    champion, challenger = _trials(ground, plan, ads, folder.name)
+    verdict = judged(ads, champion, challenger, ground.gate)
     version = record_round(
-        ground.registry, plan, result, champion, challenger, against, model_config(ground.drawing)
+        ground.registry, plan, result, champion, challenger, verdict, model_config(ground.drawing)
     )
-    if not against:
+    if verdict.answer == "better":
         ground.registry.set_challenger(version.number)
+    elif verdict.answer == "cannot_tell" and ground.gate.undecided == "test":
+        ground.registry.set_undecided(version.number)
     outcome = RoundOutcome(
         number=plan.number,
         version=version.number,
         parent=plan.parent,
         train_clicks=len(plan.clicks.train),
         heldout_clicks=len(plan.clicks.heldout),
-        heldout_before=result.heldout_before,
-        heldout_after=result.heldout_after,
+        heldout_before=champion.figures.heldout_loss,
+        heldout_after=challenger.figures.heldout_loss,
         trend_items=result.trend_items,
         beyond_share=sum(plan.clicks.beyond_share.values()),
         unshown=plan.clicks.unshown,
-        objections=against,
+        objections=objections(verdict),
+        judgement=verdict,
         losses=tuple(result.losses),
         until=plan.until,
         seconds=time.monotonic() - started,
@@ -210,69 +211,20 @@ def _learn(
 
 
 def _trials(
-    ground: TrainingGround,
-    plan: RoundPlan,
-    clicks: TrainingClicks,
-    adapter: str,
-    result: FineTuneResult,
+    ground: TrainingGround, plan: RoundPlan, ads: JudgedAds, adapter: str
 ) -> tuple[Trial, Trial]:
-    """Champion and challenger on the held-out clicks."""
+    """Champion and challenger on the same ads."""
     generator = ground.generator
     parent = load_version(generator, ground.registry, ground.registry.version(plan.parent))
-    sides = ((parent, result.heldout_before), (adapter, result.heldout_after))
     champion, challenger = (
         try_out(
             generator,
             name,
-            clicks.heldout,
-            loss,
+            ads,
             sampling=Sampling.of(ground.drawing),
             ads=ground.gate.ads,
+            batch_size=ground.fine_tune.batch_size,
         )
-        for name, loss in sides
+        for name in (parent, adapter)
     )
     return champion, challenger
-
-
-def _training_clicks(ground: TrainingGround, clicks: RoundClicks) -> TrainingClicks:
-    trends = ClickTrends(
-        [*clicks.replay, *clicks.train], ground.past_ads, ground.rounds.max_user_share
-    )
-
-    def made(shown: Sequence[ShownAd]) -> list[Example | None]:
-        return examples(
-            shown,
-            ground.features,
-            ground.past_ads,
-            history_items=ground.drawing.history_items,
-            coarse=ground.drawing.coarse,
-            titles=ground.titles,
-            constrained=ground.drawing.constrain_titles,
-        )
-
-    def lessons(shown: Sequence[ShownAd]) -> list[Example | None]:
-        return [
-            example and _on_trend(example, ad, trends)
-            for example, ad in zip(made(shown), shown, strict=True)
-        ]
-
-    trained_on = dict(zip(clicks.train, lessons(clicks.train), strict=True))
-    unclicked = lessons([left for _, left in clicks.pairs])
-    return TrainingClicks(
-        clicked=[e for e in trained_on.values() if e],
-        pairs=[
-            PreferencePair(clicked, left)
-            for (click, _), left in zip(clicks.pairs, unclicked, strict=True)
-            if (clicked := trained_on[click]) and left
-        ],
-        replay=[e for e in lessons(clicks.replay) if e],
-        # These meet what an adapter knows of trends, as ads to come will.
-        heldout=[e for e in made(clicks.heldout) if e],
-        trends=trends.now(),
-    )
-
-
-def _on_trend(example: Example, ad: ShownAd, trends: ClickTrends) -> Example:
-    """The example with the trend of its category as it stood when the ad was shown."""
-    trend = trends.before(example.brief.category, ad.shown_at, besides=ad.ad_id)
-    return replace(example, brief=replace(example.brief, trend=trend))

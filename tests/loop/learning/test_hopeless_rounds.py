@@ -53,7 +53,7 @@ def cut_off(ground: TrainingGround, parent: int = 1, base: str | None = None) ->
         until=datetime.now(UTC),
         base=base,
         offsets={},
-        clicks=RoundClicks(train=(), replay=(), pairs=(), heldout=()),
+        clicks=RoundClicks(train=(), replay=(), pairs=(), choose=(), judge=()),
     )
     write(kept / PLAN, plan)
     return kept, run

@@ -25,7 +25,7 @@ from tests.stocked import past_ads_of
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 LATER = NOON + 10 * DAY
-ROUNDS = RoundSettings()
+ROUNDS = RoundSettings(heldout_share=0.25)
 FEW = 4
 
 

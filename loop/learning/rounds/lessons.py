@@ -1,0 +1,82 @@
+"""The examples of a round: what it learns from, what it chooses by, and what the gate judges by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from adloom.loop.learning.click_trends import ClickTrends
+from adloom.loop.learning.rounds.ground import TrainingGround
+from adloom.loop.learning.rounds.plan import RoundClicks
+from adloom.loop.learning.training_set import ShownAd, examples
+from adloom.loop.learning.trial import JudgedAds
+from adloom.models.brief import Example
+from adloom.models.training.fine_tune import TrainingClicks
+from adloom.models.training.preference_loss import PreferencePair
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """Examples of the clicks of a round; what there is nothing to learn from is left out."""
+
+    ground: TrainingGround
+    clicks: RoundClicks
+
+    def training(self) -> TrainingClicks:
+        """What is trained on, and the clicks that choose."""
+        clicks, ground = self.clicks, self.ground
+        trends = ClickTrends(
+            [*clicks.replay, *clicks.train], ground.past_ads, ground.rounds.max_user_share
+        )
+
+        def lessons(shown: Sequence[ShownAd]) -> list[Example | None]:
+            return [
+                example and _on_trend(example, ad, trends)
+                for example, ad in zip(self._of(shown), shown, strict=True)
+            ]
+
+        trained_on = dict(zip(clicks.train, lessons(clicks.train), strict=True))
+        unclicked = lessons([left for _, left in clicks.pairs])
+        return TrainingClicks(
+            clicked=[e for e in trained_on.values() if e],
+            pairs=[
+                PreferencePair(clicked, left)
+                for (click, _), left in zip(clicks.pairs, unclicked, strict=True)
+                if (clicked := trained_on[click]) and left
+            ],
+            replay=[e for e in lessons(clicks.replay) if e],
+            # These, as the judged ones, meet what an adapter knows of trends, as ads to come will.
+            heldout=[e for e in self._of(clicks.choose) if e],
+            trends=trends.now(),
+        )
+
+    def judged(self) -> JudgedAds:
+        """What the gate alone reads."""
+        clicks, late = self.clicks, set(self.clicks.late)
+        clicked = [(e, ad) for e, ad in zip(self._of(clicks.judge), clicks.judge, strict=True) if e]
+        left = [(e, ad) for e, ad in zip(self._of(clicks.left), clicks.left, strict=True) if e]
+        return JudgedAds(
+            clicked=[example for example, _ in clicked],
+            clicked_by=[click.user_id for _, click in clicked],
+            left=[example for example, _ in left],
+            left_by=[ad.user_id for _, ad in left],
+            late=frozenset(place for place, (_, click) in enumerate(clicked) if click in late),
+        )
+
+    def _of(self, shown: Sequence[ShownAd]) -> list[Example | None]:
+        ground = self.ground
+        return examples(
+            shown,
+            ground.features,
+            ground.past_ads,
+            history_items=ground.drawing.history_items,
+            coarse=ground.drawing.coarse,
+            titles=ground.titles,
+            constrained=ground.drawing.constrain_titles,
+        )
+
+
+def _on_trend(example: Example, ad: ShownAd, trends: ClickTrends) -> Example:
+    """The example with the trend of its category as it stood when the ad was shown."""
+    trend = trends.before(example.brief.category, ad.shown_at, besides=ad.ad_id)
+    return replace(example, brief=replace(example.brief, trend=trend))

@@ -1,0 +1,222 @@
+"""Trying a version out: what it makes of the clicks that are kept for the gate.
+
+Champion and challenger tell how likely they find the same ads, and draw for the same clicks with
+the same seeds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from adloom.loop.learning.clicked_over_left import Contrasts
+from adloom.models import codebook
+from adloom.models.ad_generator import AdGenerator
+from adloom.models.brief import AdBrief, AdDraft, Example
+from adloom.models.compose import compose_ad
+from adloom.models.quality.background import PICTURE_SIZE, BackgroundEncoder, background_similarity
+from adloom.models.sampling import Sampling
+from adloom.models.titles.mentions import describes
+from adloom.models.training.example_loss import log_likelihoods
+
+
+@dataclass(frozen=True)
+class JudgedAds:
+    """What the gate alone reads.
+
+    Attributes:
+        clicked: clicked ads, oldest first.
+        clicked_by: the shopper of each.
+        left: ads that some of these shoppers left meanwhile.
+        left_by: the shopper of each.
+        late: places in ``clicked`` of those that are held against no left ads.
+    """
+
+    clicked: Sequence[Example]
+    clicked_by: Sequence[str]
+    left: Sequence[Example] = ()
+    left_by: Sequence[str] = ()
+    late: frozenset[int] = frozenset()
+
+    @property
+    def compared(self) -> Contrasts:
+        """Clicked against left; places count the clicked ads first, then the left ones."""
+        late = np.isin(np.arange(len(self.clicked)), list(self.late))
+        nobody = np.where(late, "", np.asarray(self.clicked_by, dtype=str))
+        shoppers = [*map(str, nobody), *self.left_by]
+        return Contrasts.of(shoppers, [True] * len(self.clicked) + [False] * len(self.left))
+
+
+@dataclass(frozen=True)
+class GateFigures:
+    """One version on the clicks to judge by.
+
+    Attributes:
+        heldout_loss: nats a token.
+        pbs: mean cosine to the clicked ads' backgrounds, -1..1.
+        invalid_titles: share of titles without product or selling point.
+        diversity: mean of 1 - cosine over pairs of the drawn ads' backgrounds.
+        steps_an_ad: of the engine, in which every ad is fed its next tokens; more of them is what
+            makes a version slow, since a step costs the same with any adapter. Told of each ad, so
+            it is the same on a machine that does other things.
+        seconds_an_ad: wall clock, for whoever reads it; nothing is decided by it.
+    """
+
+    heldout_loss: float
+    pbs: float
+    invalid_titles: float
+    diversity: float
+    steps_an_ad: float
+    seconds_an_ad: float
+
+
+@dataclass(frozen=True)
+class TrialAd:
+    """An ad that was drawn for a click to judge by.
+
+    ``pbs`` is its background's cosine to that of the ad that was clicked, ``clicked``; ``spread``
+    is the mean of 1 - cosine to the other drawn ads' backgrounds; ``steps`` are the engine's;
+    ``place`` is that of the click in ``JudgedAds.clicked``.
+    """
+
+    product_name: str
+    title: str
+    picture: Image.Image
+    clicked: Image.Image
+    pbs: float
+    valid_title: bool
+    shopper: str
+    spread: float
+    steps: int
+    place: int = 0
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A version's figures and what they come from.
+
+    ``scores`` are the log-likelihoods of the clicked ads, then of the left ones, nats a token,
+    shape ``(clicked + left,)``.
+    """
+
+    figures: GateFigures
+    ads: tuple[TrialAd, ...]
+    scores: NDArray[np.float64]
+
+
+def try_out(
+    generator: AdGenerator,
+    adapter: str | None,
+    judged: JudgedAds,
+    *,
+    sampling: Sampling,
+    ads: int,
+    batch_size: int,
+) -> Trial:
+    """Look at all judged ads with ``adapter``, and draw for ``ads`` of the clicked ones.
+
+    These are spread over all of them: the newest alone may be a few shoppers'.
+    Without any the figures are unknown (nan).
+    """
+    scores = _scores(generator, adapter, judged, batch_size)
+    if not judged.clicked:
+        unknown = float("nan")
+        return Trial(GateFigures(*[unknown] * 6), (), scores)
+    places = _spread_over(len(judged.clicked), ads)
+    started = time.monotonic()
+    drafts = generator.generate(
+        [judged.clicked[place].brief for place in places],
+        seeds=range(len(places)),
+        sampling=sampling,
+        adapter=adapter,
+    )
+    seconds = (time.monotonic() - started) / len(places)
+    drawn = _looked_at(generator, judged, places, drafts)
+    figures = GateFigures(
+        heldout_loss=-float(scores[: len(judged.clicked)].mean()),
+        pbs=float(np.mean([ad.pbs for ad in drawn])),
+        invalid_titles=1 - float(np.mean([ad.valid_title for ad in drawn])),
+        diversity=float(np.mean([ad.spread for ad in drawn])),
+        steps_an_ad=float(np.mean([ad.steps for ad in drawn])),
+        seconds_an_ad=seconds,
+    )
+    return Trial(figures, drawn, scores)
+
+
+def as_metrics(champion: GateFigures, challenger: GateFigures) -> dict[str, float]:
+    """Every figure of both by name."""
+    return {
+        f"{name}_{figure}": value
+        for name, figures in (("champion", champion), ("challenger", challenger))
+        for figure, value in asdict(figures).items()
+    }
+
+
+def _scores(
+    generator: AdGenerator, adapter: str | None, judged: JudgedAds, batch_size: int
+) -> NDArray[np.float64]:
+    active = generator.active
+    generator.activate(adapter)
+    try:
+        found = log_likelihoods(generator, [*judged.clicked, *judged.left], batch_size)
+    finally:
+        generator.activate(active)
+    return np.array(found, dtype=np.float64)
+
+
+def _spread_over(all_of: int, wanted: int) -> list[int]:
+    places: list[int] = np.linspace(0, all_of - 1, min(wanted, all_of)).round().astype(int).tolist()
+    return places
+
+
+def _looked_at(
+    generator: AdGenerator, judged: JudgedAds, places: Sequence[int], drafts: Sequence[AdDraft]
+) -> tuple[TrialAd, ...]:
+    """Each draft beside the ad that was clicked."""
+    examples = [judged.clicked[place] for place in places]
+    briefs = [example.brief for example in examples]
+    vq = generator.model.janus.model.vqmodel
+    codes = torch.from_numpy(np.stack([example.codes for example in examples])).long()
+    clicked = _finished(codebook.to_pictures(codebook.decode(vq, codes)), briefs)
+    drawn = _finished([draft.background for draft in drafts], briefs)
+    encoder = BackgroundEncoder.from_pretrained()
+    embedded = encoder.embed(drawn)
+    similarity = background_similarity(embedded, encoder.embed(clicked))
+    spread = _spread(embedded)
+    return tuple(
+        TrialAd(
+            product_name=brief.product_name,
+            title=draft.title,
+            picture=drawn[n],
+            clicked=clicked[n],
+            pbs=float(similarity[n]),
+            valid_title=describes(draft.title, generator.title_name(brief), brief.selling_words),
+            shopper=judged.clicked_by[places[n]],
+            spread=float(spread[n]),
+            steps=draft.steps,
+            place=places[n],
+        )
+        for n, (brief, draft) in enumerate(zip(briefs, drafts, strict=True))
+    )
+
+
+def _finished(backgrounds: Sequence[Image.Image], briefs: Sequence[AdBrief]) -> list[Image.Image]:
+    return [
+        compose_ad(background, brief.cutout, size=PICTURE_SIZE)
+        for background, brief in zip(backgrounds, briefs, strict=True)
+    ]
+
+
+def _spread(embedded: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Each ad's mean of 1 - cosine to the others, 0 where there are none; shape ``(n,)``."""
+    n = len(embedded)
+    if n < 2:
+        return np.zeros(n)
+    cosines = embedded.astype(np.float64) @ embedded.T
+    return 1 - (cosines.sum(1) - np.diag(cosines)) / (n - 1)
