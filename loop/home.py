@@ -103,7 +103,7 @@ def open_registry(settings: Settings) -> AdRegistry:
     """The model registry, to read and to mend; nothing is made where there is none yet."""
     from adloom.loop.learning.registry import AdRegistry
 
-    return AdRegistry(settings.mlflow, settings.home / "mlflow")
+    return AdRegistry(settings.mlflow, settings.home / "mlflow", last_served(settings))
 
 
 def registry_with_base(settings: Settings) -> AdRegistry:

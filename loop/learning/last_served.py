@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from adloom.loop.learning.registered_model import Version
+from adloom.loop.learning.registry_errors import RegistryLost, without_login
 
 _log = logging.getLogger("adloom.serve")
 
@@ -57,6 +58,15 @@ class LastServed:
         if note.registry != self._registry:
             return {}
         return {one.name: _version(one) for one in note.served}
+
+    def refuse_loss(self, uri: str) -> None:
+        """Of a registry without versions: raises RegistryLost where one that learnt was served."""
+        learnt = [version.number for version in self.read().values() if not version.is_base]
+        if learnt:
+            raise RegistryLost(
+                f"the registry has no versions any more, and version {max(learnt)} was served from "
+                f"it: restore {without_login(uri)}, or remove {self._file} to begin anew"
+            )
 
     def write(self, served: Mapping[int | str, Version]) -> None:
         """Note what is served now. A disk that is full or read-only keeps nobody from serving."""

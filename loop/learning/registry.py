@@ -10,8 +10,6 @@ MLflow takes its seconds to import: this is done where it is first asked.
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -26,10 +24,13 @@ from adloom.loop.learning.kept_adapters import KeptAdapters
 from adloom.loop.learning.own_mlflow import is_file_to_be_made, is_made, own_database, own_uri
 from adloom.loop.learning.registered_model import RegisteredModel, Version, quiet
 from adloom.loop.learning.registry_errors import mlflow_asked
+from adloom.loop.learning.unknown_version import UnknownVersion, registered, without_champion
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+    from adloom.loop.learning.last_served import LastServed
+    from adloom.loop.learning.logged_run import LoggedRun
     from adloom.loop.learning.runs import Runs
     from adloom.loop.settings.learning import MlflowSettings
 
@@ -41,12 +42,9 @@ UNDECIDED = "undecided"
 _FORMER_CHAMPIONS = "former_champions"  # tag of the registered model: a JSON list, newest last
 _LATEST_ROUND = "latest_round"  # another one: the run of the round that was begun last
 _NUMBERS = TypeAdapter(list[int])
+_IS_BASE = "The base model itself: no adapter, and nothing learned from clicks."
 
 _log = logging.getLogger(__name__)
-
-
-class UnknownVersion(LookupError):
-    """The registry has no such version (or alias)."""
 
 
 class AdRegistry:
@@ -58,7 +56,11 @@ class AdRegistry:
     What asks MLflow raises RegistryUnavailable and RegistryRefused.
     """
 
-    def __init__(self, settings: MlflowSettings, home: Path) -> None:
+    def __init__(
+        self, settings: MlflowSettings, home: Path, last_served: LastServed | None = None
+    ) -> None:
+        """``last_served`` remembers what the registry had, should all of it be gone."""
+        self._last_served = last_served
         self._experiment = settings.experiment
         self._home = home.resolve()
         self._own = settings.tracking_uri is None
@@ -104,7 +106,11 @@ class AdRegistry:
                 return
             run = self.runs.start("base", params={}, tags={"kind": "base"})
             version = self.register(
-                run, adapter=None, model_config=model_config, tags={"gate": "base"}
+                run,
+                adapter=None,
+                model_config=model_config,
+                tags={"gate": "base"},
+                description=_IS_BASE,
             )
             self.promote(version.number)
             self.runs.end(run)
@@ -116,6 +122,8 @@ class AdRegistry:
         adapter: Path | None,
         model_config: Mapping[str, Any],
         tags: Mapping[str, str],
+        description: str = "",
+        card: str | None = None,
     ) -> Version:
         """Registers what a run made; a run registers at most one version, however often called.
 
@@ -124,23 +132,21 @@ class AdRegistry:
             adapter: the adapter's folder (safetensors); None is the base model itself.
             model_config: passed to the MLflow model, see `adloom.loop.learning.pyfunc_model`.
             tags: lineage and gate figures.
+            description: what it is, in a sentence.
+            card: a model card (Markdown) that goes with its files.
         """
-        earlier = self._model.of_run(run_id)
-        if earlier is not None:
-            return self.version(earlier)
-        import mlflow
+        number = self._model.of_run(run_id)
+        if number is None:
+            from adloom.loop.learning.mlflow_client import transfers
+            from adloom.loop.learning.registering import register_run
 
-        from adloom.loop.learning import pyfunc_model
-        from adloom.loop.learning.mlflow_client import transfers
-
-        self.track()
-        self._model.make()
-        kind = {"adapter": "none" if adapter is None else "lora"}
-        with transfers(self.tracking_uri):
-            uri = pyfunc_model.log(run_id, adapter, model_config)
-            with contextlib.redirect_stderr(io.StringIO()):  # it tells each step there
-                registered = mlflow.register_model(uri, self._model.name, tags={**tags, **kind})
-        return self.version(int(registered.version))
+            self.track()
+            self._model.make()
+            with transfers(self.tracking_uri):
+                number = register_run(run_id, self._model.name, adapter, model_config, tags, card)
+        if description and not self.version(number).description:
+            self._model.describe(number, description)
+        return self.version(number)
 
     def expect(self, run_id: str) -> None:
         """Note the run that works on the next version.
@@ -150,8 +156,11 @@ class AdRegistry:
         self._model.set_tag(_LATEST_ROUND, run_id)
 
     def versions(self) -> list[Version]:
-        """All versions, oldest first."""
-        return self._model.versions()
+        """All versions, oldest first. Raises RegistryLost where there were some."""
+        found = self._model.versions()
+        if not found and self._last_served is not None:
+            self._last_served.refuse_loss(self.tracking_uri)
+        return found
 
     def version(self, number: int) -> Version:
         """Raises UnknownVersion, naming the versions there are."""
@@ -159,7 +168,7 @@ class AdRegistry:
         for version in found:
             if version.number == number:
                 return version
-        raise UnknownVersion(f"no version {number} of {self._model.name!r} ({_known(found)})")
+        raise UnknownVersion(f"no version {number} of {self._model.name!r} ({registered(found)})")
 
     def by_alias(self, alias: str) -> Version | None:
         """None where no version has it, also where the one that had it is deleted."""
@@ -174,7 +183,8 @@ class AdRegistry:
             if name in version.aliases:
                 return version
         if name == CHAMPION:
-            raise UnknownVersion(self._without_champion(found))
+            deleted = self._model.aliases().get(CHAMPION)
+            raise UnknownVersion(without_champion(self._model.name, found, deleted))
         known = ", ".join(sorted(f"@{alias}" for v in found for alias in v.aliases)) or "none"
         raise UnknownVersion(f"no version of {self._model.name!r} is @{name} (aliases: {known})")
 
@@ -192,16 +202,30 @@ class AdRegistry:
             return None
         from adloom.loop.learning.adapter_files import downloaded_adapter
 
-        self.track()
         where = f"models:/{self._model.name}/{version.number}"
-        return self.adapters.get(
-            version, lambda folder: downloaded_adapter(where, self.tracking_uri, folder)
-        )
+
+        def fetch(folder: Path) -> Path:
+            self.track()
+            return downloaded_adapter(where, self.tracking_uri, folder)
+
+        return self.adapters.get(version, fetch)
 
     @property
     def adapters(self) -> KeptAdapters:
         """Those that were fetched already; looking at them asks nobody."""
         return KeptAdapters(self._home / "adapters")
+
+    def logged_run(self, run_id: str) -> LoggedRun | None:
+        """What MLflow keeps of the run that made a version; None where it keeps none."""
+        from adloom.loop.learning.logged_run import logged_run
+
+        return logged_run(self._client, run_id)
+
+    def file_of(self, run: LoggedRun, name: str, most_bytes: int) -> bytes | None:
+        """One of a run's files; None where there is none, or more of it than ``most_bytes``."""
+        from adloom.loop.learning.logged_run import read_file
+
+        return read_file(self._client, run, name, most_bytes)
 
     def former_champions(self) -> list[int]:
         """Numbers of the champions before this one, newest last; none where nobody can tell."""
@@ -251,14 +275,14 @@ class AdRegistry:
             raise UnknownVersion(
                 f"the earlier champions are not known, since the tag {_FORMER_CHAMPIONS} of "
                 f"{self._model.name!r} is no JSON list of versions: use adloom promote N "
-                f"({_known(found)})"
+                f"({registered(found)})"
             ) from error
         while former and former[-1] not in known:
             former.pop()
         if not former:
             raise UnknownVersion(
                 f"no earlier champion to roll back to; adloom promote N serves another version "
-                f"({_known(found)})"
+                f"({registered(found)})"
             )
         back = former.pop()
         self._model.set_alias(CHAMPION, back)
@@ -273,30 +297,12 @@ class AdRegistry:
         with mlflow_asked(self.tracking_uri):
             return asked_client(own_database(self._home) if self._own else self.tracking_uri)
 
-    def _without_champion(self, found: Sequence[Version]) -> str:
-        name = self._model.name
-        if not found:
-            return (
-                f"no version of {name!r} is @{CHAMPION}: none is registered yet; adloom serve "
-                "and adloom train-round register the base model"
-            )
-        deleted = self._model.aliases().get(CHAMPION)
-        why = "" if deleted is None else f": version {deleted}, which was, is deleted"
-        return (
-            f"no version of {name!r} is @{CHAMPION}{why}; make one champion with adloom promote N "
-            f"({_known(found)}) or adloom rollback"
-        )
-
     def _former_champions(self) -> list[int]:
         """Newest last. Raises ValueError where someone wrote something else into the tag."""
         return _NUMBERS.validate_json(self._model.tag(_FORMER_CHAMPIONS) or "[]")
 
     def _remember_champions(self, numbers: Sequence[int]) -> None:
         self._model.set_tag(_FORMER_CHAMPIONS, json.dumps(list(numbers)))
-
-
-def _known(versions: Sequence[Version]) -> str:
-    return f"registered: {', '.join(str(v.number) for v in versions) or 'none'}"
 
 
 def _wants_base(versions: Sequence[Version]) -> bool:

@@ -33,6 +33,10 @@ class RegistryUnavailable(RuntimeError):
     """MLflow is away, too slow or in trouble of its own; waiting may help."""
 
 
+class RegistryLost(RegistryUnavailable):
+    """MLflow answers, and has none of the versions that were served from it."""
+
+
 class RegistryRefused(RuntimeError):
     """MLflow said no; waiting does not help.
 

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from adloom.loop import home
 from adloom.loop.learning.registry import CHALLENGER, CHAMPION, AdRegistry
+from adloom.loop.learning.registry_errors import RegistryLost
 from adloom.loop.serving.champion import Champion
 from adloom.loop.serving.trial import Trial
 from adloom.loop.settings import Settings
@@ -126,6 +127,29 @@ def test_what_this_home_served_last_serves_while_the_registry_is_away(
     assert champion.problem is None
     elsewhere = MlflowSettings(tracking_uri="http://127.0.0.1:9")
     assert home.last_served(settings.model_copy(update={"mlflow": elsewhere})).read() == {}
+
+
+def test_a_registry_that_was_lost_is_not_made_anew_without_a_word(
+    settings: Settings, registry: AdRegistry, adapter: Path
+) -> None:
+    number = register_by_hand(settings, registry, adapter)
+    registry.promote(number)
+    begun(settings, registry)
+    database = settings.home / "mlflow" / "mlflow.db"
+    away = database.rename(database.with_suffix(".away"))
+    found = home.registry_to_serve_from(settings)
+    assert not database.exists()
+    champion = begun(settings, found)
+    assert champion.serving.version == number
+    assert f"version {number} was served from it: restore" in str(champion.problem)
+    for ask in (found.versions, found.champion, found.rollback, lambda: found.promote(1)):
+        with pytest.raises(RegistryLost, match=r"last_served\.json to begin anew"):
+            ask()
+    with pytest.raises(RegistryLost):
+        home.registry_with_base(settings)
+    away.rename(database)
+    assert not champion.follow()
+    assert champion.problem is None
 
 
 def test_without_the_registry_a_damaged_adapter_is_not_served(
