@@ -4,7 +4,8 @@ Everything that a verdict rests on is valid however often it is looked at: the i
 and guardrails, and the test of the split. The 95 % intervals are those of a single look.
 
 Clicks are judged of exposures whose attribution window is closed; the split and the guardrails, to
-which no click matters, of all.
+which no click matters, of all. Users seen in several arms of a fixed allocation are judged by
+their first one, but guardrails by the arm that drew.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from adloom.loop.experiments.crossed import by_first_arm, units
 from adloom.loop.experiments.guardrails import Guardrail, guardrails
 from adloom.loop.experiments.heavy_users import exposure_weights
 from adloom.loop.experiments.outcomes import Outcomes
-from adloom.loop.experiments.statistics.anytime import always_valid_reach, sample_ratio_p_value
+from adloom.loop.experiments.statistics.anytime import always_valid_reach
 from adloom.loop.experiments.statistics.rates import (
     ArmRates,
     Interval,
@@ -27,10 +28,11 @@ from adloom.loop.experiments.statistics.rates import (
     rate_interval,
     relative_interval,
 )
+from adloom.loop.experiments.statistics.split import SplitCheck, split_check
 from adloom.loop.settings.experiments import Experiment
 
 Verdict = Literal["bad_split", "collecting", "undecided", "ship", "keep_control"]
-_BAD_SPLIT_P = 0.001
+_BAD_SPLIT_P = 0.01  # over all looks together, as a fixed test at 0.001 has in some dozens of looks
 _FEWEST_USERS, _FEWEST_CLICKS = 30, 20  # of each arm: asymptotic intervals need some
 _NO_LIFT = Interval(0.0, 0.0)
 
@@ -72,7 +74,7 @@ class Judgement:
 
     Attributes:
         arms: by name, in the order of the definition.
-        split_p_value: always valid; small when arms were not dealt as their shares say.
+        split: whether arms were dealt, and their exposures logged, as their shares say.
         guardrails: by arm (all but the control) and quantity.
         verdict: `collecting` is too little data yet; `ship` is to serve the winner from now on.
         reason: the verdict in words.
@@ -80,20 +82,31 @@ class Judgement:
     """
 
     arms: dict[str, ArmResult]
-    split_p_value: float
+    split: SplitCheck
     guardrails: dict[str, dict[str, Guardrail]]
     verdict: Verdict
     reason: str
     winner: str | None
 
+    @property
+    def split_p_value(self) -> float:
+        """Always valid; small where the split is not as defined."""
+        return self.split.p_value
+
 
 def judge(outcomes: Outcomes, experiment: Experiment) -> Judgement:
     """Judges an experiment by the exposures so far."""
-    arms = _arm_results(outcomes, experiment)
-    first = _first_of_each(outcomes.deal)
-    p_value = sample_ratio_p_value(outcomes.arm[first], outcomes.shares[first])
+    dealt = by_first_arm(outcomes, experiment)
+    arms = _arm_results(dealt, experiment)
+    split = split_check(
+        unit=units(dealt, experiment),
+        user=dealt.user,
+        arm=dealt.arm,
+        shares=dealt.shares,
+        control=dealt.arms.index(experiment.control_arm),
+    )
     held = guardrails(outcomes, experiment)
-    return Judgement(arms, p_value, held, *_verdict(experiment, arms, p_value, held))
+    return Judgement(arms, split, held, *_verdict(experiment, arms, split, held))
 
 
 def _arm_results(outcomes: Outcomes, experiment: Experiment) -> dict[str, ArmResult]:
@@ -146,20 +159,14 @@ def _lift(rates: ArmRates, arm: int, control: int, alpha: float, expected: float
     )
 
 
-def _first_of_each(numbers: NDArray[np.int64]) -> NDArray[np.intp]:
-    """Where each of the numbers 0, 1, 2, ... is first seen; they come in that order."""
-    return np.flatnonzero(np.diff(np.maximum.accumulate(numbers), prepend=-1))
-
-
 def _verdict(
     experiment: Experiment,
     arms: dict[str, ArmResult],
-    split_p_value: float,
+    split: SplitCheck,
     held: dict[str, dict[str, Guardrail]],
 ) -> tuple[Verdict, str, str | None]:
-    if split_p_value < _BAD_SPLIT_P:
-        reason = "the arms were not dealt as their shares say: find out why before you trust a rate"
-        return "bad_split", reason, None
+    if split.p_value < _BAD_SPLIT_P:
+        return "bad_split", _why_bad(split), None
     small = [
         name
         for name, arm in arms.items()
@@ -191,3 +198,14 @@ def _verdict(
     if least:
         return "undecided", f"it is not certain who loses more than {-least:.1%}: go on", None
     return "undecided", "no arm is certain to be better than the control, or worse: go on", None
+
+
+def _why_bad(split: SplitCheck) -> str:
+    if split.users <= min(split.exposures, split.exposures_a_user):
+        what = "the arms were not dealt as their shares say"
+    else:
+        what = (
+            "one arm has too few ads for its users: they are lost, or the other brings its users "
+            "back more often"
+        )
+    return f"{what}: find out why before you trust a rate"

@@ -13,7 +13,7 @@ from scipy.stats import norm, ttest_ind
 from adloom.loop.experiments.guardrails import guardrails
 from adloom.loop.experiments.judgement import judge
 from adloom.loop.experiments.outcomes import Outcomes
-from adloom.loop.experiments.statistics.anytime import always_valid_reach, sample_ratio_p_value
+from adloom.loop.experiments.statistics.anytime import always_valid_reach
 from adloom.loop.experiments.statistics.rates import (
     ArmRates,
     Estimate,
@@ -23,8 +23,6 @@ from adloom.loop.experiments.statistics.rates import (
 )
 from tests.benchmarks.aa_runs import QUIET, watched_run
 from tests.experiment_data import experiment, simulated, simulated_thompson
-
-EVEN = np.array([0.5, 0.5])
 
 
 def test_the_rate_of_an_arm_is_clicks_over_exposures() -> None:
@@ -106,32 +104,6 @@ def test_the_always_valid_interval_is_missed_as_rarely_as_stated() -> None:
 def test_an_always_valid_interval_needs_some_variation() -> None:
     assert always_valid_reach(0.0, 0.1, 0.05) == math.inf
     assert always_valid_reach(math.inf, 0.1, 0.05) == math.inf
-
-
-def test_the_split_test_alarms_as_rarely_as_stated_however_often_it_is_looked_at() -> None:
-    rng = np.random.default_rng(0)
-    alarms = 0
-    for _ in range(300):
-        dealt = rng.integers(0, 2, 2_000)
-        shares = np.tile(EVEN, (2_000, 1))
-        looks = range(20, 2_001, 20)
-        alarms += any(sample_ratio_p_value(dealt[:k], shares[:k]) < 0.05 for k in looks)
-    assert alarms / 300 <= 0.05
-
-
-def test_the_split_test_finds_a_bad_split_and_knows_changing_shares() -> None:
-    rng = np.random.default_rng(0)
-    shares = np.where(np.arange(8_000)[:, None] < 4_000, [[0.5, 0.5]], [[0.1, 0.9]])
-    fair = (rng.random(8_000) < shares[:, 1]).astype(np.int64)
-    assert sample_ratio_p_value(fair, shares) > 0.05
-    assert sample_ratio_p_value(rng.integers(0, 2, 8_000), shares) < 1e-6
-
-
-def test_the_split_test_leaves_out_deals_of_unknown_shares() -> None:
-    dealt = np.zeros(1_000, np.int64)
-    unknown = np.full((1_000, 2), np.nan)
-    assert sample_ratio_p_value(dealt, unknown) == 1.0
-    assert sample_ratio_p_value(dealt, np.tile([0.0, 1.0], (1_000, 1))) == 0.0
 
 
 def test_nothing_is_judged_by_a_few_clicks() -> None:
