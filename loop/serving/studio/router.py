@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import FileResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
-from adloom.loop.serving.studio import choosing, drawing, steering, uploading
+from adloom.loop.serving.studio import choosing, drawing, experiments, steering, uploading
 from adloom.loop.serving.studio.uploads import Uploads
 
 _STATIC = Path(__file__).parent / "static"
@@ -22,7 +22,7 @@ _PAGE_HEADERS = {
 }
 
 router = APIRouter(prefix="/studio", tags=["studio"])
-for part in (choosing, uploading, drawing, steering):
+for part in (choosing, uploading, drawing, steering, experiments):
     router.include_router(part.router)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -15,9 +16,9 @@ KEY = "a-key-of-sixteen-or-more"
 KEYED = {"X-API-Key": KEY}
 
 
-def studio_settings(folder: Path) -> Settings:
+def studio_settings(folder: Path, **more: Any) -> Settings:
     """Settings with a key, and a challenger beside the champion."""
-    settings = tiny_settings(folder, serve={"follow_seconds": 0.2, "api_keys": [KEY]})
+    settings = tiny_settings(folder, serve={"follow_seconds": 0.2, "api_keys": [KEY]}, **more)
     registry = home.registry_with_base(settings)
     registry.set_challenger(register_adapter(settings, registry, "fresh"))
     return settings

@@ -2,6 +2,7 @@
 
 import { get, onKey, post, send } from "./api.js";
 import { $, el, tell } from "./dom.js";
+import { watchExperiments } from "./experiments.js";
 import { watchLoop } from "./loop.js";
 import { addUpload, chosenProduct, followProducts, listenToProducts, loadProducts } from "./products.js";
 import { showReasons } from "./reasons.js";
@@ -76,6 +77,7 @@ async function begin() {
   $("heat").addEventListener("change", () => $("why").classList.toggle("no-heat", !$("heat").checked));
   listenToProducts();
   watchLoop((loop) => followProducts(loop.catalogue));
+  watchExperiments();
   onKey(load);
   await load();
 }

@@ -1,0 +1,84 @@
+// Experiments: the verdict and what it rests on, the same figures as `adloom experiment report`.
+
+import { get, onKey } from "./api.js";
+import { $, el } from "./dom.js";
+import { liftChart } from "./lift-chart.js";
+
+const EVERY = 60000;
+
+export function watchExperiments() {
+  $("experiment-name").addEventListener("change", show);
+  onKey(refresh);
+  look();
+}
+
+async function look() {
+  if (!document.hidden) await refresh();
+  setTimeout(look, EVERY);
+}
+
+async function refresh() {
+  try {
+    const { experiments, latest } = await get("experiments");
+    const chosen = $("experiment-name").value || latest;
+    $("experiment-pick").hidden = experiments.length < 2;
+    $("experiment-name").replaceChildren(...experiments.map((one) =>
+      el("option", { value: one.name, selected: one.name === chosen }, `${one.name} (${one.runs ? "runs" : Date.parse(one.start) > Date.now() ? "not begun" : "over"})`)));
+    if (experiments.length) await show();
+    else empty("No experiment is defined: add [experiments.NAME] to adloom.toml.");
+  } catch (error) {
+    empty(error.message);
+  }
+}
+
+async function show() {
+  try {
+    const { reading, sentences } = await get(`experiments/${encodeURIComponent($("experiment-name").value)}`);
+    const others = Object.keys(reading.arms).filter((arm) => arm !== reading.control);
+    $("experiment").replaceChildren(
+      verdict(reading, sentences), card(`Arms, against ${reading.control}`, arms(reading)),
+      ...others.map((arm) => card(`${arm}: lift by day, always valid`, liftChart(reading.by_day, arm))),
+      ...(reading.segments.length ? [card("Parts of the shop, held against each other", parts(reading, others))] : []));
+  } catch (error) {
+    empty(error.message);
+  }
+}
+
+const empty = (text) => $("experiment").replaceChildren(el("p", { class: "empty" }, text));
+const card = (title, content) => el("article", { class: "card scroll" }, el("h3", {}, title), content);
+const percent = (value) => (value == null ? "" : `${(100 * value).toFixed(2)} %`);
+const signed = (value) => (value == null ? "any" : `${value < 0 ? "−" : "+"}${Math.abs(100 * value).toFixed(1)} %`);
+const span = (low, high) => `${signed(low)} to ${high > 10 ? "any" : signed(high)}`;
+const count = (value) => value.toLocaleString();
+
+function verdict(reading, sentences) {
+  const words = reading.verdict.replaceAll("_", " ");
+  const told = [...reading.warnings.map((text) => el("li", { class: "bad" }, text)), ...sentences.map((text) => el("li", {}, text))];
+  return el("article", { class: `card verdict ${reading.verdict}` },
+    el("h3", {}, `${reading.experiment}: ${words}`), el("p", {}, reading.reason), el("ul", {}, ...told));
+}
+
+function arms(reading) {
+  const rows = Object.entries(reading.arms).map(([name, arm]) => {
+    const adjusted = reading.adjusted?.[name]?.figures.lift;
+    const lift = name === reading.control ? ["the control", "", "", ""]
+      : arm.lift == null ? ["no clicks to compare yet", "", "", ""]
+      : [signed(arm.lift), span(arm.lift_low, arm.lift_high), span(arm.lift_always_valid_low, arm.lift_always_valid_high), adjusted == null ? "" : signed(adjusted)];
+    return [name, count(arm.users), count(arm.impressions), count(arm.clicks), percent(arm.ctr), ...lift];
+  });
+  return table(["Arm", "Users", "Ads", "Clicks", "Rate", "Lift", "95 %, one look", "Always valid", "Adjusted by the time before"], rows);
+}
+
+function parts(reading, others) {
+  const rows = reading.segments.flatMap((part) => others.map((arm) => {
+    const found = part.arms[arm];
+    const lift = found.lift == null ? ["no clicks to compare yet", "", ""] : [signed(found.lift), span(found.low, found.high), (part.q_values[arm] ?? 1).toFixed(3)];
+    return [`${part.kind}: ${part.name}`, arm, count(found.ads), percent(found.rate), ...lift];
+  }));
+  return table(["Part", "Arm", "Ads", "Rate", "Lift", "95 %, one look", "q, of all parts"], rows);
+}
+
+function table(heads, rows) {
+  return el("table", {}, el("thead", {}, el("tr", {}, ...heads.map((head) => el("th", { scope: "col" }, head)))),
+    el("tbody", {}, ...rows.map((row) => el("tr", {}, ...row.map((cell) => el("td", {}, cell))))));
+}
