@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from adloom.loop.learning.labels import label_exposures
 from adloom.loop.settings.experiments import Experiment
 
 _LARGEST = 2.0**31
+_OF_A_DEAL = ("experiment", "batch", "propensities")
 _OF_ALL = ("arms", "users", "items", "window")
 
 
@@ -100,7 +102,8 @@ def experiment_outcomes(
     """What the event log tells of an experiment.
 
     Counted are exposures between its start and its end, in one of its arms by their `variant`,
-    that name it in their context (`experiment`) or name none, and carry a propensity.
+    that name it in their context (`experiment`) or name none, and carry a propensity. Beside a
+    holdout all other experiments are its other arm.
 
     Args:
         attribution: a click later than this after its exposure counts nothing.
@@ -113,7 +116,10 @@ def experiment_outcomes(
     if experiment.end is not None:
         inside &= shown["shown_at"] < experiment.end
     arms = tuple(experiment.arms)
-    shown = shown[inside & shown["variant"].isin(arms)]
+    shown = shown[inside]
+    if experiment.holdout is not None:
+        shown = _with_all_else(shown, name, experiment)
+    shown = shown[shown["variant"].isin(arms)]
     contexts = [from_json(context) for context in shown["context"]]
     own = [context.get("experiment", name) == name for context in contexts]
     shown = shown[np.asarray(own, bool)]
@@ -140,6 +146,23 @@ def experiment_outcomes(
         row_steps=_numbers(contexts, "row_steps"),
         invalid_title=1.0 - _numbers(contexts, "valid_title"),
         version=_whole_numbers(contexts, "version", unknown=-1),
+    )
+
+
+def _with_all_else(shown: pd.DataFrame, name: str, experiment: Experiment) -> pd.DataFrame:
+    """Exposures of other experiments as those of a holdout's other arm: who is in them is in it."""
+    contexts = [from_json(context) for context in shown["context"]]
+    others = np.array([context.get("experiment", name) != name for context in contexts], bool)
+    rest = next(arm for arm in experiment.arms if arm != experiment.holdout)
+    # What they say of their own deal says nothing of this one.
+    own = [
+        json.dumps({key: said for key, said in context.items() if key not in _OF_A_DEAL})
+        for context in contexts
+    ]
+    return shown.assign(
+        variant=shown["variant"].mask(others, rest),
+        propensity=shown["propensity"].mask(others, experiment.shares[rest]),
+        context=shown["context"].mask(others, pd.Series(own, index=shown.index, dtype=object)),
     )
 
 

@@ -28,6 +28,7 @@ class RunningExperiments:
         self, experiments: Mapping[str, Experiment], log: EventLog, attribution: timedelta
     ) -> None:
         self._experiments = experiments
+        self._by_turn = sorted(experiments.items(), key=lambda named: named[1].holdout is None)
         self._log = log
         self._attribution = attribution
         self._allocations = {
@@ -35,12 +36,21 @@ class RunningExperiments:
         }
 
     def assign(self, user_id: str, now: datetime) -> Assignment | None:
-        """The user's arm; None while no experiment runs."""
-        for name, experiment in self._experiments.items():
-            if experiment.runs_at(now):
-                salt = experiment.salt or name
-                return assign(name, salt, user_id, self._allocations[name])
-        return None
+        """The user's arm; None while no experiment runs.
+
+        Whoever is held out takes part in nothing else; the others are in the experiment that
+        runs beside the holdout, or in the holdout's other arm while none does.
+        """
+        rest = None
+        for name, experiment in self._by_turn:
+            if not experiment.runs_at(now):
+                continue
+            salt = experiment.salt or name
+            dealt = assign(name, salt, user_id, self._allocations[name])
+            if experiment.holdout in (None, dealt.variant):
+                return dealt
+            rest = dealt
+        return rest
 
     def arm(self, assignment: Assignment) -> Arm:
         """What the arm of an assignment serves."""

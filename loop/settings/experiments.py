@@ -84,7 +84,8 @@ class Experiment(BaseModel):
     )
     holdout: ArmName | None = Field(
         default=None,
-        description="arm that keeps its share for good, whatever else runs; no end, two arms",
+        description="one of two arms: its users see nothing of other experiments, which all the "
+        "others take part in, and are what it is compared with",
     )
     max_user_exposures: int | None = Field(
         default=100,
@@ -113,14 +114,14 @@ class Experiment(BaseModel):
         if arm not in self.arms or len(self.arms) != 2:
             raise ValueError(f"holdout: {arm!r} must be one of two arms; the other is all the rest")
         if self.control_arm != arm:
-            raise ValueError(f"holdout: all else is compared with it: set control to {arm!r} too")
+            raise ValueError(f"control: all else is compared with the holdout: leave it or {arm!r}")
         if self.allocation != "fixed":
             raise ValueError("holdout: its share stays: allocation must be fixed")
 
     @property
     def control_arm(self) -> str:
         """Name of the arm that the others are compared with."""
-        return self.control or next(iter(self.arms))
+        return self.control or self.holdout or next(iter(self.arms))
 
     @property
     def tolerated_loss(self) -> float:
