@@ -27,15 +27,24 @@ class CurvePoint(BaseModel):
 
 
 class Curve(BaseModel):
-    """How the ads of one variant did."""
+    """How the ads of one variant did.
+
+    Attributes:
+        shown: showings whose attribution window is closed; points and clicks are of these.
+        open: showings that can still be clicked; nothing is known of them yet.
+        points: none while all windows are open.
+    """
 
     variant: str
     shown: int
+    open: int
     clicks: int
     points: list[CurvePoint]
 
 
-def click_through_curves(events: pd.DataFrame, attribution: timedelta) -> list[Curve]:
+def click_through_curves(
+    events: pd.DataFrame, attribution: timedelta, until: datetime
+) -> list[Curve]:
     """A curve for each variant that was shown, most shown first.
 
     A variant that adloom serves is judged by adloom's exposures alone: impressions are what a
@@ -44,23 +53,36 @@ def click_through_curves(events: pd.DataFrame, attribution: timedelta) -> list[C
     Args:
         events: columns of `FeatureStore.log.read`.
         attribution: the longest time between showing and click.
+        until: as of when, aware: windows that are open then are not judged, or the newest point
+            of every curve would be its lowest.
     """
-    shown = label_exposures(events, attribution=attribution)
+    shown = label_exposures(events, attribution=attribution, until=until)
     served = shown.loc[shown["kind"] == "exposure", "variant"]
     said = (shown["kind"] == "impression") & shown["variant"].isin(served.unique())
     shown = shown[shown["variant"].notna() & ~said]
+    shown = shown.assign(closed=shown["shown_at"] + attribution <= until)
     curves = [_curve(str(variant), rows) for variant, rows in shown.groupby("variant")]
-    return sorted(curves, key=lambda curve: -curve.shown)
+    return sorted(curves, key=lambda curve: -curve.shown - curve.open)
 
 
-def _curve(variant: str, rows: pd.DataFrame) -> Curve:
+def _curve(variant: str, all_rows: pd.DataFrame) -> Curve:
+    rows = all_rows[all_rows["closed"]]
+    still_open = len(all_rows) - len(rows)
+    if rows.empty:
+        return Curve(variant=variant, shown=0, open=still_open, clicks=0, points=[])
     clicked = rows["clicked_at"].notna().to_numpy()
     times = rows["shown_at"].dt.as_unit("us").astype("int64").to_numpy()
     parts = min(_MOST_POINTS, max(1, len(rows) // _FEWEST_SHOWN))
     points = [
         _point(times[part], clicked[part]) for part in np.array_split(np.arange(len(rows)), parts)
     ]
-    return Curve(variant=variant, shown=len(rows), clicks=int(clicked.sum()), points=points)
+    return Curve(
+        variant=variant,
+        shown=len(rows),
+        open=still_open,
+        clicks=int(clicked.sum()),
+        points=points,
+    )
 
 
 def _point(times: np.ndarray, clicked: np.ndarray) -> CurvePoint:

@@ -129,7 +129,7 @@ def loop_status(server: AdServer, recent: RecentEvents) -> LoopStatus:
         rounds=[_round(outcome) for outcome in outcomes(settings.home / ROUNDS_FOLDER)],
         versions=[_card(version) for version in reversed(server.registry.versions())],
         serving=server.champion.serving.version,
-        curves=click_through_curves(events, attribution),
+        curves=click_through_curves(events, attribution, datetime.now(UTC)),
         key_needed=bool(settings.serve.api_keys),
     )
 

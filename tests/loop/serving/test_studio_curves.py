@@ -7,13 +7,15 @@ from datetime import timedelta
 import pandas as pd
 
 from adloom.loop.serving.studio.curves import click_through_curves
-from tests.loop.learning.test_training_set import DAY, Row, events
+from tests.loop.learning.test_training_set import DAY, NOON, Row, events
 
 
 def curves(*rows: tuple[Row, str]) -> dict[str, tuple[int, int]]:
     """Showings and clicks by variant, of rows and the variant that each names."""
     log = events(*(row for row, _ in rows)).assign(variant=[variant for _, variant in rows])
-    return {curve.variant: (curve.shown, curve.clicks) for curve in click_through_curves(log, DAY)}
+    later = NOON + 10 * DAY
+    found = click_through_curves(log, DAY, later)
+    return {curve.variant: (curve.shown, curve.clicks) for curve in found}
 
 
 def test_exposures_and_the_shops_own_impressions_are_curves() -> None:
@@ -42,4 +44,14 @@ def test_posted_impressions_and_clicks_do_not_move_the_curve_of_what_adloom_serv
 
 def test_nothing_logged_is_no_curve() -> None:
     empty = events().assign(variant=pd.Series(dtype=object))
-    assert click_through_curves(empty, timedelta(days=1)) == []
+    assert click_through_curves(empty, DAY, NOON) == []
+
+
+def test_showings_that_can_still_be_clicked_are_no_part_of_the_curve() -> None:
+    log = events(
+        ("exposure", 0, "ann", "a"), ("click", 1, "ann", "a"), ("exposure", 20, "bob", "b")
+    ).assign(variant="champion")
+    for minutes, known in ((10, (0, 0, 1)), (24 * 60, (1, 1, 1)), (25 * 60, (2, 1, 0))):
+        (curve,) = click_through_curves(log, DAY, NOON + timedelta(minutes=minutes))
+        assert (curve.shown, curve.clicks, curve.open) == known
+        assert bool(curve.points) == (curve.shown > 0)

@@ -30,6 +30,7 @@ export function curveChart(curves) {
       svg("polyline", { class: `line-${colour}`, points: at("rate").join(" ") }),
       ...curve.points.map((point) => svg("circle", { class: `fill-${colour}`, cx: x(point), cy: y(point.rate), r: 3.5 })));
   });
-  const legend = curves.map((curve, n) => el("span", { class: `fill-${n % COLOURS}` }, `${curve.variant}: ${curve.clicks} of ${curve.shown} clicked`));
-  return el("div", {}, chart, el("p", { class: "facts" }, ...legend));
+  const open = (curve) => (curve.open ? `, ${curve.open} can still be clicked` : "");
+  const legend = curves.map((curve, n) => el("span", { class: `fill-${n % COLOURS}` }, `${curve.variant}: ${curve.clicks} of ${curve.shown} clicked${open(curve)}`));
+  return el("div", {}, ...(points.length ? [chart] : []), el("p", { class: "facts" }, ...legend));
 }
