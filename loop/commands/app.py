@@ -32,6 +32,7 @@ from adloom.loop.commands.rounds import app as rounds_app
 from adloom.loop.commands.schema import app as schema_app
 from adloom.loop.commands.serving import app as serving_app
 from adloom.loop.commands.stream import app as stream_app
+from adloom.loop.commands.versions import app as versions_app
 from adloom.loop.settings import CONFIG_VARIABLE, SettingsError, load_settings
 from adloom.loop.settings.private import keep_private, tighten
 
@@ -51,6 +52,7 @@ app.add_typer(events_app, name="events")
 experiment_app.add_typer(experiment_plans_app)
 app.add_typer(experiment_app, name="experiment")
 app.add_typer(rounds_app, name="rounds")
+app.add_typer(versions_app, name="versions")
 app.add_typer(monitoring_app, name="monitoring")
 app.add_typer(stream_app)
 app.add_typer(features_app)

@@ -1,8 +1,7 @@
-"""`adloom train-round`, `promote`, `rollback` and `versions`: learning, and what serves."""
+"""`adloom train-round`, `promote` and `rollback`: learning, and what serves."""
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,7 +11,6 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table
 
 from adloom.loop.commands.errors import errors_told, in_one_line, problems
 from adloom.loop.settings import Settings
@@ -201,48 +199,3 @@ def rollback(context: typer.Context) -> None:
     with errors_told(UnknownVersion):
         back = home.open_registry(context.obj).rollback()
     console.print(f"Version {back.number} is @champion again.")
-
-
-@app.command()
-def versions(
-    context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
-) -> None:
-    """List the registered versions with their aliases and gate figures."""
-    from adloom.loop import home
-    from adloom.loop.learning.listing import listed
-    from adloom.loop.learning.registry import CHAMPION
-
-    registry = home.open_registry(context.obj)
-    found = listed(registry.tracking_uri, context.obj.mlflow.model_name)
-    if found is None:
-        found = registry.versions()
-    if as_json:
-        rows = [
-            {"version": v.number, "aliases": v.aliases, "created": v.created.isoformat(), **v.tags}
-            for v in found
-        ]
-        print(json.dumps(rows, indent=2))
-        return
-    table = Table("Version", "Aliases", "From", "Gate", "Held-out loss", "Registered", box=None)
-    for v in found:
-        before, after = (v.tags.get(f"heldout_loss_{when}") for when in ("before", "after"))
-        table.add_row(
-            str(v.number),
-            " ".join(f"@{alias}" for alias in v.aliases),
-            escape(v.tags.get("parent", "")),  # whoever may write in MLflow may write tags
-            escape(v.tags.get("gate", "")),
-            escape(f"{before} → {after}") if before else "",
-            f"{v.created:%Y-%m-%d %H:%M}",
-        )
-    console.print(table)
-    if not found:
-        problems.print(
-            "No version is registered yet: adloom serve and adloom train-round register the base",
-            soft_wrap=True,
-        )
-    elif not any(CHAMPION in v.aliases for v in found):
-        problems.print(
-            "No version is @champion: make one champion with adloom promote VERSION",
-            soft_wrap=True,
-        )

@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from adloom.loop.commands.errors import fail, problems
@@ -40,7 +40,7 @@ def first_told(as_json: bool, words: Callable[[T], tuple[str, str]]) -> Callable
 
 def print_fields(console: Console, fields: Mapping[str, Any]) -> None:
     """A line for each field; lists with commas."""
-    table = Table(show_header=False, box=None, padding=(0, 2))
+    table = Table("", Column(overflow="fold"), show_header=False, box=None, padding=(0, 2))
     for name, value in fields.items():
         table.add_row(name, Text(", ".join(value) if isinstance(value, list) else str(value)))
     console.print(table)

@@ -65,15 +65,15 @@ def _of_file(file: Path, name: str) -> list[Version] | None:
             ):
                 tags.setdefault(version, {})[key] = value
             rows = database.execute(
-                "SELECT version, run_id, creation_time FROM model_versions "
+                "SELECT version, run_id, creation_time, description FROM model_versions "
                 "WHERE name = ? AND current_stage != 'Deleted_Internal' ORDER BY version",
                 (name,),
             ).fetchall()
     except sqlite3.Error:
         return None
     return [
-        version_of(number, run_id, created, tags.get(number, {}), aliases)
-        for number, run_id, created in rows
+        version_of(number, run_id, created, tags.get(number, {}), aliases, description)
+        for number, run_id, created, description in rows
     ]
 
 
@@ -110,6 +110,7 @@ def _of_server(uri: str, name: str, silence: float) -> list[Version] | None:
             int(one["creation_timestamp"]),
             {tag["key"]: tag["value"] for tag in one.get("tags", ())},
             aliases,
+            one.get("description"),
         )
         for one in found
     )

@@ -58,7 +58,9 @@ SIGNATURE = ModelSignature(
 )
 
 
-def log(run_id: str, adapter: Path | None, model_config: Mapping[str, Any]) -> str:
+def log(
+    run_id: str, adapter: Path | None, model_config: Mapping[str, Any], card: str | None = None
+) -> str:
     """Logs a version's model in a run and returns its model URI.
 
     Args:
@@ -66,6 +68,7 @@ def log(run_id: str, adapter: Path | None, model_config: Mapping[str, Any]) -> s
         adapter: the adapter's folder; None for the base model alone.
         model_config: `base` (folder of the base model, None = the bundled one), `sampling`
             (fields of `adloom.models.sampling.Sampling`) and `constrain_titles`.
+        card: a model card, kept beside them as `artifacts/model_card.md`.
     """
     # MLflow tries the example on the logged model, so a version is seen to serve.
     example = pd.DataFrame(
@@ -84,6 +87,10 @@ def log(run_id: str, adapter: Path | None, model_config: Mapping[str, Any]) -> s
         note = Path(scratch) / "adloom.json"
         note.write_text(json.dumps(dict(model_config), indent=2))
         artifacts = {"settings": str(note)}
+        if card is not None:
+            written = Path(scratch) / "model_card.md"
+            written.write_text(card)
+            artifacts["model_card"] = str(written)
         if adapter is not None:
             # MLflow keeps a folder's own name, and ADAPTER_PATH must hold for every version.
             artifacts["adapter"] = str(shutil.copytree(adapter, Path(scratch) / "adapter"))

@@ -36,6 +36,7 @@ class Version:
         created: aware, UTC.
         tags: lineage and gate figures, as text.
         aliases: such as ("champion",).
+        description: a sentence, empty where nobody gave it one.
     """
 
     number: int
@@ -43,6 +44,7 @@ class Version:
     created: datetime
     tags: Mapping[str, str]
     aliases: tuple[str, ...]
+    description: str = ""
 
     @property
     def is_base(self) -> bool:
@@ -56,6 +58,7 @@ def version_of(
     created: int,
     tags: Mapping[str, str],
     aliases: Mapping[str, int],
+    description: str | None = None,
 ) -> Version:
     """A version as MLflow tells of it.
 
@@ -69,6 +72,7 @@ def version_of(
         created=datetime.fromtimestamp(created / 1000, UTC),
         tags=dict(tags),
         aliases=tuple(sorted(alias for alias, at in aliases.items() if at == number)),
+        description=description or "",
     )
 
 
@@ -91,7 +95,9 @@ class RegisteredModel:
         """All versions, oldest first."""
         aliases = self.aliases()
         found = (
-            version_of(int(v.version), v.run_id, v.creation_timestamp, v.tags, aliases)
+            version_of(
+                int(v.version), v.run_id, v.creation_timestamp, v.tags, aliases, v.description
+            )
             for v in self._found("")
         )
         return sorted(found, key=lambda v: v.number)
@@ -121,6 +127,11 @@ class RegisteredModel:
     def drop_alias(self, alias: str) -> None:
         with mlflow_asked(self._uri):
             self._client().delete_registered_model_alias(self.name, alias)
+
+    def describe(self, number: int, description: str) -> None:
+        """What a version is, in a sentence (Markdown)."""
+        with mlflow_asked(self._uri):
+            self._client().update_model_version(self.name, str(number), description)
 
     def make(self) -> None:
         """Registers the name, where it is not."""

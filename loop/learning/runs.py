@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric
+from mlflow.entities import DatasetInput, Metric
 from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from adloom.loop.learning.registry_errors import RegistryRefused
 
@@ -49,6 +50,15 @@ class Runs:
         for name, value in values.items():
             if name not in known:
                 self._client.log_metric(run_id, name, value)
+
+    def log_datasets(self, run_id: str, datasets: Sequence[DatasetInput]) -> None:
+        """What a run learns from and is judged by; each is logged once, however often."""
+        self._client.log_inputs(run_id, list(datasets))
+
+    def log_page(self, run_id: str, text: str, path: str) -> None:
+        """A page of Markdown, as a file and as the run's note, which MLflow's UI shows first."""
+        self._client.log_text(run_id, text, path)
+        self._client.set_tag(run_id, MLFLOW_RUN_NOTE, text)
 
     def log_dict(self, run_id: str, content: Mapping[str, object], path: str) -> None:
         self._client.log_dict(run_id, dict(content), path)

@@ -50,7 +50,8 @@ CALLS: dict[str, str] = {
     "schema": "",
     "serve": "",
     "train-round": "--force",
-    "versions": "",
+    "versions diff": "1 2",
+    "versions show": "",
 }
 OF_HOME = [  # what these read or write is under home
     "backfill",
@@ -86,6 +87,8 @@ OF_WHAT_IS_NOT_THERE = {
     "experiment report": ("", "no experiment is defined"),
     "promote": ("7", "no version 7"),
     "rollback": ("", "no earlier champion"),
+    "versions diff": ("1 2", "no version 1"),
+    "versions show": ("", "is @champion: none is registered yet"),
 }
 WRONG_VALUES = [
     "backfill --unit days",

@@ -1,0 +1,1 @@
+"""What a version carries for whoever looks at it in MLflow: clicks, judgement, card."""
