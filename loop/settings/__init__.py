@@ -28,6 +28,7 @@ from adloom.loop.settings.learning import GateSettings, MlflowSettings, RoundSet
 from adloom.loop.settings.replay import ReplaySettings
 from adloom.loop.settings.serving import ConsumeSettings, RaySettings, ServeSettings
 from adloom.loop.settings.titles import TitleSettings
+from adloom.loop.settings.undecided import refuse_undecided_for_many
 from adloom.models.settings import FineTuneSettings, GeneratorSettings
 from adloom.stream.event_settings import EventSettings
 from adloom.stream.settings import KafkaSettings
@@ -70,6 +71,11 @@ class Settings(BaseSettings):
     rounds: RoundSettings = RoundSettings()
     gate: GateSettings = GateSettings()
     experiments: Annotated[dict[ArmName, Experiment], AfterValidator(refuse_overlaps)] = {}
+
+    @model_validator(mode="after")
+    def _undecided_is_for_few(self) -> Self:
+        refuse_undecided_for_many(self.experiments, self.gate)
+        return self
 
     @model_validator(mode="after")
     def _kinds_can_be_told_apart(self) -> Self:
