@@ -32,7 +32,8 @@ class AdBrief:
     a cold start. ``category`` is the product's in the catalogue, if it has one, and ``trend`` what
     everybody clicked there of late, the most clicked first; None leaves that to the adapter
     (:mod:`adloom.models.trends`). ``titles`` keeps the title to its product; None sets no limit.
-    ``short_name`` is what a title says where the name is too long for it.
+    ``short_name`` is what a title says where the name is too long for it. ``language`` is that of
+    the product's texts (BCP 47), if it is known.
     """
 
     product_name: str
@@ -43,6 +44,7 @@ class AdBrief:
     trend: tuple[HistoryAd, ...] | None = None
     titles: TitleRules | None = None
     short_name: str = ""
+    language: str = ""
 
     @property
     def read_ads(self) -> tuple[HistoryAd, ...]:

@@ -44,6 +44,7 @@ def brief(
         category=product.category,
         titles=titles if constrained else None,
         short_name=product.short_name,
+        language=product.language,
     )
 
 

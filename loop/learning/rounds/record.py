@@ -1,4 +1,4 @@
-"""What MLflow keeps of a round: losses by step, the clicks' window, sample ads, the evaluation."""
+"""What MLflow keeps of a round: losses by step, its clicks, sample ads, the judgement, a card."""
 
 from __future__ import annotations
 
@@ -9,11 +9,17 @@ import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
 from adloom.loop.catalogue.ad_card import finish_ad
+from adloom.loop.learning.cards.clicks import clicks_datasets, summary
+from adloom.loop.learning.cards.details import CARD_FILE
+from adloom.loop.learning.cards.groups import judgement_by_group
+from adloom.loop.learning.cards.judgement import JUDGEMENT_FILE
+from adloom.loop.learning.cards.model_card import Lineage, description, model_card
 from adloom.loop.learning.gate import objections
 from adloom.loop.learning.judgement import Answer, GateVerdict
 from adloom.loop.learning.registry import AdRegistry, Version
-from adloom.loop.learning.rounds.plan import RoundPlan
-from adloom.loop.learning.trial import Trial, TrialAd, as_metrics
+from adloom.loop.learning.rounds.plan import RoundClicks, RoundPlan
+from adloom.loop.learning.training_set import ShownAd
+from adloom.loop.learning.trial import JudgedAds, Trial, TrialAd, as_metrics
 from adloom.models.training.fine_tune import FineTuneResult
 
 _SAMPLES = 8
@@ -24,8 +30,9 @@ _GATE: dict[Answer, str] = {"better": "passed", "worse": "failed", "cannot_tell"
 
 
 def record_start(registry: AdRegistry, plan: RoundPlan) -> None:
-    """Log what is known before the round learns: ``data.json`` (window and Kafka offsets).
+    """Log what is known before the round learns.
 
+    That is ``data.json`` (window and Kafka offsets), and its clicks as datasets.
     What MLflow would not take at the end (values, files, a version) it does not take now: this is
     told before hours of training.
 
@@ -36,12 +43,14 @@ def record_start(registry: AdRegistry, plan: RoundPlan) -> None:
     registry.runs.log_dict(
         plan.run_id, {**_window(plan), "kafka_offsets": plan.offsets}, "data.json"
     )
+    registry.runs.log_datasets(plan.run_id, clicks_datasets(_parts(plan.clicks)))
 
 
 def record_round(
     registry: AdRegistry,
     plan: RoundPlan,
     result: FineTuneResult,
+    ads: JudgedAds,
     champion: Trial,
     challenger: Trial,
     verdict: GateVerdict,
@@ -50,7 +59,8 @@ def record_round(
     """Log all that the round did in its run, and register its version.
 
     The figures are the run's metrics and the version's tags. Artifacts: ``evaluation.json`` (a
-    table, an ad a row), ``samples.png``. Called again after a kill it registers nothing twice.
+    table, an ad a row), ``samples.png``, ``judgement.json``, ``model_card.md``. Called again after
+    a kill it registers nothing twice.
     """
     run, runs = plan.run_id, registry.runs
     runs.log_series(run, "train_loss", dict(enumerate(result.losses, start=1)))
@@ -80,6 +90,11 @@ def record_round(
     if challenger.ads:
         runs.log_table(run, evaluation_table(champion.ads, challenger.ads), "evaluation.json")
         runs.log_picture(run, sample_sheet(champion.ads, challenger.ads), "samples.png")
+    judgement = judgement_by_group(verdict, ads, champion, challenger)
+    lineage = _lineage(registry, plan)
+    card = model_card(lineage, judgement)
+    runs.log_dict(run, judgement.model_dump(mode="json"), JUDGEMENT_FILE)
+    runs.log_page(run, card, CARD_FILE)
     version = registry.register(
         run,
         adapter=result.adapter,
@@ -92,9 +107,33 @@ def record_round(
             **_window(plan),
             **{name: f"{value:.6g}" for name, value in figures.items()},
         },
+        description=description(lineage, verdict),
+        card=card,
     )
     runs.end(run)
     return version
+
+
+def _lineage(registry: AdRegistry, plan: RoundPlan) -> Lineage:
+    logged = registry.logged_run(plan.run_id)
+    return Lineage(
+        round=plan.number,
+        parent=plan.parent,
+        base=plan.base or "",
+        clicks=[summary(name, shown) for name, shown in _parts(plan.clicks).items() if shown],
+        params={} if logged is None else logged.params,
+    )
+
+
+def _parts(clicks: RoundClicks) -> dict[str, Sequence[ShownAd]]:
+    """By the names of their datasets."""
+    return {
+        "training clicks": clicks.train,
+        "replayed clicks": clicks.replay,
+        "choosing clicks": clicks.choose,
+        "judging clicks": clicks.judge,
+        "judging ads left": clicks.left,
+    }
 
 
 def _window(plan: RoundPlan) -> dict[str, str]:

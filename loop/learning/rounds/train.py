@@ -116,7 +116,14 @@ def _run(
     champion, challenger = _trials(ground, plan, ads, folder.name)
     verdict = judged(ads, champion, challenger, ground.gate)
     version = record_round(
-        ground.registry, plan, result, champion, challenger, verdict, model_config(ground.drawing)
+        ground.registry,
+        plan,
+        result,
+        ads,
+        champion,
+        challenger,
+        verdict,
+        model_config(ground.drawing),
     )
     if verdict.answer == "better":
         ground.registry.set_challenger(version.number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import signal
 import subprocess
 import sys
@@ -17,11 +18,13 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
 from PIL import Image
 
 from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.store import FeatureStore
 from adloom.loop import home
+from adloom.loop.learning.cards.details import details
 from adloom.loop.learning.registry import CHALLENGER
 from adloom.loop.learning.rounds.ground import TrainingGround
 from adloom.loop.learning.rounds.kept import outcomes
@@ -277,3 +280,30 @@ def test_a_store_without_clicks_has_nothing_to_learn(tmp_path: Path, store: Feat
     with pytest.raises(NotEnoughClicks):
         train_round(ground, force=True)
     ground.past_ads.creatives.close()
+
+
+def test_a_version_carries_its_clicks_judgement_and_card(ground: TrainingGround) -> None:
+    outcome = train_round(ground)
+    version = ground.registry.version(2)
+    told = f"Round 1, from version 1: learned from {outcome.train_clicks} clicks of "
+    assert version.description.startswith(told)
+    carried = details(ground.registry, 2)
+    assert carried.run is not None
+    assert {"judgement.json", "model_card.md", "samples.png"} <= carried.run.files.keys()
+    rows = {one.name: one.num_rows for one in carried.clicks}
+    assert rows["training clicks"] == outcome.train_clicks
+    assert rows.get("choosing clicks", 0) + rows["judging clicks"] == outcome.heldout_clicks  # type: ignore[operator]
+    assert carried.judgement is not None
+    assert outcome.judgement is not None
+    assert carried.judgement.answer == outcome.judgement.answer
+    groups = {group.by: group for group in carried.judgement.groups}
+    assert groups.keys() == {"all", "category", "language"}
+    assert groups["all"].heldout_loss.challenger.mean == pytest.approx(outcome.heldout_after)
+    assert groups["all"].pbs is not None
+    assert groups["language"].name == "en"
+    client = MlflowClient(ground.registry.tracking_uri)
+    card = client.get_run(version.run_id).data.tags["mlflow.note.content"]
+    assert version.description in card
+    with_files = download_artifacts("models:/adloom-ad-generator/2/artifacts/model_card.md")
+    assert Path(with_files).read_text() == card
+    assert not {"ann", "bob"} & set(re.findall(r"\w+", card))
