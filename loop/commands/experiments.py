@@ -123,13 +123,21 @@ def _show(found: ExperimentReport, told: Sequence[str]) -> None:
     for part in parts:
         _console.print(part, highlight=False)
         _console.print()
-    _console.print(f"Split as defined: p = {judged.split_p_value:.3g}", highlight=False)
+    _console.print(_split(found), highlight=False)
     for warning in found.warnings:
         _console.print(f"[yellow]Warning:[/] {escape(warning)}", highlight=False)
     for sentence in told:
         _console.print(escape(sentence), highlight=False)
     verdict = judged.verdict.replace("_", " ")
     _console.print(f"Verdict: [bold]{verdict}[/]; {judged.reason}", highlight=False)
+
+
+def _split(found: ExperimentReport) -> str:
+    split = found.judgement.split
+    return (
+        f"Split as defined: p = {split.p_value:.3g} (users {split.users:.3g}, "
+        f"ads {split.exposures:.3g}, ads a user {split.exposures_a_user:.3g})"
+    )
 
 
 def _rate_table(found: ExperimentReport) -> Table:
@@ -157,6 +165,7 @@ def _lift_table(found: ExperimentReport) -> Table:
             table.add_row(f"{name} clicks", f"{arm.lift.value:+.1%}", *spans)
         for quantity, rail in found.judgement.guardrails[name].items():
             state = "[red]too much[/]" if rail.broken else f"limit {rail.limit:+.1%}"
+            state = state if rail.decides else "told, not judged"
             what = f"{name} {quantity.replace('_', ' ')}"
             span = _span(rail.low, rail.high)
             table.add_row(what, f"{rail.change:+.1%}", "", span, state)

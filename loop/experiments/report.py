@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from adloom.feature_store.event_log import EventLog
+from adloom.loop.experiments.crossed import FEW
 from adloom.loop.experiments.heavy_users import HeavyUser, heavy_users
 from adloom.loop.experiments.judgement import ArmResult, Judgement, judge
+from adloom.loop.experiments.notes import notes
 from adloom.loop.experiments.outcomes import Outcomes, experiment_outcomes
 from adloom.loop.experiments.statistics.off_policy import (
     LoggedRewards,
@@ -65,9 +67,11 @@ class ExperimentReport:
             if len(numbers) > 1
         ]
         if self.crossed_users and self.experiment.allocation == "fixed":
+            share = self.crossed_users / self.users
             found.append(
-                f"{self.crossed_users} users were in more than one arm: "
-                "weights or salt were changed while it ran"
+                f"{self.crossed_users} users ({share:.1%}) were in more than one arm: weights or "
+                "salt were changed while it ran; each is judged by the first arm"
+                + (", and lifts come out smaller for it" if share > FEW else "")
             )
         if self.closes_at is not None:
             found.append(
@@ -81,9 +85,14 @@ class ExperimentReport:
         ]
         return found
 
+    @property
+    def notes(self) -> list[str]:
+        """How to read the figures."""
+        return notes(self.judgement, self.experiment)
+
     def as_json(self) -> dict[str, Any]:
         """Figures by name; what is not known or has no bound is null."""
-        judged = self.judgement
+        judged, experiment = self.judgement, self.experiment
         content = {
             "experiment": self.name,
             "control": self.experiment.control_arm,
@@ -91,6 +100,7 @@ class ExperimentReport:
             "until": self.until.isoformat(),
             "users": self.users,
             "crossed_users": self.crossed_users,
+            "crossed_users_judged_by": "first_arm" if experiment.allocation == "fixed" else "arm",
             "open": self.open,
             "closes_at": self.closes_at and self.closes_at.isoformat(),
             "heavy_users": [asdict(heavy) for heavy in self.heavy_users],
@@ -103,6 +113,7 @@ class ExperimentReport:
                 for name, arm in judged.arms.items()
             },
             "srm_p_value": judged.split_p_value,
+            "split": asdict(judged.split),
             "guardrails": {
                 arm: {
                     name: asdict(guardrail) | {"broken": guardrail.broken}
@@ -114,6 +125,7 @@ class ExperimentReport:
             "winner": judged.winner,
             "reason": judged.reason,
             "warnings": self.warnings,
+            "notes": self.notes,
         }
         return {key: _finite(value) for key, value in content.items()}
 

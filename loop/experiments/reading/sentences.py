@@ -9,7 +9,8 @@ from adloom.loop.settings.experiments import Experiment
 def sentences(reading: ExperimentReading) -> list[str]:
     """In the order to read them."""
     experiment = reading.report.experiment
-    told = [_goal(experiment)] if _goal(experiment) else []
+    told = [*reading.report.notes]
+    told += [_goal(experiment)] if _goal(experiment) else []
     if reading.report.judgement.verdict not in ("ship", "keep_control"):
         told += [_ahead(reading, arm) for arm in reading.ahead.arms]
     told += [_adjusted(reading)]

@@ -1,7 +1,7 @@
 """Tests that may be looked at after every exposure: their error holds over all looks together.
 
-confseq, the library for these, ships no wheels and does not build everywhere; the two that are
-needed have closed forms.
+confseq, the library for these, ships no wheels and does not build everywhere; the one that is
+needed has a closed form.
 """
 
 from __future__ import annotations

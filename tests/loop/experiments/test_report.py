@@ -123,7 +123,13 @@ def test_users_that_changed_their_arm_are_told() -> None:
     append([*visit(1, "ann"), *visit(2, "ann", variant=moved), *visit(3, "bob")])
     found = json.loads(run("--json").stdout)
     assert found["crossed_users"] == 1
-    assert "weights or salt were changed" in found["warnings"][0]
+    assert "(50.0%) were in more than one arm: weights or salt were changed" in found["warnings"][0]
+    assert "judged by the first arm, and lifts come out smaller" in found["warnings"][0]
+    assert found["crossed_users_judged_by"] == "first_arm"
+    assert sum(arm["users"] for arm in found["arms"].values()) == 2
+    assert "for one look" in found["notes"][0]
+    assert set(found["split"]) == {"users", "exposures", "exposures_a_user", "p_value"}
+    assert "is for one look" in " ".join(run().stdout.split())
 
 
 def test_an_alias_that_moved_is_told() -> None:
