@@ -23,8 +23,10 @@ from adloom.feature_store.backend import LogDamaged
 from adloom.feature_store.log_files import LogFiles
 from adloom.feature_store.log_order import IDENTITY, STREAM, StreamOrder, once_each
 
-EventKind = Literal["impression", "click", "exposure"]
+EventKind = Literal["impression", "click", "exposure", "outcome"]
 
+WITHOUT_FEATURES: EventKind = "outcome"
+"""The kind of events that are kept and read, and change no features."""
 LOG_FOLDER = "log"
 """The log's folder under the home of the feature store."""
 FILE_TOPIC = "file"

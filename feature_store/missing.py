@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
+import pyarrow.compute as pc
+
 from adloom.feature_store.backend import OnlineBackend
-from adloom.feature_store.event_log import EventLog
+from adloom.feature_store.event_log import WITHOUT_FEATURES, EventLog
 from adloom.feature_store.lost_rows import Least, LostRows
 from adloom.feature_store.tables import Tables
 
@@ -20,7 +22,8 @@ def missing_rows(backend: OnlineBackend, log: EventLog) -> Iterator[LostRows]:
     tables = Tables(backend)
     users: set[str] = set()
     items: set[tuple[str, int]] = set()
-    for rows in log.columns([*_USER, *_ITEM]):
+    for rows in log.columns(["kind", *_USER, *_ITEM]):
+        rows = rows.filter(pc.field("kind") != WITHOUT_FEATURES)
         names = set(rows.column("user_id").unique().to_pylist())
         pairs = rows.select(_ITEM).group_by(_ITEM).aggregate([]).to_pylist()
         keys = {(str(pair["item_id"]), int(pair["partition"])) for pair in pairs}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from adloom.feature_store.backend import Known, OnlineBackend, Row, Rows
 from adloom.feature_store.entity_key import Key
-from adloom.feature_store.event_log import FILE_TOPIC, LoggedEvent
+from adloom.feature_store.event_log import FILE_TOPIC, WITHOUT_FEATURES, LoggedEvent
 from adloom.feature_store.lost_rows import Least, LostRows
 from adloom.feature_store.online import OnlineTable, OpenRows, R
 from adloom.feature_store.progress import ProgressRow, Reached
@@ -105,7 +105,11 @@ class OpenBatch:
     ) -> None:
         """Brings the rows up to date in memory. Raises LostRows."""
         views, partitions = self.views, self.partitions
-        events = [event for event in events if partitions[event.partition,].advance(event)]
+        events = [
+            event
+            for event in events
+            if partitions[event.partition,].advance(event) and event.kind != WITHOUT_FEATURES
+        ]
         for place in reached:
             partitions[place.partition,].reach(place)
         for place in settled:

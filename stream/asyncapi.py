@@ -9,7 +9,7 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from adloom.stream.dead_letter import DeadLetter
-from adloom.stream.event_settings import EVENT_FIELDS, EventSettings, FieldMap, FieldSource
+from adloom.stream.event_settings import EventSettings, FieldMap, FieldSource
 from adloom.stream.events import EVENT_TYPES, Kind
 from adloom.stream.headers import MARK
 from adloom.stream.settings import KafkaSettings
@@ -143,7 +143,7 @@ def _message(name: str, summary: str, key: str, schema: str | None = None) -> Do
 def _own_form(kind: Kind, fields: FieldMap) -> Document:
     places = {}
     for name in EVENT_TYPES[kind].model_fields:
-        source = getattr(fields, name) if name in EVENT_FIELDS else None
+        source = getattr(fields, name, None)
         if isinstance(source, FieldSource) and source.path is not None:
             places[name] = source.path
     told = ", ".join(f"{name} is {path}" for name, path in places.items())

@@ -26,9 +26,9 @@ from adloom.stream.own_events import OwnEvents
 from adloom.stream.paths import taking
 from adloom.stream.registry import SchemaRegistry
 from adloom.stream.settings import KafkaSettings
-from adloom.stream.topic_names import event_topics, refuse_untold_kinds
+from adloom.stream.topic_names import event_topics, refuse_untold_kinds, takes_outcomes
 
-_SHOPS_KINDS: tuple[Kind, ...] = ("impression", "click")
+_SHOPS_KINDS: tuple[Kind, ...] = ("impression", "click", "outcome")
 
 OTHER_KIND = "kind"
 """Counts as the rule that leaves out events of kinds that adloom does not read."""
@@ -45,12 +45,17 @@ Read = Callable[[bytes, Headers, datetime], Event | Dropped]
 
 
 class EventReader:
-    """Reads records by the settings; without any, as adloom's own events at the cost of these."""
+    """Reads records by the settings; without any, as adloom's own events at the cost of these.
+
+    Attributes:
+        takes_outcomes: whether there is a topic that outcomes go to.
+    """
 
     def __init__(self, kafka: KafkaSettings, events: EventSettings | None = None) -> None:
         """Raises ValueError as `refuse_untold_kinds` does; RegistryUnavailable."""
         self._events = events = events or EventSettings()
         refuse_untold_kinds(kafka, events)
+        self.takes_outcomes = takes_outcomes(kafka)
         self._drop = dropping(events.drop)
         self._registry = SchemaRegistry(kafka.registry) if kafka.registry.url else None
         self._kind_of = _telling(events)
@@ -71,7 +76,7 @@ class EventReader:
 
     @property
     def has_own_form(self) -> bool:
-        """Whether impressions or clicks are in a form of the shop's."""
+        """Whether impressions, clicks or outcomes are in a form of the shop's."""
         return not self._mapped.isdisjoint(_SHOPS_KINDS)
 
     @property

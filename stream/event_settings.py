@@ -130,13 +130,22 @@ class FieldMap(_Part):
             raise ValueError(f"extra.{taken[0]}: this is a field of adloom's: leave out extra")
         return self
 
-    def over(self, other: FieldMap) -> FieldMap:
+    def over(self, other: FieldMap) -> Self:
         """This map, and the other one where it says nothing."""
-        own = {name: getattr(self, name) for name in self.model_fields_set}
-        return other.model_copy(update=own | {"extra": other.extra | self.extra})
+        theirs = {
+            name: getattr(other, name) for name in other.model_fields_set - self.model_fields_set
+        }
+        return self.model_copy(update=theirs | {"extra": other.extra | self.extra})
 
 
 EVENT_FIELDS = FieldMap.model_fields.keys() - {"extra"}
+
+
+class OutcomeMap(FieldMap):
+    """`[events.outcome]`: the same of outcomes, with what only they say."""
+
+    name: Source | None = None
+    value: Source | None = None
 
 
 class KindSource(_Part):
@@ -146,13 +155,14 @@ class KindSource(_Part):
     impression: tuple[str, ...] = ()
     click: tuple[str, ...] = ()
     exposure: tuple[str, ...] = ()
+    outcome: tuple[str, ...] = ()
     others: Literal["drop", "refuse"] = Field(
-        default="drop", description="what becomes of events of other kinds, such as purchases"
+        default="drop", description="what becomes of events of other kinds, such as searches"
     )
 
     @model_validator(mode="after")
     def _each_value_once(self) -> Self:
-        values = (*self.impression, *self.click, *self.exposure)
+        values = (*self.impression, *self.click, *self.exposure, *self.outcome)
         if not values:
             raise ValueError("say which values mean a click: click = ['click', 'tap']")
         twice = {value for value in values if values.count(value) > 1}
@@ -166,6 +176,7 @@ class KindSource(_Part):
             "impression": self.impression,
             "click": self.click,
             "exposure": self.exposure,
+            "outcome": self.outcome,
         }
         return {value: kind for kind, values in named.items() for value in values}
 
@@ -201,6 +212,7 @@ class EventSettings(_Part):
     exposure: FieldMap | None = Field(
         default=None, description="over fields; none = exposures are in adloom's own form"
     )
+    outcome: OutcomeMap | None = Field(default=None, description="over fields, for outcomes")
     kind: KindSource | None = None
     drop: tuple[DropRule, ...] = Field(default=(), max_length=100)
 
@@ -209,5 +221,6 @@ class EventSettings(_Part):
         own: FieldMap | None = getattr(self, kind)
         told = own is not None or bool(self.kind and getattr(self.kind, kind))
         if told or (kind != "exposure" and self.fields is not None):
-            return (own or FieldMap()).over(self.fields or FieldMap())
+            own = own or (OutcomeMap() if kind == "outcome" else FieldMap())
+            return own.over(self.fields or FieldMap())
         return None

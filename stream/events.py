@@ -1,4 +1,4 @@
-"""The three events of the loop, and the only way from bytes on Kafka to one of them.
+"""The events of the loop, and the only way from bytes on Kafka to one of them.
 
 An event is one JSON object. Producers may add fields of their own: they are kept. Whatever the
 bytes are, `parse` returns an event or raises `InvalidEvent`, never anything else.
@@ -31,12 +31,13 @@ from adloom.stream.versions import upgrade
 
 MAX_PAYLOAD_BYTES = 64 * 1024
 MAX_CLOCK_SKEW = timedelta(minutes=5)
+LARGEST_VALUE = 1e12
 
 # Far from the ends of what pandas, parquet and time zone arithmetic can hold.
 _FIRST_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_MOMENT = datetime(2200, 1, 1, tzinfo=UTC)
 
-Kind = Literal["impression", "click", "exposure"]
+Kind = Literal["impression", "click", "exposure", "outcome"]
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 
 
@@ -163,13 +164,33 @@ class Exposure(_Event):
     """A user was served an ad that the loop made."""
 
 
-Event = Impression | Click | Exposure
+class Outcome(_Event):
+    """Something a user did that experiments are judged by, such as a purchase.
 
-EVENT_TYPES: dict[Kind, type[Impression] | type[Click] | type[Exposure]] = {
+    It changes no features: it is kept in the event log, by its name and with its value.
+    """
+
+    item_id: str = Field(default="", max_length=128, description='of the product; "" = of none')
+    name: Name = Field(description="what happened, such as purchase")
+    value: float = Field(
+        default=1.0,
+        ge=-LARGEST_VALUE,
+        le=LARGEST_VALUE,
+        allow_inf_nan=False,
+        description="what it is worth, such as a price; 1 = it counts",
+    )
+
+
+Event = Impression | Click | Exposure | Outcome
+
+EVENT_TYPES: dict[Kind, type[Impression] | type[Click] | type[Exposure] | type[Outcome]] = {
     "impression": Impression,
     "click": Click,
     "exposure": Exposure,
+    "outcome": Outcome,
 }
+OUTCOME_FIELDS = ("name", "value")
+"""What an outcome says beside the fields that every event has."""
 # What `model_validate_json` calls after looking at options: parsing is much of an event's cost.
 _VALIDATE = {
     kind: model.__pydantic_validator__.validate_json for kind, model in EVENT_TYPES.items()

@@ -14,7 +14,15 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from adloom.stream.event_settings import EVENT_FIELDS, FieldMap, FieldSource, MomentSource
-from adloom.stream.events import EVENT_TYPES, Event, InvalidEvent, Kind, Reason, refusal
+from adloom.stream.events import (
+    EVENT_TYPES,
+    OUTCOME_FIELDS,
+    Event,
+    InvalidEvent,
+    Kind,
+    Reason,
+    refusal,
+)
 from adloom.stream.moments import NoMoment, NoTimeZone, OutOfTime, moment
 from adloom.stream.paths import Take, taking
 
@@ -22,6 +30,7 @@ Convert = Callable[[Any], Any]
 
 _NO_ID = 10**38  # turning numbers far beyond it into text takes long
 _ROUNDED, _ROUNDED_32 = 2.0**53, 2.0**24  # from here on, floats skip whole numbers
+_MAPPED = EVENT_FIELDS | set(OUTCOME_FIELDS)
 _IDS = ("event_id", "user_id", "item_id", "ad_id", "variant")
 _canonical = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False
@@ -63,9 +72,10 @@ class OwnEvents:
         self._takes: list[tuple[str, Take, Convert | None]] = []
         self._names: dict[str, str] = {}
         for name in EVENT_TYPES[kind].model_fields:
-            if name in EVENT_FIELDS and not (name == "event_id" and self._hashes):
-                source = getattr(fields, name) or FieldSource(path=name)
+            if name in _MAPPED and not (name == "event_id" and self._hashes):
+                source = getattr(fields, name, None) or FieldSource(path=name)
                 self._add(name, source, zone)
+        self._known = EVENT_FIELDS | self._names.keys()
         self._extra = [(name, _value(source)) for name, source in fields.extra.items()]
 
     def _add(self, name: str, source: FieldSource, zone: tzinfo | None) -> None:
@@ -113,7 +123,7 @@ class OwnEvents:
             if value is not None:
                 fields[name] = value
         if self._rest:
-            fields = {n: v for n, v in own.items() if n not in EVENT_FIELDS} | fields
+            fields = {n: v for n, v in own.items() if n not in self._known} | fields
         try:
             # Not strict: numbers in text are what CSV has, and Avro has decimals.
             event: Event = self._validate(fields, strict=False)

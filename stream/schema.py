@@ -12,7 +12,7 @@ _JSON_SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 
 
 def event_schema() -> dict[str, Any]:
-    """JSON Schema of the three events in adloom's own form, each under `$defs`."""
+    """JSON Schema of the events in adloom's own form, each under `$defs`."""
     models = [(model, "validation") for model in EVENT_TYPES.values()]
     _, schema = models_json_schema(models, ref_template="#/$defs/{model}")  # type: ignore[arg-type]
     names = [model.__name__ for model in EVENT_TYPES.values()]

@@ -24,7 +24,8 @@ TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
 class TopicNames(BaseModel):
     """`[kafka.topics]`: topics with names of their own; the others have the prefix.
 
-    Impressions, clicks and exposures may share a topic where `[events.kind]` tells them apart.
+    Impressions, clicks, exposures and outcomes may share a topic where `[events.kind]` tells them
+    apart. Outcomes are read, and taken by `POST /v1/events`, where their topic is named.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -32,6 +33,9 @@ class TopicNames(BaseModel):
     impressions: TopicName | None = None
     clicks: TopicName | None = None
     exposures: TopicName | None = None
+    outcomes: TopicName | None = Field(
+        default=None, description="such as adloom.outcomes; none = there are no outcomes"
+    )
     deadletter: TopicName | None = None
     products: TopicName | None = None
 
@@ -119,6 +123,8 @@ class KafkaSettings(BaseModel):
     def _topics_do_not_clash(self) -> Self:
         """Events may share a topic: whether they can be told apart is not known here."""
         events = {"impressions", "clicks", "exposures"}
+        if self.topics.outcomes is not None:
+            events.add("outcomes")
         names = {key: self.topic(key) for key in TopicNames.model_fields}
         for key in ("deadletter", "products"):
             for other in sorted(events | {"deadletter", "products"} - {key}):

@@ -13,12 +13,22 @@ def topic_of(settings: KafkaSettings, kind: Kind) -> str:
 
 
 def event_topics(settings: KafkaSettings) -> dict[str, tuple[Kind, ...]]:
-    """What kinds of events each topic carries: one, where the settings do not say otherwise."""
+    """What kinds of events each topic carries: one, where the settings do not say otherwise.
+
+    Outcomes have a topic only where the settings name it: who needs none needs no rights on it.
+    """
     topics: dict[str, tuple[Kind, ...]] = {}
     for kind in EVENT_TYPES:
+        if kind == "outcome" and not takes_outcomes(settings):
+            continue
         topic = topic_of(settings, kind)
         topics[topic] = (*topics.get(topic, ()), kind)
     return topics
+
+
+def takes_outcomes(settings: KafkaSettings) -> bool:
+    """Whether there is a topic that outcomes go to."""
+    return settings.topics.outcomes is not None
 
 
 def refuse_untold_kinds(kafka: KafkaSettings, events: EventSettings) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from adloom.feature_store.event_log import EventKind, LoggedEvent
-from adloom.stream.events import Click, Exposure, Impression
+from adloom.stream.events import Click, Exposure, Impression, Outcome
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -35,6 +35,10 @@ def impression(name: str, seconds: float = 0, **more: Any) -> Impression:
 
 def exposure(name: str, seconds: float = 0, **more: Any) -> Exposure:
     return Exposure(**_fields(name, seconds, more))
+
+
+def outcome(name: str, seconds: float = 0, **more: Any) -> Outcome:
+    return Outcome(**_fields(name, seconds, {"name": "purchase"} | more))
 
 
 def logged(offset: int, seconds: float = 0, kind: EventKind = "click", **more: Any) -> LoggedEvent:

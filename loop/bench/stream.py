@@ -30,7 +30,6 @@ from adloom.loop.bench.redis_server import RedisUnavailable, running_redis
 from adloom.loop.bench.topics import BenchTopics, bench_topics
 from adloom.loop.bench.workload import Users, Workload, produce, produce_steadily
 from adloom.stream.consumer import EventConsumer
-from adloom.stream.events import EVENT_TYPES
 from adloom.stream.settings import KafkaSettings
 from adloom.stream.topics import event_topics
 
@@ -216,7 +215,7 @@ def _until(poll: Callable[[], int], done: Callable[[], bool]) -> int:
 def _plain_consumer(kafka: KafkaSettings) -> Iterator[KafkaConsumer]:
     consumer = KafkaConsumer(**kafka.client_options(), max_poll_records=kafka.max_batch)
     topics = event_topics(kafka)
-    assert len(topics) == len(EVENT_TYPES)
+    assert all(len(kinds) == 1 for kinds in topics.values())
     consumer.assign(
         [TopicPartition(topic, number) for topic in topics for number in range(kafka.partitions)]
     )

@@ -12,14 +12,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from adloom.stream.events import EVENT_TYPES, Event, Kind, encode, kind_of
+from adloom.stream.events import Click, Event, Exposure, Impression, encode, kind_of
 from adloom.stream.producer import EventProducer
 from adloom.stream.settings import KafkaSettings
 from adloom.stream.topics import topic_of
 
 Users = Literal["zipf", "uniform"]
 
-_KINDS: tuple[Kind, ...] = ("impression", "exposure", "click")
+_KINDS = (Impression, Exposure, Click)
 _SHARES = (0.8, 0.1, 0.1)
 _ZIPF_EXPONENT = 1.1
 _ITEMS = 2_000
@@ -47,7 +47,7 @@ class Workload:
         kinds = rng.choice(len(_KINDS), size=count, p=_SHARES)
         rows = zip(users.tolist(), items.tolist(), kinds.tolist(), strict=True)
         for number, (user, item, kind) in enumerate(rows):
-            yield EVENT_TYPES[_KINDS[kind]](
+            yield _KINDS[kind](
                 event_id=f"event-{self.seed}-{number}",
                 ts=datetime.now(UTC),
                 user_id=f"user-{user}",

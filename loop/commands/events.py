@@ -33,7 +33,7 @@ def check(
         typer.Argument(help="A payload a line, as JSON; without: what Kafka holds."),
     ] = None,
     kind: Annotated[
-        Literal["impression", "click", "exposure"],
+        Literal["impression", "click", "exposure", "outcome"],
         typer.Option(help="Of the payloads in FILE, where events.kind does not tell."),
     ] = "click",
     shown: Annotated[int, typer.Option(min=0, help="So many are shown one by one.")] = 10,
@@ -47,6 +47,8 @@ def check(
     settings: Settings = context.obj
     if file is None and settings.kafka.bootstrap_servers is None:
         fail("give a FILE of payloads, or set ADLOOM_KAFKA__BOOTSTRAP_SERVERS=host:port")
+    if kind == "outcome" and settings.kafka.topics.outcomes is None:
+        fail("outcomes are not read: name their topic in kafka.topics.outcomes")
     if file is None:
         reach_broker(settings.kafka)
 

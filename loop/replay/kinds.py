@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from adloom.loop.replay.layout import Layout
 from adloom.stream.event_settings import KindSource
-from adloom.stream.events import EVENT_TYPES, InvalidEvent, Kind, Reason
+from adloom.stream.events import InvalidEvent, Kind, Reason
 from adloom.stream.paths import taking
 
 KindsOf = Callable[[Mapping[str, Any]], Sequence[Kind]]
@@ -17,6 +17,7 @@ KindsOf = Callable[[Mapping[str, Any]], Sequence[Kind]]
 
 _SHOWN: Sequence[Kind] = ("impression",)
 _CLICKED: Sequence[Kind] = ("impression", "click")
+_REPLAYED: Sequence[Kind] = ("impression", "click", "exposure")
 _KIND_COLUMNS = ("kind", "event")
 _YES_OR_NO = TypeAdapter(bool)
 
@@ -53,13 +54,15 @@ def kinds_by(layout: Layout) -> KindsOf:
 
 def _by_settings(source: KindSource) -> KindsOf:
     take, known = taking(source.path), source.kinds()
+    for outcome in source.outcome:  # a click log is replayed for what was shown and clicked
+        known.pop(outcome)
 
     def kinds(fields: Mapping[str, Any]) -> Sequence[Kind]:
         told = take(fields)
         kind = known.get(told) if isinstance(told, str) else None
         if kind is not None:
             return [kind]
-        if isinstance(told, str) and source.others == "drop":
+        if told in source.outcome or (isinstance(told, str) and source.others == "drop"):
             return []
         raise InvalidEvent(Reason.WRONG_TYPE, f"{source.path}: no kind of event")
 
@@ -68,10 +71,10 @@ def _by_settings(source: KindSource) -> KindsOf:
 
 def _kind(column: str, value: Any) -> Kind:
     told = str(value).strip().lower()
-    for kind in EVENT_TYPES:
+    for kind in _REPLAYED:
         if told == kind:
             return kind
-    raise InvalidEvent(Reason.WRONG_TYPE, f"{column}: none of {', '.join(EVENT_TYPES)}")
+    raise InvalidEvent(Reason.WRONG_TYPE, f"{column}: none of {', '.join(_REPLAYED)}")
 
 
 def _is_yes(column: str, value: Any) -> bool:

@@ -19,7 +19,15 @@ from adloom.loop.replay.rounded_ids import refuse_rounded_ids
 from adloom.loop.replay.rows import Row, format_of, read_rows
 from adloom.stream.event_reader import EventReader
 from adloom.stream.event_settings import EventSettings, FieldMap, MomentSource
-from adloom.stream.events import Event, InvalidEvent, Reason, kind_of, refuse_future
+from adloom.stream.events import (
+    OUTCOME_FIELDS,
+    Event,
+    InvalidEvent,
+    Outcome,
+    Reason,
+    kind_of,
+    refuse_future,
+)
 from adloom.stream.membership.batch import as_logged, read_batch
 from adloom.stream.moments import TimeUnit
 from adloom.stream.own_events import OwnEvents
@@ -109,9 +117,14 @@ class PastEvents:
         reader = self._readers.get(kind) if isinstance(kind, str) else None
         if reader is None:
             raise InvalidEvent(Reason.WRONG_TYPE, f"kind: none of {', '.join(_KINDS)}")
-        event = reader.read(row.fields)
+        extra = _extra(row.fields)
+        # The log has what only outcomes say among their extra fields.
+        said = from_json(extra) if kind == "outcome" else {}
+        event = reader.read({**row.fields} | {n: said[n] for n in OUTCOME_FIELDS if n in said})
         refuse_future(event, now)
-        return event, _extra(row.fields)
+        if isinstance(event, Outcome):
+            extra = json.dumps(said | {n: getattr(event, n) for n in OUTCOME_FIELDS})
+        return event, extra
 
     def _refuse(self, told: str) -> None:
         self._refused += 1

@@ -16,13 +16,21 @@ from adloom.feature_store.event_log import LoggedEvent
 from adloom.feature_store.progress import Reached
 from adloom.stream.dead_letter import DeadLetter
 from adloom.stream.event_reader import Dropped, EventReader
-from adloom.stream.events import Event, InvalidEvent, Kind, kind_of, parse
+from adloom.stream.events import (
+    OUTCOME_FIELDS,
+    Event,
+    InvalidEvent,
+    Kind,
+    kind_of,
+    parse,
+)
 
 Records = Mapping[TopicPartition, Sequence[Any]]
 """kafka-python's consumer records by partition, each partition's in the order of offsets."""
 
 
 _who_and_what = operator.attrgetter("event_id", "ts", "user_id", "item_id")
+_outcome = operator.attrgetter(*OUTCOME_FIELDS)
 _details = operator.attrgetter("ad_id", "variant", "propensity", "position")
 
 
@@ -77,7 +85,13 @@ def read_batch(
 
 
 def as_logged(event: Event, kind: Kind, topic_id: str, record: Any) -> LoggedEvent:
-    """The event as the log has it; the record tells topic, partition and offset."""
+    """The event as the log has it; the record tells topic, partition and offset.
+
+    Name and value of an outcome stand among the extra fields: the columns are those of all kinds.
+    """
+    extra = event.model_extra
+    if kind == "outcome":
+        extra = {**(extra or {}), **dict(zip(OUTCOME_FIELDS, _outcome(event), strict=True))}
     # By position, in the order of the fields: by name takes twice as long.
     return LoggedEvent(
         kind,
@@ -88,5 +102,5 @@ def as_logged(event: Event, kind: Kind, topic_id: str, record: Any) -> LoggedEve
         topic_id,
         *_details(event),
         json.dumps(event.context) if event.context else "{}",
-        json.dumps(event.model_extra) if event.model_extra else "{}",
+        json.dumps(extra) if extra else "{}",
     )

@@ -30,6 +30,7 @@ from adloom.stream.events import (
     Impression,
     InvalidEvent,
     Kind,
+    Outcome,
     Reason,
     encode,
     kind_of,
@@ -51,7 +52,12 @@ _EXAMPLE: dict[str, Any] = {
         }
     ]
 }
-_LISTS: dict[str, Kind | None] = {"impressions": "impression", "clicks": "click", "events": None}
+_LISTS: dict[str, Kind | None] = {
+    "impressions": "impression",
+    "clicks": "click",
+    "outcomes": "outcome",
+    "events": None,
+}
 
 
 class Events(BaseModel):
@@ -61,6 +67,9 @@ class Events(BaseModel):
 
     impressions: list[Impression] = Field(default=[], max_length=_MAX_EVENTS)
     clicks: list[Click] = Field(default=[], max_length=_MAX_EVENTS)
+    outcomes: list[Outcome] = Field(
+        default=[], max_length=_MAX_EVENTS, description="purchases and the like: for experiments"
+    )
 
 
 class OwnEvents(BaseModel):
@@ -70,10 +79,11 @@ class OwnEvents(BaseModel):
 
     impressions: list[dict[str, Any]] = Field(default=[], max_length=_MAX_EVENTS)
     clicks: list[dict[str, Any]] = Field(default=[], max_length=_MAX_EVENTS)
+    outcomes: list[dict[str, Any]] = Field(default=[], max_length=_MAX_EVENTS)
     events: list[dict[str, Any]] = Field(
         default=[],
         max_length=_MAX_EVENTS,
-        description="impressions and clicks: each tells its kind, see events.kind",
+        description="of all these kinds: each tells its kind, see events.kind",
     )
 
 
@@ -86,8 +96,13 @@ class Accepted(BaseModel):
 
 @dataclass
 class _Taken:
-    """Events to send, and how many each rule left out."""
+    """Events to send, and how many each rule left out.
 
+    Attributes:
+        outcomes: whether there is a topic for them.
+    """
+
+    outcomes: bool
     events: list[Event] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
 
@@ -96,6 +111,9 @@ class _Taken:
             self.dropped[event.rule] += 1
         elif isinstance(event, Exposure):
             told = "adloom logs itself that its ads are shown: post impressions and clicks"
+            raise _refused([*place], told, Reason.WRONG_TYPE)
+        elif isinstance(event, Outcome) and not self.outcomes:
+            told = "outcomes are not taken here: name their topic in kafka.topics.outcomes"
             raise _refused([*place], told, Reason.WRONG_TYPE)
         elif len(encode(event)) > MAX_PAYLOAD_BYTES:
             told = f"an event has at most {MAX_PAYLOAD_BYTES} bytes"
@@ -167,10 +185,14 @@ def _counted(events: Sequence[Event]) -> Iterator[None]:
 
 def _adloom_events(body: bytes, reader: EventReader) -> _Taken:
     """Strict JSON: FastAPI would decode it first, and then a moment is just text."""
-    taken = _Taken()
+    taken = _Taken(reader.takes_outcomes)
     found = _validated(Events, body)
     raw = from_json(body) if reader.drops else {}
-    named: dict[str, list[Any]] = {"impressions": found.impressions, "clicks": found.clicks}
+    named: dict[str, list[Any]] = {
+        "impressions": found.impressions,
+        "clicks": found.clicks,
+        "outcomes": found.outcomes,
+    }
     for name, some in named.items():
         for number, event in enumerate(some):
             rule = reader.rule_against(raw[name][number]) if reader.drops else None
@@ -179,7 +201,7 @@ def _adloom_events(body: bytes, reader: EventReader) -> _Taken:
 
 
 def _own_events(body: bytes, reader: EventReader) -> _Taken:
-    taken, now = _Taken(), datetime.now(UTC)
+    taken, now = _Taken(reader.takes_outcomes), datetime.now(UTC)
     for place, kind, own in _all(_validated(OwnEvents, body)):
         try:
             taken.take(place, reader.read_own(kind, own, now))

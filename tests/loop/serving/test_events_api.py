@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -22,6 +23,7 @@ from adloom.stream.event_reader import EventReader
 from adloom.stream.event_settings import EventSettings, KindSource
 from adloom.stream.producer import EventProducer
 from adloom.stream.settings import KafkaSettings
+from adloom.stream.topics import create_topics
 from tests.stream.test_consumer import consume
 
 SHOP = EventSettings.model_validate(
@@ -137,5 +139,33 @@ def test_the_schema_tells_the_form_that_is_taken(kafka: KafkaSettings) -> None:
         content = paths["/v1/events"]["post"]["requestBody"]["content"]["application/json"]
         return set(content["schema"]["properties"])
 
-    assert lists(None) == {"impressions", "clicks"}
-    assert lists(SHOP) == {"impressions", "clicks", "events"}
+    assert lists(None) == {"impressions", "clicks", "outcomes"}
+    assert lists(SHOP) == {"impressions", "clicks", "outcomes", "events"}
+
+
+PURCHASE = {key: ADLOOMS[key] for key in ("event_id", "ts", "user_id")} | {"name": "purchase"}
+
+
+def test_outcomes_reach_the_log_where_their_topic_is_named(
+    kafka: KafkaSettings, store: FeatureStore
+) -> None:
+    topics = {"outcomes": f"{kafka.topic_prefix}.outcomes"}
+    selling = KafkaSettings.model_validate(kafka.model_dump() | {"topics": topics})
+    create_topics(selling)
+    with serving(selling, None) as client:
+        body = {"clicks": [ADLOOMS], "outcomes": [PURCHASE | {"value": 5}]}
+        answer = client.post("/v1/events", json=body)
+        assert (answer.status_code, answer.json()["accepted"]) == (202, 2)
+        bad = client.post("/v1/events", json={"outcomes": [PURCHASE | {"value": "much"}]})
+        assert bad.status_code == 422
+    with EventConsumer(selling, store) as consumer:
+        consume(consumer, 2)
+    [extra] = store.log.read("outcome")["extra"]
+    assert json.loads(extra) == {"name": "purchase", "value": 5.0}
+
+
+def test_outcomes_are_refused_where_nobody_reads_them(kafka: KafkaSettings) -> None:
+    with serving(kafka, None) as client:
+        answer = client.post("/v1/events", json={"outcomes": [PURCHASE]})
+    assert answer.status_code == 422
+    assert "kafka.topics.outcomes" in answer.text
