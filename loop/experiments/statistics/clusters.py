@@ -13,8 +13,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
-from scipy.stats import t as student
+from scipy.special import ndtr, stdtrit  # scipy.stats has the same, and takes a second to load
 
 _FAR = 37.0  # errors beyond which a normal tail is not told from 0
 
@@ -36,11 +35,11 @@ def t_quantile(level: float, units: float) -> float:
         level: within (0, 1), such as 0.975.
         units: may be infinite: the normal quantile.
     """
-    return float(student.ppf(level, max(1.0, units - 1)))
+    return float(stdtrit(max(1.0, units - 1), level))
 
 
 def t_reach(errors: float, units: float) -> float:
     """How many standard errors have the tail under t that `errors` have under the normal curve."""
     if not math.isfinite(units):
         return errors
-    return float(student.isf(norm.sf(min(errors, _FAR)), max(1.0, units - 1)))
+    return -float(stdtrit(max(1.0, units - 1), ndtr(-min(errors, _FAR))))

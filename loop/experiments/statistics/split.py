@@ -14,9 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from scipy.special import logsumexp
-from scipy.stats import norm
-from scipy.stats import t as student
+from scipy.special import logsumexp, ndtri, stdtr
 
 from adloom.loop.experiments.statistics.clusters import effective_units
 from adloom.loop.experiments.statistics.rates import Estimate, arm_rates
@@ -126,7 +124,7 @@ def dealing_evidence(dealt: NDArray[np.int64], shares: NDArray[np.float64]) -> f
 def _tilts() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Tilts of the log odds and the logarithms of their weights: log-normal, either sign."""
     middles = (np.arange(_TILTS_EACH_SIDE) + 0.5) / _TILTS_EACH_SIDE
-    sizes = _TYPICAL_TILT * np.exp(norm.ppf(middles))
+    sizes = _TYPICAL_TILT * np.exp(ndtri(middles))
     both = np.concatenate([-sizes, sizes])
     return both, np.full(len(both), -math.log(len(both)))
 
@@ -205,7 +203,7 @@ def _evidence(one: Estimate) -> float:
         return 0.0
     errors = max(0.0, abs(one.value) - _UNTOLD) / one.error
     if math.isfinite(one.units):
-        errors = float(norm.isf(student.sf(errors, max(1.0, one.units - 1))))
+        errors = float(-ndtri(stdtr(max(1.0, one.units - 1), -errors)))
     eta = (_EXPECTED_LOSS / one.error) ** 2
     return 0.5 * (min(errors, _FAR) ** 2 * eta / (1 + eta) - math.log1p(eta))
 
