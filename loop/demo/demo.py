@@ -64,7 +64,7 @@ def run_demo(settings: Settings, plan: DemoPlan, out: Path, console: Console) ->
         demo_shop.warm_up(loop, run, steps)
         for number in range(1, plan.rounds + 2):
             demo_shop.browse(loop, number, steps)
-            _serve_round(loop, run, number, out, steps)
+            serve_round(loop, run, number, out, steps)
             if number <= plan.rounds:
                 _learn_round(loop, run, number, steps)
         _account(loop, run)
@@ -86,7 +86,7 @@ def run_demo(settings: Settings, plan: DemoPlan, out: Path, console: Console) ->
     return run
 
 
-def _serve_round(loop: DemoLoop, run: DemoRun, number: int, out: Path, steps: Steps) -> None:
+def serve_round(loop: DemoLoop, run: DemoRun, number: int, out: Path, steps: Steps) -> None:
     """Shoppers visit products; each is drawn an ad, sees it, and may click."""
     visits = loop.crowd.visits(loop.plan.ads_per_round, round_number=number)
     requests = [

@@ -35,7 +35,7 @@ FROZEN, LEARNING = "frozen", "learning"
 """Arms: the base that never learns, and the champion."""
 _DRAIN_SECONDS = 120.0
 _ROUNDS_OF_A_DRIFT = 3
-_MOST_EXAMPLES, _MOST_HELDOUT = 400, 32
+_MOST_EXAMPLES, _MOST_HELDOUT = 400, 64
 _ATTRIBUTION = timedelta(seconds=25)
 """A round of the demo is a day in a minute: its shoppers answer within seconds."""
 
