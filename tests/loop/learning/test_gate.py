@@ -134,7 +134,7 @@ def test_as_many_invalid_titles_as_the_champions_are_no_fall() -> None:
 
 
 def test_who_clicked_everything_or_nothing_tells_nothing() -> None:
-    only_clicks = JudgedAds(*[[NOT_LOOKED_AT] * 2, ["ann", "bob"], [], []])
+    only_clicks = JudgedAds([NOT_LOOKED_AT] * 2, ["ann", "bob"])
     scores = Trial(GateFigures(*[1.0] * 6), (), np.array([-1.0, -2.0]))
     found = judged(only_clicks, scores, scores, SETTINGS)
     assert found.answer == "cannot_tell"
