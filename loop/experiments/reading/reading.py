@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from adloom.feature_store.event_log import EventLog
+from adloom.loop.experiments.crossed import by_first_arm
 from adloom.loop.experiments.outcomes import experiment_outcomes
 from adloom.loop.experiments.reading.adjusted import Adjusted, adjusted_lifts
 from adloom.loop.experiments.reading.ahead import Ahead, ahead
@@ -62,13 +63,15 @@ def read_experiment(
     until = datetime.now(UTC)
     outcomes = experiment_outcomes(log, name, experiment, attribution=attribution, until=until)
     before = before_start(log, outcomes.users, experiment.start)
-    judged = outcomes.judged
+    # As the verdict has it: whoever crossed is judged by the first arm.
+    dealt = by_first_arm(outcomes, experiment)
+    judged = dealt.judged
     return ExperimentReading(
         report=report_outcomes(outcomes, name, experiment, until),
         days=by_day(judged, experiment),
         segments=by_segment(judged, experiment, returning=before.returning, products=products),
         adjusted=adjusted_lifts(judged, experiment, before),
-        ahead=ahead(outcomes, experiment, until),
+        ahead=ahead(dealt, experiment, until),
     )
 
 

@@ -15,7 +15,7 @@ import pytest
 from scipy.stats import false_discovery_control
 from typer.testing import CliRunner, Result
 
-from adloom.feature_store.event_log import EventLog
+from adloom.feature_store.event_log import EventLog, LoggedEvent
 from adloom.loop.catalogue.product import Product
 from adloom.loop.commands.app import app
 from adloom.loop.experiments.reading.page import page_of
@@ -64,6 +64,24 @@ def test_the_last_day_says_what_the_verdict_goes_by(reading: ExperimentReading) 
     assert sum(day.clicks["other"] for day in reading.days) == arms["other"].clicks
     widths = [d.so_far["other"].always_valid_high or np.inf for d in reading.days]
     assert widths[-1] < widths[3]
+
+
+def test_days_and_parts_count_whoever_crossed_in_the_first_arm(tmp_path: Path) -> None:
+    log = log_in(tmp_path / "log", ads=800)
+    shown = log.read("exposure")
+    some = shown[shown["variant"] == "other"].tail(60)
+    moved = [
+        LoggedEvent(**{str(name): told for name, told in row.items()})._replace(
+            event_id=f"m{n}", ad_id=f"m{n}", offset=10_000 + n, variant="control", position=None
+        )
+        for n, row in enumerate(some.to_dict("records"))
+    ]
+    log.append(moved)
+    found = read(log)
+    arms, last = found.report.judgement.arms, found.days[-1].so_far
+    assert {a: arms[a].impressions for a in arms} == {a: last[a].ads for a in last}
+    assert arms["other"].lift is not None
+    assert last["other"].lift == pytest.approx(arms["other"].lift.value)
 
 
 def test_shoppers_are_new_or_returning_and_every_ad_has_a_shelf_and_a_language(
