@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from adloom.loop.commands.errors import fail, problems
+from adloom.loop.commands.experiment_metrics import metric_table
 from adloom.loop.replay.errors import ClickLogUnavailable
 from adloom.loop.settings import Settings
 
@@ -118,6 +119,8 @@ def _show(found: ExperimentReport, told: Sequence[str]) -> None:
     judged = found.judgement
     head = f"[bold]{found.name}[/], {found.experiment.allocation} allocation, {found.users:,} users"
     parts = [head, _rate_table(found), _lift_table(found)]
+    if found.metrics:
+        parts.append(metric_table(found))
     if found.users:
         parts.append(_policy_table(found))
     for part in parts:

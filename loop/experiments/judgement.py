@@ -104,6 +104,8 @@ def judge(outcomes: Outcomes, experiment: Experiment) -> Judgement:
         arm=dealt.arm,
         shares=dealt.shares,
         control=dealt.arms.index(experiment.control_arm),
+        # Where users are what counts, arms may differ in how often they come back: no fault.
+        count_exposures=not any(metric.per_user for metric in experiment.metrics.values()),
     )
     held = guardrails(outcomes, experiment)
     return Judgement(arms, split, held, *_verdict(experiment, arms, split, held))

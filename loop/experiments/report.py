@@ -12,8 +12,11 @@ import numpy as np
 
 from adloom.feature_store.event_log import EventLog
 from adloom.loop.experiments.crossed import FEW
+from adloom.loop.experiments.happened import Happened, happened
 from adloom.loop.experiments.heavy_users import HeavyUser, heavy_users
 from adloom.loop.experiments.judgement import ArmResult, Judgement, judge
+from adloom.loop.experiments.metric_verdict import with_metrics
+from adloom.loop.experiments.metrics import MetricResult, metric_json, metric_results
 from adloom.loop.experiments.notes import notes
 from adloom.loop.experiments.outcomes import Outcomes, experiment_outcomes
 from adloom.loop.experiments.statistics.off_policy import (
@@ -44,6 +47,7 @@ class ExperimentReport:
         closes_at: when the last of these windows closes; None where none is open.
         heavy_users: who has a large part of an arm's exposures.
         until: the moment up to which events count, aware, UTC.
+        metrics: those of the settings, by name.
     """
 
     name: str
@@ -57,6 +61,7 @@ class ExperimentReport:
     closes_at: datetime | None
     heavy_users: list[HeavyUser]
     until: datetime
+    metrics: dict[str, MetricResult]
 
     @property
     def warnings(self) -> list[str]:
@@ -121,6 +126,7 @@ class ExperimentReport:
                 }
                 for arm, held in judged.guardrails.items()
             },
+            "metrics": {name: metric_json(found) for name, found in self.metrics.items()},
             "verdict": judged.verdict,
             "winner": judged.winner,
             "reason": judged.reason,
@@ -169,19 +175,29 @@ def report_experiment(
     """
     until = until or datetime.now(UTC)
     outcomes = experiment_outcomes(log, name, experiment, attribution=attribution, until=until)
-    return report_outcomes(outcomes, name, experiment, until)
+    done = happened(log, outcomes, experiment, until=until)
+    return report_outcomes(outcomes, name, experiment, until, done)
 
 
 def report_outcomes(
-    outcomes: Outcomes, name: str, experiment: Experiment, until: datetime
+    outcomes: Outcomes,
+    name: str,
+    experiment: Experiment,
+    until: datetime,
+    done: Happened | None = None,
 ) -> ExperimentReport:
-    """Judges the experiment by what was read of it up to `until`."""
+    """Judges the experiment by what was read of it up to `until`.
+
+    Args:
+        done: outcomes, such as purchases; None = there were none.
+    """
+    metrics = metric_results(outcomes, done or Happened(), experiment, until=until.timestamp())
     seen = np.unique(np.stack([outcomes.user, outcomes.arm]), axis=1)
     users = np.bincount(seen[0])
     return ExperimentReport(
         name=name,
         experiment=experiment,
-        judgement=judge(outcomes, experiment),
+        judgement=with_metrics(judge(outcomes, experiment), experiment, metrics),
         policies={arm: arm_policy(outcomes.judged, n) for n, arm in enumerate(outcomes.arms)},
         versions={
             arm: [int(v) for v in np.unique(outcomes.version[outcomes.arm == n]) if v >= 0]
@@ -193,6 +209,7 @@ def report_outcomes(
         closes_at=outcomes.closes_at,
         heavy_users=heavy_users(outcomes, experiment),
         until=until,
+        metrics=metrics,
     )
 
 

@@ -23,7 +23,12 @@ from pydantic_settings.exceptions import SettingsError as SourceError
 
 from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.loop.settings.catalogue import CatalogSettings, CreativesSettings
-from adloom.loop.settings.experiments import ArmName, Experiment, refuse_overlaps
+from adloom.loop.settings.experiments import (
+    ArmName,
+    Experiment,
+    refuse_overlaps,
+    refuse_unread_outcomes,
+)
 from adloom.loop.settings.learning import GateSettings, MlflowSettings, RoundSettings
 from adloom.loop.settings.replay import ReplaySettings
 from adloom.loop.settings.serving import ConsumeSettings, RaySettings, ServeSettings
@@ -32,7 +37,7 @@ from adloom.loop.settings.undecided import refuse_undecided_for_many
 from adloom.models.settings import FineTuneSettings, GeneratorSettings
 from adloom.stream.event_settings import EventSettings
 from adloom.stream.settings import KafkaSettings
-from adloom.stream.topic_names import refuse_untold_kinds
+from adloom.stream.topic_names import refuse_untold_kinds, takes_outcomes
 
 PREFIX = "ADLOOM_"
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
@@ -80,6 +85,13 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _kinds_can_be_told_apart(self) -> Self:
         refuse_untold_kinds(self.kafka, self.events)
+        return self
+
+    @model_validator(mode="after")
+    def _outcomes_have_a_way_in(self) -> Self:
+        told = self.events.kind is not None and self.events.kind.outcome
+        if not told and not takes_outcomes(self.kafka):
+            refuse_unread_outcomes(self.experiments)
         return self
 
     @classmethod

@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from adloom.loop.settings.metrics import Metric, MetricName
 from adloom.models.settings import GeneratorSettings
 from adloom.stream.events import Moment
 
@@ -93,6 +94,11 @@ class Experiment(BaseModel):
         description="a user who is shown more ads of an arm weighs as much as this many; "
         "none = no limit",
     )
+    metrics: dict[MetricName, Metric] = Field(
+        default={},
+        max_length=20,
+        description="what decides instead of the click-through rate, and further guardrails",
+    )
     max_slowdown: float = Field(
         default=0.25, ge=0, description="guardrail: relative rise of the time to draw an ad"
     )
@@ -108,6 +114,8 @@ class Experiment(BaseModel):
             raise ValueError("end: must be later than start")
         if self.holdout is not None:
             self._holds_out(self.holdout)
+        if self.metrics and self.allocation != "fixed":
+            raise ValueError("metrics: users must stay in their arm: allocation must be fixed")
         return self
 
     def _holds_out(self, arm: str) -> None:
@@ -155,6 +163,17 @@ def refuse_overlaps(experiments: dict[str, Experiment]) -> dict[str, Experiment]
                     f"set {earlier}.end to that time at most"
                 )
     return experiments
+
+
+def refuse_unread_outcomes(experiments: dict[str, Experiment]) -> None:
+    """Raises ValueError where a metric counts outcomes, which nobody reads."""
+    for name, experiment in experiments.items():
+        for of, metric in experiment.metrics.items():
+            if metric.event is not None:
+                raise ValueError(
+                    f"experiments.{name}.metrics.{of}.event: outcomes are not read: name their "
+                    "topic, kafka.topics.outcomes, such as adloom.outcomes"
+                )
 
 
 def _version_name(name: object) -> object:

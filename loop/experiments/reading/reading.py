@@ -9,6 +9,7 @@ from typing import Any
 
 from adloom.feature_store.event_log import EventLog
 from adloom.loop.experiments.crossed import by_first_arm
+from adloom.loop.experiments.happened import happened
 from adloom.loop.experiments.outcomes import experiment_outcomes
 from adloom.loop.experiments.reading.adjusted import Adjusted, adjusted_lifts
 from adloom.loop.experiments.reading.ahead import Ahead, ahead
@@ -67,7 +68,9 @@ def read_experiment(
     dealt = by_first_arm(outcomes, experiment)
     judged = dealt.judged
     return ExperimentReading(
-        report=report_outcomes(outcomes, name, experiment, until),
+        report=report_outcomes(
+            outcomes, name, experiment, until, happened(log, outcomes, experiment, until=until)
+        ),
         days=by_day(judged, experiment),
         segments=by_segment(judged, experiment, returning=before.returning, products=products),
         adjusted=adjusted_lifts(judged, experiment, before),
