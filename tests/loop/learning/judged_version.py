@@ -86,7 +86,7 @@ def judgement() -> Judgement:
     )
 
 
-def judged_version(registry: AdRegistry, *, parent: int, clicks: int) -> int:
+def judged_version(registry: AdRegistry, *, parent: int, clicks: int, model: str = NAME) -> int:
     """A version of a run with all that a round logs, but for the model."""
     number, runs = parent + 1, registry.runs
     params = {"rank": 8, "clicks": clicks}
@@ -96,10 +96,12 @@ def judged_version(registry: AdRegistry, *, parent: int, clicks: int) -> int:
     lineage = Lineage(number, parent, "tiny", [summary("training clicks", shown)], params)
     runs.log_dict(run_id, judgement().model_dump(mode="json"), JUDGEMENT_FILE)
     runs.log_page(run_id, model_card(lineage, judgement()), CARD_FILE)
+    logged = registry.logged_run(run_id)
+    assert logged is not None
     tags = {"parent": str(parent), "round": str(number), "gate": "passed", "adapter": "lora"}
     made = MlflowClient(registry.tracking_uri).create_model_version(
-        NAME,
-        "file:///nowhere",
+        model,
+        logged.artifact_uri,
         run_id=run_id,
         tags=tags,
         description=description(lineage, judgement()),

@@ -14,10 +14,12 @@ from mlflow import MlflowClient
 
 from adloom.loop import home
 from adloom.loop.learning import listing
+from adloom.loop.learning.cards.details import details
 from adloom.loop.learning.listing import listed
 from adloom.loop.learning.registry import CHAMPION, AdRegistry
 from adloom.loop.settings import Settings
 from tests.damage import Damage, a_text, emptied, halved, in_the_middle
+from tests.loop.learning.judged_version import judged_version, judgement
 from tests.loop_parts import (
     hand_made_registry,
     register_adapter,
@@ -81,6 +83,19 @@ def test_a_server_is_listed_as_mlflow_has_it(
         assert found == registry.versions()
     assert found is not None
     assert len(found) == 2
+
+
+def test_a_server_tells_what_its_versions_carry(on_server: Settings) -> None:
+    with logged_in(WRITER):
+        registry = home.open_registry(on_server)
+        number = judged_version(registry, parent=1, clicks=12, model="listed")
+    with logged_in(READER):
+        told = details(home.open_registry(on_server), number)
+    assert told.version.description.startswith("Round 2, from version 1: learned from 12 clicks")
+    assert told.judgement == judgement()
+    assert [(one.name, one.num_rows) for one in told.clicks] == [("training clicks", 12)]
+    assert told.run is not None
+    assert told.run.artifact_uri.startswith("mlflow-artifacts:")
 
 
 def test_what_a_server_refuses_the_client_is_asked_for(on_server: Settings) -> None:
