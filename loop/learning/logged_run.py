@@ -1,4 +1,4 @@
-"""What MLflow keeps of the run that made a version, read and not changed."""
+"""What MLflow keeps of the runs that made versions, read and not changed."""
 
 from __future__ import annotations
 
@@ -42,40 +42,41 @@ class LoggedRun:
     files: Mapping[str, int]
 
 
-def logged_run(client: MlflowClient, run_id: str) -> LoggedRun | None:
-    """None where no run made it, or that run is gone.
+class LoggedRuns:
+    """Runs as MLflow keeps them. What asks it raises RegistryUnavailable, RegistryRefused."""
 
-    Raises:
-        RegistryUnavailable, RegistryRefused.
-    """
-    if not run_id:
-        return None
-    try:
-        run = client.get_run(run_id)
-    except MlflowException as error:
-        if error.error_code in _NO_RUN:
+    def __init__(self, client: MlflowClient) -> None:
+        self._client = client
+
+    def find(self, run_id: str) -> LoggedRun | None:
+        """None where no run made it, or that run is gone."""
+        if not run_id:
             return None
-        raise
-    inputs = run.inputs.dataset_inputs if run.inputs is not None else []
-    return LoggedRun(
-        run_id=run_id,
-        experiment_id=str(run.info.experiment_id),
-        params=dict(run.data.params),
-        metrics=dict(run.data.metrics),
-        datasets=tuple(inputs),
-        artifact_uri=without_login(str(run.info.artifact_uri)),
-        files=dict(_files(client, run_id)),
-    )
+        try:
+            run = self._client.get_run(run_id)
+        except MlflowException as error:
+            if error.error_code in _NO_RUN:
+                return None
+            raise
+        inputs = run.inputs.dataset_inputs if run.inputs is not None else []
+        return LoggedRun(
+            run_id=run_id,
+            experiment_id=str(run.info.experiment_id),
+            params=dict(run.data.params),
+            metrics=dict(run.data.metrics),
+            datasets=tuple(inputs),
+            artifact_uri=without_login(str(run.info.artifact_uri)),
+            files=dict(_files(self._client, run_id)),
+        )
 
-
-def read_file(client: MlflowClient, run: LoggedRun, name: str, most_bytes: int) -> bytes | None:
-    """One of a run's files; None where there is none, or more of it than ``most_bytes``."""
-    if not 0 < run.files.get(name, 0) <= most_bytes:
-        return None
-    with tempfile.TemporaryDirectory() as scratch:
-        fetched = Path(client.download_artifacts(run.run_id, name, scratch))
-        with fetched.open("rb") as file:
-            return file.read(most_bytes)
+    def file(self, run: LoggedRun, name: str, most_bytes: int) -> bytes | None:
+        """One of a run's files; None where there is none, or more of it than ``most_bytes``."""
+        if not 0 < run.files.get(name, 0) <= most_bytes:
+            return None
+        with tempfile.TemporaryDirectory() as scratch:
+            fetched = Path(self._client.download_artifacts(run.run_id, name, scratch))
+            with fetched.open("rb") as file:
+                return file.read(most_bytes)
 
 
 def _files(client: MlflowClient, run_id: str) -> Iterator[tuple[str, int]]:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
     from adloom.loop.learning.last_served import LastServed
-    from adloom.loop.learning.logged_run import LoggedRun
+    from adloom.loop.learning.logged_run import LoggedRuns
     from adloom.loop.learning.runs import Runs
     from adloom.loop.settings.learning import MlflowSettings
 
@@ -86,8 +86,6 @@ class AdRegistry:
         import mlflow
 
         mlflow.set_tracking_uri(self._client.tracking_uri)
-
-    # -- versions ---------------------------------------------------------------------------
 
     def register_base(self, model_config: Mapping[str, Any]) -> None:
         """Version 1, the base model, and champion of an empty registry. Later calls change nothing.
@@ -215,17 +213,12 @@ class AdRegistry:
         """Those that were fetched already; looking at them asks nobody."""
         return KeptAdapters(self._home / "adapters")
 
-    def logged_run(self, run_id: str) -> LoggedRun | None:
-        """What MLflow keeps of the run that made a version; None where it keeps none."""
-        from adloom.loop.learning.logged_run import logged_run
+    @property
+    def logged(self) -> LoggedRuns:
+        """What MLflow keeps of the runs that made versions."""
+        from adloom.loop.learning.logged_run import LoggedRuns
 
-        return logged_run(self._client, run_id)
-
-    def file_of(self, run: LoggedRun, name: str, most_bytes: int) -> bytes | None:
-        """One of a run's files; None where there is none, or more of it than ``most_bytes``."""
-        from adloom.loop.learning.logged_run import read_file
-
-        return read_file(self._client, run, name, most_bytes)
+        return LoggedRuns(self._client)
 
     def former_champions(self) -> list[int]:
         """Numbers of the champions before this one, newest last; none where nobody can tell."""
@@ -233,8 +226,6 @@ class AdRegistry:
             return self._former_champions()
         except ValueError:
             return []
-
-    # -- aliases ----------------------------------------------------------------------------
 
     def set_challenger(self, number: int) -> None:
         self._model.set_alias(CHALLENGER, self.version(number).number)

@@ -104,8 +104,8 @@ def add_what_drew(levels: list[dict[str, Any]], folder: Path) -> None:
     """Adds how many ads were drawn together and by which versions, from the exposures' log."""
     log = home.open_log(Settings(home=folder / "home"))
     for level in levels:
-        window = {end: datetime.fromisoformat(level.pop(end)) for end in ("since", "until")}
-        contexts = log.read("exposure", **window)["context"]
+        since, until = (datetime.fromisoformat(level.pop(end)) for end in ("since", "until"))
+        contexts = log.read("exposure", since=since, until=until)["context"]
         told = [json.loads(context) for context in contexts]
         together = [context["drawn_together"] for context in told]
         level["versions"] = sorted({context["version"] for context in told})

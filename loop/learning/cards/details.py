@@ -84,7 +84,7 @@ def details(registry: AdRegistry, name: int | str) -> VersionDetails:
         UnknownVersion, RegistryUnavailable, RegistryRefused.
     """
     version = registry.find(name)
-    run = registry.logged_run(version.run_id)
+    run = registry.logged.find(version.run_id)
     return VersionDetails(
         version,
         run,
@@ -127,7 +127,7 @@ def as_json(told: VersionDetails) -> dict[str, Any]:
 
 def _judgement(registry: AdRegistry, run: LoggedRun) -> Judgement | None:
     """None where the run has none that can be read: whoever may write there may write it."""
-    text = registry.file_of(run, JUDGEMENT_FILE, _MOST_BYTES)
+    text = registry.logged.file(run, JUDGEMENT_FILE, _MOST_BYTES)
     try:
         return None if text is None else Judgement.model_validate_json(text)
     except ValidationError:

@@ -115,7 +115,7 @@ def record_round(
 
 
 def _lineage(registry: AdRegistry, plan: RoundPlan) -> Lineage:
-    logged = registry.logged_run(plan.run_id)
+    logged = registry.logged.find(plan.run_id)
     return Lineage(
         round=plan.number,
         parent=plan.parent,

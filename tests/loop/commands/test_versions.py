@@ -96,7 +96,7 @@ def test_nobody_is_named_in_what_a_version_carries(
 ) -> None:
     run_id = registry.version(3).run_id
     tracked = MlflowClient(registry.tracking_uri).get_run(run_id)
-    card = registry.file_of(registry.logged_run(run_id), "model_card.md", 1 << 20)  # type: ignore[arg-type]
+    card = registry.logged.file(registry.logged.find(run_id), "model_card.md", 1 << 20)  # type: ignore[arg-type]
     assert card is not None
     assert "Round 3" in card.decode()
     for text in (

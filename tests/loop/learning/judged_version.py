@@ -96,7 +96,7 @@ def judged_version(registry: AdRegistry, *, parent: int, clicks: int, model: str
     lineage = Lineage(number, parent, "tiny", [summary("training clicks", shown)], params)
     runs.log_dict(run_id, judgement().model_dump(mode="json"), JUDGEMENT_FILE)
     runs.log_page(run_id, model_card(lineage, judgement()), CARD_FILE)
-    logged = registry.logged_run(run_id)
+    logged = registry.logged.find(run_id)
     assert logged is not None
     tags = {"parent": str(parent), "round": str(number), "gate": "passed", "adapter": "lora"}
     made = MlflowClient(registry.tracking_uri).create_model_version(

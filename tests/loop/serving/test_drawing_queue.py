@@ -38,7 +38,7 @@ def drawn(wanted: AdRequest) -> Ad:
         wanted.seed,
         datetime.now(UTC),
     )
-    return Ad(wanted, creative, Image.new("RGB", (8, 8)), (), 0.1, 1)
+    return Ad(wanted, creative, Image.new("RGB", (8, 8)), (), 0.1, 1, 3)
 
 
 class Gate:

@@ -232,7 +232,7 @@ def finished(variant: str, version: int) -> Ad:
     )
     request = AdRequest("ann", product, 7)
     steps = (StepTaken("wait", 1.0, 1.5), StepTaken("draw", 1.5, 3.0))
-    return Ad(request, creative, Image.new("RGB", (8, 8)), (), 0.1, 1, steps=steps)
+    return Ad(request, creative, Image.new("RGB", (8, 8)), (), 0.1, 1, 3, steps=steps)
 
 
 def test_versions_that_drew_long_ago_have_no_series_any_more() -> None:
