@@ -100,7 +100,7 @@ def _channel(topic: str, partitions: int, messages: tuple[str, ...]) -> Document
 
 def _messages(events: EventSettings) -> Document:
     messages: Document = {
-        kind: _message(model.__name__, model.__doc__ or "", "id of the user", model.__name__)
+        kind: _message(model.__name__, _summary(model), "id of the user", model.__name__)
         for kind, model in EVENT_TYPES.items()
     }
     for kind in EVENT_TYPES:
@@ -169,3 +169,7 @@ def _schemas(products: Mapping[str, str]) -> Document:
         "additionalProperties": True,
     }
     return schemas
+
+
+def _summary(model: type) -> str:
+    return (model.__doc__ or "").partition("\n")[0]
