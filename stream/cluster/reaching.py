@@ -9,7 +9,7 @@ from concurrent.futures import Future, as_completed
 from typing import TypeVar
 
 from kafka.cluster import collect_hosts
-from kafka.errors import KafkaError
+from kafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError
 
 from adloom.stream.cluster.greeting import HungUp, greet
 from adloom.stream.cluster.refusals import BrokerUnavailable, KafkaRefused, LoginRefused, refusal_of
@@ -17,6 +17,7 @@ from adloom.stream.settings import KafkaSettings
 
 _Answer = TypeVar("_Answer")
 
+_OF_ONE_SERVER = (KafkaConnectionError, NodeNotReadyError, OSError)
 _UNSURE_SECONDS = 3.0
 _PAUSE_SECONDS = 0.25
 
@@ -58,7 +59,7 @@ def answered(ask: Callable[[], _Answer], kafka: KafkaSettings, patience_seconds:
                 raise refused from error
             if problems := _greet_all(kafka):
                 raise _worst(kafka, problems) from error
-            if time.monotonic() > deadline:
+            if not isinstance(error, _OF_ONE_SERVER) or time.monotonic() > deadline:
                 raise _away(kafka, error) from error
         time.sleep(_PAUSE_SECONDS)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from mlflow import MlflowClient
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from adloom.loop.commands.app import app
@@ -16,7 +17,7 @@ from adloom.loop.settings import Settings
 from tests.loop.learning.judged_version import NAME, judged_version, old_version
 from tests.loop_parts import adapter_folder, hand_made_registry, register_by_hand, tiny_settings
 
-WIDE = {"COLUMNS": "400"}
+_WIDTH = 400
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +38,13 @@ def registry(settings: Settings) -> AdRegistry:
 
 
 @pytest.fixture(autouse=True)
-def _made(registry: AdRegistry) -> None:
-    """Every test reads these versions."""
+def _made(registry: AdRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test reads these versions, and no line is wrapped."""
+    monkeypatch.setattr("adloom.loop.commands.versions.console", Console(width=_WIDTH))
 
 
 def run(settings: Settings, *arguments: str) -> Result:
-    env = {"ADLOOM_HOME": str(settings.home), **WIDE}
+    env = {"ADLOOM_HOME": str(settings.home)}
     return CliRunner().invoke(app, ["versions", *arguments], env=env)
 
 
