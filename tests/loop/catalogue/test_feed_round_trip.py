@@ -19,12 +19,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adloom. import can_be_seen
 from adloom.loop.catalogue.feeds.reading import read_feed
 from adloom.loop.catalogue.feeds.refusals import FeedRow, FeedUnreadable
 from adloom.loop.catalogue.feeds.texts import description_text, title_text
 from adloom.loop.catalogue.product import AVAILABILITIES, Price, Product
 from adloom.loop.settings.catalogue import CatalogSettings, FeedFormat
+from adloom.models.titles.scripts import can_be_seen
 
 CHARACTERS = st.characters(exclude_categories=["Cs", "Cc", "Cn", "Co"], exclude_characters="\ufffd")
 LINES = st.text(CHARACTERS | st.sampled_from("<>&;\"'|,\t\n"), max_size=60)
