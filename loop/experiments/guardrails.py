@@ -22,7 +22,8 @@ from adloom.loop.experiments.statistics.rates import (
 )
 from adloom.loop.settings.experiments import Experiment
 
-_ALPHA = 0.01
+ALPHA = 0.01
+"""Of each guardrail: chance that its always-valid interval ever misses the truth."""
 _EXPECTED_SLOWDOWN = 0.25  # on the scale of the logarithm
 _EXPECTED_RISE = 0.02
 
@@ -86,7 +87,7 @@ def guardrails(outcomes: Outcomes, experiment: Experiment) -> dict[str, dict[str
             )
         rise = invalid.difference(arm, control)
         if math.isfinite(rise.value):
-            reach = always_valid_reach(rise.error, _EXPECTED_RISE, _ALPHA, rise.units)
+            reach = always_valid_reach(rise.error, _EXPECTED_RISE, ALPHA, rise.units)
             held["invalid_titles"] = Guardrail(
                 value=float(invalid.rate[arm]),
                 change=rise.value,
@@ -99,7 +100,7 @@ def guardrails(outcomes: Outcomes, experiment: Experiment) -> dict[str, dict[str
 
 
 def _slowdown(value: float, ratio: Estimate, limit: float, decides: bool = True) -> Guardrail:
-    reach = always_valid_reach(ratio.error, _EXPECTED_SLOWDOWN, _ALPHA, ratio.units)
+    reach = always_valid_reach(ratio.error, _EXPECTED_SLOWDOWN, ALPHA, ratio.units)
     change = relative_interval(ratio, reach)
     return Guardrail(value, math.expm1(ratio.value), change.low, change.high, limit, decides)
 

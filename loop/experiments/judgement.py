@@ -10,7 +10,6 @@ their first one, but guardrails by the arm that drew.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,32 +17,16 @@ import numpy as np
 
 from adloom.loop.experiments.crossed import by_first_arm, units
 from adloom.loop.experiments.guardrails import Guardrail, guardrails
-from adloom.loop.experiments.heavy_users import exposure_weights
+from adloom.loop.experiments.lifts import FEWEST_USERS, Lift, alpha_of, click_rates, lift_of
 from adloom.loop.experiments.outcomes import Outcomes
-from adloom.loop.experiments.statistics.anytime import always_valid_reach
-from adloom.loop.experiments.statistics.rates import (
-    ArmRates,
-    Interval,
-    arm_rates,
-    rate_interval,
-    relative_interval,
-)
+from adloom.loop.experiments.statistics.rates import ArmRates, Interval, rate_interval
 from adloom.loop.experiments.statistics.split import SplitCheck, split_check
 from adloom.loop.settings.experiments import Experiment
 
 Verdict = Literal["bad_split", "collecting", "undecided", "ship", "keep_control"]
 _BAD_SPLIT_P = 0.01  # over all looks together, as a fixed test at 0.001 has in some dozens of looks
-_FEWEST_USERS, _FEWEST_CLICKS = 30, 20  # of each arm: asymptotic intervals need some
+_FEWEST_CLICKS = 20  # of each arm
 _NO_LIFT = Interval(0.0, 0.0)
-
-
-@dataclass(frozen=True)
-class Lift:
-    """Relative change of the click-through rate against the control."""
-
-    value: float
-    interval: Interval
-    always_valid: Interval
 
 
 @dataclass(frozen=True)
@@ -115,18 +98,10 @@ def _arm_results(outcomes: Outcomes, experiment: Experiment) -> dict[str, ArmRes
     names = outcomes.arms
     control = names.index(experiment.control_arm)
     judged = outcomes.judged
-    rates = arm_rates(
-        judged.clicked,
-        arm=judged.arm,
-        user=judged.user,
-        weight=exposure_weights(judged, experiment),
-        arms=len(names),
-    )
+    rates = click_rates(judged, experiment)
     impressions = np.bincount(judged.arm, minlength=len(names))
     shown = np.bincount(outcomes.arm, minlength=len(names))
     clicks = np.bincount(judged.arm[judged.clicked], minlength=len(names))
-    # With several arms beside the control each has its part of the chance of a false verdict.
-    alpha = experiment.alpha / (len(names) - 1)
     return {
         name: ArmResult(
             users=int(rates.users[arm]),
@@ -136,7 +111,7 @@ def _arm_results(outcomes: Outcomes, experiment: Experiment) -> dict[str, ArmRes
             clicks=int(clicks[arm]),
             rate=float(rates.rate[arm]) if impressions[arm] else 0.0,
             interval=_rate_interval(rates, arm),
-            lift=_lift(rates, arm, control, alpha, math.log1p(experiment.expected_lift)),
+            lift=_lift(rates, arm, control, experiment),
         )
         for arm, name in enumerate(names)
     }
@@ -148,17 +123,13 @@ def _rate_interval(rates: ArmRates, arm: int) -> Interval:
     return rate_interval(rates.estimate(arm), float(rates.effective_users[arm]))
 
 
-def _lift(rates: ArmRates, arm: int, control: int, alpha: float, expected: float) -> Lift | None:
+def _lift(rates: ArmRates, arm: int, control: int, experiment: Experiment) -> Lift | None:
     if arm == control:
         return Lift(0.0, _NO_LIFT, _NO_LIFT)
     ratio = rates.log_ratio(arm, control)
     if ratio is None or min(rates.users[arm], rates.users[control]) < 2:
         return None
-    return Lift(
-        math.expm1(ratio.value),
-        relative_interval(ratio, ratio.reach),
-        relative_interval(ratio, always_valid_reach(ratio.error, expected, alpha, ratio.units)),
-    )
+    return lift_of(ratio, experiment, alpha_of(experiment))
 
 
 def _verdict(
@@ -172,10 +143,10 @@ def _verdict(
     small = [
         name
         for name, arm in arms.items()
-        if arm.effective_users < _FEWEST_USERS or arm.clicks < _FEWEST_CLICKS
+        if arm.effective_users < FEWEST_USERS or arm.clicks < _FEWEST_CLICKS
     ]
     if small:
-        few = f"fewer than {_FEWEST_USERS} users of equal weight or {_FEWEST_CLICKS} clicks"
+        few = f"fewer than {FEWEST_USERS} users of equal weight or {_FEWEST_CLICKS} clicks"
         return "collecting", f"{few} in: {', '.join(small)}", None
     control = experiment.control_arm
     lifts = {name: arm.lift for name, arm in arms.items() if arm.lift and name != control}

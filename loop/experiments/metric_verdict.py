@@ -6,11 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from adloom.loop.experiments.judgement import Judgement
-from adloom.loop.experiments.metrics import (
-    FEWEST_ACTIVE,
-    FEWEST_USERS,
-    MetricResult,
-)
+from adloom.loop.experiments.lifts import FEWEST_USERS
+from adloom.loop.experiments.metrics import FEWEST_ACTIVE, MetricResult
 from adloom.loop.experiments.statistics.rates import Interval
 from adloom.loop.settings.experiments import Experiment
 

@@ -9,37 +9,22 @@ follow several arms; the settings take no metrics there.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from adloom.loop.experiments.guardrails import ALPHA as _GUARDRAIL_ALPHA
 from adloom.loop.experiments.happened import Happened
+from adloom.loop.experiments.lifts import FEWEST_USERS, Lift, alpha_of, lift_of
 from adloom.loop.experiments.outcomes import Outcomes
-from adloom.loop.experiments.statistics.anytime import always_valid_reach
-from adloom.loop.experiments.statistics.rates import ArmRates, Interval, relative_interval
+from adloom.loop.experiments.statistics.rates import ArmRates, Interval
 from adloom.loop.experiments.statistics.ratios import arm_ratios
 from adloom.loop.settings.experiments import Experiment
 from adloom.loop.settings.metrics import Metric
 
-_GUARDRAIL_ALPHA = 0.01
 _HOUR = 3_600.0
-
-
-@dataclass(frozen=True)
-class Change:
-    """Relative change against the control: an estimate, its 95 % and its always-valid interval."""
-
-    value: float
-    interval: Interval
-    always_valid: Interval
-
-    @property
-    def turned(self) -> Change:
-        """The same of a quantity that is to fall: a gain is above 0."""
-        return Change(-self.value, _turned(self.interval), _turned(self.always_valid))
 
 
 @dataclass(frozen=True)
@@ -63,7 +48,7 @@ class MetricArm:
     total: float
     value: float
     interval: Interval
-    change: Change | None
+    change: Lift | None
 
     @property
     def known(self) -> bool:
@@ -71,7 +56,7 @@ class MetricArm:
         return self.effective_users >= FEWEST_USERS and self.active_users >= FEWEST_ACTIVE
 
 
-FEWEST_USERS, FEWEST_ACTIVE = 30, 20
+FEWEST_ACTIVE = 20
 
 
 @dataclass(frozen=True)
@@ -87,7 +72,7 @@ class MetricResult:
     alpha: float
     arms: dict[str, MetricArm]
 
-    def gain(self, arm: str) -> Change | None:
+    def gain(self, arm: str) -> Lift | None:
         """The arm's change, turned so that better is above 0; None while it is not known."""
         change = self.arms[arm].change
         if change is None or not all(one.known for one in self.arms.values()):
@@ -112,7 +97,7 @@ def metric_results(
         until: seconds since the epoch (UTC); nothing after it was read.
     """
     deciding = [m for m in experiment.metrics.values() if m.role == "decision"]
-    alpha = experiment.alpha / (len(outcomes.arms) - 1) / max(1, len(deciding))
+    alpha = alpha_of(experiment) / max(1, len(deciding))
     return {
         name: _result(
             outcomes,
@@ -242,7 +227,7 @@ def _result(
     rates = arm_ratios(
         sums.numerator, sums.denominator, arm=sums.arm, weight=sums.weight, arms=len(names)
     )
-    control, expected = names.index(experiment.control_arm), math.log1p(experiment.expected_lift)
+    control = names.index(experiment.control_arm)
     active = np.bincount(sums.arm[sums.numerator != 0], minlength=len(names))
     total = np.bincount(sums.arm, sums.numerator, len(names))
     return MetricResult(
@@ -257,7 +242,7 @@ def _result(
                 total=float(total[arm]),
                 value=float(rates.rate[arm]),
                 interval=_around(rates, arm),
-                change=None if arm == control else _change(rates, arm, control, alpha, expected),
+                change=None if arm == control else _change(rates, arm, control, experiment, alpha),
             )
             for arm, name in enumerate(names)
         },
@@ -270,17 +255,7 @@ def _around(rates: ArmRates, arm: int) -> Interval:
 
 
 def _change(
-    rates: ArmRates, arm: int, control: int, alpha: float, expected: float
-) -> Change | None:
+    rates: ArmRates, arm: int, control: int, experiment: Experiment, alpha: float
+) -> Lift | None:
     ratio = rates.log_ratio(arm, control)
-    if ratio is None:
-        return None
-    return Change(
-        math.expm1(ratio.value),
-        relative_interval(ratio, ratio.reach),
-        relative_interval(ratio, always_valid_reach(ratio.error, expected, alpha, ratio.units)),
-    )
-
-
-def _turned(interval: Interval) -> Interval:
-    return Interval(-interval.high, -interval.low)
+    return None if ratio is None else lift_of(ratio, experiment, alpha)

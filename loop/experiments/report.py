@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
 
 from adloom.feature_store.event_log import EventLog
-from adloom.loop.experiments.crossed import FEW
+from adloom.loop.experiments.crossed import FEW, crossed_users
 from adloom.loop.experiments.happened import Happened, happened
 from adloom.loop.experiments.heavy_users import HeavyUser, heavy_users
 from adloom.loop.experiments.judgement import ArmResult, Judgement, judge
@@ -133,7 +133,7 @@ class ExperimentReport:
             "warnings": self.warnings,
             "notes": self.notes,
         }
-        return {key: _finite(value) for key, value in content.items()}
+        return {key: plain(value) for key, value in content.items()}
 
 
 def choose_experiment(
@@ -192,8 +192,6 @@ def report_outcomes(
         done: outcomes, such as purchases; None = there were none.
     """
     metrics = metric_results(outcomes, done or Happened(), experiment, until=until.timestamp())
-    seen = np.unique(np.stack([outcomes.user, outcomes.arm]), axis=1)
-    users = np.bincount(seen[0])
     return ExperimentReport(
         name=name,
         experiment=experiment,
@@ -203,8 +201,8 @@ def report_outcomes(
             arm: [int(v) for v in np.unique(outcomes.version[outcomes.arm == n]) if v >= 0]
             for n, arm in enumerate(outcomes.arms)
         },
-        users=len(users),
-        crossed_users=int((users > 1).sum()),
+        users=len(np.unique(outcomes.user)),
+        crossed_users=crossed_users(outcomes),
         open=int((~outcomes.closed).sum()),
         closes_at=outcomes.closes_at,
         heavy_users=heavy_users(outcomes, experiment),
@@ -255,9 +253,12 @@ def _arm_json(arm: ArmResult) -> dict[str, Any]:
     }
 
 
-def _finite(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """As JSON has it: no number that is not finite, no date."""
     if isinstance(value, dict):
-        return {key: _finite(part) for key, part in value.items()}
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+        return {key: plain(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [plain(part) for part in value]
+    if isinstance(value, date):
+        return value.isoformat()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

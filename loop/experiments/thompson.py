@@ -18,9 +18,9 @@ import numpy as np
 from scipy.stats import beta
 
 from adloom.loop.experiments.heavy_users import exposure_weights
+from adloom.loop.experiments.lifts import click_rates
 from adloom.loop.experiments.outcomes import Outcomes
 from adloom.loop.experiments.statistics.clusters import effective_units, t_quantile
-from adloom.loop.experiments.statistics.rates import arm_rates
 from adloom.loop.settings.experiments import Experiment
 
 _POINTS = 2_048
@@ -36,9 +36,7 @@ def effective_counts(outcomes: Outcomes, experiment: Experiment) -> dict[str, tu
     """
     judged = outcomes.judged
     weight = exposure_weights(judged, experiment)
-    rates = arm_rates(
-        judged.clicked, arm=judged.arm, user=judged.user, weight=weight, arms=len(judged.arms)
-    )
+    rates = click_rates(judged, experiment)
     users = rates.effective_users
     counts = {}
     for arm, name in enumerate(judged.arms):

@@ -59,18 +59,6 @@ def clicked_ads(
     return [ClickedAd(*row) for row in columns.itertuples(index=False, name=None)]
 
 
-def unclicked_ads(
-    events: pd.DataFrame, *, attribution: timedelta, until: datetime
-) -> list[ShownAd]:
-    """The showings that stayed without a click to the end of their window, oldest first.
-
-    Showings whose window is still open at ``until`` may yet be clicked: they are left out.
-    Arguments as for `clicked_ads`.
-    """
-    left = left_ads(events, attribution=attribution, until=until)
-    return [ad for ad in left if ad.shown_at + attribution < until]
-
-
 def left_ads(events: pd.DataFrame, *, attribution: timedelta, until: datetime) -> list[ShownAd]:
     """The showings without a click so far, oldest first; some may yet be clicked.
 
@@ -79,6 +67,16 @@ def left_ads(events: pd.DataFrame, *, attribution: timedelta, until: datetime) -
     labelled = label_exposures(events, attribution=attribution, until=until)
     left = labelled[labelled["clicked_at"].isna()]
     return [ShownAd(*row) for row in left[_SHOWN].itertuples(index=False, name=None)]
+
+
+def never_clicked(
+    left: Sequence[ShownAd], *, attribution: timedelta, until: datetime
+) -> list[ShownAd]:
+    """Those of `left_ads` that stayed without a click to the end of their window.
+
+    Showings whose window is still open at ``until`` may yet be clicked: they are left out.
+    """
+    return [ad for ad in left if ad.shown_at + attribution < until]
 
 
 def examples(

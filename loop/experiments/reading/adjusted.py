@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from adloom.loop.experiments.lifts import click_rates
 from adloom.loop.experiments.outcomes import Outcomes
 from adloom.loop.experiments.reading.before import Before
-from adloom.loop.experiments.reading.lifts import ArmFigures, arm_figures, rates_of
+from adloom.loop.experiments.reading.lifts import ArmFigures, arm_figures
 from adloom.loop.experiments.statistics.adjustment import adjusted_rates
 from adloom.loop.settings.experiments import Experiment
 
@@ -37,7 +38,7 @@ def adjusted_lifts(
     """
     if experiment.allocation != "fixed" or not len(outcomes) or not before.returning.any():
         return None
-    plain = rates_of(outcomes, experiment)
+    plain = click_rates(outcomes, experiment)
     users = len(plain.influence)
     seen = np.zeros((users, len(outcomes.arms)), bool)
     seen[outcomes.user, outcomes.arm] = True

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from datetime import datetime
 
+from adloom.loop.experiments.lifts import alpha_of, click_rates
 from adloom.loop.experiments.outcomes import Outcomes
-from adloom.loop.experiments.reading.lifts import alpha_of, rates_of
 from adloom.loop.experiments.statistics.power import (
     Design,
     detectable_at,
@@ -57,7 +57,7 @@ def ahead(outcomes: Outcomes, experiment: Experiment, until: datetime) -> Ahead:
     pace = _ads_a_day(outcomes, until)
     over = experiment.end is not None and experiment.end <= until
     judged = outcomes.judged
-    rates = rates_of(judged, experiment)
+    rates = click_rates(judged, experiment)
     control = judged.arms.index(experiment.control_arm)
     arms = {}
     for n, name in enumerate(judged.arms):

@@ -8,15 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtr
 
-from adloom.loop.experiments.heavy_users import exposure_weights
+from adloom.loop.experiments.lifts import alpha_of, click_rates, lift_of
 from adloom.loop.experiments.outcomes import Outcomes
-from adloom.loop.experiments.statistics.anytime import always_valid_reach
-from adloom.loop.experiments.statistics.rates import (
-    ArmRates,
-    Estimate,
-    arm_rates,
-    relative_interval,
-)
+from adloom.loop.experiments.statistics.rates import ArmRates, Estimate
 from adloom.loop.settings.experiments import Experiment
 
 
@@ -44,17 +38,6 @@ class ArmFigures:
     p_value: float | None = None
 
 
-def rates_of(outcomes: Outcomes, experiment: Experiment) -> ArmRates:
-    """The click-through rate of each arm."""
-    return arm_rates(
-        outcomes.clicked,
-        arm=outcomes.arm,
-        user=outcomes.user,
-        weight=exposure_weights(outcomes, experiment),
-        arms=len(outcomes.arms),
-    )
-
-
 def arm_figures(
     outcomes: Outcomes, experiment: Experiment, rates: ArmRates | None = None
 ) -> dict[str, ArmFigures]:
@@ -64,7 +47,7 @@ def arm_figures(
         outcomes: with closed windows alone.
         rates: where they are not the plain ones of `outcomes`.
     """
-    found = rates_of(outcomes, experiment) if rates is None else rates
+    found = click_rates(outcomes, experiment) if rates is None else rates
     arms = len(outcomes.arms)
     ads = np.bincount(outcomes.arm, minlength=arms)
     clicks = np.bincount(outcomes.arm[outcomes.clicked], minlength=arms)
@@ -79,11 +62,6 @@ def arm_figures(
         )
         for n, name in enumerate(outcomes.arms)
     }
-
-
-def alpha_of(experiment: Experiment) -> float:
-    """Each arm beside the control has its part of the chance of a false verdict."""
-    return experiment.alpha / (len(experiment.arms) - 1)
 
 
 def p_value(estimate: Estimate) -> float:
@@ -101,15 +79,13 @@ def _lift(
     ratio = rates.log_ratio(arm, control)
     if ratio is None:
         return {}
-    expected = math.log1p(experiment.expected_lift)
-    valid = always_valid_reach(ratio.error, expected, alpha_of(experiment), ratio.units)
-    once, always = (relative_interval(ratio, reach) for reach in (ratio.reach, valid))
+    found = lift_of(ratio, experiment, alpha_of(experiment))
     return {
-        "lift": math.expm1(ratio.value),
-        "low": once.low,
-        "high": _known(once.high),
-        "always_valid_low": always.low,
-        "always_valid_high": _known(always.high),
+        "lift": found.value,
+        "low": found.interval.low,
+        "high": _known(found.interval.high),
+        "always_valid_low": found.always_valid.low,
+        "always_valid_high": _known(found.always_valid.high),
         "p_value": p_value(ratio),
     }
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from adloom.feature_store.event_log import EventLog
@@ -16,7 +15,7 @@ from adloom.loop.experiments.reading.ahead import Ahead, ahead
 from adloom.loop.experiments.reading.before import before_start
 from adloom.loop.experiments.reading.days import Day, by_day
 from adloom.loop.experiments.reading.segments import Products, Segment, by_segment
-from adloom.loop.experiments.report import ExperimentReport, report_outcomes
+from adloom.loop.experiments.report import ExperimentReport, plain, report_outcomes
 from adloom.loop.settings.experiments import Experiment
 
 
@@ -49,7 +48,7 @@ class ExperimentReading:
             if self.adjusted is None
             else {arm: asdict(adjusted) for arm, adjusted in self.adjusted.items()},
         }
-        return self.report.as_json() | {key: _plain(value) for key, value in more.items()}
+        return self.report.as_json() | {key: plain(value) for key, value in more.items()}
 
 
 def read_experiment(
@@ -76,14 +75,3 @@ def read_experiment(
         adjusted=adjusted_lifts(judged, experiment, before),
         ahead=ahead(dealt, experiment, until),
     )
-
-
-def _plain(value: Any) -> Any:
-    """As JSON has it."""
-    if isinstance(value, dict):
-        return {key: _plain(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_plain(part) for part in value]
-    if isinstance(value, date):
-        return value.isoformat()
-    return None if isinstance(value, float) and not math.isfinite(value) else value

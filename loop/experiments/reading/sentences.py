@@ -9,8 +9,7 @@ from adloom.loop.settings.experiments import Experiment
 def sentences(reading: ExperimentReading) -> list[str]:
     """In the order to read them."""
     experiment = reading.report.experiment
-    told = [*reading.report.notes]
-    told += [_goal(experiment)] if _goal(experiment) else []
+    told = [*reading.report.notes, *_goal(experiment)]
     if reading.report.judgement.verdict not in ("ship", "keep_control"):
         told += [_ahead(reading, arm) for arm in reading.ahead.arms]
     told += [_adjusted(reading)]
@@ -29,18 +28,18 @@ def sentences(reading: ExperimentReading) -> list[str]:
     return told
 
 
-def _goal(experiment: Experiment) -> str:
+def _goal(experiment: Experiment) -> list[str]:
     if experiment.holdout is not None:
-        return (
+        return [
             f"{experiment.holdout} is a holdout: its users keep it for good, and all other ads, "
             "those of other experiments too, are compared with it."
-        )
+        ]
     if experiment.goal == "non_inferiority":
-        return (
+        return [
             f"The goal is not to lose more than {experiment.margin:.0%} of the clicks: an arm "
             "ships once that is certain, whether it gains any or not."
-        )
-    return ""
+        ]
+    return []
 
 
 def _ahead(reading: ExperimentReading, arm: str) -> str:

@@ -13,9 +13,9 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, stdtrit  # scipy.stats has the same, and takes a second to load
+from scipy.special import ndtr, ndtri, stdtr, stdtrit  # scipy.stats takes a second to load
 
-_FAR = 37.0  # errors beyond which a normal tail is not told from 0
+FAR = 37.0  # errors beyond which a normal tail is not told from 0
 
 
 def effective_units(weights: NDArray[np.float64] | NDArray[np.int64]) -> float:
@@ -42,4 +42,11 @@ def t_reach(errors: float, units: float) -> float:
     """How many standard errors have the tail under t that `errors` have under the normal curve."""
     if not math.isfinite(units):
         return errors
-    return -float(stdtrit(max(1.0, units - 1), ndtr(-min(errors, _FAR))))
+    return -float(stdtrit(max(1.0, units - 1), ndtr(-min(errors, FAR))))
+
+
+def normal_errors(errors: float, units: float) -> float:
+    """How many standard errors have the tail under the normal curve that `errors` have under t."""
+    if not math.isfinite(units):
+        return errors
+    return -float(ndtri(stdtr(max(1.0, units - 1), -errors)))

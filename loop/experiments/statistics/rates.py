@@ -126,20 +126,30 @@ def arm_rates(
     users = int(user.max(initial=-1)) + 1
     cell = user * arms + arm
     shape = (users, arms)
-    weights = np.bincount(cell, weight, users * arms).reshape(shape)
-    sums = np.bincount(cell, weight * values, users * arms).reshape(shape)
-    total = weights.sum(axis=0)
+    weights = np.bincount(cell, weight, users * arms).reshape(shape).astype(np.float64)
+    sums = np.bincount(cell, weight * values, users * arms).reshape(shape).astype(np.float64)
+    return ratio_of_sums(sums, weights, weights > 0)
+
+
+def ratio_of_sums(
+    above: NDArray[np.float64], below: NDArray[np.float64], here: NDArray[np.bool_]
+) -> ArmRates:
+    """The sum over users of what stands above by that of what stands below, in each arm.
+
+    Args:
+        above: shape (users, arms), as are `below` and `here`; 0 where a user is not in an arm.
+        here: who is in which arm.
+    """
+    total, seen = below.sum(axis=0), here.sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        rate = sums.sum(axis=0) / total
-        seen = (weights > 0).sum(axis=0)
-        share = weights / total
-        alone = seen < 2  # nothing is left without that user
-        without = np.where(alone, 1.0, 1 - share)
-        influence = (sums - rate * weights) / total / without
+        rate = above.sum(axis=0) / total
+        share = below / total
+        without = np.where(share < 1, 1 - share, 1.0)  # a user alone: nothing is left without
+        influence = (above - rate * below) / total / without
         # Of the jackknife: with users of equal weight the error is that of a sample mean.
         influence *= np.sqrt((seen - 1) / np.maximum(1, seen))
-    here = weights > 0
-    return ArmRates(rate, seen, np.where(here, influence, 0.0), np.where(here, share, 0.0))
+    known = here & (total > 0)
+    return ArmRates(rate, seen, np.where(known, influence, 0.0), np.where(known, share, 0.0))
 
 
 def rate_interval(estimate: Estimate, units: float) -> Interval:

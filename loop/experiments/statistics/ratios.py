@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from adloom.loop.experiments.statistics.rates import ArmRates
+from adloom.loop.experiments.statistics.rates import ArmRates, ratio_of_sums
 
 
 def arm_ratios(
@@ -32,12 +32,4 @@ def arm_ratios(
     here[users, arm] = True
     below = np.where(here, (weight * denominator)[:, None], 0.0)
     above = np.where(here, (weight * numerator)[:, None], 0.0)
-    total, seen = below.sum(axis=0), here.sum(axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        rate = above.sum(axis=0) / total
-        share = below / total
-        without = np.where(share < 1, 1 - share, 1.0)
-        influence = (above - rate * below) / total / without
-        influence *= np.sqrt((seen - 1) / np.maximum(1, seen))
-    known = here & (total > 0)
-    return ArmRates(rate, seen, np.where(known, influence, 0.0), np.where(known, share, 0.0))
+    return ratio_of_sums(above, below, here)

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from scipy.special import logsumexp, ndtri, stdtr
+from scipy.special import logsumexp, ndtri
 
-from adloom.loop.experiments.statistics.clusters import effective_units
+from adloom.loop.experiments.statistics.clusters import FAR, effective_units, normal_errors
 from adloom.loop.experiments.statistics.rates import Estimate, arm_rates
 
 _WEIGHTS = (0.8, 0.1, 0.1)
@@ -24,7 +24,6 @@ _WEIGHTS = (0.8, 0.1, 0.1)
 _TYPICAL_TILT = 0.1  # of the log odds, where 48:52 is 0.08
 _TILTS_EACH_SIDE = 40
 _FEWEST_DEALS, _LOOKS_APART = 20, 1.03
-_FAR = 37.0  # errors beyond which a normal tail is not told from 0
 _EXPECTED_LOSS = 0.1  # on the scale of the logarithm
 _UNTOLD = math.log(1.05)
 """Visits may change a little with what arms show, so exposures are tested beyond that."""
@@ -202,10 +201,9 @@ def _evidence(one: Estimate) -> float:
     if not (one.error > 0 and math.isfinite(one.error)):
         return 0.0
     errors = max(0.0, abs(one.value) - _UNTOLD) / one.error
-    if math.isfinite(one.units):
-        errors = float(-ndtri(stdtr(max(1.0, one.units - 1), -errors)))
+    errors = normal_errors(errors, one.units)
     eta = (_EXPECTED_LOSS / one.error) ** 2
-    return 0.5 * (min(errors, _FAR) ** 2 * eta / (1 + eta) - math.log1p(eta))
+    return 0.5 * (min(errors, FAR) ** 2 * eta / (1 + eta) - math.log1p(eta))
 
 
 def _p_value(log_e: float) -> float:

@@ -14,7 +14,13 @@ from adloom.loop.learning.labels import unshown_clicks
 from adloom.loop.learning.rounds.heldout import Answers, divided, left_beside
 from adloom.loop.learning.rounds.kept import RoundHead
 from adloom.loop.learning.shares import fair, fair_pairs, newest_of_many
-from adloom.loop.learning.training_set import ClickedAd, ShownAd, clicked_ads, left_ads
+from adloom.loop.learning.training_set import (
+    ClickedAd,
+    ShownAd,
+    clicked_ads,
+    left_ads,
+    never_clicked,
+)
 from adloom.loop.settings.learning import RoundSettings
 
 _FEWEST = 2
@@ -145,7 +151,9 @@ def choose_clicks(
     )
     beside = left_beside(judge, left, answers, rounds.max_left)
     judged = set(beside)
-    unclicked = [ad for ad in left if ad.shown_at + attribution < until and ad not in judged]
+    unclicked = never_clicked(
+        [ad for ad in left if ad not in judged], attribution=attribution, until=until
+    )
     return RoundClicks(
         train=tuple(train),
         replay=tuple(fair(earlier(known, train[0]), share, newest=rounds.max_replay)),

@@ -95,6 +95,10 @@ _MEANINGS = {
 }
 
 
+GUARDED = (400, 401, 403, 408, 413, 422, 429)
+"""What any route that asks for a key, and has limits, may refuse with."""
+
+
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route that may refuse with these."""
     return {s: {"model": Refusal, "description": _MEANINGS[s]} for s in statuses}

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
 from adloom.loop.serving.http.access import Admitted
-from adloom.loop.serving.http.errors import refusals
+from adloom.loop.serving.http.errors import GUARDED, refusals
 from adloom.loop.serving.http.pools import pools
 from adloom.loop.serving.http.routes import running
 from adloom.loop.serving.metrics import EVENTS_ACCEPTED, EVENTS_REFUSED
@@ -39,7 +39,6 @@ from adloom.stream.events import (
 Form = Literal["own", "adloom"]
 _Body = TypeVar("_Body", bound=BaseModel)
 
-_GUARDED = (400, 401, 403, 408, 413, 422, 429)
 _MAX_EVENTS = 1_000
 _EXAMPLE: dict[str, Any] = {
     "clicks": [
@@ -150,7 +149,7 @@ def mount_events(app: FastAPI, reader: EventReader) -> None:
     @router.post(
         "/v1/events",
         status_code=202,
-        responses=refusals(*_GUARDED, 503),
+        responses=refusals(*GUARDED, 503),
         openapi_extra={"requestBody": {"required": True, "content": schema}},
         dependencies=Admitted,
     )

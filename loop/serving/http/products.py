@@ -15,14 +15,13 @@ from adloom.loop.catalogue.intake.report import ImportReport, Note
 from adloom.loop.catalogue.product import UnknownProduct
 from adloom.loop.catalogue.rows import as_attributes
 from adloom.loop.serving.http.access import Admitted
-from adloom.loop.serving.http.errors import problem, refusals
+from adloom.loop.serving.http.errors import GUARDED, problem, refusals
 from adloom.loop.serving.http.routes import running
 from adloom.loop.serving.http.sent_products import read_sent
 from adloom.loop.serving.server import AdServer
 
 _SOURCE = "POST /v1/products"
 _MOST_PRODUCTS = 100
-_GUARDED = (400, 401, 403, 408, 413, 422, 429)
 _EXAMPLE: dict[str, Any] = {
     "products": [
         {
@@ -76,7 +75,7 @@ class Retired(BaseModel):
     retired: list[str]
 
 
-@router.post("/v1/products", responses=refusals(*_GUARDED), dependencies=Admitted)
+@router.post("/v1/products", responses=refusals(*GUARDED), dependencies=Admitted)
 def take_products(sent: Products, request: Request) -> Taken:
     """Take products in; each is new, changed, as before, or refused by itself.
 

@@ -16,7 +16,7 @@ from adloom.loop.catalogue.product import UnknownProduct
 from adloom.loop.serving.exposures import exposure
 from adloom.loop.serving.http.access import Admitted
 from adloom.loop.serving.http.bodies import AdMade, AdWanted, ad_made
-from adloom.loop.serving.http.errors import problem, refusals
+from adloom.loop.serving.http.errors import GUARDED, problem, refusals
 from adloom.loop.serving.http.exposition import exposition
 from adloom.loop.serving.http.pools import NoRoom, Pools, pools
 from adloom.loop.serving.http.traces import trace_ad
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 _PICTURE: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}}}
 _PRODUCT_PICTURE: dict[int | str, dict[str, Any]] = {200: {"content": {"image/webp": {}}}}
 _FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
-_GUARDED = (400, 401, 403, 408, 413, 422, 429)
 
 router = APIRouter(tags=["ads"])
 
@@ -44,7 +43,7 @@ def running(request: Request) -> AdServer:
 
 @router.post(
     "/v1/ads",
-    responses=refusals(*_GUARDED, 404, 500, 503, 504),
+    responses=refusals(*GUARDED, 404, 500, 503, 504),
     dependencies=Admitted,
 )
 async def make_ad(wanted: AdWanted, request: Request, after: BackgroundTasks) -> AdMade:

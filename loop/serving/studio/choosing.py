@@ -11,7 +11,7 @@ from PIL import Image
 from adloom.loop.catalogue.pictures.store import UnknownPicture
 from adloom.loop.catalogue.rows import Entry
 from adloom.loop.serving.http.access import Admitted
-from adloom.loop.serving.http.errors import problem, refusals
+from adloom.loop.serving.http.errors import GUARDED, problem, refusals
 from adloom.loop.serving.http.routes import running
 from adloom.loop.serving.studio.bodies import ProductPage, ShopProduct, shown
 from adloom.loop.serving.studio.status import RecentEvents, Shopper
@@ -19,7 +19,6 @@ from adloom.loop.serving.studio.subjects import product_of, recent_events
 
 _A_PAGE = 60
 _MOST_SIDE = 256  # cutouts have no more
-_GUARDED = (400, 401, 403, 408, 413, 422, 429)
 _PICTURE: dict[int | str, dict[str, Any]] = {200: {"content": {"image/webp": {}}}}
 
 router = APIRouter()
@@ -47,7 +46,7 @@ def cutout(product_id: str, request: Request) -> Response:
     )
 
 
-@router.get("/api/products", responses=refusals(*_GUARDED), dependencies=Admitted)
+@router.get("/api/products", responses=refusals(*GUARDED), dependencies=Admitted)
 def products(
     request: Request,
     search: Annotated[str, Query(max_length=128)] = "",
@@ -60,7 +59,7 @@ def products(
     )
 
 
-@router.get("/api/shoppers", responses=refusals(*_GUARDED), dependencies=Admitted)
+@router.get("/api/shoppers", responses=refusals(*GUARDED), dependencies=Admitted)
 def shoppers(
     recent: Annotated[RecentEvents, Depends(recent_events)],
     search: Annotated[str, Query(max_length=128)] = "",

@@ -13,7 +13,7 @@ from adloom.loop.catalogue.product import Product
 from adloom.loop.serving.ads import Ad
 from adloom.loop.serving.drawing_queue import QueueFull
 from adloom.loop.serving.http.access import Admitted
-from adloom.loop.serving.http.errors import refusals
+from adloom.loop.serving.http.errors import GUARDED, refusals
 from adloom.loop.serving.http.routes import running
 from adloom.loop.serving.http.waiting import drawn_in_time
 from adloom.loop.serving.requests import AdRequest, Preview
@@ -23,12 +23,10 @@ from adloom.loop.serving.studio.reasons import Reasons, reasons
 from adloom.loop.serving.studio.subjects import product_of
 from adloom.loop.serving.studio.variants import live_variants
 
-_GUARDED = (400, 401, 403, 408, 413, 422, 429)
-
 router = APIRouter()
 
 
-@router.post("/api/reasons", responses=refusals(*_GUARDED, 404, 503), dependencies=Admitted)
+@router.post("/api/reasons", responses=refusals(*GUARDED, 404, 503), dependencies=Admitted)
 def why(subject: Subject, request: Request) -> Reasons:
     """The shopper's clicked ads and what the champion makes of them for the product."""
     server, product = running(request), product_of(request, subject.product_id)
@@ -50,7 +48,7 @@ def why(subject: Subject, request: Request) -> Reasons:
         )
 
 
-@router.post("/api/ads", responses=refusals(*_GUARDED, 404, 500, 503, 504), dependencies=Admitted)
+@router.post("/api/ads", responses=refusals(*GUARDED, 404, 500, 503, 504), dependencies=Admitted)
 async def draw(wanted: Draw, request: Request) -> list[Drawn]:
     """An ad of each live variant, all from one seed. No shopper is shown them: no exposures."""
     server, product = running(request), product_of(request, wanted.product_id)

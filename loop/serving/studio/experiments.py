@@ -14,11 +14,10 @@ from adloom.loop.experiments.reading.reading import read_experiment
 from adloom.loop.experiments.reading.sentences import sentences
 from adloom.loop.experiments.report import choose_experiment
 from adloom.loop.serving.http.access import Admitted
-from adloom.loop.serving.http.errors import problem, refusals
+from adloom.loop.serving.http.errors import GUARDED, problem, refusals
 from adloom.loop.serving.http.routes import running
 from adloom.loop.serving.server import AdServer
 
-_GUARDED = (400, 401, 403, 408, 413, 422, 429)
 _READ_EVERY_SECONDS = 60.0
 
 router = APIRouter()
@@ -86,7 +85,7 @@ def readings(request: Request) -> Readings:
     return kept
 
 
-@router.get("/api/experiments", responses=refusals(*_GUARDED), dependencies=Admitted)
+@router.get("/api/experiments", responses=refusals(*GUARDED), dependencies=Admitted)
 def listed(request: Request) -> ExperimentList:
     """The experiments of the settings."""
     now, defined = datetime.now(UTC), running(request).settings.experiments
@@ -100,7 +99,7 @@ def listed(request: Request) -> ExperimentList:
     return ExperimentList(experiments=experiments, latest=latest)
 
 
-@router.get("/api/experiments/{name}", responses=refusals(*_GUARDED, 404), dependencies=Admitted)
+@router.get("/api/experiments/{name}", responses=refusals(*GUARDED, 404), dependencies=Admitted)
 def shown(
     name: str, request: Request, kept: Annotated[Readings, Depends(readings)]
 ) -> ExperimentShown:

@@ -8,24 +8,22 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 
 from adloom.loop.learning.registry import UnknownVersion
 from adloom.loop.serving.http.access import Admitted
-from adloom.loop.serving.http.errors import problem, refusals
+from adloom.loop.serving.http.errors import GUARDED, problem, refusals
 from adloom.loop.serving.http.routes import running
 from adloom.loop.serving.studio.bodies import Moved, Promotion
 from adloom.loop.serving.studio.status import LoopStatus, RecentEvents, loop_status
 from adloom.loop.serving.studio.subjects import recent_events
 
-_GUARDED = (400, 401, 403, 408, 413, 422, 429)
-
 router = APIRouter()
 
 
-@router.get("/api/loop", responses=refusals(*_GUARDED), dependencies=Admitted)
+@router.get("/api/loop", responses=refusals(*GUARDED), dependencies=Admitted)
 def status(request: Request, recent: Annotated[RecentEvents, Depends(recent_events)]) -> LoopStatus:
     """Stream, rounds, versions and click-through curves."""
     return loop_status(running(request), recent)
 
 
-@router.post("/api/promote", responses=refusals(*_GUARDED, 404), dependencies=Admitted)
+@router.post("/api/promote", responses=refusals(*GUARDED, 404), dependencies=Admitted)
 def promote(promotion: Promotion, request: Request) -> Moved:
     """Make a version ``@champion``; the servers follow within seconds."""
     try:
@@ -35,7 +33,7 @@ def promote(promotion: Promotion, request: Request) -> Moved:
     return Moved(champion=version.number)
 
 
-@router.post("/api/rollback", responses=refusals(*_GUARDED, 409), dependencies=Admitted)
+@router.post("/api/rollback", responses=refusals(*GUARDED, 409), dependencies=Admitted)
 def rollback(request: Request) -> Moved:
     """Make the champion before this one champion again."""
     try:

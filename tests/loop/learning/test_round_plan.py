@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pandas as pd
 import pytest
 
 from adloom.loop.learning.rounds.plan import NotEnoughClicks, choose_clicks, preference_pairs
-from adloom.loop.learning.training_set import ClickedAd, ShownAd, unclicked_ads
+from adloom.loop.learning.training_set import ClickedAd, ShownAd, left_ads, never_clicked
 from adloom.loop.settings.learning import RoundSettings
 from tests.loop.learning.test_training_set import DAY, NOON, events
 
@@ -33,8 +33,13 @@ def test_an_unclicked_ad_is_one_whose_window_has_closed() -> None:
         ("exposure", 0, "ann", "a"), ("exposure", 30, "ann", "b"), ("click", 31, "ann", "b")
     )
     hour = timedelta(hours=1)
-    assert unclicked_ads(log, attribution=hour, until=NOON + hour) == []
-    later = unclicked_ads(log, attribution=hour, until=NOON + hour + timedelta(minutes=1))
+
+    def unclicked(until: datetime) -> list[ShownAd]:
+        left = left_ads(log, attribution=hour, until=until)
+        return never_clicked(left, attribution=hour, until=until)
+
+    assert unclicked(NOON + hour) == []
+    later = unclicked(NOON + hour + timedelta(minutes=1))
     assert [ad.ad_id for ad in later] == ["a"]
 
 

@@ -7,6 +7,15 @@ keyField.addEventListener("input", () => sessionStorage.setItem(KEY, keyField.va
 
 export const onKey = (act) => keyField.addEventListener("change", act);
 
+/** Looks now, whenever the key is another, and every so many milliseconds while the page is seen. */
+export function watch(refresh, every) {
+  onKey(refresh);
+  (async function look() {
+    if (!document.hidden) await refresh();
+    setTimeout(look, every);
+  })();
+}
+
 export const get = (path) => ask(path, {});
 
 export const post = (path, body = {}) =>

@@ -1,6 +1,6 @@
 // Experiments: the verdict and what it rests on, the same figures as `adloom experiment report`.
 
-import { get, onKey } from "./api.js";
+import { get, watch } from "./api.js";
 import { $, el } from "./dom.js";
 import { liftChart } from "./lift-chart.js";
 
@@ -8,13 +8,7 @@ const EVERY = 60000;
 
 export function watchExperiments() {
   $("experiment-name").addEventListener("change", show);
-  onKey(refresh);
-  look();
-}
-
-async function look() {
-  if (!document.hidden) await refresh();
-  setTimeout(look, EVERY);
+  watch(refresh, EVERY);
 }
 
 async function refresh() {

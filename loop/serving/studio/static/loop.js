@@ -1,6 +1,6 @@
 // The loop's state, asked for every few seconds, and the buttons that move the champion.
 
-import { get, onKey, post } from "./api.js";
+import { get, post, watch } from "./api.js";
 import { curveChart } from "./chart.js";
 import { $, el, tell } from "./dom.js";
 
@@ -10,13 +10,7 @@ let follow = () => {};
 
 export function watchLoop(act) {
   follow = act;
-  onKey(refresh);
-  look();
-}
-
-async function look() {
-  if (!document.hidden) await refresh();
-  setTimeout(look, EVERY);
+  watch(refresh, EVERY);
 }
 
 async function refresh() {
