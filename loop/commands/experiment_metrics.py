@@ -9,7 +9,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from adloom.loop.experiments.metrics import MetricArm, MetricResult
     from adloom.loop.experiments.report import ExperimentReport
-    from adloom.loop.experiments.statistics.rates import Interval
+    from adloom.loop.statistics.rates import Interval
 
 _LARGEST_SHOWN = 10.0
 

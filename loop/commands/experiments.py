@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from adloom.loop.experiments.open_bandit_value import OffPolicyCheck
     from adloom.loop.experiments.reading.reading import ExperimentReading
     from adloom.loop.experiments.report import ExperimentReport
-    from adloom.loop.experiments.statistics.off_policy import PolicyValue
+    from adloom.loop.statistics.off_policy import PolicyValue
 
 app = typer.Typer(help="Compare arms that serve side by side.", no_args_is_help=True)
 _console = Console()

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adloom.loop.experiments.outcomes import Outcomes
-from adloom.loop.experiments.statistics.anytime import always_valid_reach
-from adloom.loop.experiments.statistics.rates import (
+from adloom.loop.settings.experiments import Experiment
+from adloom.loop.statistics.anytime import always_valid_reach
+from adloom.loop.statistics.rates import (
     ArmRates,
     Estimate,
     arm_rates,
     relative_interval,
 )
-from adloom.loop.settings.experiments import Experiment
 
 ALPHA = 0.01
 """Of each guardrail: chance that its always-valid interval ever misses the truth."""

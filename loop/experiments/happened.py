@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -29,17 +29,18 @@ class Happened:
         at: float64, seconds since the epoch (UTC).
         value: float64.
         name: object, what they are called.
+        item: object, ids of the products they are of; "" = of none.
     """
 
     user: NDArray[np.int64] = field(default_factory=lambda: _nothing(np.int64))
     at: NDArray[np.float64] = field(default_factory=lambda: _nothing(np.float64))
     value: NDArray[np.float64] = field(default_factory=lambda: _nothing(np.float64))
     name: NDArray[np.object_] = field(default_factory=lambda: _nothing(np.object_))
+    item: NDArray[np.object_] = field(default_factory=lambda: _nothing(np.object_))
 
-    def called(self, name: str) -> Happened:
-        """Those of a name."""
-        kept = self.name == name
-        return Happened(self.user[kept], self.at[kept], self.value[kept], self.name[kept])
+    def where(self, kept: NDArray[np.bool_]) -> Happened:
+        """Those that are `kept`, shape (n,)."""
+        return replace(self, **{each.name: getattr(self, each.name)[kept] for each in fields(self)})
 
 
 def happened(
@@ -49,7 +50,7 @@ def happened(
     names = {metric.event for metric in experiment.metrics.values()} - {None}
     if not names:
         return Happened()
-    told = log.read("outcome", since=experiment.start, until=until, columns=["extra"])
+    told = log.read("outcome", since=experiment.start, until=until, columns=["item_id", "extra"])
     user = pd.Index(outcomes.users, dtype=object).get_indexer(pd.Index(told["user_id"]))
     said = [from_json(extra) for extra in told["extra"]]
     name = np.array([each.get("name") for each in said], dtype=object)
@@ -58,4 +59,5 @@ def happened(
     ).to_numpy(np.float64)
     at = told["ts"].map(pd.Timestamp.timestamp).to_numpy(np.float64)
     kept = (user >= 0) & np.isfinite(value) & np.isin(name.astype(str), [*map(str, names)])
-    return Happened(user[kept].astype(np.int64), at[kept], value[kept], name[kept])
+    item = told["item_id"].fillna("").to_numpy(object)
+    return Happened(user.astype(np.int64), at, value, name, item).where(kept)

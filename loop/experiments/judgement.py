@@ -19,9 +19,9 @@ from adloom.loop.experiments.crossed import by_first_arm, units
 from adloom.loop.experiments.guardrails import Guardrail, guardrails
 from adloom.loop.experiments.lifts import FEWEST_USERS, Lift, alpha_of, click_rates, lift_of
 from adloom.loop.experiments.outcomes import Outcomes
-from adloom.loop.experiments.statistics.rates import ArmRates, Interval, rate_interval
-from adloom.loop.experiments.statistics.split import SplitCheck, split_check
 from adloom.loop.settings.experiments import Experiment
+from adloom.loop.statistics.rates import ArmRates, Interval, rate_interval
+from adloom.loop.statistics.split import SplitCheck, split_check
 
 Verdict = Literal["bad_split", "collecting", "undecided", "ship", "keep_control"]
 _BAD_SPLIT_P = 0.01  # over all looks together, as a fixed test at 0.001 has in some dozens of looks

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from adloom.loop.experiments.heavy_users import exposure_weights
 from adloom.loop.experiments.outcomes import Outcomes
-from adloom.loop.experiments.statistics.anytime import always_valid_reach
-from adloom.loop.experiments.statistics.rates import (
+from adloom.loop.settings.experiments import Experiment
+from adloom.loop.statistics.anytime import always_valid_reach
+from adloom.loop.statistics.rates import (
     ArmRates,
     Estimate,
     Interval,
     arm_rates,
     relative_interval,
 )
-from adloom.loop.settings.experiments import Experiment
 
 FEWEST_USERS = 30
 """Of equal weight, in each arm: asymptotic intervals need some."""

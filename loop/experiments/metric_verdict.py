@@ -8,8 +8,8 @@ from dataclasses import replace
 from adloom.loop.experiments.judgement import Judgement
 from adloom.loop.experiments.lifts import FEWEST_USERS
 from adloom.loop.experiments.metrics import FEWEST_ACTIVE, MetricResult
-from adloom.loop.experiments.statistics.rates import Interval
 from adloom.loop.settings.experiments import Experiment
+from adloom.loop.statistics.rates import Interval
 
 _CLICK_THROUGH_RATE = "click-through rate"
 

@@ -19,10 +19,10 @@ from adloom.loop.experiments.guardrails import ALPHA as _GUARDRAIL_ALPHA
 from adloom.loop.experiments.happened import Happened
 from adloom.loop.experiments.lifts import FEWEST_USERS, Lift, alpha_of, lift_of
 from adloom.loop.experiments.outcomes import Outcomes
-from adloom.loop.experiments.statistics.rates import ArmRates, Interval
-from adloom.loop.experiments.statistics.ratios import arm_ratios
 from adloom.loop.settings.experiments import Experiment
 from adloom.loop.settings.metrics import Metric
+from adloom.loop.statistics.rates import ArmRates, Interval
+from adloom.loop.statistics.ratios import arm_ratios
 
 _HOUR = 3_600.0
 

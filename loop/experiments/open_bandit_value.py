@@ -16,14 +16,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from adloom.loop.experiments.statistics.off_policy import (
+from adloom.loop.replay.open_bandit import Campaign, Policy, open_bandit
+from adloom.loop.statistics.off_policy import (
     LoggedRewards,
     PolicyValue,
     fitted_rates,
     fold_of,
     policy_values,
 )
-from adloom.loop.replay.open_bandit import Campaign, Policy, open_bandit
 
 
 @dataclass(frozen=True)

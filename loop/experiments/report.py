@@ -19,14 +19,14 @@ from adloom.loop.experiments.metric_verdict import with_metrics
 from adloom.loop.experiments.metrics import MetricResult, metric_json, metric_results
 from adloom.loop.experiments.notes import notes
 from adloom.loop.experiments.outcomes import Outcomes, experiment_outcomes
-from adloom.loop.experiments.statistics.off_policy import (
+from adloom.loop.settings.experiments import Experiment
+from adloom.loop.statistics.off_policy import (
     LoggedRewards,
     PolicyValue,
     fitted_rates,
     fold_of,
     policy_values,
 )
-from adloom.loop.settings.experiments import Experiment
 
 
 class NoExperiment(LookupError):

@@ -20,8 +20,8 @@ from scipy.stats import beta
 from adloom.loop.experiments.heavy_users import exposure_weights
 from adloom.loop.experiments.lifts import click_rates
 from adloom.loop.experiments.outcomes import Outcomes
-from adloom.loop.experiments.statistics.clusters import effective_units, t_quantile
 from adloom.loop.settings.experiments import Experiment
+from adloom.loop.statistics.clusters import effective_units, t_quantile
 
 _POINTS = 2_048
 _LEVEL = 0.975

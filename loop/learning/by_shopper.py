@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import t
+
+from adloom.loop.statistics.clusters import effective_units, t_quantile
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ def weighted_mean(
     """The weighted mean of values whose errors may be correlated within a shopper.
 
     A ratio of two sums over shoppers, so its variance comes from the delta method; Student's t has
-    as many degrees of freedom as there are effective shoppers (Kish, 1965), less one.
+    as many degrees of freedom as there are effective shoppers (Kish, 1965), less one; with fewer
+    than two of them nothing is known.
 
     Args:
         values: shape ``(n,)``.
@@ -43,9 +45,9 @@ def weighted_mean(
     mean = float(weight @ value) / total
     of_each = np.bincount(shopper, weight)
     influence = np.bincount(shopper, weight * (value - mean)) / total
-    clusters, effective = len(of_each), total**2 / float(of_each @ of_each)
-    if clusters < 2 or effective <= 1:
+    clusters, effective = len(of_each), effective_units(of_each)
+    if effective < 2:
         return Spread(mean, -math.inf, math.inf)
     error = math.sqrt(float(influence @ influence) * clusters / (clusters - 1))
-    reach = error * float(t.ppf((1 + confidence) / 2, effective - 1))
+    reach = error * t_quantile((1 + confidence) / 2, effective)
     return Spread(mean, mean - reach, mean + reach)

@@ -26,8 +26,8 @@ from scipy.stats import binomtest
 
 from adloom.loop.experiments.judgement import Verdict, judge
 from adloom.loop.experiments.outcomes import Outcomes
-from adloom.loop.experiments.statistics.rates import Interval
 from adloom.loop.experiments.thompson import best_arm_probabilities, effective_counts
+from adloom.loop.statistics.rates import Interval
 from tests.benchmarks.coverage_cases import CASES, Trial
 
 _ALARMS = ("ship", "keep_control")

@@ -19,13 +19,13 @@ from rich.console import Console
 from rich.progress import track
 
 from adloom.loop.experiments.open_bandit_value import action_distribution
-from adloom.loop.experiments.statistics.off_policy import (
+from adloom.loop.replay.open_bandit import open_bandit
+from adloom.loop.statistics.off_policy import (
     LoggedRewards,
     fitted_rates,
     fold_of,
     policy_values,
 )
-from adloom.loop.replay.open_bandit import open_bandit
 
 ROWS, CLICK_RATE = 10_000, 0.004
 Policy = NDArray[np.float64]

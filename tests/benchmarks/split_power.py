@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm
 
-from adloom.loop.experiments.statistics.split import dealing_evidence, split_check
+from adloom.loop.statistics.split import dealing_evidence, split_check
 from tests.experiment_data import simulated
 
 LEVEL = 0.01

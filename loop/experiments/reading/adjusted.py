@@ -10,8 +10,8 @@ from adloom.loop.experiments.lifts import click_rates
 from adloom.loop.experiments.outcomes import Outcomes
 from adloom.loop.experiments.reading.before import Before
 from adloom.loop.experiments.reading.lifts import ArmFigures, arm_figures
-from adloom.loop.experiments.statistics.adjustment import adjusted_rates
 from adloom.loop.settings.experiments import Experiment
+from adloom.loop.statistics.adjustment import adjusted_rates
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from datetime import datetime
 
 from adloom.loop.experiments.lifts import alpha_of, click_rates
 from adloom.loop.experiments.outcomes import Outcomes
-from adloom.loop.experiments.statistics.power import (
+from adloom.loop.settings.experiments import Experiment
+from adloom.loop.statistics.power import (
     Design,
     detectable_at,
     more_ads,
     needed_error,
 )
-from adloom.loop.settings.experiments import Experiment
 
 POWER = 0.8
 _DAY_SECONDS = 86_400.0

@@ -10,8 +10,8 @@ from scipy.special import stdtr
 
 from adloom.loop.experiments.lifts import alpha_of, click_rates, lift_of
 from adloom.loop.experiments.outcomes import Outcomes
-from adloom.loop.experiments.statistics.rates import ArmRates, Estimate
 from adloom.loop.settings.experiments import Experiment
+from adloom.loop.statistics.rates import ArmRates, Estimate
 
 
 @dataclass(frozen=True)

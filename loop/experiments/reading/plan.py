@@ -10,14 +10,14 @@ import pandas as pd
 from adloom.feature_store.event_log import EventLog
 from adloom.loop.experiments.reading.ahead import design_of, lift_of
 from adloom.loop.experiments.reading.before import HISTORY
-from adloom.loop.experiments.statistics.power import (
+from adloom.loop.learning.labels import label_exposures
+from adloom.loop.settings.experiments import Experiment
+from adloom.loop.statistics.power import (
     Design,
     ads_needed,
     design_effect,
     detectable_lift,
 )
-from adloom.loop.learning.labels import label_exposures
-from adloom.loop.settings.experiments import Experiment
 
 _COLUMNS = ("user_id", "item_id", "ad_id")
 _SHOWN_FOR_DAYS = (7, 14, 28, 56)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from adloom.loop.catalogue.product import Product
 from adloom.loop.experiments.outcomes import Outcomes
 from adloom.loop.experiments.reading.lifts import ArmFigures, arm_figures
-from adloom.loop.experiments.statistics.discoveries import false_discovery_rates
 from adloom.loop.settings.experiments import Experiment
+from adloom.loop.statistics.discoveries import false_discovery_rates
 
 Products = Callable[[Collection[str]], Mapping[str, Product]]
 """The products among some ids that the catalogue has."""

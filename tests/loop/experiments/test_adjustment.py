@@ -7,8 +7,8 @@ import pytest
 import statsmodels.api as sm
 from numpy.typing import NDArray
 
-from adloom.loop.experiments.statistics.adjustment import adjusted_rates
-from adloom.loop.experiments.statistics.rates import ArmRates, arm_rates
+from adloom.loop.statistics.adjustment import adjusted_rates
+from adloom.loop.statistics.rates import ArmRates, arm_rates
 
 Floats = NDArray[np.float64]
 

@@ -12,9 +12,9 @@ from scipy.stats import t as student
 from adloom.loop.experiments.heavy_users import exposure_weights, heavy_users
 from adloom.loop.experiments.judgement import judge
 from adloom.loop.experiments.outcomes import Outcomes
-from adloom.loop.experiments.statistics.anytime import always_valid_reach
-from adloom.loop.experiments.statistics.clusters import effective_units, t_quantile
-from adloom.loop.experiments.statistics.rates import arm_rates
+from adloom.loop.statistics.anytime import always_valid_reach
+from adloom.loop.statistics.clusters import effective_units, t_quantile
+from adloom.loop.statistics.rates import arm_rates
 from tests.experiment_data import experiment, outcomes_of
 
 

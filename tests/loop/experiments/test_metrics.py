@@ -18,9 +18,9 @@ from adloom.loop.experiments.happened import Happened, happened
 from adloom.loop.experiments.metrics import MetricResult, metric_results
 from adloom.loop.experiments.outcomes import Outcomes
 from adloom.loop.experiments.report import ExperimentReport, report_experiment, report_outcomes
-from adloom.loop.experiments.statistics.ratios import arm_ratios
 from adloom.loop.settings import Settings
 from adloom.loop.settings.experiments import Experiment
+from adloom.loop.statistics.ratios import arm_ratios
 from tests.experiment_data import DAY, START, experiment, outcomes_of, simulated
 from tests.sample_events import logged
 

@@ -13,15 +13,15 @@ from typer.testing import CliRunner
 
 from adloom.loop.commands.app import app
 from adloom.loop.experiments.open_bandit_value import action_distribution, off_policy_check
-from adloom.loop.experiments.statistics.off_policy import (
+from adloom.loop.replay.errors import ClickLogUnavailable
+from adloom.loop.replay.open_bandit import open_bandit
+from adloom.loop.statistics.off_policy import (
     LoggedRewards,
     PolicyValue,
     fitted_rates,
     fold_of,
     policy_values,
 )
-from adloom.loop.replay.errors import ClickLogUnavailable
-from adloom.loop.replay.open_bandit import open_bandit
 
 ESTIMATORS = ("ips", "snips", "dr")
 RATES = np.array([0.01, 0.02, 0.03, 0.10, 0.05])

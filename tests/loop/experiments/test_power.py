@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.proportion import power_proportions_2indep
 
-from adloom.loop.experiments.statistics.power import (
+from adloom.loop.statistics.power import (
     Design,
     ads_needed,
     design_effect,

@@ -21,7 +21,7 @@ from adloom.loop.commands.app import app
 from adloom.loop.experiments.reading.page import page_of
 from adloom.loop.experiments.reading.reading import ExperimentReading, read_experiment
 from adloom.loop.experiments.reading.sentences import sentences
-from adloom.loop.experiments.statistics.discoveries import false_discovery_rates
+from adloom.loop.statistics.discoveries import false_discovery_rates
 from tests.experiment_data import experiment
 from tests.loop.experiments.reading_log import ITEMS, START, USERS, log_in
 

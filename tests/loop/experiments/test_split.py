@@ -11,8 +11,8 @@ import pytest
 from adloom.loop.experiments.crossed import by_first_arm, crossed_users, units
 from adloom.loop.experiments.judgement import judge
 from adloom.loop.experiments.outcomes import Outcomes
-from adloom.loop.experiments.statistics.split import SplitCheck, dealing_evidence, split_check
 from adloom.loop.settings.experiments import Experiment
+from adloom.loop.statistics.split import SplitCheck, dealing_evidence, split_check
 from tests.experiment_data import experiment, outcomes_of, simulated, simulated_thompson
 
 LEVEL = 0.01

@@ -13,8 +13,8 @@ from scipy.stats import norm, ttest_ind
 from adloom.loop.experiments.guardrails import guardrails
 from adloom.loop.experiments.judgement import judge
 from adloom.loop.experiments.outcomes import Outcomes
-from adloom.loop.experiments.statistics.anytime import always_valid_reach
-from adloom.loop.experiments.statistics.rates import (
+from adloom.loop.statistics.anytime import always_valid_reach
+from adloom.loop.statistics.rates import (
     ArmRates,
     Estimate,
     arm_rates,

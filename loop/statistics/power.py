@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
-from adloom.loop.experiments.statistics.anytime import always_valid_reach
-from adloom.loop.experiments.statistics.rates import arm_rates
+from adloom.loop.statistics.anytime import always_valid_reach
+from adloom.loop.statistics.rates import arm_rates
 
 _LARGEST_LOG = 100.0
 _FAR = 1e4  # an effect this many errors away is found for sure

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from adloom.loop.experiments.statistics.clusters import effective_units, t_quantile
+from adloom.loop.statistics.clusters import effective_units, t_quantile
 
 _LEVEL = 0.975  # of both ends of a 95 % interval
 _LARGEST_LOG = 100.0  # changes beyond e^100 are not told apart

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.special import logsumexp, ndtri
 
-from adloom.loop.experiments.statistics.clusters import FAR, effective_units, normal_errors
-from adloom.loop.experiments.statistics.rates import Estimate, arm_rates
+from adloom.loop.statistics.clusters import FAR, effective_units, normal_errors
+from adloom.loop.statistics.rates import Estimate, arm_rates
 
 _WEIGHTS = (0.8, 0.1, 0.1)
 """Of users, exposures, exposures a user: lost exposures are plain, few lost users are not."""

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from adloom.loop.experiments.statistics.rates import ArmRates
+from adloom.loop.statistics.rates import ArmRates
 
 
 def adjusted_rates(

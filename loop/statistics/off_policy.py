@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from adloom.loop.experiments.statistics.clusters import effective_units
-from adloom.loop.experiments.statistics.rates import Estimate, clustered_mean, rate_interval
+from adloom.loop.statistics.clusters import effective_units
+from adloom.loop.statistics.rates import Estimate, clustered_mean, rate_interval
 
 _FOLDS = 5
 _PRIOR_ROWS = 20.0

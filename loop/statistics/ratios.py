@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from adloom.loop.experiments.statistics.rates import ArmRates, ratio_of_sums
+from adloom.loop.statistics.rates import ArmRates, ratio_of_sums
 
 
 def arm_ratios(

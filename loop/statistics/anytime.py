@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from adloom.loop.experiments.statistics.clusters import t_reach
+from adloom.loop.statistics.clusters import t_reach
 
 
 def always_valid_reach(
