@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from scipy.special import stdtr
+
 from adloom.loop.experiments.heavy_users import exposure_weights
 from adloom.loop.experiments.outcomes import Outcomes
 from adloom.loop.settings.experiments import Experiment
@@ -64,6 +66,13 @@ def lift_of(log_ratio: Estimate, experiment: Experiment, alpha: float) -> Lift:
         relative_interval(log_ratio, log_ratio.reach),
         relative_interval(log_ratio, reach),
     )
+
+
+def p_value(estimate: Estimate) -> float:
+    """Of one look, that the estimated quantity is 0; by Student's t."""
+    if not estimate.error:
+        return 1.0
+    return float(2 * stdtr(max(1.0, estimate.units - 1), -abs(estimate.value) / estimate.error))
 
 
 def _turned(interval: Interval) -> Interval:

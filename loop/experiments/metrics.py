@@ -9,22 +9,21 @@ follow several arms; the settings take no metrics there.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from adloom.loop.experiments.guardrails import ALPHA as _GUARDRAIL_ALPHA
 from adloom.loop.experiments.happened import Happened
-from adloom.loop.experiments.lifts import FEWEST_USERS, Lift, alpha_of, lift_of
+from adloom.loop.experiments.lifts import FEWEST_USERS, Lift, alpha_of, lift_of, p_value
+from adloom.loop.experiments.metric_sums import Countable, UserSums
 from adloom.loop.experiments.outcomes import Outcomes
 from adloom.loop.settings.experiments import Experiment
 from adloom.loop.settings.metrics import Metric
 from adloom.loop.statistics.rates import ArmRates, Interval
 from adloom.loop.statistics.ratios import arm_ratios
-
-_HOUR = 3_600.0
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,7 @@ class MetricArm:
         total: the numerator, as it was counted.
         value: the ratio; NaN where there is nothing to divide by.
         change: None for the control, and while one of both has nothing above 0.
+        p_value: of one look, that there is no change; None where there is none.
     """
 
     users: int
@@ -49,6 +49,7 @@ class MetricArm:
     value: float
     interval: Interval
     change: Lift | None
+    p_value: float | None
 
     @property
     def known(self) -> bool:
@@ -90,22 +91,15 @@ def metric_results(
 ) -> dict[str, MetricResult]:
     """Every metric of the settings, by name.
 
-    The chance of a false verdict is split over the arms beside the control, and over the metrics
-    that decide; each guardrail has its own, of 1 %.
-
     Args:
         until: seconds since the epoch (UTC); nothing after it was read.
     """
-    deciding = [m for m in experiment.metrics.values() if m.role == "decision"]
-    alpha = alpha_of(experiment) / max(1, len(deciding))
+    countable = Countable(outcomes, done, experiment, until)
     return {
-        name: _result(
-            outcomes,
-            done,
+        name: MetricResult(
             metric,
-            experiment,
-            alpha if metric.role == "decision" else _GUARDRAIL_ALPHA,
-            until,
+            metric_alpha(metric, experiment),
+            metric_arms(countable.sums(metric), outcomes.arms, metric, experiment),
         )
         for name, metric in experiment.metrics.items()
     }
@@ -144,118 +138,47 @@ def _arm_json(found: MetricResult, name: str, arm: MetricArm) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True)
-class _Sums:
-    """Of each user whose window is over, shape (users,); `open_users` of the others, by arm."""
+def metric_alpha(metric: Metric, experiment: Experiment) -> float:
+    """Chance that the always-valid interval of an arm ever misses the truth.
 
-    numerator: NDArray[np.float64]
-    denominator: NDArray[np.float64]
-    arm: NDArray[np.int64]
-    weight: NDArray[np.float64]
-    open_users: NDArray[np.int64]
-
-
-def _counted(at: NDArray[Any], which: NDArray[np.bool_], users: int) -> NDArray[np.float64]:
-    return np.bincount(at, which, users).astype(np.float64)
+    That of a false verdict is split over the arms beside the control, and over the metrics that
+    decide; each guardrail has its own, of 1 %.
+    """
+    if metric.role == "guardrail":
+        return _GUARDRAIL_ALPHA
+    deciding = [m for m in experiment.metrics.values() if m.role == "decision"]
+    return alpha_of(experiment) / len(deciding)
 
 
-def _sums(
-    outcomes: Outcomes, done: Happened, metric: Metric, experiment: Experiment, until: float
-) -> _Sums:
-    users, first, at = np.unique(outcomes.user, return_index=True, return_inverse=True)
-    window = outcomes.window if metric.window_hours is None else metric.window_hours * _HOUR
-    begun, arm = outcomes.shown_at[first], outcomes.arm[first]
-    late = outcomes.window if metric.counts_clicks else 0.0
-    over = begun + window + late <= until
-    inside = outcomes.shown_at < begun[at] + window
-    ads = _counted(at, inside, len(users))
-    clicks = _counted(at, inside & outcomes.clicked, len(users))
-    if experiment.max_user_exposures is not None:
-        # Who is shown more counts as if it had been so many, with as large a part of them clicked.
-        less = np.minimum(1.0, experiment.max_user_exposures / np.maximum(1.0, ads))
-        ads, clicks = ads * less, clicks * less
-    ones = np.ones(len(users))
-    numerator: NDArray[np.float64]
-    denominator: NDArray[np.float64]
-    match metric.kind:
-        case "ads_per_user":
-            numerator, denominator = ads, ones
-        case "clicks_per_user":
-            numerator, denominator = clicks, ones
-        case "click_through_rate":
-            numerator, denominator = clicks, ads
-        case "outcomes":
-            numerator = _outcomes(done, metric, users, begun, window)
-            denominator = {"user": ones, "ad": ads, "click": clicks}[metric.per]
-    return _Sums(
-        numerator[over],
-        denominator[over],
-        arm[over],
-        1 / outcomes.propensity[first][over],
-        np.bincount(arm[~over], minlength=len(outcomes.arms)),
-    )
-
-
-def _outcomes(
-    done: Happened,
-    metric: Metric,
-    users: NDArray[np.int64],
-    begun: NDArray[np.float64],
-    window: float,
-) -> NDArray[np.float64]:
-    """What each user's outcomes within the window add up to, shape (users,)."""
-    named = done.called(str(metric.event))
-    at = np.minimum(np.searchsorted(users, named.user), max(0, len(users) - 1))
-    counted = np.zeros(len(named.user), bool)
-    if len(users):
-        counted = (users[at] == named.user) & (named.at >= begun[at])
-        counted &= named.at < begun[at] + window
-    value = named.value if metric.value == "sum" else np.ones(len(named.value))
-    sums = np.bincount(at[counted], value[counted], len(users)).astype(np.float64)
-    return sums if metric.cap is None else np.minimum(sums, metric.cap)
-
-
-def _result(
-    outcomes: Outcomes,
-    done: Happened,
-    metric: Metric,
-    experiment: Experiment,
-    alpha: float,
-    until: float,
-) -> MetricResult:
-    names, sums = outcomes.arms, _sums(outcomes, done, metric, experiment, until)
+def metric_arms(
+    sums: UserSums, arms: Sequence[str], metric: Metric, experiment: Experiment
+) -> dict[str, MetricArm]:
+    """A metric in each of the `arms`, of the users of `sums` whose window is over."""
+    alpha, done = metric_alpha(metric, experiment), sums.where(sums.over)
     rates = arm_ratios(
-        sums.numerator, sums.denominator, arm=sums.arm, weight=sums.weight, arms=len(names)
+        done.numerator, done.denominator, arm=done.arm, weight=done.weight, arms=len(arms)
     )
-    control = names.index(experiment.control_arm)
-    active = np.bincount(sums.arm[sums.numerator != 0], minlength=len(names))
-    total = np.bincount(sums.arm, sums.numerator, len(names))
-    return MetricResult(
-        metric,
-        alpha,
-        {
-            name: MetricArm(
-                users=int(rates.users[arm]),
-                open_users=int(sums.open_users[arm]),
-                effective_users=float(rates.effective_users[arm]),
-                active_users=int(active[arm]),
-                total=float(total[arm]),
-                value=float(rates.rate[arm]),
-                interval=_around(rates, arm),
-                change=None if arm == control else _change(rates, arm, control, experiment, alpha),
-            )
-            for arm, name in enumerate(names)
-        },
-    )
+    control = arms.index(experiment.control_arm)
+    open_users = np.bincount(sums.arm[~sums.over], minlength=len(arms))
+    active = np.bincount(done.arm[done.numerator != 0], minlength=len(arms))
+    total = np.bincount(done.arm, done.numerator, len(arms))
+    ratios = [None if arm == control else rates.log_ratio(arm, control) for arm in range(len(arms))]
+    return {
+        name: MetricArm(
+            users=int(rates.users[arm]),
+            open_users=int(open_users[arm]),
+            effective_users=float(rates.effective_users[arm]),
+            active_users=int(active[arm]),
+            total=float(total[arm]),
+            value=float(rates.rate[arm]),
+            interval=_around(rates, arm),
+            change=None if ratio is None else lift_of(ratio, experiment, alpha),
+            p_value=None if ratio is None else p_value(ratio),
+        )
+        for arm, (name, ratio) in enumerate(zip(arms, ratios, strict=True))
+    }
 
 
 def _around(rates: ArmRates, arm: int) -> Interval:
     found = rates.estimate(arm)
     return Interval(found.value - found.reach, found.value + found.reach)
-
-
-def _change(
-    rates: ArmRates, arm: int, control: int, experiment: Experiment, alpha: float
-) -> Lift | None:
-    ratio = rates.log_ratio(arm, control)
-    return None if ratio is None else lift_of(ratio, experiment, alpha)

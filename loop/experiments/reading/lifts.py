@@ -6,12 +6,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtr
 
-from adloom.loop.experiments.lifts import alpha_of, click_rates, lift_of
+from adloom.loop.experiments.lifts import alpha_of, click_rates, lift_of, p_value
 from adloom.loop.experiments.outcomes import Outcomes
 from adloom.loop.settings.experiments import Experiment
-from adloom.loop.statistics.rates import ArmRates, Estimate
+from adloom.loop.statistics.rates import ArmRates
 
 
 @dataclass(frozen=True)
@@ -62,13 +61,6 @@ def arm_figures(
         )
         for n, name in enumerate(outcomes.arms)
     }
-
-
-def p_value(estimate: Estimate) -> float:
-    """Of one look, that the estimated quantity is 0; by Student's t."""
-    if not estimate.error:
-        return 1.0
-    return float(2 * stdtr(max(1.0, estimate.units - 1), -abs(estimate.value) / estimate.error))
 
 
 def _lift(

@@ -66,6 +66,7 @@ def bought(outcomes: Outcomes, chance: tuple[float, float], seed: int = 0) -> Ha
         at,
         rng.lognormal(4, 0.5, len(at)),
         np.full(len(at), "purchase", dtype=object),
+        np.full(len(at), "", dtype=object),
     )
 
 
@@ -163,8 +164,8 @@ def shopper(shown: list[float], clicked: list[bool], arm: list[int]) -> Outcomes
 def sums(outcomes: Outcomes, metric: dict[str, Any], hours: float, **more: Any) -> MetricResult:
     definition = experiment(metrics={"m": metric}, **more)
     at = START.timestamp() + np.array([-1.0, 1.0, 23.0, 24.0]) * 3_600
-    named = np.full(4, "purchase", dtype=object)
-    done = Happened(np.zeros(4, np.int64), at, np.array([1.0, 2.0, 4.0, 8.0]), named)
+    named, of_none = np.full(4, "purchase", dtype=object), np.full(4, "", dtype=object)
+    done = Happened(np.zeros(4, np.int64), at, np.array([1.0, 2.0, 4.0, 8.0]), named, of_none)
     until = START.timestamp() + hours * 3_600
     return metric_results(outcomes, done, definition, until=until)["m"]
 
