@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
@@ -59,6 +59,11 @@ class MetricArm:
 
 FEWEST_ACTIVE = 20
 
+MetricVerdict = Literal[
+    "control", "collecting", "undecided", "better", "not_worse", "worse", "held", "broken"
+]
+"""`not_worse`: of non-inferiority; `held` and `broken`: of a guardrail's margin."""
+
 
 @dataclass(frozen=True)
 class MetricResult:
@@ -79,6 +84,21 @@ class MetricResult:
         if change is None or not all(one.known for one in self.arms.values()):
             return None
         return change if self.metric.goal == "increase" else change.turned
+
+    def verdict(self, arm: str, experiment: Experiment) -> MetricVerdict:
+        """What is certain of the arm in this metric alone, however often it was looked at."""
+        if arm == experiment.control_arm:
+            return "control"
+        gain = self.gain(arm)
+        if gain is None:
+            return "collecting"
+        if self.metric.role == "guardrail":
+            held = gain.always_valid.low > -self.metric.margin
+            return "broken" if self.broken(arm) else "held" if held else "undecided"
+        least = -experiment.tolerated_loss
+        if gain.always_valid.low > least:
+            return "not_worse" if least else "better"
+        return "worse" if gain.always_valid.high < least else "undecided"
 
     def broken(self, arm: str) -> bool:
         """Whether the arm is certain to be worse than a guardrail's margin."""
@@ -102,39 +122,6 @@ def metric_results(
             metric_arms(countable.sums(metric), outcomes.arms, metric, experiment),
         )
         for name, metric in experiment.metrics.items()
-    }
-
-
-def metric_json(found: MetricResult) -> dict[str, Any]:
-    """A metric as the report tells it; changes are as they were counted, whatever the goal."""
-    return {
-        "kind": found.metric.kind,
-        "event": found.metric.event,
-        "role": found.metric.role,
-        "goal": found.metric.goal,
-        "margin": found.metric.margin if found.metric.role == "guardrail" else None,
-        "alpha": found.alpha,
-        "arms": {name: _arm_json(found, name, arm) for name, arm in found.arms.items()},
-    }
-
-
-def _arm_json(found: MetricResult, name: str, arm: MetricArm) -> dict[str, Any]:
-    change = arm.change
-    return {
-        "users": arm.users,
-        "open_users": arm.open_users,
-        "effective_users": arm.effective_users,
-        "active_users": arm.active_users,
-        "total": arm.total,
-        "value": arm.value,
-        "value_low": arm.interval.low,
-        "value_high": arm.interval.high,
-        "change": change and change.value,
-        "change_low": change and change.interval.low,
-        "change_high": change and change.interval.high,
-        "change_always_valid_low": change and change.always_valid.low,
-        "change_always_valid_high": change and change.always_valid.high,
-        "broken": found.metric.role == "guardrail" and found.broken(name),
     }
 
 

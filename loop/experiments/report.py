@@ -16,7 +16,8 @@ from adloom.loop.experiments.happened import Happened, happened
 from adloom.loop.experiments.heavy_users import HeavyUser, heavy_users
 from adloom.loop.experiments.judgement import ArmResult, Judgement, judge
 from adloom.loop.experiments.metric_verdict import with_metrics
-from adloom.loop.experiments.metrics import MetricResult, metric_json, metric_results
+from adloom.loop.experiments.metric_words import metric_json
+from adloom.loop.experiments.metrics import MetricResult, metric_results
 from adloom.loop.experiments.notes import notes
 from adloom.loop.experiments.outcomes import Outcomes, experiment_outcomes
 from adloom.loop.settings.experiments import Experiment
@@ -126,7 +127,9 @@ class ExperimentReport:
                 }
                 for arm, held in judged.guardrails.items()
             },
-            "metrics": {name: metric_json(found) for name, found in self.metrics.items()},
+            "metrics": {
+                name: metric_json(name, found, experiment) for name, found in self.metrics.items()
+            },
             "verdict": judged.verdict,
             "winner": judged.winner,
             "reason": judged.reason,

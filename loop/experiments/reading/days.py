@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 import numpy as np
+from numpy.typing import NDArray
 
+from adloom.loop.experiments.metric_sums import UserSums
+from adloom.loop.experiments.metrics import metric_arms
 from adloom.loop.experiments.outcomes import Outcomes
-from adloom.loop.experiments.reading.lifts import ArmFigures, arm_figures
+from adloom.loop.experiments.reading.lifts import (
+    ArmFigures,
+    MetricFigures,
+    arm_figures,
+    metric_figures,
+)
 from adloom.loop.settings.experiments import Experiment
 
 _DAY_SECONDS = 86_400.0
@@ -23,26 +32,34 @@ class Day:
         day: the last of them, UTC.
         ads, clicks: of the day alone, by arm.
         so_far: of all ads up to the day's end, by arm.
+        metrics: of all users whose first ad came up to the day's end, by metric and arm.
     """
 
     day: date
     ads: dict[str, int]
     clicks: dict[str, int]
     so_far: dict[str, ArmFigures]
+    metrics: dict[str, dict[str, MetricFigures]]
 
 
-def by_day(outcomes: Outcomes, experiment: Experiment) -> list[Day]:
+def by_day(outcomes: Outcomes, experiment: Experiment, sums: Mapping[str, UserSums]) -> list[Day]:
     """Every day on which ads were shown, at most 60 points.
 
-    The windows of its ads are closed by now; who looked on the day itself saw fewer of them.
+    The windows of its ads, and of the users who came first on it, are over by now; who looked on
+    the day itself saw fewer of them.
 
     Args:
         outcomes: with closed windows alone, in the order of time.
+        sums: of the experiment's metrics, by name.
     """
-    if not len(outcomes):
+    day = _days(outcomes.shown_at)
+    begun = {name: _days(each.begun) for name, each in sums.items()}
+    # A metric's window may be over before those of the ads are: its last users count too.
+    days = np.unique(
+        np.concatenate([day, *(begun[name][each.over] for name, each in sums.items())])
+    )
+    if not len(days):
         return []
-    day = np.floor(outcomes.shown_at / _DAY_SECONDS).astype(np.int64)
-    days = np.unique(day)
     # One point for each of several days, the last day always: it is what the verdict says.
     step = -(-len(days) // _MOST_DAYS)
     last = days[::-1][::step][::-1]
@@ -59,7 +76,23 @@ def by_day(outcomes: Outcomes, experiment: Experiment) -> list[Day]:
                 ads=dict(zip(outcomes.arms, ads.tolist(), strict=True)),
                 clicks=dict(zip(outcomes.arms, clicks.tolist(), strict=True)),
                 so_far=arm_figures(outcomes.head(end), experiment),
+                metrics={
+                    name: metric_figures(
+                        metric_arms(
+                            each.where(begun[name] <= number),
+                            outcomes.arms,
+                            experiment.metrics[name],
+                            experiment,
+                        ),
+                        experiment.control_arm,
+                    )
+                    for name, each in sums.items()
+                },
             )
         )
         start = end
     return found
+
+
+def _days(moments: NDArray[np.float64]) -> NDArray[np.int64]:
+    return np.floor(moments / _DAY_SECONDS).astype(np.int64)

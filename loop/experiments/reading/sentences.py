@@ -13,18 +13,34 @@ def sentences(reading: ExperimentReading) -> list[str]:
     if reading.report.judgement.verdict not in ("ship", "keep_control"):
         told += [_ahead(reading, arm) for arm in reading.ahead.arms]
     told += [_adjusted(reading)]
+    return told + (_parts(reading) if reading.segments else [])
+
+
+def _parts(reading: ExperimentReading) -> list[str]:
     found = [
-        f"{segment.kind} {segment.name}, {arm} ({segment.arms[arm].lift:+.1%})"
+        f"{segment.kind} {segment.name}, {arm}{f', {metric}' if metric else ''} "
+        f"({figures.lift:+.1%})"
         for segment in reading.segments
-        for arm, q in segment.q_values.items()
-        if q < 0.05
+        for metric, arm, figures in segment.lifts
+        if (q := segment.q_value(metric, arm)) is not None and q < 0.05
     ]
-    if reading.segments:
+    metrics = reading.report.metrics
+    told = [
+        "Parts in which a lift is found when all parts"
+        + (", by clicks and by every metric," if metrics else "")
+        + " are held against each other: "
+        + ("; ".join(found) if found else "none")
+        + ". They were looked at once; a new experiment on a part is what proves it."
+    ]
+    if metrics:
         told.append(
-            "Parts in which a lift is found when all parts are held against each other: "
-            + ("; ".join(found) if found else "none")
-            + ". They were looked at once; a new experiment on a part is what proves it."
+            "By language, metrics are of the users whose first ad was in it; by category, they "
+            "count what is of its products alone, over all users of the arm."
         )
+    told += [
+        f"{name} is not told by category: {count:,} of its outcomes say no product (item_id)."
+        for name, count in reading.without_product.items()
+    ]
     return told
 
 

@@ -51,3 +51,29 @@ def log_in(folder: Path, *, lift: float = 0.5, ads: int = 3_000) -> EventLog:
     log = EventLog(folder)
     log.append(events)
     return log
+
+
+def sell_in(
+    log: EventLog, *, lift: float = 2.0, name: str = "purchase", items: tuple[str, ...] = ITEMS
+) -> None:
+    """Users buy, an hour after their first ad; those of `other` more often."""
+    rng = np.random.default_rng(8)
+    first = log.read("exposure").drop_duplicates("user_id")
+    events = []
+    for n, row in enumerate(first.to_dict("records")):
+        if rng.random() > 0.3 * (1 + lift if row["variant"] == "other" else 1.0):
+            continue
+        events.append(
+            LoggedEvent(
+                kind="outcome",
+                event_id=f"s{n}",
+                user_id=row["user_id"],
+                item_id=items[n % len(items)],
+                topic="sales",
+                partition=0,
+                offset=n,
+                ts=row["ts"] + timedelta(hours=1),
+                extra=json.dumps({"name": name, "value": rng.lognormal(3, 0.4)}),
+            )
+        )
+    log.append(events)
