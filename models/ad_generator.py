@@ -167,6 +167,11 @@ class AdGenerator(AdaptedModel):
                 self._engine = Engine(self.model, rows=self._rows, dtype=dtype)
             return self._engine
 
+    @property
+    def casts_shadow(self) -> bool:
+        """Whether a product throws a shadow on what is drawn: a base that draws it has it there."""
+        return not self.model.config.product_in_picture
+
     def encode_pictures(self, pictures: Sequence[Image.Image]) -> NDArray[np.int16]:
         """VQ codes of pictures of any size: int16 ``(n, image tokens)``."""
         config = self.model.config

@@ -98,7 +98,8 @@ def batch_briefs(
         history_titles=title_ids.view(len(briefs), longest, -1),
         history_valid=torch.from_numpy(valid),
         cutouts=to_pixels(
-            [on_white(b.cutout, config.picture_size) for b in briefs], config.picture_size
+            [on_white(b.cutout, config.picture_size, b.placement) for b in briefs],
+            config.picture_size,
         ),
     )
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from adloom.models.placement import Placement
 from adloom.models.titles.rules import TitleRules
 
 Codes = NDArray[np.int16]
@@ -45,6 +46,7 @@ class AdBrief:
     titles: TitleRules | None = None
     short_name: str = ""
     language: str = ""
+    placement: Placement | None = None
 
     @property
     def read_ads(self) -> tuple[HistoryAd, ...]:

@@ -20,7 +20,9 @@ class AdGeneratorConfig(BaseModel):
     ``history_grid`` the side a history picture is pooled to (the paper keeps 64 tokens a
     picture, 8 x 8), ``history_title_tokens`` the tokens kept of a history title (paper: 30),
     ``keep`` the share of history tokens that pass the selection. ``foreground`` names what
-    looks at the cutout: the small encoder, or DINOv2 as in the paper.
+    looks at the cutout: the small encoder, or DINOv2 as in the paper. ``product_in_picture`` says
+    what was learnt: pictures that hold the product at its place, as PAd1M's do, or plates without
+    it, on which it then throws a shadow.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,6 +42,7 @@ class AdGeneratorConfig(BaseModel):
     foreground: Literal["small", "dinov2"] = "small"
     foreground_dropout: float = 0.1
     condition_dropout: float = 0.1
+    product_in_picture: bool = False
 
     @property
     def image_tokens(self) -> int:

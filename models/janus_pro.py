@@ -46,6 +46,7 @@ def paper_config(janus: JanusConfig, *, dinov2: bool = True) -> AdGeneratorConfi
         title_tokens=64,
         foreground_every=6,
         foreground="dinov2" if dinov2 else "small",
+        product_in_picture=True,
     )
 
 

@@ -22,6 +22,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.brief import AdBrief, Example, HistoryAd
+from adloom.models.placement import Placement, as_photographed
 
 TITLE_SPLIT = "<title_split>"
 _COMMA = re.compile("[,\uff0c\u3001]")  # the two after the first are Chinese
@@ -115,7 +116,8 @@ class Pad1M:
             HistoryAd(record.history_titles[i], code)
             for i, code in zip(chosen, codes[:-1], strict=True)
         )
-        brief = AdBrief(record.sku_title_cn, record.word_list, self._cutout(record), history)
+        cutout, placement = self._product(record)
+        brief = AdBrief(record.sku_title_cn, record.word_list, cutout, history, placement=placement)
         return Example(brief, record.gt_title_cn[0], codes[-1])
 
     def picture(self, name: str, mode: str = "RGB") -> Image.Image:
@@ -146,13 +148,13 @@ class Pad1M:
                 raise
             raise BadRecord(f"{name}: broken picture: {error}") from error
 
-    def _cutout(self, record: PadRecord) -> Image.Image:
-        """The product, cropped to what is opaque."""
-        cutout = self.picture(record.f_path_trans, "RGBA")
-        box = cutout.getchannel("A").getbbox()
+    def _product(self, record: PadRecord) -> tuple[Image.Image, Placement]:
+        """The product, cropped to what is opaque, and where it lies in the picture."""
+        photo = self.picture(record.f_path_trans, "RGBA")
+        box = photo.getchannel("A").getbbox()
         if box is None:
             raise BadRecord(f"{record.f_path_trans}: nothing but transparency")
-        return cutout.crop(box)
+        return photo.crop(box), as_photographed(box, photo.size, record.max_ratio)
 
     def _raw(self) -> Iterator[Any]:
         text = self.file.read_text(encoding="utf-8")

@@ -48,13 +48,16 @@ def brief(
     )
 
 
-def finished(background: Image.Image, product: Product, *, size: int = 512) -> Image.Image:
+def finished(
+    background: Image.Image, product: Product, *, size: int = 512, shadow: bool = True
+) -> Image.Image:
     """The picture of an ad, RGB: the product on what was drawn.
 
-    A product that has no cutout is shown as its shop shows it: pasted it would be a box.
+    A product that has no cutout is shown as its shop shows it: pasted it would be a box. Without
+    ``shadow`` what was drawn holds the product, and so its shadow, already.
     """
     if product.cutout_name:
-        return compose_ad(background, product.cutout(), size=size)
+        return compose_ad(background, product.cutout(), size=size, shadow=shadow)
     return show_whole(_seen(product), size=size)
 
 

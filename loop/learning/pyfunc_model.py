@@ -167,7 +167,7 @@ class RegisteredAdGenerator(PythonModel):
             adapter=self._adapter,
         )
         pictures = [
-            finished(draft.background, product)
+            finished(draft.background, product, shadow=self._generator.casts_shadow)
             for draft, product in zip(drafts, products, strict=True)
         ]
         return pd.DataFrame(

@@ -183,8 +183,9 @@ def _looked_at(
     briefs = [example.brief for example in examples]
     vq = generator.model.janus.model.vqmodel
     codes = torch.from_numpy(np.stack([example.codes for example in examples])).long()
-    clicked = _finished(codebook.to_pictures(codebook.decode(vq, codes)), briefs)
-    drawn = _finished([draft.background for draft in drafts], briefs)
+    shadow = generator.casts_shadow
+    clicked = _finished(codebook.to_pictures(codebook.decode(vq, codes)), briefs, shadow)
+    drawn = _finished([draft.background for draft in drafts], briefs, shadow)
     encoder = BackgroundEncoder.from_pretrained()
     embedded = encoder.embed(drawn)
     similarity = background_similarity(embedded, encoder.embed(clicked))
@@ -206,9 +207,11 @@ def _looked_at(
     )
 
 
-def _finished(backgrounds: Sequence[Image.Image], briefs: Sequence[AdBrief]) -> list[Image.Image]:
+def _finished(
+    backgrounds: Sequence[Image.Image], briefs: Sequence[AdBrief], shadow: bool
+) -> list[Image.Image]:
     return [
-        compose_ad(background, brief.cutout, size=PICTURE_SIZE)
+        compose_ad(background, brief.cutout, brief.placement, size=PICTURE_SIZE, shadow=shadow)
         for background, brief in zip(backgrounds, briefs, strict=True)
     ]
 

@@ -228,7 +228,10 @@ class AdMaker:
             (text,) = drawn
         else:
             drafts = [self.generator.draft(candidate, one.told) for candidate in drawn]
-            pictures = [finished(draft.background, one.request.product) for draft in drafts]
+            shadow = self.generator.casts_shadow
+            pictures = [
+                finished(draft.background, one.request.product, shadow=shadow) for draft in drafts
+            ]
             best = self.reranker.best(pictures, one.told.read_ads)
             draft, picture, text = drafts[best], pictures[best], drawn[best]
         title = drawn_title(self.generator, text, one.told, one.rules)
