@@ -77,8 +77,10 @@ def _verdict(found: MetricResult, arm: str, experiment: Experiment) -> str:
             return f"goes beyond {margin} for certain"
         case "collecting":
             return "has too few users to tell"
+        case _ if found.metric.role == "guardrail":
+            return f"is neither certain to stay within {margin} nor to go beyond"
         case _:
-            return "may still be either"
+            return "may still be better or worse"
 
 
 def _arm_json(arm: MetricArm) -> dict[str, Any]:

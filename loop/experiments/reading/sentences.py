@@ -32,10 +32,12 @@ def _parts(reading: ExperimentReading) -> list[str]:
         + ("; ".join(found) if found else "none")
         + ". They were looked at once; a new experiment on a part is what proves it."
     ]
-    if metrics:
+    kinds = {segment.kind for segment in reading.segments} if metrics else set()
+    if "language" in kinds:
+        told.append("By language, metrics are of the users whose first ad was in it.")
+    if "category" in kinds:
         told.append(
-            "By language, metrics are of the users whose first ad was in it; by category, they "
-            "count what is of its products alone, over all users of the arm."
+            "By category, metrics count what is of its products alone, over all users of the arm."
         )
     told += [
         f"{name} is not told by category: {count:,} of its outcomes say no product (item_id)."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from scipy.stats import false_discovery_control
 
 from adloom.feature_store.event_log import EventLog
+from adloom.loop.experiments.reading.page import page_of
 from adloom.loop.experiments.reading.reading import ExperimentReading, read_experiment
 from adloom.loop.experiments.reading.sentences import sentences
 from tests.experiment_data import experiment
@@ -140,3 +142,16 @@ def test_all_of_it_is_json(reading: ExperimentReading) -> None:
     told = json.loads(json.dumps(reading.as_json(), allow_nan=False))
     assert set(told["by_day"][0]["metrics"]) == set(METRICS)
     assert set(told["segments"][0]["metric_q_values"]) == set(METRICS)
+
+
+def test_the_page_has_each_metric_and_draws_those_that_decide(tmp_path: Path) -> None:
+    log = log_in(tmp_path / "log", ads=800)
+    sell_in(log, name="<b>buy")
+    page = page_of(read(log, metrics=METRICS | {"sales": {"event": "<b>buy"}}))
+    labels = re.findall(r'aria-label="(Lift of other[^"]* by day)', page)
+    assert labels == [f"Lift of other{of} by day" for of in ("", " in sales", " in clicks")]
+    table = page[page.index('id="metrics"') :]
+    assert "value of &lt;b&gt;buy a user" in table
+    assert "<b>buy" not in page
+    for cell in ("<strong>ads</strong>", ">guardrail<", ">decision<", 'class="good">better<'):
+        assert cell in table
