@@ -3,46 +3,37 @@
 from __future__ import annotations
 
 import shutil
-import socket
-import threading
-import time
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 from PIL import Image
 from selenium import webdriver
-from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from adloom.loop import home
 from adloom.loop.catalogue.intake.feed import import_feed
-from adloom.loop.serving.app import create_app
 from adloom.loop.settings import Settings
 from adloom.loop.settings.catalogue import CatalogSettings
+from tests.loop.serving.in_chromium import (
+    chromium,
+    click,
+    errors,
+    fill,
+    open_page,
+    serving,
+    wait,
+)
 from tests.loop.serving.studio_parts import KEY, studio_settings
 from tests.loop_parts import tiny_settings
 
 pytestmark = pytest.mark.slow
 HAUSHALT = Path(__file__).parents[2] / "shops/haushalt"
 COLUMNS = tomllib.loads((HAUSHALT / "adloom.toml").read_text())["catalog"]["columns"]
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-)
 
 
 @pytest.fixture(scope="module")
@@ -56,41 +47,10 @@ def address(settings: Settings) -> Iterator[str]:
         yield address
 
 
-@contextmanager
-def serving(settings: Settings) -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(create_app(settings), log_level="error"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        while not server.started:
-            assert thread.is_alive()
-            time.sleep(0.05)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
-
-
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        pytest.skip("needs Chromium: apt-get install chromium chromium-driver")
-    options = Options()
-    options.binary_location = chromium
-    profile: Path = tmp_path_factory.mktemp("profile")
-    for flag in (*FLAGS, f"--user-data-dir={profile}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with webdriver.Chrome(options=options, service=Service(driver)) as running:
+    with chromium(tmp_path_factory.mktemp("profile")) as running:
         yield running
-
-
-def open_page(browser: webdriver.Chrome, address: str, width: int) -> None:
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500},
-    )
-    browser.get(address)
 
 
 def open_studio(browser: webdriver.Chrome, address: str, width: int) -> None:
@@ -99,27 +59,6 @@ def open_studio(browser: webdriver.Chrome, address: str, width: int) -> None:
     fill(browser, "key", KEY + Keys.TAB)
     wait(browser, "[data-product]")
     wait(browser, "[data-promote], #rollback")
-
-
-def wait(browser: webdriver.Chrome, css: str) -> None:
-    WebDriverWait(browser, 60).until(lambda b: b.find_elements(By.CSS_SELECTOR, css))
-
-
-def click(browser: webdriver.Chrome, css: str) -> None:
-    """By script: the page draws its lists anew every few seconds."""
-    browser.execute_script("document.querySelector(arguments[0]).click()", css)
-
-
-def fill(browser: webdriver.Chrome, name: str, text: str) -> None:
-    field = browser.find_element(By.ID, name)
-    field.clear()
-    field.send_keys(text)
-
-
-def errors(browser: webdriver.Chrome) -> list[str]:
-    """What the console has but for the refusals before the key was given."""
-    told = [e["message"] for e in browser.get_log("browser") if e["level"] == "SEVERE"]
-    return [message for message in told if "401" not in message]
 
 
 def test_a_person_draws_and_sees_the_ads_of_both_variants(

@@ -29,10 +29,16 @@ async function show() {
   try {
     const { reading, sentences } = await get(`experiments/${encodeURIComponent($("experiment-name").value)}`);
     const others = Object.keys(reading.arms).filter((arm) => arm !== reading.control);
+    const names = Object.keys(reading.metrics);
+    const deciding = names.filter((name) => reading.metrics[name].role === "decision");
     $("experiment").replaceChildren(
       verdict(reading, sentences), card(`Arms, against ${reading.control}`, arms(reading)),
-      ...others.map((arm) => card(`${arm}: lift by day, always valid`, liftChart(reading.by_day, arm))),
-      ...(reading.segments.length ? [card("Parts of the shop, held against each other", parts(reading, others))] : []));
+      ...(names.length ? [card("Metrics: of users, by the arm of their first ad, once their window is over", metrics(reading))] : []),
+      ...others.map((arm) => card(`${arm}: lift by day, always valid`, liftChart(reading.by_day, arm, (day) => day.so_far[arm]))),
+      ...deciding.flatMap((name) => others.map((arm) =>
+        card(`${arm}: ${name} by day, always valid`, liftChart(reading.by_day, `${arm} in ${name}`, (day) => day.metrics[name][arm])))),
+      ...(reading.segments.length ? [card("Parts of the shop, held against each other", parts(reading, others))] : []),
+      ...(reading.segments.length && names.length ? [card("Metrics of these parts, held against each other and against the clicks", metricParts(reading, others))] : []));
   } catch (error) {
     empty(error.message);
   }
@@ -61,6 +67,31 @@ function arms(reading) {
     return [name, count(arm.users), count(arm.impressions), count(arm.clicks), percent(arm.ctr), ...lift];
   });
   return table(["Arm", "Users", "Ads", "Clicks", "Rate", "Lift", "95 %, one look", "Always valid", "Adjusted by the time before"], rows);
+}
+
+const MARKS = { better: "good", not_worse: "good", held: "good", worse: "bad", broken: "bad" };
+const amount = (value, kind) => (value == null ? "?" : kind === "click_through_rate" ? percent(value) : value.toLocaleString(undefined, { maximumSignificantDigits: 4 }));
+
+function metrics(reading) {
+  const rows = Object.entries(reading.metrics).flatMap(([name, metric]) => Object.entries(metric.arms).map(([arm, told]) => {
+    const lift = arm === reading.control ? ["the control", "", ""]
+      : told.change == null ? ["nothing to compare yet", "", ""]
+      : [signed(told.change), span(told.change_low, told.change_high), span(told.change_always_valid_low, told.change_always_valid_high)];
+    const state = arm === reading.control ? "" : el("span", { class: MARKS[told.verdict] }, told.verdict.replaceAll("_", " "));
+    return [name, metric.role, arm, count(told.users), amount(told.value, metric.kind), ...lift, state];
+  }));
+  const told = Object.values(reading.metrics).map((metric) => el("li", {}, metric.sentence));
+  return el("div", { id: "metrics" }, el("ul", { class: "told" }, ...told),
+    table(["Metric", "Role", "Arm", "Users", "Value", "Lift", "95 %, one look", "Always valid", "Verdict of the metric"], rows));
+}
+
+function metricParts(reading, others) {
+  const rows = reading.segments.flatMap((part) => Object.entries(part.metrics).flatMap(([name, of]) => others.map((arm) => {
+    const [found, q] = [of[arm], part.metric_q_values[name][arm]];
+    const lift = found.lift == null ? ["nothing to compare yet", "", ""] : [signed(found.lift), span(found.low, found.high), q == null ? "too few to test" : q.toFixed(3)];
+    return [`${part.kind}: ${part.name}`, name, arm, count(found.users), amount(found.value, reading.metrics[name].kind), ...lift];
+  })));
+  return table(["Part", "Metric", "Arm", "Users", "Value", "Lift", "95 %, one look", "q, of all parts"], rows);
 }
 
 function parts(reading, others) {

@@ -1,19 +1,20 @@
-// The lift of all ads up to each day's end, its always-valid interval as a band around it.
+// A lift of all that came up to each day's end, its always-valid interval as a band around it.
 
 import { el, svg } from "./dom.js";
 
 const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [760, 260, 62, 14, 14, 34];
 const REACHES = [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
 
-export function liftChart(days, arm) {
-  const points = days.map((day) => ({ day: day.day, ...day.so_far[arm] })).filter((point) => point.lift != null);
-  if (!points.length) return el("p", { class: "empty" }, "No clicks to compare yet.");
+/** `figures` says what of a day is drawn: its clicks, or one of its metrics, of an arm. */
+export function liftChart(days, name, figures) {
+  const points = days.map((day) => ({ day: day.day, ...figures(day) })).filter((point) => point.lift != null);
+  if (!points.length) return el("p", { class: "empty" }, "Nothing to compare yet.");
   // What most days ask for: the first ones know nothing, and would make the rest a flat line.
   const wanted = points.map((point) => Math.max(...[point.lift, point.always_valid_low, point.always_valid_high ?? 0].map(Math.abs))).sort((a, b) => a - b);
   const reach = REACHES.find((one) => one >= wanted[Math.floor(0.8 * (wanted.length - 1))]) ?? 5;
   const x = (n) => (points.length > 1 ? LEFT + ((WIDTH - LEFT - RIGHT) * n) / (points.length - 1) : (LEFT + WIDTH - RIGHT) / 2);
   const y = (lift) => TOP + ((HEIGHT - TOP - BOTTOM) * (1 - Math.min(1, Math.max(-1, lift / reach)))) / 2;
-  const chart = svg("svg", { class: "curves", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `Lift of ${arm} by day` });
+  const chart = svg("svg", { class: "curves", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `Lift of ${name} by day` });
   for (const part of [-1, -0.5, 0, 0.5, 1]) {
     const lift = part * reach;
     chart.append(

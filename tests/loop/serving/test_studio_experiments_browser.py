@@ -1,0 +1,91 @@
+"""A person reads an experiment in the studio, in a real Chromium."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from tests.loop.experiments.reading_log import START, log_in, sell_in
+from tests.loop.serving.in_chromium import chromium, errors, fill, open_page, serving, wait
+from tests.loop.serving.studio_parts import KEY, studio_settings
+
+pytestmark = pytest.mark.slow
+ARMS = {"control": {}, "other": {"guidance": 5.0}}
+# Names of arms and metrics are letters and digits; what outcomes are called is the shop's.
+MARKUP = "<img src=x onerror=document.title='run'>"
+METRICS = {
+    "sales": {"event": MARKUP},
+    "ads": {"kind": "ads_per_user", "role": "guardrail", "margin": 0.1},
+}
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    with chromium(tmp_path_factory.mktemp("profile")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory, browser: webdriver.Chrome) -> Iterator[str]:
+    """After the browser: without one nothing need be served."""
+    end = datetime.now(UTC) + timedelta(days=2)
+    trial = {"arms": ARMS, "start": START, "end": end, "metrics": METRICS}
+    settings = studio_settings(
+        tmp_path_factory.mktemp("studio"),
+        experiments={"trial": trial},
+        kafka={"topics": {"outcomes": "adloom.outcomes"}},
+    )
+    sell_in(log_in(settings.home / "features/log", ads=1_500), name=MARKUP)
+    with serving(settings) as address:
+        yield address
+
+
+def read_experiments(browser: webdriver.Chrome, address: str, width: int) -> None:
+    open_page(browser, f"{address}/#experiments", width)
+    wait(browser, "#key-row:not([hidden])")
+    fill(browser, "key", KEY + Keys.TAB)
+    wait(browser, "#metrics table")
+
+
+def test_a_person_reads_verdict_lifts_and_metrics(browser: webdriver.Chrome, address: str) -> None:
+    read_experiments(browser, address, 1280)
+    verdict = browser.find_element(By.CSS_SELECTOR, "#experiment .verdict").text
+    assert verdict.startswith("trial: ship")
+    assert "other is better than control in sales, and breaks no guardrail" in verdict
+    charts = browser.find_elements(By.CSS_SELECTOR, "#experiment svg")
+    named = [chart.get_attribute("aria-label") for chart in charts]
+    assert named == ["Lift of other by day", "Lift of other in sales by day"]
+    assert all(len(chart.find_elements(By.TAG_NAME, "circle")) > 9 for chart in charts)
+    rows = [
+        [cell.text for cell in row.find_elements(By.TAG_NAME, "td")]
+        for row in browser.find_elements(By.CSS_SELECTOR, "#metrics tbody tr")
+    ]
+    assert [row[:3] for row in rows] == [
+        ["sales", "decision", "control"],
+        ["sales", "decision", "other"],
+        ["ads", "guardrail", "control"],
+        ["ads", "guardrail", "other"],
+    ]
+    assert rows[0][5] == "the control"
+    assert rows[1][5].startswith("+")
+    assert " to +" in rows[1][7]
+    assert rows[1][8] == "better"
+    assert errors(browser) == []
+
+
+def test_what_outcomes_are_called_is_text(browser: webdriver.Chrome, address: str) -> None:
+    read_experiments(browser, address, 1280)
+    told = browser.find_element(By.CSS_SELECTOR, "#metrics li").text
+    assert f"value of {MARKUP} a user" in told
+    assert browser.find_elements(By.CSS_SELECTOR, "#experiment img") == []
+    assert browser.title == "adloom studio"
+
+
+def test_an_experiment_fits_a_phone(browser: webdriver.Chrome, address: str) -> None:
+    read_experiments(browser, address, 390)
+    assert browser.execute_script("return document.documentElement.scrollWidth") == 390
