@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from transformers import (
     Dinov2Model,
     JanusConfig,
+    PretrainedConfig,
     PreTrainedTokenizerFast,
 )
 
@@ -26,6 +27,7 @@ JANUS_PRO_1B = "deepseek-community/Janus-Pro-1B"
 JANUS_PRO_7B = "deepseek-community/Janus-Pro-7B"
 DINOV2_SMALL = "facebook/dinov2-small"
 _HEAD_WIDTH = 128
+_ORIGINAL = "multi_modality"
 
 
 def paper_config(janus: JanusConfig, *, dinov2: bool = True) -> AdGeneratorConfig:
@@ -66,16 +68,18 @@ def load_janus(
         dtype: what Janus computes in.
 
     Raises:
-        OSError: there is no such checkpoint.
-        ValueError: its tokenizer is not one of Janus.
+        OSError: there is no such checkpoint, here or on the hub.
+        ValueError: it is of another kind or in the original repository's format, or its tokenizer
+            is not one of Janus. Nothing is loaded by then.
     """
-    janus = JanusForConditionalGeneration.from_pretrained(checkpoint, dtype=dtype)
+    _refuse_other_kinds(checkpoint)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(checkpoint)
     missing = {BOI, EOI} - set(tokenizer.get_vocab())
     if missing or tokenizer.pad_token_id is None:
         raise ValueError(
             f"{checkpoint}: the tokenizer of a Janus model has a padding token, {BOI} and {EOI}"
         )
+    janus = JanusForConditionalGeneration.from_pretrained(checkpoint, dtype=dtype)
     backbone = None if dinov2 is None else Dinov2Model.from_pretrained(dinov2)
     config = config or paper_config(janus.config, dinov2=backbone is not None)
     with torch.no_grad():
@@ -83,3 +87,22 @@ def load_janus(
         codes = janus.model.vqmodel.quantize.embedding.weight
         codes.copy_(F.normalize(codes.float(), dim=-1))
     return AdModel(janus, tokenizer, config, backbone).eval()
+
+
+def _refuse_other_kinds(checkpoint: str | Path) -> None:
+    """Before a weight is made: other kinds would load, with random weights in place of theirs."""
+    if Path(checkpoint).is_absolute() and not Path(checkpoint).exists():
+        raise FileNotFoundError(f"{checkpoint}: there is no such folder")
+    described, _ = PretrainedConfig.get_config_dict(checkpoint)
+    if not described:
+        raise FileNotFoundError(f"{checkpoint}: no checkpoint lies there: config.json is missing")
+    kind = described.get("model_type")
+    if kind == _ORIGINAL:
+        raise ValueError(
+            f"{checkpoint}: is in the format of the original repository (model_type {_ORIGINAL}); "
+            f"take the converted checkpoint, such as {JANUS_PRO_1B}"
+        )
+    if kind != JanusConfig.model_type:
+        raise ValueError(
+            f"{checkpoint}: is no Janus checkpoint (its config.json says model_type {kind!r})"
+        )

@@ -113,12 +113,22 @@ def _phrases(model: AdModel, batch: BriefBatch) -> Phrases:
 
 def forbidden_in_titles(model: AdModel) -> Tensor:
     """Float ``(vocabulary,)``: minus infinity for what no title may have, else 0."""
-    tokenizer, vocabulary = model.tokenizer, model.janus.lm_head.out_features
-    eos = tokenizer.eos_token_id
-    forbidden = [i for i in tokenizer.all_special_ids if i != eos]
-    forbidden += [model.boi_id, model.eoi_id, model.janus.config.image_token_id]
-    # A checkpoint may have more rows than its tokenizer has tokens.
-    forbidden += range(len(tokenizer), vocabulary)
-    mask = torch.zeros(vocabulary, device=model.device)
-    mask[forbidden] = -torch.inf
+    mask = torch.zeros(model.janus.lm_head.out_features, device=model.device)
+    mask[sorted(_forbidden(model))] = -torch.inf
     return mask
+
+
+def words_of_titles(model: AdModel) -> Tensor:
+    """Ids of the tokens that a title may have before its end, int64 ``(n,)``, rising."""
+    vocabulary = set(range(model.janus.lm_head.out_features))
+    words = vocabulary - _forbidden(model) - {model.tokenizer.eos_token_id}
+    return torch.tensor(sorted(words), device=model.device)
+
+
+def _forbidden(model: AdModel) -> set[int]:
+    """Ids of the tokens that no title may have; its end is none of them."""
+    tokenizer, vocabulary = model.tokenizer, model.janus.lm_head.out_features
+    ids = set(tokenizer.all_special_ids) - {tokenizer.eos_token_id}
+    ids |= {model.boi_id, model.eoi_id, model.janus.config.image_token_id}
+    # A checkpoint may have more rows than its tokenizer has tokens.
+    return ids | set(range(len(tokenizer), vocabulary))

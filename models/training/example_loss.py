@@ -12,6 +12,7 @@ import torch
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.batching import TargetBatch, batch_briefs, batch_targets
 from adloom.models.brief import Example
+from adloom.models.engine.job import words_of_titles
 from adloom.models.generator import AdModel
 from adloom.models.precision import fast_precision
 
@@ -45,15 +46,16 @@ def example_loss(
 
 
 def _noisy(target: TargetBatch, share: torch.Tensor, model: AdModel) -> TargetBatch:
-    """Replace a share of each row's tokens by random ones; padding stays."""
+    """Replace a share of each row's tokens by random ones that may stand there; padding stays."""
 
-    def replaced(tokens: torch.Tensor, low: int, high: int) -> torch.Tensor:
-        at_random = torch.randint_like(tokens, low, high)
+    def replaced(tokens: torch.Tensor, by: torch.Tensor) -> torch.Tensor:
+        at_random = by[torch.randint_like(tokens, len(by))]
         chosen = torch.rand(tokens.shape, device=tokens.device) < share[:, None]
         return torch.where(chosen, at_random, tokens)
 
-    codes = replaced(target.codes, 0, model.janus.model.vqmodel.quantize.num_embeddings)
-    titles = replaced(target.titles, model.janus.config.image_token_id + 1, len(model.tokenizer))
+    pictures = model.janus.model.vqmodel.quantize.num_embeddings
+    codes = replaced(target.codes, torch.arange(pictures, device=target.codes.device))
+    titles = replaced(target.titles, words_of_titles(model))
     padding = target.titles == model.tokenizer.pad_token_id
     return TargetBatch(target.titles.where(padding, titles), codes)
 

@@ -20,13 +20,14 @@ from transformers import (
 )
 
 from adloom.models.ad_generator import AdGenerator
-from adloom.models.batching import BriefBatch, batch_briefs
+from adloom.models.batching import BriefBatch, batch_briefs, batch_targets
 from adloom.models.brief import AdBrief
 from adloom.models.config import AdGeneratorConfig
+from adloom.models.engine.job import words_of_titles
 from adloom.models.generator import AdModel
 from adloom.models.janus_pro import load_janus, paper_config
 from adloom.models.masks import causal_mask, count_positions
-from adloom.models.training.example_loss import example_loss
+from adloom.models.training.example_loss import _noisy, example_loss
 from tests.tiny_model import brief, examples, products, tiny_model
 
 SPECIAL = "<\uff5c{}\uff5c>"
@@ -86,10 +87,11 @@ def test_the_real_sizes_fit_together(size: str) -> None:
     width = SIZES[size]["hidden_size"]
     assert (config.image_tokens, config.history_picture_tokens) == (576, 64)
     assert config.history_title_tokens == 30
+    tokenizer = tiny_model().tokenizer  # made once and kept: not without its values
     with torch.device("meta"):
         janus = JanusForConditionalGeneration(published)
         dinov2 = Dinov2Model(Dinov2Config(hidden_size=384, num_attention_heads=6))
-        model = AdModel(janus, tiny_model().tokenizer, config, dinov2)
+        model = AdModel(janus, tokenizer, config, dinov2)
     assert len(janus.model.language_model.layers) == SIZES[size]["layers"]
     batch = meta_batch(config, 2)
     prompt, valid = model.prompt(batch)
@@ -244,6 +246,51 @@ def test_it_learns_and_is_saved_as_an_ad_generator(janus: AdModel, tmp_path: Pat
 def test_codes_are_taken_by_direction(janus: AdModel) -> None:
     weight = janus.janus.model.vqmodel.quantize.embedding.weight
     assert torch.allclose(weight.norm(dim=-1), torch.ones(len(weight)), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("multi_modality", "original repository.*deepseek-community/Janus-Pro-1B"),
+        ("llama", "no Janus checkpoint .*'llama'"),
+        (None, "no Janus checkpoint"),
+    ],
+)
+def test_a_checkpoint_of_another_kind_is_refused_before_a_weight_is_made(
+    tmp_path: Path, kind: str | None, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    public_checkpoint(tmp_path)
+    described = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(described | {"model_type": kind}))
+    monkeypatch.setattr(
+        JanusForConditionalGeneration, "__init__", lambda *_: pytest.fail("weights were made")
+    )
+    with pytest.raises(ValueError, match=told) as refused:
+        load_janus(tmp_path, dinov2=None)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_folder_without_a_checkpoint_is_told(tmp_path: Path) -> None:
+    for folder, told in ((tmp_path, r"config.json is missing"), (tmp_path / "a", "no such folder")):
+        with pytest.raises(FileNotFoundError, match=told):
+            load_janus(folder, dinov2=None)
+
+
+def test_noise_in_titles_is_words_wherever_the_special_tokens_lie(janus: AdModel) -> None:
+    """Janus-Pro's lie above its words, the bundled model's below them."""
+    for model in (janus, tiny_model()):
+        words = words_of_titles(model).tolist()
+        special = set(model.tokenizer.all_special_ids) | {model.boi_id, model.eoi_id}
+        special.add(model.janus.config.image_token_id)
+        assert set(words) == set(range(len(model.tokenizer))) - special
+    few = [replace(one, codes=one.codes[:16] % 128) for one in examples(2)]
+    targets = batch_targets(few, janus.tokenizer, janus.config)
+    torch.manual_seed(0)
+    noisy = _noisy(targets, torch.ones(2), janus)
+    padding = targets.titles == janus.tokenizer.pad_token_id
+    assert torch.equal(noisy.titles[padding], targets.titles[padding])
+    assert set(noisy.titles[~padding].tolist()) <= set(words_of_titles(janus).tolist())
+    assert (noisy.titles != targets.titles)[~padding].float().mean() > 0.9
 
 
 def test_a_tokenizer_that_is_not_of_janus_is_refused(tmp_path: Path) -> None:
