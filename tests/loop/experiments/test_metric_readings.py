@@ -155,3 +155,12 @@ def test_the_page_has_each_metric_and_draws_those_that_decide(tmp_path: Path) ->
     assert "<b>buy" not in page
     for cell in ("<strong>ads</strong>", ">guardrail<", ">decision<", 'class="good">better<'):
         assert cell in table
+
+
+def test_metrics_that_nobody_counts_in_yet_are_told_too(tmp_path: Path) -> None:
+    found = read(EventLog(tmp_path / "log"))
+    assert (found.days, found.segments) == ([], [])
+    assert "has too few users to tell" in page_of(found)
+    told = found.as_json()["metrics"]["sales"]["arms"]
+    assert [arm["verdict"] for arm in told.values()] == ["control", "collecting"]
+    json.dumps(found.as_json(), allow_nan=False)
