@@ -12,17 +12,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 from PIL import Image, UnidentifiedImageError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.brief import AdBrief, Example, HistoryAd
 from adloom.models.placement import Placement, as_photographed
+from adloom.models.retrieval import drawn_by_likeness
 
 TITLE_SPLIT = "<title_split>"
 _COMMA = re.compile("[,\uff0c\u3001]")  # the two after the first are Chinese
@@ -100,16 +103,19 @@ class Pad1M:
                 problem = f"{key}: {first['msg']}" if key else first["msg"]
                 raise BadRecord(f"{self.file}, record {number}: {problem}") from error
 
-    def example(self, record: PadRecord, generator: AdGenerator, k: int = 10) -> Example:
+    def example(
+        self, record: PadRecord, generator: AdGenerator, k: int = 10, *, seed: int = 0
+    ) -> Example:
         """A record as a training example: its first clicked title, its picture as VQ codes.
 
-        The history holds the ``k`` ads whose text is most similar to the product, in the order
-        of the record.
+        The history holds at most ``k`` ads, drawn by how similar their text is to the product's,
+        the most similar first; another ``seed`` draws others. An ad with a title that is to be
+        written is never among them.
 
         Raises:
             BadRecord: a picture is missing, broken, too large or outside the folder.
         """
-        chosen = _most_similar(record.text_similarity, k)
+        chosen = _history(record, k, seed)
         ads = [self.picture(record.history_images[i]) for i in chosen]
         codes = generator.encode_pictures([*ads, self.picture(record.f_path)])
         history = tuple(
@@ -169,7 +175,11 @@ class Pad1M:
             raise BadRecord(f"{self.file}: not JSON: {error}") from error
 
 
-def _most_similar(similarity: Sequence[float], k: int) -> list[int]:
-    """Positions of the ``k`` largest, in their order."""
-    ranked = sorted(range(len(similarity)), key=lambda i: -similarity[i])
-    return sorted(ranked[:k])
+def _history(record: PadRecord, k: int, seed: int) -> list[int]:
+    """Positions of the history's ads that stand for it (Uni-AdGen, section 3.3)."""
+    likeness = [
+        0.0 if title.strip() in record.gt_title_cn else similarity
+        for title, similarity in zip(record.history_titles, record.text_similarity, strict=True)
+    ]
+    rng = np.random.default_rng([seed, zlib.crc32(record.f_path.encode())])
+    return drawn_by_likeness(likeness, k, rng)

@@ -103,10 +103,7 @@ def representatives(
 
 
 def sampled(product: Vector, items: Vectors, k: int = 10, *, seed: int = 0) -> list[int]:
-    """Positions of ``k`` clicks drawn without replacement, likest to the product first.
-
-    A click's weight is its likeness to the product, (1 + cosine) / 2: the paper's own choice. The
-    same arguments draw the same.
+    """Positions of at most ``k`` clicks drawn by their likeness to the product, likest first.
 
     Args:
         product: vector of the target product, ``(d,)``.
@@ -114,13 +111,28 @@ def sampled(product: Vector, items: Vectors, k: int = 10, *, seed: int = 0) -> l
         k: how many to draw at most.
         seed: another seed draws others.
     """
-    if k == 0 or len(items) == 0:
-        return []
-    weights = np.clip((1 + relevance(product, items)) / 2, 1e-6, None)
+    return drawn_by_likeness(relevance(product, items), k, np.random.default_rng(seed))
+
+
+def drawn_by_likeness(
+    likeness: Sequence[float] | NDArray[np.float32], k: int, rng: np.random.Generator
+) -> list[int]:
+    """Positions drawn without replacement with chances in proportion to max(s, 0), likest first.
+
+    The paper's own choice. What is not alike at all is never drawn, so there may be fewer than
+    ``k``, and none. Of clicks that are alike the newer comes first.
+
+    Args:
+        likeness: s of each click, newest last, ``(n,)``.
+        k: how many to draw at most.
+        rng: one in the same state draws the same.
+    """
+    weights = np.asarray(likeness, dtype=np.float64).clip(0)
     # The k largest of log(weight) + Gumbel noise are such a draw.
-    noise = np.random.default_rng(seed).gumbel(size=len(items))
-    drawn = np.argsort(-(np.log(weights) + noise), kind="stable")[:k]
-    return sorted((int(i) for i in drawn), key=lambda i: (-weights[i], -i))
+    noise = rng.gumbel(size=len(weights))
+    with np.errstate(divide="ignore"):
+        drawn = np.argsort(-(np.log(weights) + noise), kind="stable")[:k]
+    return sorted((int(i) for i in drawn if weights[i] > 0), key=lambda i: (-weights[i], -i))
 
 
 def _clusters(vectors: NDArray[np.float32], count: int) -> list[int]:

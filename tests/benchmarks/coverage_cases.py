@@ -14,6 +14,7 @@ from adloom.loop.settings.experiments import Experiment
 from tests.experiment_data import DAY, START, experiment, outcomes_of, simulated_thompson
 
 RATE, HOUR = 0.1, 3_600.0
+_LIFT = 0.3
 _LOOKS = 20
 _EVEN = (0.5, 0.5)
 Numbers = NDArray[np.float64]
@@ -70,7 +71,7 @@ class Case:
     """
 
     make: Callable[[np.random.Generator, float], Trial]
-    lift: float = 0.3
+    lift: float = _LIFT
     heavy_tailed: bool = False
 
 
@@ -86,6 +87,7 @@ def _trial(
     wanes: bool = False,
     moved: float = 0.0,
     chance: Numbers | None = None,
+    planned: float = _LIFT,
 ) -> Trial:
     """Users who come `visits` times each, at any time, and click each at an own rate.
 
@@ -94,6 +96,7 @@ def _trial(
         wanes: the lift falls from twice its size to nothing.
         moved: part of the users who change their arm halfway.
         chance: the users' rates; None draws them with the mean `rate`.
+        planned: the lift that the experiment is to find, whether there is one or not.
     """
     users = len(visits)
     own = rng.beta(2.0, 2.0 / rate - 2.0, users) if chance is None else chance
@@ -116,7 +119,13 @@ def _trial(
     weights: dict[str, Any] = {
         name: {"weight": share} for name, share in zip(names, shares, strict=True)
     }
-    return Trial(outcomes, np.array(delays)[arm], base, lifts, experiment(arms=weights))
+    return Trial(
+        outcomes,
+        np.array(delays)[arm],
+        base,
+        lifts,
+        experiment(arms=weights, expected_lift=planned),
+    )
 
 
 def _few(users: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -143,7 +152,8 @@ def _thompson(
         n, users=1_600, seed=seed, batch=400, lift=lift, late=late, trend=trend
     )
     lifts = np.tile([0.0, lift], (n, 1))
-    return Trial(outcomes, None, np.ones(n), lifts, experiment(allocation="thompson"))
+    definition = experiment(allocation="thompson", expected_lift=_LIFT)
+    return Trial(outcomes, None, np.ones(n), lifts, definition)
 
 
 CASES: dict[str, Case] = {
@@ -151,7 +161,8 @@ CASES: dict[str, Case] = {
     "one_bot": Case(_one_bot, heavy_tailed=True),
     "pareto_visits": Case(_pareto, heavy_tailed=True),
     "rate_of_0.1_percent": Case(
-        lambda rng, lift: _trial(rng, lift, rng.integers(1, 4, 40_000), rate=0.001), lift=1.0
+        lambda rng, lift: _trial(rng, lift, rng.integers(1, 4, 40_000), rate=0.001, planned=1.0),
+        lift=1.0,
     ),
     "three_unequal_arms": Case(
         lambda rng, lift: _trial(rng, lift, _few(2_000, rng), shares=(0.6, 0.3, 0.1))

@@ -71,13 +71,22 @@ def test_a_record_becomes_an_example(tmp_path: Path) -> None:
     assert example.title == record.gt_title_cn[0]
     assert example.codes.shape == (TINY.image_tokens,)
     assert example.brief.cutout.mode == "RGBA"
-    assert [ad.title for ad in example.brief.history] == list(record.history_titles)
-    seen = generator.encode_pictures([data.picture(record.history_images[0])])[0]
+    ranked = np.argsort(-np.array(record.text_similarity))
+    assert [ad.title for ad in example.brief.history] == [record.history_titles[i] for i in ranked]
+    seen = generator.encode_pictures([data.picture(record.history_images[ranked[0]])])[0]
     assert np.array_equal(example.brief.history[0].codes, seen)
-    most_similar = int(np.argmax(record.text_similarity))
-    one = data.example(record, generator, k=1).brief.history
-    assert [ad.title for ad in one] == [record.history_titles[most_similar]]
+    ones = [data.example(record, generator, k=1, seed=seed).brief.history for seed in range(20)]
+    assert {ad.title for (ad,) in ones} == set(record.history_titles)
     assert data.example(record, generator, k=0).brief.history == ()
+
+
+def test_the_title_that_is_to_be_written_is_not_in_its_own_history(tmp_path: Path) -> None:
+    data, generator = write_sample(tmp_path), tiny_generator()
+    record = next(data.records())
+    titles = [record.gt_title_cn[1], record.history_titles[1]]
+    data = change(data, history_titles=titles, text_similarity=[0.9, 0.1])
+    history = data.example(next(data.records()), generator).brief.history
+    assert [ad.title for ad in history] == titles[1:]
 
 
 def test_words_may_come_as_one_text(tmp_path: Path) -> None:

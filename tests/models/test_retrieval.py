@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from adloom.models.retrieval import (
     Vector,
+    drawn_by_likeness,
     embed_texts,
     product_vectors,
     relevance,
@@ -114,18 +115,28 @@ def test_a_sample_holds_k_clicks_nearest_first(
 ) -> None:
     items = of(vectors, item_ids)
     drawn = sampled(vectors["sneaker"], items, k, seed=3)
-    assert len(drawn) == min(k, len(item_ids))
-    assert len(set(drawn)) == len(drawn)
     scores = relevance(vectors["sneaker"], items)
+    assert len(drawn) == min(k, int((scores > 0).sum()))
+    assert len(set(drawn)) == len(drawn)
     assert [scores[p] for p in drawn] == sorted((scores[p] for p in drawn), reverse=True)
     assert drawn == sampled(vectors["sneaker"], items, k, seed=3)
+
+
+def test_what_is_not_alike_is_never_drawn() -> None:
+    for seed in range(50):
+        drawn = drawn_by_likeness([0.2, 0.0, -0.4, 0.6], 4, np.random.default_rng(seed))
+        assert drawn == [3, 0]
+    assert drawn_by_likeness([-1.0, 0.0], 2, np.random.default_rng(0)) == []
+    assert drawn_by_likeness([], 2, np.random.default_rng(0)) == []
+    first = [drawn_by_likeness([0.2, 0.6], 1, np.random.default_rng(s))[0] for s in range(2_000)]
+    assert np.mean(first) == pytest.approx(0.75, abs=0.03)
 
 
 def test_likeness_makes_a_click_likelier_in_a_sample(vectors: dict[str, Vector]) -> None:
     item_ids = list(TEXTS)
     items = of(vectors, item_ids)
     drawn = [item_ids[sampled(vectors["boot"], items, 1, seed=s)[0]] for s in range(600)]
-    weights = dict(zip(item_ids, 1 + relevance(vectors["boot"], items), strict=True))
+    weights = dict(zip(item_ids, relevance(vectors["boot"], items).clip(0), strict=True))
     for item_id in ("sneaker", "boot", "piano"):
         share = weights[item_id] / sum(weights.values())
         assert drawn.count(item_id) / 600 == pytest.approx(share, abs=0.06)
