@@ -171,16 +171,19 @@ def test_an_import_that_is_killed_again_and_again_ends_as_one_that_was_not(shop:
 
 @pytest.mark.slow
 def test_an_import_that_is_interrupted_says_so_and_goes_on(shop: Path) -> None:
-    count = write_many(shop, 8)
-    process = started(shop)
-    wait_for_more(shop, process, than=0)
-    process.send_signal(signal.SIGINT)
-    told, problems = process.communicate()
+    for times in (8, 16, 32):  # on a busy machine one may end before it hears of it
+        count, before = write_many(shop, times), ads_in(shop)
+        process = started(shop)
+        wait_for_more(shop, process, than=before)
+        process.send_signal(signal.SIGINT)
+        told, problems = process.communicate()
+        if process.returncode != 0:
+            break
     assert process.returncode == 130
     assert "Stopped; the same command goes on from here." in problems
     assert "Traceback" not in problems
     taken = ads_in(shop)
-    assert f"{taken:,} new" in told
+    assert f"{taken - before:,} new" in told
     process = started(shop)
     told, _ = process.communicate()
     assert f"{count - taken:,} new, {taken:,} as before" in told
