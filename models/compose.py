@@ -45,12 +45,23 @@ def cast_shadow(
     tight contact shadow, large a soft pool. Returns an RGB picture of the same size.
     """
     size = background.width
+    layer = cutout_layer(cutout, size, placement)
+    return _shaded(background, layer, _foot(cutout, size, placement), depth)
+
+
+def _foot(cutout: Image.Image, size: int, placement: Placement | None) -> int:
+    """The row of a picture of ``size`` that the cutout stands on."""
     _, top, _, height = place_cutout(cutout, size, placement)
-    alpha = cutout_layer(cutout, size, placement).getchannel("A")
-    bottom = alpha.resize((size, 1), Image.Resampling.BOX)
+    return top + height
+
+
+def _shaded(background: Image.Image, layer: Image.Image, foot: int, depth: float) -> Image.Image:
+    """:func:`cast_shadow` of what is already at its place in a layer."""
+    size = background.width
+    bottom = layer.getchannel("A").resize((size, 1), Image.Resampling.BOX)
     strip = bottom.resize((size, max(2, round(depth * size))))
     mask = Image.new("L", (size, size), 0)
-    mask.paste(strip, (0, top + height - strip.height // 2))
+    mask.paste(strip, (0, foot - strip.height // 2))
     spread = max(1.0, depth * size * 0.55)
     mask = mask.filter(ImageFilter.GaussianBlur(spread)).point(lambda v: min(150, v * 2))
     shade = Image.merge("RGB", [ImageChops.invert(mask)] * 3)
@@ -78,8 +89,8 @@ def compose_ad(
         RGB picture of ``size`` x ``size`` pixels.
     """
     large = background.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
-    ground = cast_shadow(large, cutout, placement, depth=0.035) if shadow else large
     layer = cutout_layer(cutout, size, placement)
+    ground = _shaded(large, layer, _foot(cutout, size, placement), 0.035) if shadow else large
     return Image.alpha_composite(ground.convert("RGBA"), layer).convert("RGB")
 
 

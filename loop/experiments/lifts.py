@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from scipy.special import stdtr
 
@@ -66,6 +67,17 @@ def lift_of(log_ratio: Estimate, experiment: Experiment, alpha: float) -> Lift:
         relative_interval(log_ratio, log_ratio.reach),
         relative_interval(log_ratio, reach),
     )
+
+
+def lift_json(name: str, lift: Lift | None) -> dict[str, Any]:
+    """A lift and the ends of its intervals, under keys that begin with `name`."""
+    return {
+        name: lift and lift.value,
+        f"{name}_low": lift and lift.interval.low,
+        f"{name}_high": lift and lift.interval.high,
+        f"{name}_always_valid_low": lift and lift.always_valid.low,
+        f"{name}_always_valid_high": lift and lift.always_valid.high,
+    }
 
 
 def p_value(estimate: Estimate) -> float:

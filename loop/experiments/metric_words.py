@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from adloom.loop.experiments.lifts import lift_json
 from adloom.loop.experiments.metrics import MetricArm, MetricResult
 from adloom.loop.settings.experiments import Experiment
 from adloom.loop.settings.metrics import Metric
@@ -84,7 +85,6 @@ def _verdict(found: MetricResult, arm: str, experiment: Experiment) -> str:
 
 
 def _arm_json(arm: MetricArm) -> dict[str, Any]:
-    change = arm.change
     return {
         "users": arm.users,
         "open_users": arm.open_users,
@@ -94,9 +94,4 @@ def _arm_json(arm: MetricArm) -> dict[str, Any]:
         "value": arm.value,
         "value_low": arm.interval.low,
         "value_high": arm.interval.high,
-        "change": change and change.value,
-        "change_low": change and change.interval.low,
-        "change_high": change and change.interval.high,
-        "change_always_valid_low": change and change.always_valid.low,
-        "change_always_valid_high": change and change.always_valid.high,
-    }
+    } | lift_json("change", arm.change)

@@ -15,6 +15,7 @@ from adloom.loop.experiments.crossed import FEW, crossed_users
 from adloom.loop.experiments.happened import Happened, happened
 from adloom.loop.experiments.heavy_users import HeavyUser, heavy_users
 from adloom.loop.experiments.judgement import ArmResult, Judgement, judge
+from adloom.loop.experiments.lifts import lift_json
 from adloom.loop.experiments.metric_verdict import with_metrics
 from adloom.loop.experiments.metric_words import metric_json
 from adloom.loop.experiments.metrics import MetricResult, metric_results
@@ -238,7 +239,6 @@ def arm_policy(outcomes: Outcomes, arm: int) -> dict[str, PolicyValue]:
 
 
 def _arm_json(arm: ArmResult) -> dict[str, Any]:
-    lift = arm.lift
     return {
         "users": arm.users,
         "effective_users": arm.effective_users,
@@ -248,12 +248,7 @@ def _arm_json(arm: ArmResult) -> dict[str, Any]:
         "ctr": arm.rate,
         "ctr_low": arm.interval.low,
         "ctr_high": arm.interval.high,
-        "lift": lift and lift.value,
-        "lift_low": lift and lift.interval.low,
-        "lift_high": lift and lift.interval.high,
-        "lift_always_valid_low": lift and lift.always_valid.low,
-        "lift_always_valid_high": lift and lift.always_valid.high,
-    }
+    } | lift_json("lift", arm.lift)
 
 
 def plain(value: Any) -> Any:

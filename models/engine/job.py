@@ -114,15 +114,15 @@ def _phrases(model: AdModel, batch: BriefBatch) -> Phrases:
 def forbidden_in_titles(model: AdModel) -> Tensor:
     """Float ``(vocabulary,)``: minus infinity for what no title may have, else 0."""
     mask = torch.zeros(model.janus.lm_head.out_features, device=model.device)
-    mask[sorted(_forbidden(model))] = -torch.inf
+    mask[list(_forbidden(model))] = -torch.inf
     return mask
 
 
 def words_of_titles(model: AdModel) -> Tensor:
     """Ids of the tokens that a title may have before its end, int64 ``(n,)``, rising."""
-    vocabulary = set(range(model.janus.lm_head.out_features))
-    words = vocabulary - _forbidden(model) - {model.tokenizer.eos_token_id}
-    return torch.tensor(sorted(words), device=model.device)
+    allowed = torch.ones(model.janus.lm_head.out_features, dtype=torch.bool)
+    allowed[[*_forbidden(model), model.tokenizer.eos_token_id]] = False
+    return allowed.nonzero()[:, 0].to(model.device)
 
 
 def _forbidden(model: AdModel) -> set[int]:
