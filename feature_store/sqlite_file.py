@@ -11,6 +11,7 @@ from feast import FeatureView
 
 from adloom.feature_store.backend import StoreDamaged, StoreUnavailable
 from adloom.feature_store.sqlite_errors import is_damage, told
+from adloom.feature_store.write_ahead import write_ahead
 
 REMEDY = "run adloom backfill, which makes it anew from the event log"
 _PATIENCE_SECONDS = 5.0
@@ -26,20 +27,18 @@ def create_tables(file: Path, project: str, views: Sequence[FeatureView]) -> Non
     """
     with failures_told(file), closing(sqlite3.connect(file, isolation_level=None)) as database:
         database.execute(f"PRAGMA page_size = {_PAGE_BYTES}")  # of a new file
-        # Kept in the file: whoever opens it reads while the consumer writes.
-        database.execute("PRAGMA journal_mode = WAL")
+        write_ahead(database, _PATIENCE_SECONDS)
         for view in views:
             table = f"{project}_{view.name}"
-            if database.execute("SELECT 1 FROM sqlite_master WHERE name = ?", [table]).fetchone():
-                continue
-            database.execute(
-                f'CREATE TABLE "{table}" (entity_key BLOB, feature_name TEXT, value BLOB, '
-                "value_text TEXT, vector_value BLOB, event_ts timestamp, created_ts timestamp, "
-                "PRIMARY KEY (entity_key, feature_name)) WITHOUT ROWID"
+            database.execute(  # another process may make them at the same time
+                f'CREATE TABLE IF NOT EXISTS "{table}" (entity_key BLOB, feature_name TEXT, '
+                "value BLOB, value_text TEXT, vector_value BLOB, event_ts timestamp, "
+                "created_ts timestamp, PRIMARY KEY (entity_key, feature_name)) WITHOUT ROWID"
             )
             # Feast's index on the key, which is how the rows lie already: it stays empty.
             database.execute(
-                f'CREATE INDEX "{table}_ek" ON "{table}" (entity_key) WHERE entity_key IS NULL'
+                f'CREATE INDEX IF NOT EXISTS "{table}_ek" ON "{table}" (entity_key) '
+                "WHERE entity_key IS NULL"
             )
 
 

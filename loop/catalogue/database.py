@@ -33,6 +33,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from adloom.feature_store.write_ahead import write_ahead
 from adloom.loop.catalogue.database_health import DatabaseHealth
 
 _LOCKED_SECONDS = 30.0
@@ -147,7 +148,7 @@ def open_database(folder: Path) -> Engine:
     health = DatabaseHealth("catalogue", file, _REMEDY, engine.dispose)
     _HEALTH[engine] = health
     event.listen(engine, "handle_error", partial(_told, health))
-    event.listen(engine, "connect", _write_ahead)
+    event.listen(engine, "connect", _prepare)
     event.listen(engine, "connect", _lower_any_script)
     with engine.begin() as connection:
         for table in metadata.sorted_tables:  # another process may make them at the same time
@@ -174,9 +175,8 @@ def _told(health: DatabaseHealth, context: ExceptionContext) -> None:
         raise health.unusable(error) from error
 
 
-def _write_ahead(connection: Any, _: Any) -> None:
-    """Readers do not wait for an import, nor an import for them."""
-    connection.execute("PRAGMA journal_mode=WAL")
+def _prepare(connection: Any, _: Any) -> None:
+    write_ahead(connection, _LOCKED_SECONDS)
     connection.execute("PRAGMA synchronous=NORMAL")
     # The file is not mapped into memory: one that is cut short would end the process.
     connection.execute(f"PRAGMA cache_size=-{_CACHE_KIBIBYTES}")

@@ -26,7 +26,7 @@ class CreativesDatabase:
         file.touch(mode=0o600)
         self._health = DatabaseHealth("creatives", file, _REMEDY, self.close)
         with self.asked() as connection:
-            prepare_table(connection)
+            prepare_table(connection, _LOCKED_SECONDS)
 
     def close(self) -> None:
         """Let the connection go; who asks next opens the file that is there then."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
+from adloom.feature_store.write_ahead import write_ahead
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS creative (
     ad_id TEXT PRIMARY KEY,
@@ -38,9 +40,9 @@ _INDICES = (
 )
 
 
-def prepare_table(db: sqlite3.Connection) -> None:
+def prepare_table(db: sqlite3.Connection, patience_seconds: float) -> None:
     """Make the table, or bring an older one up to date; several processes may do so at once."""
-    db.execute("PRAGMA journal_mode=WAL")
+    write_ahead(db, patience_seconds)
     if _is_todays(db):
         return
     db.execute("BEGIN IMMEDIATE")

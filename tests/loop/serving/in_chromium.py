@@ -74,6 +74,18 @@ def wait(browser: webdriver.Chrome, css: str) -> None:
     WebDriverWait(browser, 60).until(lambda b: b.find_elements(By.CSS_SELECTOR, css))
 
 
+def texts(browser: webdriver.Chrome, css: str) -> list[str]:
+    """What is to be read in each element; all of one moment, as the page draws itself anew."""
+    script = "return [...document.querySelectorAll(arguments[0])].map((found) => found.innerText)"
+    read: list[str] = browser.execute_script(script, css)
+    return read
+
+
+def text(browser: webdriver.Chrome, css: str) -> str:
+    """What is to be read in the first of the elements."""
+    return texts(browser, css)[0]
+
+
 def click(browser: webdriver.Chrome, css: str) -> None:
     """By script: the page draws its lists anew every few seconds."""
     browser.execute_script("document.querySelector(arguments[0]).click()", css)

@@ -26,6 +26,7 @@ from tests.loop.serving.in_chromium import (
     fill,
     open_page,
     serving,
+    text,
     wait,
 )
 from tests.loop.serving.studio_parts import KEY, studio_settings
@@ -73,10 +74,10 @@ def test_a_person_draws_and_sees_the_ads_of_both_variants(
     click(browser, "#draw")
     for variant in ("champion", "challenger"):
         wait(browser, f"[data-variant={variant}] img")
-    facts = browser.find_element(By.CSS_SELECTOR, "[data-variant=challenger] .facts").text
+    facts = text(browser, "[data-variant=challenger] .facts")
     assert "version 2" in facts
     assert "seed 7" in facts
-    assert "Nothing is known" in browser.find_element(By.ID, "why-text").text
+    assert "Nothing is known" in text(browser, "#why-text")
     assert errors(browser) == []
 
 
@@ -113,7 +114,7 @@ def test_a_person_uploads_a_photo_and_sees_why_it_is_shown_whole(
     fill(browser, "upload-category", "Küche > Löffel")
     click(browser, "#upload-button")
     wait(browser, "[data-product^=upload-][aria-pressed=true]")
-    picked = browser.find_element(By.ID, "picked").text
+    picked = text(browser, "#picked")
     assert "木のスプーン" in picked
     assert "Shown whole: it cannot be cut out" in picked
     fill(browser, "shopper", "ann")
@@ -130,7 +131,7 @@ def test_an_empty_shop_says_what_to_do_and_shows_what_is_imported_then(
     with serving(settings) as address:
         open_page(browser, address, 390)
         wait(browser, "#no-products")
-        told = browser.find_element(By.ID, "no-products").text
+        told = text(browser, "#no-products")
         assert "adloom catalog import feed.csv" in told
         assert "sells nothing" in httpx.get(f"{address}/readyz").text
         catalogue = home.open_catalogue(settings)  # as another process has it
@@ -140,7 +141,7 @@ def test_an_empty_shop_says_what_to_do_and_shows_what_is_imported_then(
         wait(browser, "[data-product='J-2001'] [lang=ja]")
         assert "sells nothing" not in httpx.get(f"{address}/readyz").text
         click(browser, "[data-product='J-2001']")
-        assert "抹茶茶碗「雪」" in browser.find_element(By.ID, "picked").text
+        assert "抹茶茶碗「雪」" in text(browser, "#picked")
         loaded = "return [...document.images].every(i => !i.complete || i.naturalWidth > 0)"
         assert browser.execute_script(loaded)
         assert browser.execute_script("return document.documentElement.scrollWidth") == 390
@@ -159,9 +160,8 @@ def test_a_person_promotes_the_challenger(
 ) -> None:
     open_studio(browser, address, 1280)
     click(browser, "[data-promote='2']")
-    assert "version 2" in browser.find_element(By.ID, "confirm-text").text
+    assert "version 2" in text(browser, "#confirm-text")
     click(browser, "#confirm [value=yes]")
-    told = browser.find_element(By.ID, "moved")
-    WebDriverWait(browser, 30).until(lambda _: "Version 2 is champion" in told.text)
+    WebDriverWait(browser, 30).until(lambda _: "Version 2 is champion" in text(browser, "#moved"))
     assert home.open_registry(settings).champion().number == 2
     assert errors(browser) == []

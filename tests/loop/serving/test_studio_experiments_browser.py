@@ -11,7 +11,16 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from tests.loop.experiments.reading_log import START, log_in, sell_in
-from tests.loop.serving.in_chromium import chromium, errors, fill, open_page, serving, wait
+from tests.loop.serving.in_chromium import (
+    chromium,
+    errors,
+    fill,
+    open_page,
+    serving,
+    text,
+    texts,
+    wait,
+)
 from tests.loop.serving.studio_parts import KEY, studio_settings
 
 pytestmark = pytest.mark.slow
@@ -22,6 +31,10 @@ METRICS = {
     "sales": {"event": MARKUP},
     "ads": {"kind": "ads_per_user", "role": "guardrail", "margin": 0.1},
 }
+CHARTS = """
+return [...document.querySelectorAll("#experiment svg")].map(
+    (chart) => [chart.getAttribute("aria-label"), chart.querySelectorAll("circle").length])
+"""
 
 
 @pytest.fixture(scope="module")
@@ -54,17 +67,15 @@ def read_experiments(browser: webdriver.Chrome, address: str, width: int) -> Non
 
 def test_a_person_reads_verdict_lifts_and_metrics(browser: webdriver.Chrome, address: str) -> None:
     read_experiments(browser, address, 1280)
-    verdict = browser.find_element(By.CSS_SELECTOR, "#experiment .verdict").text
+    verdict = text(browser, "#experiment .verdict")
     assert verdict.startswith("trial: ship")
     assert "other is better than control in sales, and breaks no guardrail" in verdict
-    charts = browser.find_elements(By.CSS_SELECTOR, "#experiment svg")
-    named = [chart.get_attribute("aria-label") for chart in charts]
-    assert named == ["Lift of other by day", "Lift of other in sales by day"]
-    assert all(len(chart.find_elements(By.TAG_NAME, "circle")) > 9 for chart in charts)
-    rows = [
-        [cell.text for cell in row.find_elements(By.TAG_NAME, "td")]
-        for row in browser.find_elements(By.CSS_SELECTOR, "#metrics tbody tr")
-    ]
+    charts = browser.execute_script(CHARTS)
+    assert [name for name, _ in charts] == ["Lift of other by day", "Lift of other in sales by day"]
+    assert all(circles > 9 for _, circles in charts)
+    cells = texts(browser, "#metrics tbody td")
+    columns = len(texts(browser, "#metrics thead th"))
+    rows = [cells[start : start + columns] for start in range(0, len(cells), columns)]
     assert [row[:3] for row in rows] == [
         ["sales", "decision", "control"],
         ["sales", "decision", "other"],
@@ -80,7 +91,7 @@ def test_a_person_reads_verdict_lifts_and_metrics(browser: webdriver.Chrome, add
 
 def test_what_outcomes_are_called_is_text(browser: webdriver.Chrome, address: str) -> None:
     read_experiments(browser, address, 1280)
-    told = browser.find_element(By.CSS_SELECTOR, "#metrics li").text
+    told = text(browser, "#metrics li")
     assert f"value of {MARKUP} a user" in told
     assert browser.find_elements(By.CSS_SELECTOR, "#experiment img") == []
     assert browser.title == "adloom studio"
