@@ -181,6 +181,15 @@ class AdGenerator(AdaptedModel):
         codes = codebook.encode(self.model.janus.model.vqmodel, pixels)
         return codes.cpu().numpy().astype(np.int16)
 
+    def encode_history(self, pictures: Sequence[Image.Image]) -> NDArray[np.int16]:
+        """VQ codes of pictures of clicked ads as the base reads them: int16 ``(n, tokens)``."""
+        return self.encode_pictures(pictures)
+
+    @property
+    def history_codebook_name(self) -> str:
+        """As `codebook_name`, of the pictures of clicked ads."""
+        return self.codebook_name
+
     @cached_property
     def base_name(self) -> str:
         """Names the base by its weights, whatever adapters are loaded."""

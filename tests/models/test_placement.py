@@ -16,7 +16,7 @@ from adloom.models.brief import AdBrief
 from adloom.models.compose import compose_ad, cutout_layer, place_cutout
 from adloom.models.config import AdGeneratorConfig
 from adloom.models.placement import Placement, as_photographed, standing
-from tests.models.test_pad1m import write_sample
+from tests.models.datasets.test_pad1m import write_sample
 from tests.tiny_model import tiny_generator, tiny_model
 
 CUTOUT = Image.new("RGBA", (82, 100), (200, 30, 40, 255))

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from adloom.loop.demo.shop.creatives import SeedCreative, seed_creatives
-from adloom.models.pad1m import MAX_PIXELS, BadRecord, Pad1M
+from adloom.models.datasets.pad1m import MAX_PIXELS, BadRecord, Pad1M
 from tests.tiny_model import TINY, tiny_generator
 
 

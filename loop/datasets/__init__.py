@@ -1,0 +1,1 @@
+"""What the loop knows, written as a data set."""
