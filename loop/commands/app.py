@@ -21,6 +21,7 @@ from adloom.loop.commands.errors import Told
 from adloom.loop.commands.errors import errors_told as _errors_told
 from adloom.loop.commands.errors import fail as _fail
 from adloom.loop.commands.errors import problems as _problems
+from adloom.loop.commands.evaluation import app as evaluation_app
 from adloom.loop.commands.events import app as events_app
 from adloom.loop.commands.experiment_plans import app as experiment_plans_app
 from adloom.loop.commands.experiments import app as experiment_app
@@ -58,6 +59,7 @@ app.add_typer(stream_app)
 app.add_typer(features_app)
 app.add_typer(replay_app)
 app.add_typer(schema_app)
+app.add_typer(evaluation_app)
 app.add_typer(learning_app)
 app.add_typer(serving_app)
 console = Console()
@@ -172,41 +174,3 @@ def pretrain(
     out.mkdir(parents=True, exist_ok=True)
     train(out)
     console.print(f"The model is in {out / 'model'}; use it with generator.path in adloom.toml.")
-
-
-@app.command("pretrain-pbs")
-def pretrain_pbs_command(
-    context: typer.Context,
-    out: Annotated[Path, typer.Option(help="Folder for checkpoints and the weights.")] = Path(
-        "adloom-pbs"
-    ),
-) -> None:
-    """Train the background encoder of `evaluate`; run it again to go on after a stop."""
-    from adloom.loop import home
-    from adloom.loop.demo.pretraining.background import pretrain_pbs
-
-    home.open_registry(context.obj).track()
-    weights = pretrain_pbs(out)
-    console.print(f"The encoder is in {weights}; use it with: adloom evaluate --pbs {weights}")
-
-
-@app.command()
-def evaluate(
-    context: typer.Context,
-    shoppers: Annotated[int, typer.Option(min=2, help="Held-out shoppers.")] = 96,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, other shoppers.")] = 0,
-    sheet: Annotated[Path, typer.Option(help="Contact sheet (PNG) to write.")] = Path(
-        "adloom-evaluation.png"
-    ),
-    pbs: Annotated[Path | None, typer.Option(help="Weights of another encoder.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
-) -> None:
-    """Measure personalisation on shoppers and products that no training saw."""
-    from adloom.loop.evaluation import evaluate as evaluation
-
-    plan = evaluation.EvaluationPlan(shoppers=shoppers, seed=seed)
-    scores = evaluation.run_evaluation(context.obj, plan, sheet, pbs, _problems)
-    if as_json:
-        print(evaluation.as_json(scores))
-        return
-    console.print(*evaluation.score_tables(scores), f"The contact sheet is {sheet}", sep="\n\n")

@@ -33,8 +33,7 @@ from adloom.loop.settings.private import as_the_user_shares
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.brief import AdBrief, AdDraft, Codes, HistoryAd
 from adloom.models.compose import compose_ad
-from adloom.models.quality.background import BackgroundEncoder, PictureEncoder
-from adloom.models.quality.moco import load_moco_v3
+from adloom.models.quality.encoders import load_encoder
 from adloom.models.retrieval import representatives, sampled
 from adloom.models.sampling import Sampling
 from adloom.models.settings import GeneratorSettings
@@ -42,7 +41,6 @@ from adloom.models.settings import GeneratorSettings
 ARMS = ("full", "no_fine", "random_history", "other_shopper", "no_history")
 """The whole method; all history tokens kept; random instead of representative ads; the history
 of somebody else; none."""
-_MOCO_SUFFIXES = {".pth", ".tar"}
 CONDITIONS = {"clean": 0.0, "noisy": 0.4}
 """Share of clicks at random in the histories."""
 
@@ -202,19 +200,15 @@ def run_evaluation(
 
     Args:
         sheet: PNG to write.
-        pbs: weights of the background encoder, of adloom's own (``.safetensors``) or of MoCo v3
-            (``.pth``, ``.tar``); ``None`` is the bundled one.
+        pbs: weights of the background encoder, of adloom's own or of MoCo v3; ``None`` is the
+            bundled one.
         console: where progress is shown.
 
     Raises:
         FileNotFoundError: the generator or the background encoder is not there.
+        BadEncoder: the file of the background encoder holds none.
     """
-    encoder: PictureEncoder
-    if pbs is not None and pbs.suffix in _MOCO_SUFFIXES:
-        encoder = load_moco_v3(pbs)
-    else:
-        encoder = BackgroundEncoder.from_pretrained(pbs)
-    judge = Judge(encoder, ScenePerception.fitted())
+    judge = Judge(load_encoder(pbs), ScenePerception.fitted())
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console) as progress:
         drawn = len(ARMS) * len(CONDITIONS) - (len(CONDITIONS) - 1)  # no history: once

@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
+from safetensors import SafetensorError
 from safetensors.torch import load_model, save_file
 from torch import Tensor, nn
 
@@ -29,6 +30,10 @@ PICTURE_SIZE = 64
 EMBEDDING = 64
 TEMPERATURE = 0.2
 """Of the contrastive loss, as in MoCo v3."""
+
+
+class BadEncoder(ValueError):
+    """A file holds no encoder that can be used; the message says what is wrong with it."""
 
 
 class PictureEncoder(Protocol):
@@ -65,7 +70,9 @@ class BackgroundEncoder(nn.Module):
         """Embeddings of square pictures of any size: float32 ``(n, 64)``."""
         if not pictures:
             return np.zeros((0, EMBEDDING), dtype=np.float32)
-        embedded: NDArray[np.float32] = self(to_pixels(pictures, PICTURE_SIZE)).numpy()
+        device = next(self.parameters()).device
+        pixels = to_pixels(pictures, PICTURE_SIZE).to(device)
+        embedded: NDArray[np.float32] = self(pixels).cpu().numpy()
         return embedded
 
     def save_pretrained(self, path: Path) -> None:
@@ -80,6 +87,7 @@ class BackgroundEncoder(nn.Module):
 
         Raises:
             FileNotFoundError: there is no such file.
+            BadEncoder: it holds other weights, or is damaged.
         """
         path = path or PBS_WEIGHTS
         if not path.is_file():
@@ -87,7 +95,10 @@ class BackgroundEncoder(nn.Module):
                 f"{path}: no background encoder there; `adloom pretrain-pbs` trains one"
             )
         encoder = cls()
-        load_model(encoder, str(path))
+        try:
+            load_model(encoder, str(path))
+        except (SafetensorError, RuntimeError) as error:
+            raise BadEncoder(f"{path}: damaged, or no background encoder") from error
         return encoder.eval()
 
 

@@ -16,7 +16,6 @@ from adloom.models.quality.background import (
     contrastive_loss,
 )
 from adloom.models.quality.distance import kernel_distance
-from adloom.models.quality.moco import load_moco_v3
 from adloom.models.quality.text import bleu, rouge_l
 
 
@@ -75,79 +74,6 @@ def test_text_scores_run_from_nothing_to_one() -> None:
     assert bleu(closer, title) > bleu(further, title)
     assert rouge_l("desk lamp", title) == pytest.approx(2 * 2 / (2 + 6))
     assert bleu("", title) == rouge_l("", title) == 0
-
-
-def moco_checkpoint(path: Path) -> torch.nn.Module:
-    """A small random vision transformer saved under MoCo v3's names; returns its reference."""
-    torch.manual_seed(0)
-    width, heads = 24, 2
-    layer = torch.nn.TransformerEncoderLayer(
-        width, heads, 48, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
-    )
-    layer.norm1.eps = layer.norm2.eps = 1e-6
-    head = torch.nn.Sequential(
-        torch.nn.Linear(width, 40, bias=False),
-        torch.nn.BatchNorm1d(40),
-        torch.nn.ReLU(),
-        torch.nn.Linear(40, EMBEDDING, bias=False),
-        torch.nn.BatchNorm1d(EMBEDDING, affine=False),
-    )
-    weights = {
-        "cls_token": torch.randn(1, 1, width),
-        "pos_embed": torch.randn(1, 1 + 16, width),
-        "patch_embed.proj.weight": torch.randn(width, 3, 8, 8) / 14,
-        "patch_embed.proj.bias": torch.randn(width),
-        "blocks.0.attn.qkv.weight": layer.self_attn.in_proj_weight,
-        "blocks.0.attn.qkv.bias": layer.self_attn.in_proj_bias,
-        "norm.weight": torch.ones(width),
-        "norm.bias": torch.zeros(width),
-    }
-    names = {"attn.proj": layer.self_attn.out_proj, "norm1": layer.norm1, "norm2": layer.norm2}
-    names |= {"mlp.fc1": layer.linear1, "mlp.fc2": layer.linear2}
-    for name, module in names.items():
-        weights |= {f"blocks.0.{name}.{key}": w for key, w in module.state_dict().items()}
-    weights |= {f"head.{key}": w for key, w in head.state_dict().items()}
-    saved = {f"module.momentum_encoder.{name}": w.detach() for name, w in weights.items()}
-    torch.save(
-        {"epoch": 1, "state_dict": saved | {"module.predictor.0.weight": head[0].weight}}, path
-    )
-
-    class Reference(torch.nn.Module):
-        def forward(self, normed: torch.Tensor) -> torch.Tensor:
-            patches = torch.nn.functional.conv2d(
-                normed,
-                weights["patch_embed.proj.weight"],
-                weights["patch_embed.proj.bias"],
-                stride=8,
-            )
-            tokens = torch.cat(
-                [weights["cls_token"].expand(len(normed), -1, -1), patches.flatten(2).mT], dim=1
-            )
-            states = layer.eval()(tokens + weights["pos_embed"])
-            last = torch.nn.functional.layer_norm(states, (width,), eps=1e-6)[:, 0]
-            return torch.nn.functional.normalize(head.eval()(last), dim=-1)
-
-    return Reference()
-
-
-@torch.no_grad()
-def test_a_moco_checkpoint_embeds_as_its_own_transformer_does(tmp_path: Path) -> None:
-    reference = moco_checkpoint(tmp_path / "moco.pth.tar")
-    encoder = load_moco_v3(tmp_path / "moco.pth.tar", heads=2)
-    assert encoder.picture_size == 32
-    pixels = torch.rand(3, 3, 32, 32) * 2 - 1
-    mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
-    std = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
-    assert torch.allclose(encoder(pixels), reference((pixels / 2 + 0.5 - mean) / std), atol=1e-5)
-    assert encoder.embed([Image.new("RGB", (50, 50), "teal")] * 33).shape == (33, EMBEDDING)
-
-
-def test_what_is_no_moco_checkpoint_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        load_moco_v3(tmp_path / "none.pth.tar")
-    torch.save({"state_dict": {"module.base_encoder.conv1.weight": torch.zeros(1)}}, tmp_path / "r")
-    with pytest.raises(ValueError, match="no vision transformer"):
-        load_moco_v3(tmp_path / "r")
 
 
 SAME_IN_PART = {
