@@ -249,12 +249,17 @@ class AdModel(nn.Module):
     def save_pretrained(self, folder: Path, *, dtype: torch.dtype = torch.float32) -> None:
         """Write Janus, tokenizer, conditioning modules and sizes into ``folder``.
 
-        ``dtype`` is that of the weights on disk: ``torch.float16`` halves the files.
+        ``dtype`` is that of the weights on disk: ``torch.float16`` halves the files. In bfloat16
+        the VQ model keeps its float32: rounded so far it would give pictures other codes.
 
         Raises:
             ValueError: LoRA adapters are loaded; they are saved by themselves.
         """
-        weights = {name: w.to(dtype) for name, w in self.janus.state_dict().items()}
+        exact = "model.vqmodel." if dtype == torch.bfloat16 else ()
+        weights = {
+            name: w if name.startswith(exact) else w.to(dtype)
+            for name, w in self.janus.state_dict().items()
+        }
         if any("lora_" in name for name in weights):
             raise ValueError("drop the loaded adapters first: a saved generator is a bare base")
         folder.mkdir(parents=True, exist_ok=True)

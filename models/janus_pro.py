@@ -11,23 +11,21 @@ from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
-from transformers import (
-    Dinov2Model,
-    JanusConfig,
-    PretrainedConfig,
-    PreTrainedTokenizerFast,
-)
+from transformers import Dinov2Model, JanusConfig
 
 from adloom.models.config import AdGeneratorConfig
 from adloom.models.generator import AdModel
 from adloom.models.janus import JanusForConditionalGeneration
-from adloom.models.tokenizer import BOI, EOI
+from adloom.models.public_checkpoint import (
+    JANUS_PRO_1B,
+    janus_tokenizer,
+    refuse_other_kinds,
+    whole,
+)
 
-JANUS_PRO_1B = "deepseek-community/Janus-Pro-1B"
 JANUS_PRO_7B = "deepseek-community/Janus-Pro-7B"
 DINOV2_SMALL = "facebook/dinov2-small"
 _HEAD_WIDTH = 128
-_ORIGINAL = "multi_modality"
 
 
 def paper_config(janus: JanusConfig, *, dinov2: bool = True) -> AdGeneratorConfig:
@@ -69,40 +67,18 @@ def load_janus(
 
     Raises:
         OSError: there is no such checkpoint, here or on the hub.
-        ValueError: it is of another kind or in the original repository's format, or its tokenizer
-            is not one of Janus. Nothing is loaded by then.
+        ValueError: one is of another kind or in the original repository's format, or its tokenizer
+            is not one of Janus: nothing is loaded by then. Or weights of it are missing.
     """
-    _refuse_other_kinds(checkpoint)
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(checkpoint)
-    missing = {BOI, EOI} - set(tokenizer.get_vocab())
-    if missing or tokenizer.pad_token_id is None:
-        raise ValueError(
-            f"{checkpoint}: the tokenizer of a Janus model has a padding token, {BOI} and {EOI}"
-        )
-    janus = JanusForConditionalGeneration.from_pretrained(checkpoint, dtype=dtype)
-    backbone = None if dinov2 is None else Dinov2Model.from_pretrained(dinov2)
+    refuse_other_kinds(checkpoint, "janus")
+    if dinov2 is not None:
+        refuse_other_kinds(dinov2, "dinov2")
+    tokenizer = janus_tokenizer(checkpoint)
+    janus = whole(JanusForConditionalGeneration, checkpoint, dtype=dtype)
+    backbone = None if dinov2 is None else whole(Dinov2Model, dinov2)
     config = config or paper_config(janus.config, dinov2=backbone is not None)
     with torch.no_grad():
         # Decoding takes codes by their direction; with unit codes encoding does so too.
         codes = janus.model.vqmodel.quantize.embedding.weight
         codes.copy_(F.normalize(codes.float(), dim=-1))
     return AdModel(janus, tokenizer, config, backbone).eval()
-
-
-def _refuse_other_kinds(checkpoint: str | Path) -> None:
-    """Before a weight is made: other kinds would load, with random weights in place of theirs."""
-    if Path(checkpoint).is_absolute() and not Path(checkpoint).exists():
-        raise FileNotFoundError(f"{checkpoint}: there is no such folder")
-    described, _ = PretrainedConfig.get_config_dict(checkpoint)
-    if not described:
-        raise FileNotFoundError(f"{checkpoint}: no checkpoint lies there: config.json is missing")
-    kind = described.get("model_type")
-    if kind == _ORIGINAL:
-        raise ValueError(
-            f"{checkpoint}: is in the format of the original repository (model_type {_ORIGINAL}); "
-            f"take the converted checkpoint, such as {JANUS_PRO_1B}"
-        )
-    if kind != JanusConfig.model_type:
-        raise ValueError(
-            f"{checkpoint}: is no Janus checkpoint (its config.json says model_type {kind!r})"
-        )

@@ -18,6 +18,7 @@ from tests.loop.commands.tree import leaves
 # What each command is called with: files are made by `there`.
 CALLS: dict[str, str] = {
     "backfill": "-y past.csv",
+    "base build": "--janus janus --out base",
     "bench features": "",
     "bench generate": "",
     "bench retrieval": "",
@@ -78,6 +79,7 @@ OF_FILES = {
 }
 OF_REDIS = ["backfill", "features check"]
 OF_WHAT_IS_NOT_THERE = {
+    "base build": ("--janus ./janus --out base", "there is no such folder"),
     "catalog import": ("", "no feed: name one"),
     "catalog retire": ("tea", "the catalogue does not have tea"),
     "catalog show": ("tea", "adloom catalog list shows"),
@@ -96,6 +98,7 @@ OF_WHAT_IS_NOT_THERE = {
 }
 WRONG_VALUES = [
     "backfill --unit days",
+    "base build --janus here --out base --dtype int8",
     "catalog list --limit 0",
     "creatives list --limit x",
     "consume --port 70000",

@@ -1,0 +1,13 @@
+"""`adloom base`: a base model of your own, from public checkpoints and a data set."""
+
+from __future__ import annotations
+
+import typer
+
+from adloom.loop.commands.base import build
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="A base model of your own: built from public checkpoints, trained on a data set.",
+)
+app.add_typer(build.app)

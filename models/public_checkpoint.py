@@ -1,0 +1,69 @@
+"""Public checkpoints as `transformers` reads them: what is none of ours is refused early."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from transformers import PretrainedConfig, PreTrainedTokenizerFast
+
+from adloom.models.tokenizer import BOI, EOI
+
+Kind = Literal["janus", "dinov2"]
+JANUS_PRO_1B = "deepseek-community/Janus-Pro-1B"
+_CALLED = {"janus": "Janus", "dinov2": "DINOv2"}
+_ORIGINAL = "multi_modality"
+
+
+def refuse_other_kinds(checkpoint: str | Path, kind: Kind) -> None:
+    """Before a weight is made: other kinds would load, with random weights in place of theirs.
+
+    Raises:
+        OSError: no checkpoint lies there.
+        ValueError: it is of another kind, or in the format of the original repository.
+    """
+    if Path(checkpoint).is_absolute() and not Path(checkpoint).exists():
+        raise FileNotFoundError(f"{checkpoint}: there is no such folder")
+    described, _ = PretrainedConfig.get_config_dict(checkpoint)
+    if not described:
+        raise FileNotFoundError(f"{checkpoint}: no checkpoint lies there: config.json is missing")
+    found = described.get("model_type")
+    if found == _ORIGINAL and kind == "janus":
+        raise ValueError(
+            f"{checkpoint}: is in the format of the original repository (model_type {_ORIGINAL}); "
+            f"take the converted checkpoint, such as {JANUS_PRO_1B}"
+        )
+    if found != kind:
+        raise ValueError(
+            f"{checkpoint}: is no {_CALLED[kind]} checkpoint "
+            f"(its config.json says model_type {found!r})"
+        )
+
+
+def janus_tokenizer(checkpoint: str | Path) -> PreTrainedTokenizerFast:
+    """The tokenizer of a Janus checkpoint.
+
+    Raises:
+        OSError: there is none.
+        ValueError: it has no padding token, or none of those around a picture.
+    """
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(checkpoint)
+    missing = {BOI, EOI} - set(tokenizer.get_vocab())
+    if missing or tokenizer.pad_token_id is None:
+        raise ValueError(
+            f"{checkpoint}: the tokenizer of a Janus model has a padding token, {BOI} and {EOI}"
+        )
+    return tokenizer
+
+
+def whole(kind: Any, checkpoint: str | Path, **how: Any) -> Any:
+    """A model of the class ``kind`` of which no weight is missing: what is would be random.
+
+    Raises:
+        OSError: there is none.
+        ValueError: weights of it are missing.
+    """
+    model, told = kind.from_pretrained(checkpoint, output_loading_info=True, **how)
+    if missing := sorted(told["missing_keys"]):
+        raise ValueError(f"{checkpoint}: {len(missing)} weights are missing, such as {missing[0]}")
+    return model
