@@ -14,6 +14,8 @@ from adloom.models.brief import AdBrief, Example
 from adloom.models.codebook import to_pixels
 from adloom.models.compose import on_white
 from adloom.models.config import AdGeneratorConfig
+from adloom.models.prompts.chat import plain_ids
+from adloom.models.prompts.encoding import prompt_ids
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,7 @@ def encode_text(
     """Token ids ``(n, length)``, cut or padded; with ``end`` an eos follows the text."""
     rows = torch.full((len(texts), length), tokenizer.pad_token_id, dtype=torch.long)
     for row, text in zip(rows, texts, strict=True):
-        # "<eos>" in a shop's text is five characters and no end.
-        ids = tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
-        ids = ids[: length - end]
-        ids = ids + [tokenizer.eos_token_id] * end
+        ids = plain_ids(tokenizer, text)[: length - end] + [tokenizer.eos_token_id] * end
         row[: len(ids)] = torch.tensor(ids, dtype=torch.long)
     return rows
 
@@ -69,9 +68,12 @@ def trimmed(rows: Tensor, pad: int) -> Tensor:
     return rows[:, : int(used.max()) + 1] if len(used) else rows[:, :1]
 
 
-def instruction(brief: AdBrief) -> str:
-    """The text part of the prompt (Uni-AdGen, section 3.4)."""
-    return f"Write a title for {brief.product_name} using {', '.join(brief.selling_words)}"
+def padded(rows: Sequence[Sequence[int]], pad: int) -> Tensor:
+    """Token ids int64 ``(n, the longest, at least 1)``."""
+    found = torch.full((len(rows), max(1, *map(len, rows))), pad, dtype=torch.long)
+    for row, ids in zip(found, rows, strict=True):
+        row[: len(ids)] = torch.tensor(ids, dtype=torch.long)
+    return found
 
 
 def batch_briefs(
@@ -90,9 +92,8 @@ def batch_briefs(
         titles += [ad.title for ad in history] + [""] * (longest - len(history))
     title_ids = encode_text(tokenizer, titles, config.history_title_tokens)
     return BriefBatch(
-        prompt=trimmed(
-            encode_text(tokenizer, [instruction(b) for b in briefs], config.prompt_tokens),
-            tokenizer.pad_token_id,
+        prompt=padded(
+            [prompt_ids(brief, tokenizer, config) for brief in briefs], tokenizer.pad_token_id
         ),
         history_codes=torch.from_numpy(codes),
         history_titles=title_ids.view(len(briefs), longest, -1),

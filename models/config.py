@@ -22,7 +22,9 @@ class AdGeneratorConfig(BaseModel):
     ``keep`` the share of history tokens that pass the selection. ``foreground`` names what
     looks at the cutout: the small encoder, or DINOv2 as in the paper. ``product_in_picture`` says
     what was learnt: pictures that hold the product at its place, as PAd1M's do, or plates without
-    it, on which it then throws a shadow.
+    it, on which it then throws a shadow. ``prompt`` says how the base is asked: by the instruction
+    alone, in English, or in the conversation of its tokenizer's chat template and the language of
+    the product, as Janus-Pro is.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -43,6 +45,7 @@ class AdGeneratorConfig(BaseModel):
     foreground_dropout: float = 0.1
     condition_dropout: float = 0.1
     product_in_picture: bool = False
+    prompt: Literal["plain", "chat"] = "plain"
 
     @property
     def image_tokens(self) -> int:

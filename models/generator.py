@@ -26,6 +26,7 @@ from adloom.models.foreground import Dinov2Features
 from adloom.models.janus import JanusForConditionalGeneration
 from adloom.models.masks import causal_mask, count_positions
 from adloom.models.preference import Preference
+from adloom.models.prompts.encoding import check_prompt
 from adloom.models.tokenizer import BOI, EOI
 
 DEMO_MODEL = Path(__file__).parent / "demo"
@@ -45,11 +46,13 @@ class AdModel(nn.Module):
         """Build the conditioning modules, untrained, around ``janus``.
 
         Raises:
-            ValueError: ``dinov2`` is missing, or not wanted, by ``config.foreground``.
+            ValueError: ``dinov2`` is missing, or not wanted, by ``config.foreground``; or the
+                tokenizer cannot ask as ``config.prompt`` says.
         """
         super().__init__()
         if (config.foreground == "dinov2") != (dinov2 is not None):
             raise ValueError("config.foreground and the encoder given do not agree")
+        check_prompt(tokenizer, config)
         self.janus = janus
         self.tokenizer = tokenizer
         self.config = config

@@ -16,6 +16,7 @@ from transformers import Dinov2Model, JanusConfig
 from adloom.models.config import AdGeneratorConfig
 from adloom.models.generator import AdModel
 from adloom.models.janus import JanusForConditionalGeneration
+from adloom.models.prompts.encoding import check_prompt
 from adloom.models.public_checkpoint import (
     JANUS_PRO_1B,
     janus_tokenizer,
@@ -32,7 +33,7 @@ def paper_config(janus: JanusConfig, *, dinov2: bool = True) -> AdGeneratorConfi
     """Sizes of Uni-AdGen (sections 3.2 to 3.4) around a Janus-Pro configuration.
 
     64 tokens a history picture, 30 a history title, 40 % of them kept; foreground features
-    before every 6th layer.
+    before every 6th layer; asked in the conversation that Janus was tuned on.
     """
     width: int = janus.get_text_config().hidden_size
     vision, codebook = cast(Any, janus.vision_config), cast(Any, janus.vq_config)
@@ -47,6 +48,7 @@ def paper_config(janus: JanusConfig, *, dinov2: bool = True) -> AdGeneratorConfi
         foreground_every=6,
         foreground="dinov2" if dinov2 else "small",
         product_in_picture=True,
+        prompt="chat",
     )
 
 
@@ -68,15 +70,19 @@ def load_janus(
     Raises:
         OSError: there is no such checkpoint, here or on the hub.
         ValueError: one is of another kind or in the original repository's format, or its tokenizer
-            is not one of Janus: nothing is loaded by then. Or weights of it are missing.
+            is not one of Janus or cannot ask as ``config`` says: nothing is loaded by then. Or
+            weights of it are missing.
     """
     refuse_other_kinds(checkpoint, "janus")
     if dinov2 is not None:
         refuse_other_kinds(dinov2, "dinov2")
+    if config is None:
+        described = JanusConfig.from_pretrained(checkpoint)
+        config = paper_config(described, dinov2=dinov2 is not None)
     tokenizer = janus_tokenizer(checkpoint)
+    check_prompt(tokenizer, config)
     janus = whole(JanusForConditionalGeneration, checkpoint, dtype=dtype)
     backbone = None if dinov2 is None else whole(Dinov2Model, dinov2)
-    config = config or paper_config(janus.config, dinov2=backbone is not None)
     with torch.no_grad():
         # Decoding takes codes by their direction; with unit codes encoding does so too.
         codes = janus.model.vqmodel.quantize.embedding.weight

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Literal
 
 from transformers import PretrainedConfig, PreTrainedTokenizerFast
+from transformers.utils.hub import cached_file
 
 from adloom.models.tokenizer import BOI, EOI
 
@@ -13,6 +15,7 @@ Kind = Literal["janus", "dinov2"]
 JANUS_PRO_1B = "deepseek-community/Janus-Pro-1B"
 _CALLED = {"janus": "Janus", "dinov2": "DINOv2"}
 _ORIGINAL = "multi_modality"
+_PROCESSORS_FILE = "chat_template.json"
 
 
 def refuse_other_kinds(checkpoint: str | Path, kind: Kind) -> None:
@@ -41,7 +44,7 @@ def refuse_other_kinds(checkpoint: str | Path, kind: Kind) -> None:
 
 
 def janus_tokenizer(checkpoint: str | Path) -> PreTrainedTokenizerFast:
-    """The tokenizer of a Janus checkpoint.
+    """The tokenizer of a Janus checkpoint, with its chat template if it has one.
 
     Raises:
         OSError: there is none.
@@ -53,7 +56,15 @@ def janus_tokenizer(checkpoint: str | Path) -> PreTrainedTokenizerFast:
         raise ValueError(
             f"{checkpoint}: the tokenizer of a Janus model has a padding token, {BOI} and {EOI}"
         )
+    if not tokenizer.chat_template:
+        tokenizer.chat_template = _processors_template(checkpoint)
     return tokenizer
+
+
+def _processors_template(checkpoint: str | Path) -> str | None:
+    """The chat template of the processor, where older conversions have it in a file of its own."""
+    found = cached_file(checkpoint, _PROCESSORS_FILE, _raise_exceptions_for_missing_entries=False)
+    return None if found is None else str(json.loads(Path(found).read_text())["chat_template"])
 
 
 def whole(kind: Any, checkpoint: str | Path, **how: Any) -> Any:

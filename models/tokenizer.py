@@ -30,3 +30,9 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int = 2048) -> PreTrainedT
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token=PAD, bos_token=BOS, eos_token=EOS
     )
+
+
+def special_tokens(tokenizer: PreTrainedTokenizerFast) -> dict[int, str]:
+    """The special tokens by their ids, those too that no attribute of the tokenizer names."""
+    added = tokenizer.added_tokens_decoder.items()
+    return {number: token.content for number, token in added if token.special}

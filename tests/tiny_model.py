@@ -14,10 +14,10 @@ from adloom.loop.catalogue.product import Product
 from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.loop.demo.shop.copywriting import TONES, write_title
 from adloom.models.ad_generator import AdGenerator
-from adloom.models.batching import instruction
 from adloom.models.brief import AdBrief, Example, HistoryAd
 from adloom.models.config import AdGeneratorConfig, demo_janus_config
 from adloom.models.generator import AdModel
+from adloom.models.prompts.instructions import instruction
 from adloom.models.titles.rules import TitleRules
 from adloom.models.tokenizer import train_tokenizer
 

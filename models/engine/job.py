@@ -14,6 +14,7 @@ from adloom.models.engine.phrases import Phrases
 from adloom.models.engine.request import Drawn, Wanted
 from adloom.models.generator import AdModel
 from adloom.models.titles.constraint import TitleConstraint
+from adloom.models.tokenizer import special_tokens
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def words_of_titles(model: AdModel) -> Tensor:
 def _forbidden(model: AdModel) -> set[int]:
     """Ids of the tokens that no title may have; its end is none of them."""
     tokenizer, vocabulary = model.tokenizer, model.janus.lm_head.out_features
-    ids = set(tokenizer.all_special_ids) - {tokenizer.eos_token_id}
+    ids = set(special_tokens(tokenizer)) - {tokenizer.eos_token_id}
     ids |= {model.boi_id, model.eoi_id, model.janus.config.image_token_id}
     # A checkpoint may have more rows than its tokenizer has tokens.
     return ids | set(range(len(tokenizer), vocabulary))

@@ -19,6 +19,18 @@ from transformers import (
 from tests.tiny_model import tiny_model
 
 SPECIAL = "<\uff5c{}\uff5c>"
+# As the published one reads a conversation: contents are lists of parts.
+CHAT_TEMPLATE = (
+    "{% for message in messages %}"
+    "{% if message['role'] | lower == 'user' %}<|User|>: {% else %}<|Assistant|>: {% endif %}"
+    "{% for content in message['content'] %}"
+    "{% if content['type'] == 'image' %}<image_placeholder>\n"
+    "{% elif content['type'] == 'text' %}{{ content['text'].strip() }}{% endif %}"
+    "{% endfor %}"
+    "{{ '\n\n' if message['role'] | lower == 'user' else eos_token }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}<|Assistant|>:{% endif %}"
+)
 # Of the published checkpoints' config.json.
 SIZES = {
     "1B": {"hidden_size": 2048, "intermediate_size": 5632, "layers": 24, "heads": 16},
@@ -111,8 +123,10 @@ def janus_tokenizer() -> PreTrainedTokenizerFast:
         bos_token=SPECIAL.format("begin▁of▁sentence"),
         eos_token=SPECIAL.format("end▁of▁sentence"),
         pad_token=SPECIAL.format("▁pad▁"),
+        chat_template=CHAT_TEMPLATE,
     )
-    marks = ["<image_placeholder>", "<begin_of_image>", "<end_of_image>"]
+    speakers = ["<|User|>", "<|Assistant|>"]
+    marks = ["<image_placeholder>", "<begin_of_image>", "<end_of_image>", *speakers]
     tokenizer.add_tokens([AddedToken(mark, special=True) for mark in marks])
     return tokenizer
 

@@ -24,6 +24,7 @@ from adloom.models.engine.job import words_of_titles
 from adloom.models.generator import AdModel
 from adloom.models.janus_pro import load_janus, paper_config
 from adloom.models.masks import causal_mask, count_positions
+from adloom.models.tokenizer import special_tokens
 from adloom.models.training.example_loss import _noisy, example_loss
 from tests.models.public_janus import (
     SIZES,
@@ -55,7 +56,7 @@ def test_the_real_sizes_fit_together(size: str) -> None:
     width = SIZES[size]["hidden_size"]
     assert (config.image_tokens, config.history_picture_tokens) == (576, 64)
     assert config.history_title_tokens == 30
-    tokenizer = tiny_model().tokenizer  # made once and kept: not without its values
+    tokenizer = janus_tokenizer()  # made before: not without its values
     with torch.device("meta"):
         janus = JanusForConditionalGeneration(published)
         dinov2 = Dinov2Model(Dinov2Config(hidden_size=384, num_attention_heads=6))
@@ -178,8 +179,8 @@ def test_noise_in_titles_is_words_wherever_the_special_tokens_lie(janus: AdModel
     """Janus-Pro's lie above its words, the bundled model's below them."""
     for model in (janus, tiny_model()):
         words = words_of_titles(model).tolist()
-        special = set(model.tokenizer.all_special_ids) | {model.boi_id, model.eoi_id}
-        special.add(model.janus.config.image_token_id)
+        special = set(special_tokens(model.tokenizer))
+        assert special >= {model.boi_id, model.eoi_id, model.janus.config.image_token_id}
         assert set(words) == set(range(len(model.tokenizer))) - special
     few = [replace(one, codes=one.codes[:16] % 128) for one in examples(2)]
     targets = batch_targets(few, janus.tokenizer, janus.config)

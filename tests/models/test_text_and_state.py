@@ -12,9 +12,10 @@ from transformers import PreTrainedTokenizerFast
 from adloom.loop.demo.pretraining.generator import new_model
 from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.loop.demo.shop.copywriting import TONES, write_title
-from adloom.models.batching import batch_briefs, batch_targets, encode_text, instruction
+from adloom.models.batching import batch_briefs, batch_targets, encode_text
 from adloom.models.brief import AdBrief
 from adloom.models.config import AdGeneratorConfig
+from adloom.models.prompts.instructions import instruction
 from adloom.models.training.checkpoint import load_state, save_state
 from tests.tiny_model import TINY, brief, examples, products, tiny_model
 

@@ -19,10 +19,10 @@ from adloom.loop.demo.pretraining.shoppers import TwoLookShoppers
 from adloom.loop.demo.shop.copywriting import TONES, write_title
 from adloom.loop.demo.shop.splits import training_products
 from adloom.models.ad_generator import AdGenerator
-from adloom.models.batching import instruction
 from adloom.models.brief import AdBrief, Example
 from adloom.models.config import AdGeneratorConfig, demo_janus_config
 from adloom.models.generator import AdModel
+from adloom.models.prompts.instructions import instruction
 from adloom.models.tokenizer import train_tokenizer
 from adloom.models.training.checkpoint import load_state, save_state
 from adloom.models.training.data_parallel import average_gradients, rank, world_size
