@@ -193,7 +193,9 @@ class AdGenerator(AdaptedModel):
     @cached_property
     def base_name(self) -> str:
         """Names the base by its weights, whatever adapters are loaded."""
-        return base_name(self.model.janus, self._base_conditioning)
+        model, seeing = self.model, self.model.dinov2
+        parts = [model.janus, self._base_conditioning]
+        return base_name(*parts, *([] if seeing is None else [seeing]))
 
     @cached_property
     def codebook_name(self) -> str:

@@ -19,14 +19,17 @@ class Conditioning(nn.Module):
     """
 
     def __init__(
-        self, width: int, config: AdGeneratorConfig, foreground_features: int | None = None
+        self,
+        width: int,
+        config: AdGeneratorConfig,
+        foreground_features: int | None = None,
+        foreground_mlps: int = 1,
     ) -> None:
         super().__init__()
         self.preference = PreferenceEncoder(width, config)
-        self.foreground: nn.Module
+        self.foreground: ForegroundEncoder | ForegroundProjection
+        dropout, mlps = config.foreground_dropout, foreground_mlps
         if foreground_features is None:
-            self.foreground = ForegroundEncoder(width, config.grid, config.foreground_dropout)
+            self.foreground = ForegroundEncoder(width, config.grid, dropout, mlps)
         else:
-            self.foreground = ForegroundProjection(
-                foreground_features, width, config.foreground_dropout
-            )
+            self.foreground = ForegroundProjection(foreground_features, width, dropout, mlps)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from transformers import JanusConfig, LlamaConfig
 from transformers.models.janus.configuration_janus import JanusVisionConfig, JanusVQVAEConfig
 
@@ -20,11 +20,13 @@ class AdGeneratorConfig(BaseModel):
     ``history_grid`` the side a history picture is pooled to (the paper keeps 64 tokens a
     picture, 8 x 8), ``history_title_tokens`` the tokens kept of a history title (paper: 30),
     ``keep`` the share of history tokens that pass the selection. ``foreground`` names what
-    looks at the cutout: the small encoder, or DINOv2 as in the paper. ``product_in_picture`` says
-    what was learnt: pictures that hold the product at its place, as PAd1M's do, or plates without
-    it, on which it then throws a shadow. ``prompt`` says how the base is asked: by the instruction
-    alone, in English, or in the conversation of its tokenizer's chat template and the language of
-    the product, as Janus-Pro is.
+    looks at the cutout: the small encoder, or DINOv2 as in the paper. What it sees is added before
+    every ``foreground_every``-th layer, by ``foreground_mlps`` through an MLP that these places
+    share or, as in the paper, each place's own. ``product_in_picture`` says what was learnt:
+    pictures that hold the product at its place, as PAd1M's do, or plates without it, on which it
+    then throws a shadow. ``prompt`` says how the base is asked: by the instruction alone, in
+    English, or in the conversation of its tokenizer's chat template and the language of the
+    product, as Janus-Pro is.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,8 +42,9 @@ class AdGeneratorConfig(BaseModel):
     conditioning_heads: int = 4
     prompt_tokens: int = 56
     title_tokens: int = 32
-    foreground_every: int = 2
+    foreground_every: int = Field(2, ge=1)
     foreground: Literal["small", "dinov2"] = "small"
+    foreground_mlps: Literal["shared", "each"] = "shared"
     foreground_dropout: float = 0.1
     condition_dropout: float = 0.1
     product_in_picture: bool = False
@@ -56,6 +59,10 @@ class AdGeneratorConfig(BaseModel):
     def history_picture_tokens(self) -> int:
         """Number of tokens one history picture is pooled to."""
         return self.history_grid * self.history_grid
+
+    def foreground_mlps_of(self, layers: int) -> int:
+        """Number of MLPs through which a language model of ``layers`` layers sees the cutout."""
+        return 1 if self.foreground_mlps == "shared" else -(-layers // self.foreground_every)
 
     def save(self, folder: Path) -> None:
         """Write the configuration into ``folder``."""

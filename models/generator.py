@@ -17,8 +17,9 @@ import torch.nn.functional as F
 import transformers
 from safetensors.torch import load_model, save_file
 from torch import Tensor, nn
-from transformers import Dinov2Model, PreTrainedTokenizerFast
+from transformers import Dinov2Model, DynamicCache, PreTrainedTokenizerFast
 
+from adloom.models.backbone import hidden_states
 from adloom.models.batching import BriefBatch, TargetBatch
 from adloom.models.conditioning import CONDITIONING_FILE, Conditioning
 from adloom.models.config import AdGeneratorConfig
@@ -59,7 +60,8 @@ class AdModel(nn.Module):
         self.width: int = janus.config.get_text_config().hidden_size
         self.dinov2 = None if dinov2 is None else Dinov2Features(dinov2, config.grid)
         features = None if dinov2 is None else dinov2.config.hidden_size
-        self.conditioning = Conditioning(self.width, config, features)
+        mlps = config.foreground_mlps_of(janus.config.get_text_config().num_hidden_layers)
+        self.conditioning = Conditioning(self.width, config, features, mlps)
         vocabulary = tokenizer.get_vocab()
         self.boi_id, self.eoi_id = vocabulary[BOI], vocabulary[EOI]
 
@@ -142,7 +144,7 @@ class AdModel(nn.Module):
         return embeds, valid
 
     def perceive(self, cutouts: Tensor, conditioning: Conditioning | None = None) -> Tensor:
-        """Foreground features ``(n, image tokens, width)`` in the dtype of the base.
+        """Foreground features ``(mlps, n, image tokens, width)`` in the dtype of the base.
 
         ``conditioning`` as for :meth:`prefer`.
         """
@@ -157,6 +159,7 @@ class AdModel(nn.Module):
         positions: Tensor,
         *,
         foreground: Tensor | None = None,
+        cache: DynamicCache | None = None,
     ) -> Tensor:
         """Hidden states of the language model.
 
@@ -164,23 +167,12 @@ class AdModel(nn.Module):
             embeds: ``(n, length, width)``.
             mask: bool ``(n, 1, length, keys)``, true where a query may look.
             positions: int64 ``(n, length)``.
-            foreground: ``(n, length, width)``, added before every n-th layer; zero where the
-                next token is no image token.
+            foreground: ``(mlps, n, tokens, width)`` of the last so many tokens, those whose next
+                tokens are image tokens; added before every n-th layer.
+            cache: keys and values of what came before; takes those of ``embeds`` too.
         """
-        llama = self.janus.model.language_model
-        rotary = llama.rotary_emb(embeds, position_ids=positions)
-        hidden = embeds
-        for index, layer in enumerate(llama.layers):
-            if foreground is not None and index % self.config.foreground_every == 0:
-                hidden = hidden + foreground
-            hidden = layer(
-                hidden,
-                attention_mask=mask,
-                position_ids=positions,
-                position_embeddings=rotary,
-            )
-        normed: Tensor = llama.norm(hidden)
-        return normed
+        llama, every = self.janus.model.language_model, self.config.foreground_every
+        return hidden_states(llama, embeds, mask, positions, foreground, every, cache)
 
     def forward(
         self,
@@ -232,8 +224,7 @@ class AdModel(nn.Module):
             hidden_part[:, 1 : prompt.shape[1] + text.shape[1] - 1] = True
             valid = valid & ~(hidden_part & unconditional.unsqueeze(1))
         first_image = prompt.shape[1] + text.shape[1] - 1
-        foreground = torch.zeros_like(embeds)
-        foreground[:, first_image:] = self.perceive(batch.cutouts)
+        foreground = self.perceive(batch.cutouts)
         states = self.backbone(
             embeds, causal_mask(valid), count_positions(valid), foreground=foreground
         )

@@ -33,7 +33,8 @@ def paper_config(janus: JanusConfig, *, dinov2: bool = True) -> AdGeneratorConfi
     """Sizes of Uni-AdGen (sections 3.2 to 3.4) around a Janus-Pro configuration.
 
     64 tokens a history picture, 30 a history title, 40 % of them kept; foreground features
-    before every 6th layer; asked in the conversation that Janus was tuned on.
+    before every 6th layer, each time through an MLP of its own; asked in the conversation that
+    Janus was tuned on.
     """
     width: int = janus.get_text_config().hidden_size
     vision, codebook = cast(Any, janus.vision_config), cast(Any, janus.vq_config)
@@ -47,6 +48,7 @@ def paper_config(janus: JanusConfig, *, dinov2: bool = True) -> AdGeneratorConfi
         title_tokens=64,
         foreground_every=6,
         foreground="dinov2" if dinov2 else "small",
+        foreground_mlps="each",
         product_in_picture=True,
         prompt="chat",
     )
@@ -63,7 +65,7 @@ def load_janus(
 
     Args:
         checkpoint: name on the Hugging Face hub, or a folder.
-        dinov2: DINOv2 for foreground perception, same; ``None`` trains the small encoder.
+        dinov2: DINOv2 for foreground perception, same; ``None`` takes the small encoder.
         config: sizes; those of the paper where not given.
         dtype: what Janus computes in.
 

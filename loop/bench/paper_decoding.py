@@ -41,7 +41,8 @@ class PaperDecoder:
         model, cache = self.model, DynamicCache()
         pad, eos = model.tokenizer.pad_token_id, model.tokenizer.eos_token_id
         running = torch.ones(len(prompt), dtype=torch.bool, device=prompt.device)
-        states = self._forward(prompt, causal_mask(valid), count_positions(valid), cache)
+        positions = count_positions(valid)
+        states = model.backbone(prompt, causal_mask(valid), positions, cache=cache)
         written: list[Tensor] = []
         while True:
             logits = model.janus.lm_head(states[:, -1]) / self._how.title_temperature
@@ -69,15 +70,13 @@ class PaperDecoder:
         blank[:, 0] = blank[:, -1] = True
         # Conditional rows at even places, their unconditional twins at odd ones.
         valid = torch.stack([valid, blank], dim=1).flatten(0, 1)
-        seen = torch.zeros_like(embeds).repeat_interleave(2, dim=0)
-        foreground = foreground.repeat_interleave(2, dim=0)
-        seen[:, -1] = foreground[:, 0]
-        states = self._forward(
+        foreground = foreground.repeat_interleave(2, dim=1)
+        states = model.backbone(
             embeds.repeat_interleave(2, dim=0),
             causal_mask(valid),
             count_positions(valid),
-            cache,
-            seen,
+            foreground=foreground[:, :, :1],
+            cache=cache,
         )
         codes: list[Tensor] = []
         for index in range(model.config.image_tokens):
@@ -89,7 +88,7 @@ class PaperDecoder:
             if index + 1 < model.config.image_tokens:
                 valid = torch.cat([valid, torch.ones_like(valid[:, :1])], dim=1)
                 fed = model.embed_codes(codes[-1]).repeat_interleave(2, dim=0)
-                states = self._next(fed, valid, cache, foreground[:, index + 1])
+                states = self._next(fed, valid, cache, foreground[:, :, index + 1 : index + 2])
         return torch.stack(codes, dim=1)
 
     def _next(
@@ -98,36 +97,10 @@ class PaperDecoder:
         """Feed one token a row, `(rows, width)`."""
         mask = valid.clone()
         mask[:, -1] = True  # a row that has ended looks at something all the same
-        return self._forward(
+        return self.model.backbone(
             embeds[:, None],
             mask[:, None, None],
             count_positions(valid)[:, -1:],
-            cache,
-            None if foreground is None else foreground[:, None],
+            foreground=foreground,
+            cache=cache,
         )
-
-    def _forward(
-        self,
-        embeds: Tensor,
-        mask: Tensor,
-        positions: Tensor,
-        cache: DynamicCache,
-        foreground: Tensor | None = None,
-    ) -> Tensor:
-        """Llama's forward with foreground features before every n-th layer."""
-        llama = self.model.janus.model.language_model
-        rotary = llama.rotary_emb(embeds, position_ids=positions)
-        hidden = embeds
-        for index, layer in enumerate(llama.layers):
-            if foreground is not None and index % self.model.config.foreground_every == 0:
-                hidden = hidden + foreground
-            hidden = layer(
-                hidden,
-                attention_mask=mask,
-                position_ids=positions,
-                position_embeddings=rotary,
-                past_key_values=cache,
-                use_cache=True,
-            )
-        normed: Tensor = llama.norm(hidden)
-        return normed

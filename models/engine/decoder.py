@@ -11,6 +11,7 @@ from torch import Tensor
 from adloom.models.engine.cache import RowCache
 from adloom.models.engine.lora import LoraRows
 from adloom.models.engine.weights import Weights
+from adloom.models.foreground import added_before
 from adloom.models.generator import AdModel
 
 
@@ -73,7 +74,8 @@ class Decoder:
             tokens: int64 ``(tokens,)``: text ids, then image codes above them.
             caches: each with the number of its rows and of the tokens that each of these gets;
                 ``tokens`` are theirs in this order, a row's side by side.
-            foreground: ``(n, width)`` of the last ``2 * n`` tokens: conditional, unconditional.
+            foreground: ``(mlps, n, width)`` of the last ``2 * n`` tokens: conditional, then
+                unconditional.
             lora: the tokens' adapters.
         """
         positions = [cache.open_step(rows, each) for cache, rows, each in caches]
@@ -81,17 +83,18 @@ class Decoder:
         counts = [rows * each for _, rows, each in caches]
         hidden = self.weights.embeddings.index_select(0, tokens)
         for number in range(self.weights.shape.layers):
-            if foreground is not None and number % self._foreground_every == 0:
-                pair = hidden[len(hidden) - 2 * len(foreground) :].view(2, *foreground.shape)
-                pair.add_(foreground)
+            every = self._foreground_every
+            seen = None if foreground is None else added_before(number, every, foreground)
+            if seen is not None:
+                hidden[-2 * len(seen) :].view(2, *seen.shape).add_(seen)
             queries, keys_values = self._projected(number, hidden, turns, lora)
-            seen = [
+            attended = [
                 cache.attend(number, q, kv)
                 for (cache, _, _), q, kv in zip(
                     caches, queries.split(counts), keys_values.split(counts), strict=True
                 )
             ]
-            hidden = self._after_attention(number, hidden, torch.cat(seen).flatten(1), lora)
+            hidden = self._after_attention(number, hidden, torch.cat(attended).flatten(1), lora)
         return self._normed(hidden)
 
     def _projected(

@@ -22,7 +22,7 @@ class Encoded:
     """What the rows of a request share, encoded once.
 
     ``prefix`` keys and values of the prompt but for its last token, ``blank`` those of ``<bos>``;
-    ``foreground`` ``(image tokens, width)``, scaled; ``phrases`` guess titles.
+    ``foreground`` ``(mlps, image tokens, width)``, scaled; ``phrases`` guess titles.
     """
 
     prefix: Tensor
@@ -97,7 +97,7 @@ def encode_brief(
     how = wanted.sampling
     batch = batch_briefs([wanted.brief], model.tokenizer, model.config).to(model.device)
     embeds, valid = model.prompt(batch, how.keep, conditioning, embedded)
-    foreground = how.foreground_strength * model.perceive(batch.cutouts, conditioning)[0].float()
+    foreground = how.foreground_strength * model.perceive(batch.cutouts, conditioning)[:, 0].float()
     prompt = embeds[0, valid[0]].float()
     if not (prompt.isfinite().all() and foreground.isfinite().all()):
         raise FloatingPointError("the encoded brief is not finite")

@@ -143,7 +143,8 @@ class Pictures:
         self.cache = RowCache(weights.shape, rows, length + 1 + room, device, dtype)
         self.blank = RowCache(weights.shape, rows, 2 + room, device, dtype)
         self._noise = GumbelNoise(rows, config.image_tokens, weights.codes, device, WIDEST)
-        size = rows, config.image_tokens, weights.shape.width
+        mlps = model.conditioning.foreground.mlps
+        size = mlps, rows, config.image_tokens, weights.shape.width
         self._foreground = torch.zeros(size, dtype=weights.dtype, device=device)
         self._guidance = torch.zeros(rows, 1, device=device)
         self.rows: list[Row] = []
@@ -166,7 +167,7 @@ class Pictures:
         self.cache.put(at, prefix)
         self.blank.put(at, row.shared.blank)
         self._noise.start(at, row.seed, PICTURE_STAGE, how.temperature)
-        self._foreground[at] = row.shared.foreground
+        self._foreground[:, at] = row.shared.foreground
         self._guidance[at] = how.guidance
         # Nothing is known of the first codes.
         row.fed = [self._first] + [self._weights.text_tokens] * (WIDEST - 1)
@@ -181,15 +182,15 @@ class Pictures:
             self.rows[at] = last
             for part in (self.cache, self.blank, self._noise):
                 part.move(source, at)
-            for state in (self._foreground, self._guidance):
-                state[at] = state[source]
+            self._foreground[:, at] = self._foreground[:, source]
+            self._guidance[at] = self._guidance[source]
         if not self.rows:
             self.cache.clear()
             self.blank.clear()
         return finite
 
     def foreground(self) -> Tensor:
-        """Features ``(rows * tokens each, width)`` of the image tokens that are drawn next."""
+        """Features of the image tokens drawn next, ``(mlps, rows * tokens each, width)``."""
         tokens, steps = self._image_tokens, range(self.tokens_each)
         at = [
             number * tokens + min(len(row.codes) + step, tokens - 1)
@@ -197,7 +198,7 @@ class Pictures:
             for step in steps
         ]
         places = torch.tensor(at, device=self._foreground.device)
-        return self._foreground.flatten(0, 1).index_select(0, places)
+        return self._foreground.flatten(1, 2).index_select(1, places)
 
     def draw(self, states: Tensor) -> list[int]:
         """Draw codes from states ``(2 * rows * tokens each, width)``.

@@ -116,7 +116,7 @@ def _losses_by_decoding(model: AdModel, clicked: list[Example]) -> tuple[float, 
         prompt, valid = model.prompt(batch)
         fed = list(prompt[0, valid[0]])  # without padding, so that nothing needs a mask
         seen = [torch.zeros(model.width)] * len(fed)
-        features = model.perceive(batch.cutouts)[0]
+        [features] = model.perceive(batch.cutouts)[0]
         for token in target.titles[0][target.titles[0] != model.tokenizer.pad_token_id]:
             logits = model.janus.lm_head(_last_state(model, fed, seen))
             titles.append(-logits.log_softmax(-1)[token].item())
@@ -137,7 +137,7 @@ def _last_state(model: AdModel, fed: list[torch.Tensor], seen: list[torch.Tensor
         torch.stack(fed)[None],
         causal_mask(full),
         count_positions(full),
-        foreground=torch.stack(seen)[None],
+        foreground=torch.stack(seen)[None, None],
     )
     return states[0, -1]
 
