@@ -69,8 +69,12 @@ def past_ads(catalogue: Catalogue, creatives: CreativeStore, generator: AdGenera
     from adloom.loop.catalogue.histories.past_ads import PastAds
     from adloom.loop.catalogue.histories.picture_codes import PictureCodes
 
-    codes = PictureCodes(catalogue.engine, generator.codebook_name, generator.encode_pictures)
-    return PastAds(catalogue, creatives, codes)
+    codes = PictureCodes(
+        catalogue.engine, generator.history_codebook_name, generator.encode_history
+    )
+    whole = generator.model.config.history_pictures == "pooled"
+    kept_codes = generator.model.config.image_tokens if whole else None
+    return PastAds(catalogue, creatives, codes, kept_codes)
 
 
 def title_words(settings: Settings, catalogue: Catalogue) -> TitleWords:

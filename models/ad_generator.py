@@ -19,6 +19,7 @@ from adloom.models.brief import AdBrief, AdDraft
 from adloom.models.engine import Drawn, Engine, Wanted
 from adloom.models.engine.matmul import fast_dtype
 from adloom.models.generator import DEMO_MODEL, AdModel
+from adloom.models.picture_encoder import PictureEncoder
 from adloom.models.sampling import Sampling
 from adloom.models.titles.fit import fit_name
 from adloom.models.titles.mentions import spelt
@@ -37,6 +38,7 @@ class AdGenerator(AdaptedModel):
         self._rows = rows
         self._dtype = dtype
         self._engine: Engine | None = None
+        self._pictures = PictureEncoder(model.janus.model.vqmodel, model.config)
 
     @classmethod
     def from_pretrained(
@@ -174,21 +176,16 @@ class AdGenerator(AdaptedModel):
 
     def encode_pictures(self, pictures: Sequence[Image.Image]) -> NDArray[np.int16]:
         """VQ codes of pictures of any size: int16 ``(n, image tokens)``."""
-        config = self.model.config
-        if not pictures:
-            return np.zeros((0, config.image_tokens), dtype=np.int16)
-        pixels = codebook.to_pixels(pictures, config.picture_size)
-        codes = codebook.encode(self.model.janus.model.vqmodel, pixels)
-        return codes.cpu().numpy().astype(np.int16)
+        return self._pictures.encode(pictures)
 
     def encode_history(self, pictures: Sequence[Image.Image]) -> NDArray[np.int16]:
         """VQ codes of pictures of clicked ads as the base reads them: int16 ``(n, tokens)``."""
-        return self.encode_pictures(pictures)
+        return self._pictures.encode_history(pictures)
 
     @property
     def history_codebook_name(self) -> str:
         """As `codebook_name`, of the pictures of clicked ads."""
-        return self.codebook_name
+        return self._pictures.history_codebook_name
 
     @cached_property
     def base_name(self) -> str:
@@ -197,8 +194,7 @@ class AdGenerator(AdaptedModel):
         parts = [model.janus, self._base_conditioning]
         return base_name(*parts, *([] if seeing is None else [seeing]))
 
-    @cached_property
+    @property
     def codebook_name(self) -> str:
         """Names the codebook that pictures are encoded with, and their size."""
-        vq = self.model.janus.model.vqmodel
-        return f"{codebook.fingerprint(vq)[:32]}-{self.model.config.picture_size}"
+        return self._pictures.codebook_name

@@ -152,7 +152,7 @@ def _check_trends(folder: Path, model: AdModel) -> None:
         if not all(_is_text(text) for text in texts):
             raise UnfitAdapter(f"{TRENDS_FILE} has a category, an id or a title that is no text")
     for ad in (ad for ads in trends.ads.values() for ad in ads):
-        if len(ad.codes) != model.config.image_tokens:
+        if len(ad.codes) != model.config.history_codes:
             raise UnfitAdapter(f"{TRENDS_FILE} is of another base: its pictures have other sizes")
         if not (int(ad.codes.min()) >= 0 and int(ad.codes.max()) < codes):
             raise UnfitAdapter(f"{TRENDS_FILE} has codes that this base does not know")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from adloom.models.brief import AdBrief, Example
+from adloom.models.brief import AdBrief, Codes, Example, HistoryAd
 from adloom.models.codebook import to_pixels
 from adloom.models.compose import on_white
 from adloom.models.config import AdGeneratorConfig
@@ -22,7 +22,7 @@ from adloom.models.prompts.encoding import prompt_ids
 class BriefBatch:
     """Padded inputs of ``n`` briefs; ``k`` is the longest history in the batch (at least 1).
 
-    ``prompt`` int64 ``(n, prompt tokens)``; ``history_codes`` int64 ``(n, k, image tokens)``;
+    ``prompt`` int64 ``(n, prompt tokens)``; ``history_codes`` int64 ``(n, k, history codes)``;
     ``history_titles`` int64 ``(n, k, title tokens)``; ``history_valid`` bool ``(n, k)``;
     ``cutouts`` float32 ``(n, 3, size, size)`` on white. Text is padded with the pad id.
     """
@@ -79,15 +79,19 @@ def padded(rows: Sequence[Sequence[int]], pad: int) -> Tensor:
 def batch_briefs(
     briefs: Sequence[AdBrief], tokenizer: PreTrainedTokenizerFast, config: AdGeneratorConfig
 ) -> BriefBatch:
-    """Pad ``briefs`` into one batch, trends before histories; what is too long is cut."""
+    """Pad ``briefs`` into one batch, trends before histories; what is too long is cut.
+
+    Raises:
+        ValueError: a clicked ad has as many codes as another base reads.
+    """
     histories = [brief.read_ads[: config.history_items] for brief in briefs]
     longest = max(1, *(len(history) for history in histories))
-    codes = np.zeros((len(briefs), longest, config.image_tokens), dtype=np.int64)
+    codes = np.zeros((len(briefs), longest, config.history_codes), dtype=np.int64)
     valid = np.zeros((len(briefs), longest), dtype=bool)
     titles: list[str] = []
     for row, history in enumerate(histories):
         for column, ad in enumerate(history):
-            codes[row, column] = ad.codes
+            codes[row, column] = _fitting(ad, config)
             valid[row, column] = True
         titles += [ad.title for ad in history] + [""] * (longest - len(history))
     title_ids = encode_text(tokenizer, titles, config.history_title_tokens)
@@ -103,6 +107,15 @@ def batch_briefs(
             config.picture_size,
         ),
     )
+
+
+def _fitting(ad: HistoryAd, config: AdGeneratorConfig) -> Codes:
+    if ad.codes.shape != (config.history_codes,):
+        raise ValueError(
+            f"a clicked ad has {ad.codes.size} codes, this base reads {config.history_codes} "
+            f"({config.history_pictures}): encode its picture with the base (encode_history)"
+        )
+    return ad.codes
 
 
 def batch_targets(

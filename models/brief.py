@@ -12,12 +12,15 @@ from adloom.models.placement import Placement
 from adloom.models.titles.rules import TitleRules
 
 Codes = NDArray[np.int16]
-"""VQ codes of one picture, ``(image tokens,)``."""
+"""VQ codes of one picture, ``(tokens,)``."""
 
 
 @dataclass(frozen=True)
 class HistoryAd:
-    """A clicked ad: its title, the codes of its picture, and its id where it has one."""
+    """A clicked ad: its title, the codes of its picture, and its id where it has one.
+
+    Codes are those that the base reads of a history: ``AdGenerator.encode_history`` makes them.
+    """
 
     title: str
     codes: Codes

@@ -1,10 +1,12 @@
 """Pictures to image tokens and back, by the VQ model of Janus."""
 
 import hashlib
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 from transformers.models.janus.modeling_janus import JanusVQVAE
@@ -38,8 +40,20 @@ def encode(vq: JanusVQVAE, pixels: Tensor, batch: int = 32) -> Tensor:
 
 @torch.no_grad()
 def decode(vq: JanusVQVAE, codes: Tensor, batch: int = 32) -> Tensor:
-    """Pictures of codes: int64 ``(n, tokens)`` to ``(n, 3, size, size)`` in about -1..1."""
-    return torch.cat([vq.decode(part.to(vq.device)) for part in codes.split(batch)])
+    """Pictures of codes: int64 ``(n, tokens)`` to ``(n, 3, size, size)`` in about -1..1.
+
+    ``tokens`` may be those of any square picture.
+    """
+    return torch.cat([_decoded(vq, part.to(vq.device)) for part in codes.split(batch)])
+
+
+def _decoded(vq: JanusVQVAE, codes: Tensor) -> Tensor:
+    """What ``vq.decode`` makes of codes, which takes those of one size alone."""
+    entries = F.normalize(vq.quantize.embedding(codes), dim=-1)
+    side = math.isqrt(codes.shape[1])
+    latents = entries.transpose(1, 2).unflatten(2, (side, side))
+    pixels: Tensor = vq.decoder(vq.post_quant_conv(latents))
+    return pixels
 
 
 def fingerprint(vq: JanusVQVAE) -> str:

@@ -17,8 +17,10 @@ class AdGeneratorConfig(BaseModel):
     """Sizes of prompt, history and conditioning modules (Uni-AdGen, sections 3.2 to 3.4).
 
     ``picture_size`` in pixels, ``grid`` is the side of the image-token square,
-    ``history_grid`` the side a history picture is pooled to (the paper keeps 64 tokens a
-    picture, 8 x 8), ``history_title_tokens`` the tokens kept of a history title (paper: 30),
+    ``history_grid`` the side of what is read of a history picture (the paper keeps 64 tokens a
+    picture, 8 x 8): ``history_pictures`` says whether the codes of the full picture are pooled to
+    it, or are those of the picture shrunk to so many tokens, as in the paper.
+    ``history_title_tokens`` the tokens kept of a history title (paper: 30),
     ``keep`` the share of history tokens that pass the selection. ``foreground`` names what
     looks at the cutout: the small encoder, or DINOv2 as in the paper. What it sees is added before
     every ``foreground_every``-th layer, by ``foreground_mlps`` through an MLP that these places
@@ -35,6 +37,7 @@ class AdGeneratorConfig(BaseModel):
     grid: int = 12
     history_items: int = 10
     history_grid: int = 4
+    history_pictures: Literal["pooled", "codes"] = "pooled"
     history_title_tokens: int = 14
     keep: float = 0.4
     selector_layers: int = 2
@@ -57,8 +60,22 @@ class AdGeneratorConfig(BaseModel):
 
     @property
     def history_picture_tokens(self) -> int:
-        """Number of tokens one history picture is pooled to."""
+        """Number of tokens that are read of one history picture."""
         return self.history_grid * self.history_grid
+
+    @property
+    def history_codes(self) -> int:
+        """Number of VQ codes that a history picture comes with."""
+        if self.history_pictures == "codes":
+            return self.history_picture_tokens
+        return self.image_tokens
+
+    @property
+    def history_picture_size(self) -> int:
+        """Side in pixels of a history picture when its codes are made."""
+        if self.history_pictures == "codes":
+            return self.picture_size // self.grid * self.history_grid
+        return self.picture_size
 
     def foreground_mlps_of(self, layers: int) -> int:
         """Number of MLPs through which a language model of ``layers`` layers sees the cutout."""

@@ -107,9 +107,11 @@ class AdModel(nn.Module):
         rows, items, _ = batch.history_codes.shape
         codes = batch.history_codes
         picture = self.embed_codes(codes) if embedded is None else F.embedding(codes, embedded)
-        picture = picture.view(rows * items, config.grid, config.grid, self.width)
-        pooled = F.adaptive_avg_pool2d(picture.permute(0, 3, 1, 2), config.history_grid)
-        pictures = pooled.flatten(2).transpose(1, 2).reshape(rows, -1, self.width)
+        if config.history_pictures == "pooled":
+            picture = picture.view(rows * items, config.grid, config.grid, self.width)
+            pooled = F.adaptive_avg_pool2d(picture.permute(0, 3, 1, 2), config.history_grid)
+            picture = pooled.flatten(2).transpose(1, 2)
+        pictures = picture.reshape(rows, -1, self.width)
         picture_valid = batch.history_valid.repeat_interleave(config.history_picture_tokens, dim=1)
         titles = self.embed_text(batch.history_titles).view(rows, -1, self.width)
         title_valid = (batch.history_titles != self.tokenizer.pad_token_id).flatten(1)

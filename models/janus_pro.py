@@ -42,6 +42,7 @@ def paper_config(janus: JanusConfig, *, dinov2: bool = True) -> AdGeneratorConfi
         picture_size=vision.image_size,
         grid=codebook.num_patches,
         history_grid=8,
+        history_pictures="codes",
         history_title_tokens=30,
         conditioning_heads=max(1, width // _HEAD_WIDTH),
         prompt_tokens=96,

@@ -26,12 +26,11 @@ _WEIGHTS, _SHARDS = "model.safetensors", "model.safetensors.index.json"
 
 
 class PictureEncoder:
-    """Pictures to VQ codes as :class:`adloom.models.ad_generator.AdGenerator` makes them."""
+    """Pictures to VQ codes: of whole pictures, and of those in histories as the base reads them."""
 
-    def __init__(self, vq: JanusVQVAE, picture_size: int, image_tokens: int) -> None:
+    def __init__(self, vq: JanusVQVAE, config: AdGeneratorConfig) -> None:
         self._vq = vq.eval()
-        self._size = picture_size
-        self._tokens = image_tokens
+        self._config = config
 
     @classmethod
     def from_pretrained(
@@ -50,19 +49,38 @@ class PictureEncoder:
         vq = JanusVQVAE(cast(JanusVQVAEConfig, sizes))
         vq.load_state_dict(_weights(folder))
         place = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        return cls(vq.float().to(place), config.picture_size, config.image_tokens)
+        return cls(vq.float().to(place), config)
 
     def encode(self, pictures: Sequence[Image.Image]) -> NDArray[np.int16]:
         """VQ codes of pictures of any size: int16 ``(n, image tokens)``."""
-        if not pictures:
-            return np.zeros((0, self._tokens), dtype=np.int16)
-        codes = codebook.encode(self._vq, codebook.to_pixels(pictures, self._size))
-        return codes.cpu().numpy().astype(np.int16)
+        return self._encoded(pictures, self._config.picture_size, self._config.image_tokens)
 
-    @cached_property
+    def encode_history(self, pictures: Sequence[Image.Image]) -> NDArray[np.int16]:
+        """VQ codes of pictures of clicked ads as the base reads them: int16 ``(n, tokens)``."""
+        config = self._config
+        return self._encoded(pictures, config.history_picture_size, config.history_codes)
+
+    @property
     def codebook_name(self) -> str:
         """Names the codebook, and the size of the pictures."""
-        return f"{codebook.fingerprint(self._vq)[:32]}-{self._size}"
+        return f"{self._codebook}-{self._config.picture_size}"
+
+    @property
+    def history_codebook_name(self) -> str:
+        """As `codebook_name`, of the pictures of clicked ads."""
+        return f"{self._codebook}-{self._config.history_picture_size}"
+
+    @cached_property
+    def _codebook(self) -> str:
+        return codebook.fingerprint(self._vq)[:32]
+
+    def _encoded(
+        self, pictures: Sequence[Image.Image], size: int, tokens: int
+    ) -> NDArray[np.int16]:
+        if not pictures:
+            return np.zeros((0, tokens), dtype=np.int16)
+        codes = codebook.encode(self._vq, codebook.to_pixels(pictures, size))
+        return codes.cpu().numpy().astype(np.int16)
 
 
 def _weights(folder: Path) -> dict[str, torch.Tensor]:

@@ -39,7 +39,7 @@ class Trends:
         return replace(brief, trend=others[: self.items])
 
     def save(self, folder: Path) -> None:
-        """Write into an adapter's folder: codes int16 ``(ads, image tokens)``, titles beside."""
+        """Write into an adapter's folder: codes int16 ``(ads, history codes)``, titles beside."""
         told = [(category, ad) for category, ads in self.ads.items() for ad in ads]
         codes = np.stack([ad.codes for _, ad in told]) if told else np.zeros((0, 0))
         labels = json.dumps([[category, ad.ad_id, ad.title] for category, ad in told])

@@ -43,7 +43,7 @@ def past_ads_of(home: Path) -> PastAds:
 
     catalogue = stocked_catalogue(home)
     codes = PictureCodes(catalogue.engine, "none", encode)
-    return PastAds(catalogue, CreativeStore(home / "creatives"), codes)
+    return PastAds(catalogue, CreativeStore(home / "creatives"), codes, TINY.image_tokens)
 
 
 @cache

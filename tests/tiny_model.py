@@ -64,6 +64,13 @@ def tiny_model() -> AdModel:
     return copy.deepcopy(_model())
 
 
+def code_reading_model() -> AdModel:
+    """The tiny model as one that reads codes of small history pictures, as the paper does."""
+    model = tiny_model()
+    model.config = TINY.model_copy(update={"history_pictures": "codes"})
+    return model
+
+
 def tiny_generator() -> AdGenerator:
     """A generator on a copy of the tiny model, without adapters."""
     return AdGenerator(tiny_model())

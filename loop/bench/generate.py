@@ -92,7 +92,7 @@ def full_briefs(generator: AdGenerator, count: int) -> list[AdBrief]:
     """Briefs of different products, each with as long a history of the shop's ads as fits."""
     rng = random.Random(0)
     shop_ads = seed_creatives(_SHOP_ADS, seed="bench")
-    codes = generator.encode_pictures([ad.picture(128) for ad in shop_ads])
+    codes = generator.encode_history([ad.picture(128) for ad in shop_ads])
     clicked = [HistoryAd(ad.title, code) for ad, code in zip(shop_ads, codes, strict=True)]
     products = list(load_catalog().values())
     return [

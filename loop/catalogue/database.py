@@ -81,7 +81,7 @@ picture_codes = Table(
     Column("codebook", String(64), primary_key=True),
     Column("codes", LargeBinary, nullable=False),  # int16
 )
-"""VQ codes of products' own pictures, made when a history first reads them."""
+"""VQ codes of pictures of products and ads, made when a history first reads them."""
 
 title_words = Table(
     "title_word",

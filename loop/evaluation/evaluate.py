@@ -173,7 +173,7 @@ class Evaluator:
     def _brief(self, shopper: PanelShopper, history: Sequence[SeedCreative]) -> AdBrief:
         product = shopper.wanted.product
         new = [ad for ad in history if ad not in self._codes]
-        codes = self._generator.encode_pictures([ad.picture(AD_SIZE) for ad in new])
+        codes = self._generator.encode_history([ad.picture(AD_SIZE) for ad in new])
         self._codes.update(zip(new, codes, strict=True))
         ads = tuple(HistoryAd(ad.title, self._codes[ad]) for ad in history)
         rules = title_rules(product)

@@ -37,13 +37,16 @@ class ClickTrends:
         ``max_user_share``: see `adloom.loop.learning.shares.share_of_one`.
         """
         products = past_ads.catalogue.find(click.item_id for click in clicked)
-        kept = past_ads.creatives.get_many([click.ad_id for click in clicked])
-        self._ads = {ad_id: HistoryAd(ad.title, ad.codes, ad_id) for ad_id, ad in kept.items()}
+        found = past_ads.creatives.get_many([click.ad_id for click in clicked])
+        self._ads = {
+            ad_id: HistoryAd(found[ad_id].title, codes, ad_id)
+            for ad_id, codes in past_ads.codes_of(list(found.values())).items()
+        }
         self._share = max_user_share
         self._clicks: dict[str, list[ClickedAd]] = {}  # oldest first
         self._users: dict[str, list[int]] = {}  # how many there were up to each click
         for click in sorted(clicked, key=lambda c: c.clicked_at):
-            if click.ad_id in kept and click.item_id in products:
+            if click.ad_id in self._ads and click.item_id in products:
                 self._clicks.setdefault(products[click.item_id].category, []).append(click)
         for category, clicks in self._clicks.items():
             known: set[str] = set()

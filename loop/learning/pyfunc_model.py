@@ -7,8 +7,9 @@ serve` run it where adloom is installed.
 Input columns: `user_id` (text), `seed` (integer), and the product: either `product_id` alone, which
 is looked up in the catalogue of the settings where the model runs, or `product_name`,
 `selling_points` (list of text), `category` and `cutout` (base64 of a PNG or WebP with
-transparency). `history_titles` (list of text) and `history_codes` (list of lists of VQ codes) are
-the ads this shopper clicked, nearest to the product first, at most ten; both lists empty, or left
+transparency). `history_titles` (list of text) and `history_codes` (list of lists of VQ codes,
+as the base reads histories) are the ads this shopper clicked, nearest to the product first, at most
+ten; both lists empty, or left
 out, ask for an unpersonalised ad. Output columns: `title` and `picture_png` (base64 of the
 finished PNG).
 """

@@ -66,7 +66,7 @@ class Trial:
 
     def _brief(self, adapter: str | None) -> AdBrief:
         """A product that nobody sells, for a shopper who clicked two ads."""
-        tokens = self._generator.model.config.image_tokens
+        tokens = self._generator.model.config.history_codes
         codes = (np.arange(2 * tokens) % self._known_codes).astype(np.int16).reshape(2, tokens)
         history = tuple(HistoryAd("nothing like it", row) for row in codes)
         cutout = Image.new("RGBA", (64, 64), (128, 128, 128, 255))

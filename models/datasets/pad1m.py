@@ -117,14 +117,14 @@ class Pad1M:
         """
         chosen = _history(record, k, seed)
         ads = [self.picture(record.history_images[i]) for i in chosen]
-        codes = generator.encode_pictures([*ads, self.picture(record.f_path)])
         history = tuple(
             HistoryAd(record.history_titles[i], code)
-            for i, code in zip(chosen, codes[:-1], strict=True)
+            for i, code in zip(chosen, generator.encode_history(ads), strict=True)
         )
+        [codes] = generator.encode_pictures([self.picture(record.f_path)])
         cutout, placement = self._product(record)
         brief = AdBrief(record.sku_title_cn, record.word_list, cutout, history, placement=placement)
-        return Example(brief, record.gt_title_cn[0], codes[-1])
+        return Example(brief, record.gt_title_cn[0], codes)
 
     def picture(self, name: str, mode: str = "RGB") -> Image.Image:
         """The picture of that name in the folder, decoded, in ``mode``.

@@ -42,7 +42,7 @@ def meta_batch(config: AdGeneratorConfig, rows: int) -> BriefBatch:
     with torch.device("meta"):
         return BriefBatch(
             prompt=torch.zeros(rows, config.prompt_tokens, dtype=torch.long),
-            history_codes=torch.zeros(rows, items, config.image_tokens, dtype=torch.long),
+            history_codes=torch.zeros(rows, items, config.history_codes, dtype=torch.long),
             history_titles=torch.zeros(rows, items, config.history_title_tokens, dtype=torch.long),
             history_valid=torch.ones(rows, items, dtype=torch.bool),
             cutouts=torch.zeros(rows, 3, config.picture_size, config.picture_size),
@@ -54,7 +54,8 @@ def test_the_real_sizes_fit_together(size: str) -> None:
     published = published_config(size)
     config = paper_config(published)
     width = SIZES[size]["hidden_size"]
-    assert (config.image_tokens, config.history_picture_tokens) == (576, 64)
+    assert (config.image_tokens, config.history_codes) == (576, 64)
+    assert config.history_picture_size == 128
     assert config.history_title_tokens == 30
     tokenizer = janus_tokenizer()  # made before: not without its values
     with torch.device("meta"):
@@ -99,8 +100,8 @@ def test_a_public_checkpoint_draws_an_ad(janus: AdModel) -> None:
 def code_brief(model: AdModel, history: int) -> AdBrief:
     """A brief whose history codes fit ``model``."""
     ask = brief(products()[0], history)
-    tokens = model.config.image_tokens
-    ads = tuple(replace(ad, codes=ad.codes[:tokens] % 128) for ad in ask.history)
+    tokens = model.config.history_codes
+    ads = tuple(replace(ad, codes=np.resize(ad.codes, tokens) % 128) for ad in ask.history)
     return replace(ask, history=ads)
 
 

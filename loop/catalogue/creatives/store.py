@@ -53,8 +53,8 @@ class Creative:
         product_id: the product it advertises.
         title: the text shown.
         picture: SHA-256 (hex) of the PNG shown; `CreativeStore.picture_path` finds the file.
-        codes: the VQ codes of the finished picture, int16, shape (T,): what the generator sees
-            of this ad in a shopper's history.
+        codes: the VQ codes of the finished picture, int16, shape (T,): what a generator that
+            pools history pictures sees of this ad in a shopper's history.
         background_codes: the VQ codes of the picture without its product, int16, shape (T,): what
             the generator learns to draw from this ad.
         variant: the arm that made it, such as "champion"; "shop" for the shop's own pictures.

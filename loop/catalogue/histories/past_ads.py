@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -65,10 +65,28 @@ class PastAds:
     nobody knows, still tells of a product: its own picture and name stand for it.
     """
 
-    def __init__(self, catalogue: Catalogue, creatives: CreativeStore, codes: PictureCodes) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        creatives: CreativeStore,
+        codes: PictureCodes,
+        kept_codes: int | None = None,
+    ) -> None:
+        """``codes`` makes what a history reads of a picture.
+
+        ``kept_codes`` is how many codes an ad was kept with where histories read those; of one
+        with other codes, and where it is None of every ad, the picture is encoded.
+        """
         self.catalogue = catalogue
         self.creatives = creatives
         self._codes = codes
+        self._kept_codes = kept_codes
+
+    def codes_of(self, ads: Sequence[Creative]) -> dict[str, Codes]:
+        """What a history reads of the pictures of ads by ad id; a lost picture has no codes."""
+        others = [ad for ad in ads if len(ad.codes) != self._kept_codes]
+        made = self._codes.of_ads(others, self.creatives)
+        return made | {ad.ad_id: ad.codes for ad in ads if len(ad.codes) == self._kept_codes}
 
     def representing(
         self,
@@ -113,7 +131,8 @@ class PastAds:
         for item_id, clicked_at, ad_id in rows:
             shown: Clicked
             if ad_id in ads:
-                shown = past_ad(ads[ad_id])
+                ad = ads[ad_id]
+                shown = Clicked(ad.product_id, ad.title, ad.picture, ad_id)
             elif item_id in products:
                 product = products[item_id]
                 shown = Clicked(item_id, product.name, product.shown_name, "")
@@ -133,19 +152,20 @@ class PastAds:
 
     def _read(self, clicks: list[_Click]) -> tuple[PastAd, ...]:
         products = self.catalogue.find(click.item_id for click in clicks if click.ad is None)
-        codes = self._codes.of(list(products.values()))
-        return tuple(
-            past_ad(click.ad)
-            if click.ad is not None
-            else _past_product(products[click.item_id], codes[click.item_id])
-            for click in clicks
-            if click.ad is not None or click.item_id in codes
-        )
+        of_products = self._codes.of(list(products.values()))
+        of_ads = self.codes_of([click.ad for click in clicks if click.ad is not None])
+        read: list[PastAd] = []
+        for click in clicks:
+            if click.ad is None and click.item_id in of_products:
+                read.append(_past_product(products[click.item_id], of_products[click.item_id]))
+            elif click.ad is not None and click.ad.ad_id in of_ads:
+                read.append(past_ad(click.ad, of_ads[click.ad.ad_id]))
+        return tuple(read)
 
 
-def past_ad(ad: Creative) -> PastAd:
-    """A known ad as it is read."""
-    return PastAd(ad.product_id, ad.title, ad.picture, ad.ad_id, ad.codes)
+def past_ad(ad: Creative, codes: Codes) -> PastAd:
+    """A known ad as it is read, with such codes."""
+    return PastAd(ad.product_id, ad.title, ad.picture, ad.ad_id, codes)
 
 
 def _past_product(product: Product, codes: Codes) -> PastAd:

@@ -1,14 +1,16 @@
-"""VQ codes of products' own pictures: made when a history first reads them, then kept."""
+"""VQ codes of pictures in histories: made when a history first reads them, then kept."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from PIL import Image
 from sqlalchemy import Engine, select
 
+from adloom.loop.catalogue.creatives.store import Creative, CreativeStore, UnknownAd
 from adloom.loop.catalogue.database import parts, picture_codes, upsert
 from adloom.loop.catalogue.pictures.store import UnknownPicture
 from adloom.loop.catalogue.product import Product
@@ -17,9 +19,12 @@ from adloom.models.compose import show_whole
 
 _log = logging.getLogger("adloom.catalogue")
 _SIZE = 512  # as ads are encoded
+_AT_ONCE = 64
+"""Pictures in memory, some 50 MB."""
 
 Encode = Callable[[Sequence[Image.Image]], np.ndarray]
-"""Pictures to their codes, int16 ``(n, image tokens)``."""
+"""Pictures to their codes, int16 ``(n, tokens)``."""
+Load = Callable[[], Image.Image | None]
 
 
 class PictureCodes:
@@ -32,11 +37,28 @@ class PictureCodes:
 
     def of(self, products: Sequence[Product]) -> dict[str, Codes]:
         """Codes of the pictures of products by product id; one without a picture has none."""
-        names = {p.product_id: p.shown_name for p in products}
-        known = self._known([name for name in names.values() if name])
-        new = {names[p.product_id]: p for p in products if names[p.product_id] not in known}
-        known |= self._made({name: product for name, product in new.items() if name})
-        return {product: known[name] for product, name in names.items() if name in known}
+        by_name = {p.shown_name: p for p in products if p.shown_name}
+        found = self._named({name: partial(_shown, p) for name, p in by_name.items()})
+        return {p.product_id: found[p.shown_name] for p in products if p.shown_name in found}
+
+    def of_ads(self, ads: Sequence[Creative], creatives: CreativeStore) -> dict[str, Codes]:
+        """Codes of the finished pictures of ads by ad id; one whose picture is lost has none."""
+        by_name = {ad.picture: ad for ad in ads}
+        found = self._named(
+            {name: partial(_finished, ad, creatives) for name, ad in by_name.items()}
+        )
+        return {ad.ad_id: found[ad.picture] for ad in ads if ad.picture in found}
+
+    def _named(self, pictures: Mapping[str, Load]) -> dict[str, Codes]:
+        """Codes by the names of pictures; what is new is made, a few pictures in memory."""
+        if not pictures:
+            return {}
+        found = self._known(list(pictures))
+        new = [name for name in pictures if name not in found]
+        for start in range(0, len(new), _AT_ONCE):
+            some = {name: pictures[name]() for name in new[start : start + _AT_ONCE]}
+            found |= self._made({name: one for name, one in some.items() if one is not None})
+        return found
 
     def _known(self, names: Sequence[str]) -> dict[str, Codes]:
         found: dict[str, Codes] = {}
@@ -50,12 +72,7 @@ class PictureCodes:
                     found[name] = np.frombuffer(content, dtype="<i2")
         return found
 
-    def _made(self, new: dict[str, Product]) -> dict[str, Codes]:
-        pictures = {
-            name: show_whole(picture, size=_SIZE)
-            for name, product in new.items()
-            if (picture := _picture(product)) is not None
-        }
+    def _made(self, pictures: Mapping[str, Image.Image]) -> dict[str, Codes]:
         if not pictures:
             return {}
         made = dict(zip(pictures, self._encode(list(pictures.values())), strict=True))
@@ -72,10 +89,28 @@ class PictureCodes:
         return made
 
 
-def _picture(product: Product) -> Image.Image | None:
-    """What is read of the product; one lost picture must not cost a shopper every ad."""
+def as_encoded(kept: Image.Image) -> Image.Image:
+    """A kept picture of an ad as the codebook sees it: square."""
+    return kept if kept.width == kept.height else show_whole(kept, size=_SIZE)
+
+
+# One lost picture must not cost a shopper every ad.
+
+
+def _shown(product: Product) -> Image.Image | None:
+    """What is read of a product."""
     try:
-        return product.whole_picture()
+        whole = product.whole_picture()
     except UnknownPicture as error:
         _log.warning("product %r is read in no history: %s", product.product_id, error)
+        return None
+    return None if whole is None else show_whole(whole, size=_SIZE)
+
+
+def _finished(ad: Creative, creatives: CreativeStore) -> Image.Image | None:
+    """What is read of an ad."""
+    try:
+        return as_encoded(creatives.picture(ad.picture))
+    except UnknownAd:
+        _log.warning("ad %r is read in no history: its picture is lost", ad.ad_id)
         return None

@@ -109,3 +109,23 @@ def test_what_was_clicked_is_shown_once_with_its_latest_click(past_ads: PastAds)
     shown = past_ads.clicked(clicks)
     assert [one.product_id for one, _ in shown] == [ad.product_id, "laptop", "coffee-mug"]
     assert shown[-1][1] == NOON + timedelta(minutes=4)
+
+
+def test_an_ad_that_was_kept_with_other_codes_is_read_by_its_picture_made_once(
+    past_ads: PastAds,
+) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def encode(pictures: Sequence[Image.Image]) -> np.ndarray:
+        asked.extend(picture.size for picture in pictures)
+        return np.arange(len(pictures) * 4, dtype=np.int16).reshape(-1, 4)
+
+    codes = PictureCodes(past_ads.catalogue.engine, "small", encode)
+    small = PastAds(past_ads.catalogue, past_ads.creatives, codes)
+    ad, lost = keep_shop_ads(past_ads.creatives, 2)
+    past_ads.creatives.picture_path(lost.picture).unlink()
+    clicks = history((ad.product_id, ad.ad_id), (lost.product_id, lost.ad_id))
+    for _ in range(2):
+        [read] = small.representing(clicks, past_ads.catalogue["coffee-mug"], 10)
+        assert (read.ad_id, read.codes.tolist()) == (ad.ad_id, [0, 1, 2, 3])
+    assert asked == [(64, 64)]

@@ -36,7 +36,7 @@ def test_the_first_candidate_has_the_seed_that_was_asked_for() -> None:
 
 
 def test_the_candidate_most_like_the_clicked_ads_is_served(maker: AdMaker) -> None:
-    clicked = tuple(map(past_ad, keep_shop_ads(maker.creatives, 3)))
+    clicked = tuple(past_ad(ad, ad.codes) for ad in keep_shop_ads(maker.creatives, 3))
     preview = Preview(Variant("champion", 1, maker.settings), clicked)
     asked = AdRequest("ann", PRODUCT, 11, preview=preview)
     alone = [maker.make([replace(asked, seed=seed)], SERVING)[0] for seed in candidate_seeds(11, 4)]

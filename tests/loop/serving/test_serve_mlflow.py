@@ -48,7 +48,9 @@ def mlflow_server(settings: Settings) -> Iterator[httpx.Client]:
 def served_here(settings: Settings, history: tuple[Creative, ...], seed: int) -> tuple[Ad, bytes]:
     """The ad as the ad server draws it, by version 2, and its PNG."""
     registry = home.registry_with_base(settings)
-    preview = Preview(Variant("v2", 2, settings.generator), tuple(map(past_ad, history)))
+    preview = Preview(
+        Variant("v2", 2, settings.generator), tuple(past_ad(ad, ad.codes) for ad in history)
+    )
     folder = settings.home / "features"
     with FeatureStore.open(FeatureStoreSettings(), folder) as features:
         maker = ad_maker(settings, features)

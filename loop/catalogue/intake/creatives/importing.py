@@ -19,13 +19,9 @@ from PIL import Image
 
 from adloom.loop.catalogue.creatives.store import SHOP, Creative, CreativeStore, KnownAd
 from adloom.loop.catalogue.feeds.refusals import FeedUnreadable, shown
-from adloom.loop.catalogue.histories.picture_codes import Encode
+from adloom.loop.catalogue.histories.picture_codes import Encode, as_encoded
 from adloom.loop.catalogue.intake.creatives.feeds import CreativeRow, Picture, RefusedCreative
-from adloom.loop.catalogue.intake.creatives.pictures import (
-    CreativePictures,
-    as_encoded,
-    fingerprint,
-)
+from adloom.loop.catalogue.intake.creatives.pictures import CreativePictures, fingerprint
 from adloom.loop.catalogue.intake.picture_sources import NoPicture, PictureLinks
 from adloom.loop.catalogue.pictures.decode import BadPicture
 from adloom.loop.catalogue.store import Catalogue

@@ -12,7 +12,6 @@ from adloom.loop.catalogue.intake.creatives.feeds import Picture
 from adloom.loop.catalogue.intake.picture_sources import PictureLinks
 from adloom.loop.catalogue.pictures.decode import decode_picture
 from adloom.loop.settings.catalogue import CatalogSettings
-from adloom.models.compose import show_whole
 
 MOST_SIDE = 512
 """Pixels, as of the ads that adloom draws."""
@@ -57,11 +56,6 @@ def fingerprint(picture: Image.Image) -> str:
     digest = hashlib.sha256(f"{picture.mode}/{picture.size}/".encode())
     digest.update(picture.tobytes())
     return digest.hexdigest()
-
-
-def as_encoded(kept: Image.Image) -> Image.Image:
-    """A kept picture as the codebook sees it: square."""
-    return kept if kept.width == kept.height else show_whole(kept, size=MOST_SIDE)
 
 
 def _as_kept(picture: Image.Image) -> Image.Image:
