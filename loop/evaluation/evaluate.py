@@ -26,7 +26,8 @@ from adloom.loop.demo.shop.creatives import SeedCreative
 from adloom.loop.demo.shop.panel import PanelShopper, draw_panel
 from adloom.loop.demo.shop.perception import ScenePerception
 from adloom.loop.evaluation.contact_sheet import SheetRow, save_contact_sheet
-from adloom.loop.evaluation.scores import AD_SIZE, Figure, Judge, ScoredAd
+from adloom.loop.evaluation.intervals import Figure
+from adloom.loop.evaluation.scores import AD_SIZE, Judge, ScoredAd
 from adloom.loop.home import load_generator
 from adloom.loop.settings import Settings
 from adloom.loop.settings.private import as_the_user_shares

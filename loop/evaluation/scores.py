@@ -8,20 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.stats import bootstrap
 
 from adloom.loop.demo.shop.copywriting import tone_of
 from adloom.loop.demo.shop.creatives import SeedCreative
 from adloom.loop.demo.shop.perception import ScenePerception
+from adloom.loop.evaluation.intervals import Figure, distance_interval, mean_intervals
 from adloom.models.quality.background import PictureEncoder, background_similarity
-from adloom.models.quality.distance import kernel_distance
 from adloom.models.quality.text import bleu, rouge_l
 from adloom.models.titles.mentions import describes
 
 AD_SIZE = 256
 """Side in pixels of the pictures that are compared."""
-_RESAMPLES = 2000
-_SUBSETS = 200
 
 
 @dataclass(frozen=True)
@@ -32,15 +29,6 @@ class ScoredAd:
     picture: Image.Image
     clicked: SeedCreative
     clicked_picture: Image.Image
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A mean with its 95 % interval."""
-
-    mean: float
-    low: float
-    high: float
 
 
 class Judge:
@@ -61,8 +49,8 @@ class Judge:
         clicked = self._encoder.embed([ad.clicked_picture for ad in ads])
         sights = self._perception.see([ad.picture for ad in ads])
         looks = [ad.clicked.look for ad in ads]
-        by_shopper: dict[str, Sequence[float]] = {
-            "pbs": background_similarity(drawn, clicked).tolist(),
+        by_shopper: dict[str, Sequence[float] | NDArray[np.float32]] = {
+            "pbs": background_similarity(drawn, clicked),
             "scene_match": [s.scene == k.scene for s, k in zip(sights, looks, strict=True)],
             "palette_match": [s.palette == k.palette for s, k in zip(sights, looks, strict=True)],
             "tone_match": [tone_of(ad.title) == ad.clicked.look.tone for ad in ads],
@@ -73,32 +61,6 @@ class Judge:
             "bleu": [bleu(ad.title, ad.clicked.title) for ad in ads],
             "rouge_l": [rouge_l(ad.title, ad.clicked.title) for ad in ads],
         }
-        figures = {name: interval(values, seed=seed) for name, values in by_shopper.items()}
+        values = {name: np.asarray(column, np.float64) for name, column in by_shopper.items()}
+        figures = mean_intervals(values, seed=seed)
         return figures | {"distance": distance_interval(drawn, clicked, seed=seed)}
-
-
-def interval(values: Sequence[float], *, seed: int = 0) -> Figure:
-    """Mean with its percentile bootstrap interval; at least two values."""
-    sample = np.asarray(values, dtype=np.float64)
-    result = bootstrap(
-        (sample,), np.mean, n_resamples=_RESAMPLES, method="percentile", rng=seed
-    ).confidence_interval
-    return Figure(float(sample.mean()), float(result.low), float(result.high))
-
-
-def distance_interval(
-    drawn: NDArray[np.float32], clicked: NDArray[np.float32], *, seed: int = 0
-) -> Figure:
-    """Kernel distance of all pictures, with the range of 95 % of random halves.
-
-    Drawing with replacement would put a picture beside its own copy and bias the distance, so
-    the halves are drawn without; they spread wider than the whole sample does.
-    """
-    rng = np.random.default_rng(seed)
-    half = max(2, len(drawn) // 2)
-    distances = []
-    for _ in range(_SUBSETS):
-        some = rng.choice(len(drawn), half, replace=False)
-        distances.append(kernel_distance(drawn[some], clicked[some]))
-    low, high = np.percentile(distances, (2.5, 97.5))
-    return Figure(kernel_distance(drawn, clicked), float(low), float(high))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.linalg import sqrtm
 
 from adloom.models.quality.background import (
     EMBEDDING,
@@ -15,7 +16,7 @@ from adloom.models.quality.background import (
     background_similarity,
     contrastive_loss,
 )
-from adloom.models.quality.distance import kernel_distance
+from adloom.models.quality.distance import frechet_distance, kernel_distance
 from adloom.models.quality.text import bleu, rouge_l
 
 
@@ -62,6 +63,24 @@ def test_a_distance_is_small_within_a_distribution_and_grows_apart() -> None:
     assert here < near < far
     with pytest.raises(ValueError, match="two pictures"):
         kernel_distance(unit(1, seed=1), unit(9, seed=2))
+
+
+def test_the_frechet_distance_is_that_of_two_normal_distributions() -> None:
+    rng = np.random.default_rng(0)
+    mixed, moved = rng.normal(size=(5, 5)), np.arange(5.0)
+    first = rng.normal(size=(400, 5)) @ mixed
+    second = rng.normal(size=(300, 5)) + moved
+    one, other = np.cov(first, rowvar=False), np.cov(second, rowvar=False)
+    root = sqrtm(one @ other).real
+    apart = ((first.mean(0) - second.mean(0)) ** 2).sum()
+    wanted = apart + np.trace(one + other - 2 * root)
+    assert frechet_distance(first, second) == pytest.approx(wanted)
+    assert frechet_distance(first, first) == pytest.approx(0, abs=1e-9)
+    assert frechet_distance(first, first + 3.0) == pytest.approx(5 * 9)
+    few = frechet_distance(first[:3], second[:3])  # covariances without an inverse
+    assert np.isfinite(few)
+    with pytest.raises(ValueError, match="two pictures"):
+        frechet_distance(first[:1], second)
 
 
 def test_text_scores_run_from_nothing_to_one() -> None:

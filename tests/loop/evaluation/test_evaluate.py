@@ -16,7 +16,8 @@ from adloom.loop.demo.shop.panel import draw_panel
 from adloom.loop.demo.shop.perception import ScenePerception
 from adloom.loop.evaluation.contact_sheet import SheetRow, save_contact_sheet
 from adloom.loop.evaluation.evaluate import ARMS, CONDITIONS, EvaluationPlan, Evaluator
-from adloom.loop.evaluation.scores import Judge, ScoredAd, distance_interval, interval
+from adloom.loop.evaluation.intervals import Figure, distance_interval, mean_intervals
+from adloom.loop.evaluation.scores import Judge, ScoredAd
 from adloom.models.quality.background import BackgroundEncoder
 from adloom.models.settings import GeneratorSettings
 from tests.tiny_model import TINY, tiny_generator, tiny_model
@@ -118,13 +119,17 @@ def test_the_ad_that_was_clicked_scores_best(judge: Judge) -> None:
     assert same["scene_match"].mean >= shuffled["scene_match"].mean
 
 
+def interval(values: np.ndarray) -> Figure:
+    return mean_intervals({"value": values})["value"]
+
+
 def test_intervals_hold_the_mean_and_shrink_with_more_shoppers() -> None:
     values = np.random.default_rng(0).normal(0.5, 0.2, 400)
-    few, many = interval(values[:20].tolist()), interval(values.tolist())
+    few, many = interval(values[:20]), interval(values)
     for figure in (few, many):
         assert figure.low < figure.mean < figure.high
     assert many.high - many.low < few.high - few.low
-    certain = interval([1.0, 1.0, 1.0])
+    certain = interval(np.ones(3))
     assert (certain.low, certain.mean, certain.high) == (1, 1, 1)
 
 

@@ -1,0 +1,127 @@
+"""`adloom evaluate --data`: loads what is judged; what is wrong is told before an ad is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from adloom.loop.evaluation.contact_sheet import save_contact_sheet
+from adloom.loop.evaluation.dataset.arms import ARMS
+from adloom.loop.evaluation.dataset.drawing import Drawer
+from adloom.loop.evaluation.dataset.evaluate import DatasetPlan, Evaluation
+from adloom.loop.evaluation.dataset.judge import Judge, TextAndPicture
+from adloom.loop.evaluation.dataset.records import judged_count, refuse_other_codebooks
+from adloom.loop.evaluation.dataset.tally import Report, report
+from adloom.loop.evaluation.dataset.title_rules import RecordTitles, learnt_words
+from adloom.loop.home import load_generator, open_registry
+from adloom.loop.learning.versions import load_version
+from adloom.loop.settings import Settings
+from adloom.loop.settings.private import as_the_user_shares
+from adloom.models.ad_generator import AdGenerator
+from adloom.models.datasets.shards import Manifest, shard_files
+from adloom.models.quality.clip import ClipScorer
+from adloom.models.quality.encoders import load_encoder
+from adloom.models.sampling import Sampling
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Files and folders that ads are judged with; None: without."""
+
+    pbs: Path | None = None
+    clip: Path | None = None
+    pick_score: Path | None = None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What is judged: a base (None: that of the settings), or one of its adapters."""
+
+    base: Path | None = None
+    adapter: Path | None = None
+    version: int | None = None
+    weights: Weights = field(default_factory=Weights)
+
+
+def evaluate_on_data(
+    settings: Settings,
+    judged: Judged,
+    plan: DatasetPlan,
+    sheet: Path,
+    seed: int,
+    on_part: Callable[[float, int], None] = lambda part, ads: None,
+) -> Report:
+    """Judge on held-out records and write the contact sheet.
+
+    ``on_part`` takes what is done, 0 to 1, and the number of ads.
+
+    Raises:
+        BadEncoder, BadScorer: weights to judge with cannot be used.
+        BadShards, CannotJudge: the data set cannot be read, or not by this base.
+        FileNotFoundError: the base is not there.
+        UnfitAdapter, UnfitVersion, UnknownVersion: there is no such adapter of this base.
+    """
+    manifest = Manifest.load(plan.data)
+    shard_files(plan.data)
+    ads = judged_count(manifest, plan.records) * len(ARMS)
+    device = settings.generator.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    judge = _judge(judged.weights, device)
+    of_base = settings.generator.model_copy(
+        update={} if judged.base is None else {"path": judged.base}
+    )
+    generator = load_generator(settings.model_copy(update={"generator": of_base}))
+    refuse_other_codebooks(plan.data, manifest, generator)
+    adapter = _adapter(settings, judged, generator)
+    constrained = of_base.constrain_titles
+    drawer = Drawer(
+        generator,
+        adapter,
+        Sampling.of(of_base),
+        RecordTitles(settings.titles, learnt_words(plan.data)) if constrained else None,
+        min(of_base.history_items, generator.model.config.history_items),
+        manifest.picture_size,
+        seed,
+    )
+    done = 0
+
+    def on_ads(count: int) -> None:
+        nonlocal done
+        done += count
+        on_part(min(1.0, done / ads), done)
+
+    tally, rows = Evaluation(drawer, judge, on_ads).run(plan)
+    with as_the_user_shares():
+        sheet.parent.mkdir(parents=True, exist_ok=True)
+        save_contact_sheet(rows, sheet)
+    base = "bundled" if of_base.path is None else str(of_base.path)
+    return report(tally, base, _called(judged), inception=judge.inception is not None, seed=seed)
+
+
+def _judge(weights: Weights, device: str) -> Judge:
+    pbs = load_encoder(weights.pbs, device)
+    with_name: dict[str, TextAndPicture] = {}
+    if weights.clip is not None:
+        with_name["clip_score"] = ClipScorer.clip_score(weights.clip, device)
+    if weights.pick_score is not None:
+        with_name["pick_score"] = ClipScorer.pick_score(weights.pick_score, device)
+    return Judge(pbs, None, with_name)
+
+
+def _adapter(settings: Settings, judged: Judged, generator: AdGenerator) -> str | None:
+    """The name of the adapter in the generator, loaded."""
+    if judged.version is not None:
+        registry = open_registry(settings)
+        return load_version(generator, registry, registry.version(judged.version))
+    if judged.adapter is not None:
+        generator.load_adapter("judged", judged.adapter)
+        return "judged"
+    return None
+
+
+def _called(judged: Judged) -> str | None:
+    if judged.version is not None:
+        return f"version {judged.version}"
+    return None if judged.adapter is None else str(judged.adapter)
