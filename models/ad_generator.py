@@ -132,6 +132,12 @@ class AdGenerator(AdaptedModel):
             while not future.done():
                 self.step()
 
+    def rest(self) -> None:
+        """Free what drawing holds beside the weights, until an ad is drawn again."""
+        with self._changing:
+            if self._engine is not None and not self._engine.running:
+                self._engine = None
+
     def draft(self, drawn: Drawn, brief: AdBrief) -> AdDraft:
         """Text and picture of what was drawn for a brief.
 

@@ -6,10 +6,11 @@ import copy
 import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import cast
+from typing import Any, cast
 
 import torch
 from peft import LoraConfig, LoraModel, PeftConfig, PeftModel, get_peft_model
+from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_model, save_model
 from torch.nn import Parameter
 
@@ -151,6 +152,25 @@ class AdaptedModel:
             del self._trends[name]
             self._snapshots.pop(name, None)
             self.activate(active)
+
+    def merge_adapter(self, name: str) -> None:
+        """Fold an adapter into the base, which then draws what it drew with it; all are dropped.
+
+        Sums are computed in float32. What it knows of trends is no part of a base.
+
+        Raises:
+            UnknownAdapter: ``name`` was never loaded.
+        """
+        with self._changing:
+            peft = self._wrapped(name)
+            layers: list[Any] = [m for m in peft.modules() if isinstance(m, LoraLayer)]
+            for layer in (layer for layer in layers if name in layer.lora_A):
+                weight = layer.get_base_layer().weight
+                up, down = layer.lora_B[name].weight.float(), layer.lora_A[name].weight.float()
+                weight.data = (weight + layer.scaling[name] * (up @ down)).to(weight.dtype)
+            self._base_conditioning = self._conditioning[name]
+            for other in self.adapters:
+                self.drop_adapter(other)
 
     def activate(self, adapter: str | None) -> None:
         """Make ``adapter`` (``None``: the bare base) the one that generates and trains.

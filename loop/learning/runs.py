@@ -38,9 +38,13 @@ class Runs:
     def log_series(self, run_id: str, name: str, by_step: Mapping[int, float]) -> None:
         """A metric by step; a step is logged once, however often."""
         known = {point.step for point in self._client.get_metric_history(run_id, name)}
+        new = {step: value for step, value in by_step.items() if step not in known}
+        self.add_to_series(run_id, name, new)
+
+    def add_to_series(self, run_id: str, name: str, by_step: Mapping[int, float]) -> None:
+        """The same of steps that were never logged: what a run logged already is not asked."""
         now = int(datetime.now(UTC).timestamp() * 1000)
         points = [Metric(name, float(value), now, step) for step, value in by_step.items()]
-        points = [point for point in points if point.step not in known]
         for start in range(0, len(points), _METRICS_A_CALL):
             self._client.log_batch(run_id, metrics=points[start : start + _METRICS_A_CALL])
 

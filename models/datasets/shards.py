@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -126,12 +127,45 @@ def read_shard(path: Path, *, split: Split | None = None) -> Iterator[AdRecord]:
     Raises:
         BadShards: the file is damaged, or no shard.
     """
+    for group in range(row_groups(path)):
+        rows = read_rows(path, group)
+        for at in range(len(rows)):
+            if split is None or rows["split"][at].as_py() == split:
+                yield record_at(rows, at)
+
+
+def row_groups(path: Path) -> int:
+    """How many row groups a shard has.
+
+    Raises:
+        BadShards: the file is damaged, or no shard.
+    """
+    with _readable(path), pq.ParquetFile(path) as file:
+        return int(file.num_row_groups)
+
+
+def read_rows(path: Path, group: int, columns: Sequence[str] = SCHEMA.names) -> pa.Table:
+    """Rows of one group of a shard, no more than ``columns`` of them, as Arrow keeps them.
+
+    Raises:
+        BadShards: the file is damaged, or no shard.
+    """
+    with _readable(path), pq.ParquetFile(path) as file:
+        rows = file.read_row_group(group, columns=list(columns))
+        if missing := set(columns) - set(rows.column_names):
+            raise KeyError(f"without {min(missing)}")
+        return rows
+
+
+def record_at(rows: pa.Table, at: int) -> AdRecord:
+    """One of what :func:`read_rows` read; where ``picture`` was left out it is empty."""
+    return _from_row({"picture": b"", **rows.slice(at, 1).to_pylist()[0]})
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
     try:
-        with pq.ParquetFile(path) as file:
-            for group in range(file.num_row_groups):
-                for row in file.read_row_group(group).to_pylist():
-                    if split is None or row["split"] == split:
-                        yield _from_row(row)
+        yield
     except (pa.ArrowException, OSError, KeyError) as error:
         raise BadShards(f"{path} cannot be read ({error}): remove it and encode again") from error
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from torch import nn
 
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.batching import TargetBatch, batch_briefs, batch_targets
@@ -26,6 +27,7 @@ def example_loss(
     unconditional: torch.Tensor | None = None,
     noise: torch.Tensor | None = None,
     keep: float | None = None,
+    through: nn.Module | None = None,
 ) -> torch.Tensor:
     """Weighted sum of title and picture cross-entropy (nats a token), with gradient.
 
@@ -33,14 +35,16 @@ def example_loss(
     ``noise`` float ``(n,)`` is the share of a target's tokens that is replaced at random where
     they are context: after clean context only the first tokens of title and picture depend on
     the history, and a model that learns from nothing takes long to look there at all.
-    ``keep`` as for :meth:`adloom.models.generator.AdModel.prefer`.
+    ``keep`` as for :meth:`adloom.models.generator.AdModel.prefer`. ``through`` is what wraps the
+    model to train it in several processes; None calls the model itself.
     """
     model = generator.model
     told = [generator.told(e.brief, generator.active, besides=e.title) for e in examples]
     briefs = batch_briefs(told, model.tokenizer, model.config)
     targets = batch_targets(examples, model.tokenizer, model.config).to(model.device)
     context = None if noise is None else _noisy(targets, noise, model)
-    title, picture = model(briefs.to(model.device), targets, unconditional, context, keep)
+    losses = through or model
+    title, picture = losses(briefs.to(model.device), targets, unconditional, context, keep)
     loss: torch.Tensor = TITLE_WEIGHT * title + picture
     return loss
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from adloom.loop.commands.base import build
+from adloom.loop.commands.base import build, train
 
 app = typer.Typer(
     no_args_is_help=True,
     help="A base model of your own: built from public checkpoints, trained on a data set.",
 )
 app.add_typer(build.app)
+app.add_typer(train.app)

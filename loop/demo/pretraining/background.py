@@ -17,13 +17,14 @@ from PIL import Image
 from rich.progress import Progress
 
 from adloom.loop.catalogue.product import Product
-from adloom.loop.demo.pretraining.run import rate_share, training_run
+from adloom.loop.demo.pretraining.run import training_run
 from adloom.loop.demo.shop.scenes import PALETTES, SCENES, render_scene
 from adloom.loop.demo.shop.splits import training_products
 from adloom.models.codebook import to_pixels
 from adloom.models.compose import compose_ad
 from adloom.models.quality.background import PICTURE_SIZE, BackgroundEncoder, contrastive_loss
 from adloom.models.training.checkpoint import load_state, save_state
+from adloom.models.training.schedule import rate_share
 
 WEIGHTS_FILE = "pbs.safetensors"
 

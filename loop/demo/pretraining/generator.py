@@ -14,7 +14,6 @@ from transformers import JanusForConditionalGeneration
 
 from adloom.loop.demo.pretraining.disguise import general_words
 from adloom.loop.demo.pretraining.plan import Lesson, PretrainPlan
-from adloom.loop.demo.pretraining.run import rate_share
 from adloom.loop.demo.pretraining.shoppers import TwoLookShoppers
 from adloom.loop.demo.shop.copywriting import TONES, write_title
 from adloom.loop.demo.shop.splits import training_products
@@ -27,6 +26,7 @@ from adloom.models.tokenizer import train_tokenizer
 from adloom.models.training.checkpoint import load_state, save_state
 from adloom.models.training.data_parallel import average_gradients, rank, world_size
 from adloom.models.training.example_loss import example_loss
+from adloom.models.training.schedule import rate_share
 
 _ELSEWHERE = ("janus.model.vqmodel", "janus.model.vision_model", "janus.model.aligner")
 """Parts of Janus that this stage does not train: the codebook, and what reads pictures as text."""

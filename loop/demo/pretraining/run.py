@@ -1,4 +1,4 @@
-"""What training commands share: display, MLflow run, learning rate."""
+"""What training commands share: display and MLflow run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 
 import mlflow
-import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from adloom.loop.learning.registry_errors import mlflow_asked
@@ -34,9 +33,3 @@ def training_run(name: str, plan: Mapping[str, object]) -> Iterator[Progress]:
         with run, Progress(*columns) as progress:
             mlflow.log_params(dict(plan))
             yield progress
-
-
-def rate_share(step: int, steps: int) -> float:
-    """Share of the full learning rate: warm-up over 60 steps, then a cosine down to 5 %."""
-    warm = min(1.0, step / 60)
-    return warm * (0.05 + 0.95 * 0.5 * (1 + float(np.cos(np.pi * step / steps))))

@@ -19,6 +19,7 @@ from tests.loop.commands.tree import leaves
 CALLS: dict[str, str] = {
     "backfill": "-y past.csv",
     "base build": "--janus janus --out base",
+    "base train": "--data shards --base base --stage general --out run",
     "bench features": "",
     "bench generate": "",
     "bench retrieval": "",
@@ -80,6 +81,7 @@ OF_FILES = {
 OF_REDIS = ["backfill", "features check"]
 OF_WHAT_IS_NOT_THERE = {
     "base build": ("--janus ./janus --out base", "there is no such folder"),
+    "base train": ("--data shards --base base --stage general --out run", "holds no shards"),
     "catalog import": ("", "no feed: name one"),
     "catalog retire": ("tea", "the catalogue does not have tea"),
     "catalog show": ("tea", "adloom catalog list shows"),
@@ -100,6 +102,7 @@ OF_WHAT_IS_NOT_THERE = {
 WRONG_VALUES = [
     "backfill --unit days",
     "base build --janus here --out base --dtype int8",
+    "base train --data shards --base base --stage last --out run",
     "catalog list --limit 0",
     "creatives list --limit x",
     "consume --port 70000",

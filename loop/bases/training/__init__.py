@@ -1,0 +1,1 @@
+"""Training a base on a data set: what is refused, what MLflow keeps of it, and what comes out."""

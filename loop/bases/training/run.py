@@ -1,0 +1,105 @@
+"""A training from its order to a base that can be served."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from adloom.loop.bases.training.order import (
+    TRAINING,
+    TrainingOrder,
+    is_finished,
+)
+from adloom.loop.bases.training.tracked import TrackedTraining
+from adloom.models.ad_generator import AdGenerator
+from adloom.models.brief import Example
+from adloom.models.training.base.finish import finish_base
+from adloom.models.training.base.records import ShuffledRecords
+from adloom.models.training.base.train import CURVE, STATE, TrainingData, train_base
+from adloom.models.training.learning_curve import LearningCurve
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from adloom.loop.learning.runs import Runs
+
+
+@dataclass(frozen=True)
+class Telling:
+    """Who is told how it goes: of stages in words, and of each step with its loss."""
+
+    say: Callable[[str], None]
+    on_step: Callable[[int, float], None]
+
+
+class _Watch:
+    def __init__(self, tracked: TrackedTraining, telling: Telling) -> None:
+        self._tracked, self._telling = tracked, telling
+
+    def on_step(self, step: int, loss: float) -> None:
+        self._telling.on_step(step, loss)
+        self._tracked.on_step(step, loss)
+
+    def on_look(
+        self, curve: LearningCurve, generator: AdGenerator | None, heldout: Sequence[Example]
+    ) -> None:
+        step, loss = curve.heldout[-1]
+        self._telling.say(f"Held-out loss after step {step:,}: {loss:.4f}")
+        self._tracked.on_look(curve, generator, heldout)
+
+
+def run_training(
+    order: TrainingOrder,
+    out: Path,
+    accelerator: Accelerator,
+    runs: Callable[[], Runs],
+    telling: Telling,
+) -> LearningCurve:
+    """Train from where ``out`` is, and make it a base; what is finished is left as it is.
+
+    Every process calls this; the first one alone writes, logs and tells.
+
+    Raises:
+        CannotTrain: ``out`` holds something else, or was begun otherwise.
+        BadShards: a shard is damaged.
+    """
+    order.refuse_other(out)
+    accelerator.wait_for_everyone()  # before one of them begins to write
+    folder = out / TRAINING
+    if not is_finished(out):
+        _train(order, out, accelerator, runs, telling)
+    return LearningCurve.read(folder / CURVE, order.plan.steps)
+
+
+def _train(
+    order: TrainingOrder,
+    out: Path,
+    accelerator: Accelerator,
+    runs: Callable[[], Runs],
+    telling: Telling,
+) -> None:
+    folder, plan, first = out / TRAINING, order.plan, accelerator.is_main_process
+    data = TrainingData(
+        *(ShuffledRecords(order.data, split, seed=plan.seed) for split in ("train", "heldout"))
+    )
+    telling.say(f"Loading {order.base}")
+    generator = AdGenerator.from_pretrained(order.base, str(accelerator.device))
+    params = {"base": order.base, "data": order.data, **plan.model_dump()}
+    tracked = TrackedTraining(runs, folder, params, plan.samples, telling.say)
+    if first:
+        order.save(out)
+        tracked.go_on(LearningCurve.read(folder / CURVE, _steps_so_far(folder)))
+    train_base(generator, data, plan, folder, accelerator, _Watch(tracked, telling))
+    del generator
+    if first:
+        telling.say("Writing the base")
+        finish_base(order.base, folder / STATE, plan, out)
+        tracked.end()
+    accelerator.wait_for_everyone()
+
+
+def _steps_so_far(folder: Path) -> int:
+    path = folder / CURVE
+    return len(LearningCurve.model_validate_json(path.read_text()).losses) if path.exists() else 0

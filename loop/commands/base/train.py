@@ -1,0 +1,186 @@
+"""`adloom base train`: a base learns from a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from adloom.loop.commands.errors import errors_told, problems
+from adloom.loop.commands.printing import AsJson, print_fields
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from adloom.loop.bases.training.run import Telling
+    from adloom.models.training.learning_curve import LearningCurve
+
+app = typer.Typer()
+_console = Console()
+
+
+class Stage(StrEnum):
+    """Of Uni-AdGen's training."""
+
+    general = "general"
+    personal = "personal"
+
+
+class Precision(StrEnum):
+    """Of products; losses, norms and what is trained are float32."""
+
+    auto = "auto"
+    bfloat16 = "bfloat16"
+    float32 = "float32"
+
+
+@app.command()
+def train(
+    context: typer.Context,
+    data: Annotated[Path, typer.Option(help="Shards, as `adloom base encode` writes them.")],
+    base: Annotated[Path, typer.Option(help="The base that begins, as `base build` writes it.")],
+    stage: Annotated[
+        Stage, typer.Option(help="Without histories, or with them: general comes first.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the trained base.")],
+    steps: Annotated[int, typer.Option(min=1, help="Steps of the optimiser.")] = 20_000,
+    batch: Annotated[int, typer.Option(min=1, help="Ads a process has in memory.")] = 4,
+    accumulate: Annotated[int, typer.Option(min=1, help="Batches of a step.")] = 1,
+    rank: Annotated[int, typer.Option(min=1, help="Of LoRA.")] = 16,
+    alpha: Annotated[int, typer.Option(min=1, help="Of LoRA.")] = 32,
+    lora_rate: Annotated[float, typer.Option(min=1e-9, help="Learning rate of LoRA.")] = 5e-5,
+    module_rate: Annotated[
+        float, typer.Option(min=1e-9, help="Of the modules that start untrained.")
+    ] = 3e-4,
+    dinov2_rate: Annotated[float, typer.Option(min=0, help="Of DINOv2.")] = 1e-5,
+    freeze_dinov2: Annotated[
+        bool, typer.Option("--freeze-dinov2", help="DINOv2 stays as it is.")
+    ] = False,
+    head_rate: Annotated[
+        float, typer.Option(min=0, help="Of the head that draws codes; 0 = frozen.")
+    ] = 0.0,
+    warm_up: Annotated[float, typer.Option(min=0, max=1, help="Share of the steps.")] = 0.03,
+    clip: Annotated[float, typer.Option(min=1e-6, help="Norm of the gradient at most.")] = 1.0,
+    ema: Annotated[
+        float, typer.Option(min=0, max=0.99999, help="Decay of averaged weights; 0 = the last.")
+    ] = 0.0,
+    checkpointing: Annotated[
+        bool, typer.Option("--checkpointing", help="Activations are computed twice, not kept.")
+    ] = False,
+    precision: Annotated[
+        Precision, typer.Option(help="Of products; auto: bfloat16 where it is fast.")
+    ] = Precision.auto,
+    heldout: Annotated[int, typer.Option(min=1, help="Held-out ads that are looked at.")] = 128,
+    evaluate_every: Annotated[int, typer.Option(min=1, help="Steps between looks.")] = 500,
+    checkpoint_every: Annotated[int, typer.Option(min=1, help="Steps a kill may cost.")] = 200,
+    samples: Annotated[int, typer.Option(min=0, help="Ads drawn at each look.")] = 4,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another order.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Train a base on a data set; run the same command again to go on after a stop.
+
+    OUT is a base once it is finished: use it with generator.path, with `evaluate`, or with the next
+    stage. On several GPUs: torchrun --no-python --nproc-per-node N adloom base train ...; with
+    weights shared out (FSDP): accelerate launch --no_python --use_fsdp --fsdp_version 2 ...
+    """
+    from adloom.loop import home
+    from adloom.loop.bases.training.order import CannotTrain, TrainingOrder
+    from adloom.loop.bases.training.run import run_training
+    from adloom.models.datasets.shards import BadShards
+    from adloom.models.training.base.plan import BasePlan
+
+    plan = BasePlan(
+        stage=stage.value,
+        steps=steps,
+        batch=batch,
+        accumulate=accumulate,
+        rank=rank,
+        alpha=alpha,
+        lora_rate=lora_rate,
+        module_rate=module_rate,
+        dinov2_rate=0.0 if freeze_dinov2 else dinov2_rate,
+        head_rate=head_rate,
+        warm_up=warm_up,
+        clip=clip,
+        ema=ema,
+        checkpointing=checkpointing,
+        precision=precision.value,
+        heldout=heldout,
+        evaluate_every=evaluate_every,
+        checkpoint_every=checkpoint_every,
+        samples=samples,
+        seed=seed,
+    )
+    with errors_told(CannotTrain, BadShards):
+        accelerator = _accelerator()
+        order = TrainingOrder.of(base, data, plan, accelerator.num_processes)
+        registry = home.open_registry(context.obj)
+        with _told(steps, accelerator.is_main_process) as telling:
+            curve = run_training(order, out, accelerator, lambda: registry.runs, telling)
+    if accelerator.is_main_process:
+        _print(out, curve, as_json)
+
+
+def _accelerator() -> Accelerator:
+    """This process among those that a launcher started; the others may wait for it for long."""
+    from datetime import timedelta
+
+    import torch
+    from accelerate import Accelerator, InitProcessGroupKwargs
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
+    patience = InitProcessGroupKwargs(timeout=timedelta(hours=12))
+    return Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[patience])
+
+
+@contextmanager
+def _told(steps: int, speaks: bool) -> Iterator[Telling]:
+    from adloom.loop.bases.training.run import Telling
+
+    if not speaks:
+        yield Telling(lambda text: None, lambda step, loss: None)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=problems) as progress:
+        task = progress.add_task("Training", total=steps)
+
+        def on_step(step: int, loss: float) -> None:
+            progress.update(task, description=f"Training, loss {loss:.3f}", completed=step)
+
+        yield Telling(
+            lambda text: problems.print(text, markup=False, highlight=False, soft_wrap=True),
+            on_step,
+        )
+
+
+def _print(out: Path, curve: LearningCurve, as_json: bool) -> None:
+    told = {
+        "base": str(out),
+        "steps": len(curve.losses),
+        "loss": curve.losses[-1],
+        "heldout": curve.heldout,
+    }
+    if as_json:
+        import json
+
+        print(json.dumps(told, indent=2))
+        return
+    (first, before), (last, after) = curve.heldout[0], curve.heldout[-1]
+    fields = {
+        "Base": f"{out}: use it with generator.path in adloom.toml",
+        "Steps": f"{len(curve.losses):,}",
+        "Held-out loss": f"{before:.4f} after step {first:,}, {after:.4f} after step {last:,}",
+    }
+    print_fields(_console, fields)
