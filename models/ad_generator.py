@@ -21,6 +21,7 @@ from adloom.models.engine.matmul import fast_dtype
 from adloom.models.generator import DEMO_MODEL, AdModel
 from adloom.models.picture_encoder import PictureEncoder
 from adloom.models.sampling import Sampling
+from adloom.models.settings import GeneratorSettings
 from adloom.models.titles.fit import fit_name
 from adloom.models.titles.mentions import spelt
 
@@ -118,8 +119,12 @@ class AdGenerator(AdaptedModel):
         """
         told = self.told(brief, adapter)
         snapshot = self._snapshot(adapter)
-        how = sampling or Sampling()
+        how = sampling or self.sampling()
         return self.engine.submit(Wanted(told, tuple(seeds), how, snapshot, title_only))
+
+    def sampling(self, settings: GeneratorSettings | None = None) -> Sampling:
+        """The draw that ``settings`` ask for, the base's own where they say nothing."""
+        return Sampling.of(self.model.config.sampling, settings)
 
     def step(self) -> None:
         """Draw the next tokens of every ad that is under way."""

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from transformers import JanusConfig, LlamaConfig
 from transformers.models.janus.configuration_janus import JanusVisionConfig, JanusVQVAEConfig
 
+from adloom.models.sampling import BaseSampling
+
 CONFIG_FILE = "ad_generator.json"
 
 
@@ -28,7 +30,7 @@ class AdGeneratorConfig(BaseModel):
     pictures that hold the product at its place, as PAd1M's do, or plates without it, on which it
     then throws a shadow. ``prompt`` says how the base is asked: by the instruction alone, in
     English, or in the conversation of its tokenizer's chat template and the language of the
-    product, as Janus-Pro is.
+    product, as Janus-Pro is. ``sampling`` is how it draws where no settings say otherwise.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -52,6 +54,7 @@ class AdGeneratorConfig(BaseModel):
     condition_dropout: float = 0.1
     product_in_picture: bool = False
     prompt: Literal["plain", "chat"] = "plain"
+    sampling: BaseSampling = BaseSampling()
 
     @property
     def image_tokens(self) -> int:

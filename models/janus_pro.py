@@ -23,6 +23,7 @@ from adloom.models.public_checkpoint import (
     refuse_other_kinds,
     whole,
 )
+from adloom.models.sampling import BaseSampling
 
 JANUS_PRO_7B = "deepseek-community/Janus-Pro-7B"
 DINOV2_SMALL = "facebook/dinov2-small"
@@ -34,7 +35,7 @@ def paper_config(janus: JanusConfig, *, dinov2: bool = True) -> AdGeneratorConfi
 
     64 tokens a history picture, 30 a history title, 40 % of them kept; foreground features
     before every 6th layer, each time through an MLP of its own; asked in the conversation that
-    Janus was tuned on.
+    Janus was tuned on; drawn with guidance 5 at temperature 1.
     """
     width: int = janus.get_text_config().hidden_size
     vision, codebook = cast(Any, janus.vision_config), cast(Any, janus.vq_config)
@@ -52,6 +53,7 @@ def paper_config(janus: JanusConfig, *, dinov2: bool = True) -> AdGeneratorConfi
         foreground_mlps="each",
         product_in_picture=True,
         prompt="chat",
+        sampling=BaseSampling(guidance=5.0, temperature=1.0, title_temperature=1.0),
     )
 
 

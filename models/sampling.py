@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pydantic import BaseModel, ConfigDict
 
-from adloom.models.settings import GeneratorSettings
+from adloom.models.settings import (
+    GeneratorSettings,
+    Guidance,
+    Strength,
+    Temperature,
+    TopK,
+    TopP,
+)
 
 
-@dataclass(frozen=True)
-class Sampling:
-    """Weights of the draw; see :class:`adloom.models.settings.GeneratorSettings`.
+class BaseSampling(BaseModel):
+    """How a base draws where nobody says otherwise; it is kept with the base.
 
-    ``keep`` is the share of history tokens that passes the fine stage: ``None`` is the model's
-    own, 1 is the ablation without that stage.
+    See :class:`adloom.models.settings.GeneratorSettings`. The defaults are those of the bundled
+    model.
     """
 
-    guidance: float = 3.0
-    temperature: float = 0.9
-    title_temperature: float = 0.6
-    foreground_strength: float = 1.5
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    guidance: Guidance = 3.0
+    temperature: Temperature = 0.9
+    top_k: TopK = 0
+    top_p: TopP = 1.0
+    title_temperature: Temperature = 0.6
+    title_top_k: TopK = 0
+    title_top_p: TopP = 1.0
+    foreground_strength: Strength = 1.5
+
+
+class Sampling(BaseSampling):
+    """One draw. ``keep`` is the share of history tokens that passes the fine stage: ``None`` is
+    the model's own, 1 is the ablation without that stage.
+    """
+
     keep: float | None = None
 
     @classmethod
-    def of(cls, settings: GeneratorSettings) -> Sampling:
-        """The draw that the settings ask for."""
-        return cls(
-            guidance=settings.guidance,
-            temperature=settings.temperature,
-            title_temperature=settings.title_temperature,
-            foreground_strength=settings.foreground_strength,
+    def of(cls, base: BaseSampling, settings: GeneratorSettings | None = None) -> Sampling:
+        """The draw that ``settings`` ask for, the base's own where they say nothing."""
+        asked = (settings or GeneratorSettings()).model_dump(
+            include=set(BaseSampling.model_fields), exclude_none=True
         )
+        return cls(**(base.model_dump() | asked))

@@ -6,6 +6,12 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Coarse = Literal["representative", "similarity"]
+Guidance = Annotated[float, Field(ge=1.0, le=20.0)]
+Temperature = Annotated[float, Field(gt=0.0, le=2.0)]
+TopK = Annotated[int, Field(ge=0)]
+TopP = Annotated[float, Field(gt=0.0, le=1.0)]
+Strength = Annotated[float, Field(ge=0.0, le=5.0)]
+_OWN = "none = the base's own"
 
 
 class GeneratorSettings(BaseModel):
@@ -14,7 +20,10 @@ class GeneratorSettings(BaseModel):
     ``path`` is a folder written by ``AdGenerator.save_pretrained``; ``None`` is the
     bundled demo model. ``guidance`` is the classifier-free guidance weight (the paper
     uses 5); ``temperature`` and ``title_temperature`` divide the logits of image and
-    text tokens; ``foreground_strength`` scales the foreground features (paper: 1.5).
+    text tokens; ``top_k`` and ``title_top_k`` let only that many of the likeliest be drawn (0: no
+    limit), ``top_p`` and ``title_top_p`` as many as have that probability together (1: no
+    limit); ``foreground_strength`` scales the foreground features (paper: 1.5). Where one of
+    these is not set, it is the base's own, which its ``ad_generator.json`` tells.
     ``coarse`` chooses the clicks that stand for a history: ``representative`` covers it and is
     deterministic, ``similarity`` samples by likeness to the product as the paper does. With
     ``constrain_titles`` a title uses its product's words and words of style alone. Of
@@ -26,10 +35,14 @@ class GeneratorSettings(BaseModel):
 
     path: Path | None = None
     device: str | None = None
-    guidance: float = Field(3.0, ge=1.0, le=20.0)
-    temperature: float = Field(0.9, gt=0.0, le=2.0)
-    title_temperature: float = Field(0.6, gt=0.0, le=2.0)
-    foreground_strength: float = Field(1.5, ge=0.0, le=5.0)
+    guidance: Guidance | None = Field(None, description=_OWN)
+    temperature: Temperature | None = Field(None, description=_OWN)
+    top_k: TopK | None = Field(None, description=_OWN)
+    top_p: TopP | None = Field(None, description=_OWN)
+    title_temperature: Temperature | None = Field(None, description=_OWN)
+    title_top_k: TopK | None = Field(None, description=_OWN)
+    title_top_p: TopP | None = Field(None, description=_OWN)
+    foreground_strength: Strength | None = Field(None, description=_OWN)
     history_items: int = Field(10, ge=0, le=10)
     coarse: Coarse = "representative"
     constrain_titles: bool = True

@@ -38,7 +38,7 @@ def bench_generate(model: AdModel, *, quick: bool = False) -> dict[str, Any]:
     of one. `bound_ratio` is the time of the bare matrix products of a step of 32 ads over that
     of the step. Each figure is the median of runs that take turns.
     """
-    how = Sampling()
+    how = Sampling.of(model.config.sampling)
     paper = PaperDecoder(copy.deepcopy(model), how)
     generator = _with_adapters(model)
     briefs = full_briefs(generator, max(BATCHES))

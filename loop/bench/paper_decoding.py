@@ -15,6 +15,7 @@ from transformers import DynamicCache
 
 from adloom.models.batching import batch_briefs
 from adloom.models.brief import AdBrief
+from adloom.models.engine.truncation import truncate
 from adloom.models.generator import AdModel
 from adloom.models.masks import causal_mask, count_positions
 from adloom.models.sampling import Sampling
@@ -38,16 +39,17 @@ class PaperDecoder:
         return titles, self._pictures(prompt, valid, titles, foreground)
 
     def _titles(self, prompt: Tensor, valid: Tensor) -> Tensor:
-        model, cache = self.model, DynamicCache()
+        model, how, cache = self.model, self._how, DynamicCache()
         pad, eos = model.tokenizer.pad_token_id, model.tokenizer.eos_token_id
         running = torch.ones(len(prompt), dtype=torch.bool, device=prompt.device)
         positions = count_positions(valid)
         states = model.backbone(prompt, causal_mask(valid), positions, cache=cache)
         written: list[Tensor] = []
         while True:
-            logits = model.janus.lm_head(states[:, -1]) / self._how.title_temperature
+            logits = model.janus.lm_head(states[:, -1])
             logits[:, [pad, model.boi_id, model.eoi_id]] = -torch.inf
-            drawn = torch.multinomial(logits.softmax(-1), 1)[:, 0]
+            truncate(logits, how.title_temperature, how.title_top_k, how.title_top_p)
+            drawn = torch.multinomial((logits / how.title_temperature).softmax(-1), 1)[:, 0]
             if len(written) == model.config.title_tokens - 1:
                 drawn = torch.full_like(drawn, eos)
             written.append(drawn.where(running, pad))
@@ -60,7 +62,7 @@ class PaperDecoder:
     def _pictures(
         self, prompt: Tensor, valid: Tensor, titles: Tensor, foreground: Tensor
     ) -> Tensor:
-        model, cache = self.model, DynamicCache()
+        model, how, cache = self.model, self._how, DynamicCache()
         rows = len(prompt)
         boi = torch.full((rows, 1), model.boi_id, device=prompt.device)
         embeds = torch.cat([prompt, model.embed_text(torch.cat([titles, boi], dim=1))], dim=1)
@@ -82,8 +84,9 @@ class PaperDecoder:
         for index in range(model.config.image_tokens):
             logits = model.janus.model.generation_head(states[:, -1])
             wanted, plain = logits[0::2], logits[1::2]
-            guided = plain + self._how.guidance * (wanted - plain)
-            probabilities = (guided / self._how.temperature).softmax(-1)
+            guided = plain + how.guidance * (wanted - plain)
+            truncate(guided, how.temperature, how.top_k, how.top_p)
+            probabilities = (guided / how.temperature).softmax(-1)
             codes.append(torch.multinomial(probabilities, 1)[:, 0])
             if index + 1 < model.config.image_tokens:
                 valid = torch.cat([valid, torch.ones_like(valid[:, :1])], dim=1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -36,7 +36,6 @@ from adloom.models.brief import AdBrief, AdDraft, Codes, HistoryAd
 from adloom.models.compose import compose_ad
 from adloom.models.quality.encoders import load_encoder
 from adloom.models.retrieval import representatives, sampled
-from adloom.models.sampling import Sampling
 from adloom.models.settings import GeneratorSettings
 
 ARMS = ("full", "no_fine", "random_history", "other_shopper", "no_history")
@@ -154,9 +153,9 @@ class Evaluator:
         panel: Sequence[PanelShopper],
         histories: Sequence[Sequence[SeedCreative]],
     ) -> list[AdDraft]:
-        how = Sampling.of(self._settings)
+        how = self._generator.sampling(self._settings)
         if arm == "no_fine":
-            how = replace(how, keep=1.0)
+            how = how.model_copy(update={"keep": 1.0})
         drafts: list[AdDraft] = []
         size = self._settings.batch_size
         for start in range(0, len(panel), size):

@@ -31,7 +31,6 @@ from adloom.models.ad_generator import AdGenerator
 from adloom.models.brief import AdBrief, AdDraft
 from adloom.models.engine import Drawn
 from adloom.models.quality.rerank import Reranker
-from adloom.models.sampling import Sampling
 from adloom.models.settings import GeneratorSettings
 from adloom.models.titles.rules import TitleRules
 
@@ -183,7 +182,7 @@ class AdMaker:
         drawn = self.generator.start(
             told,
             seeds=candidate_seeds(request.seed, settings.candidates),
-            sampling=Sampling.of(settings),
+            sampling=self.generator.sampling(settings),
             adapter=serving.adapter,
         )
         degraded = known is None and request.preview is None
@@ -249,7 +248,7 @@ class AdMaker:
         drawn = self.generator.start(
             one.told,
             seeds=[title_seed(one.request.seed, one.titles_drawn)],
-            sampling=Sampling.of(one.serving.settings or self.settings),
+            sampling=self.generator.sampling(one.serving.settings or self.settings),
             adapter=one.serving.adapter,
             title_only=True,
         )

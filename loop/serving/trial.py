@@ -12,7 +12,6 @@ from PIL import Image
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.brief import AdBrief, HistoryAd
 from adloom.models.engine import Drawn
-from adloom.models.sampling import Sampling
 from adloom.models.settings import GeneratorSettings
 
 _SEED = 0
@@ -37,7 +36,7 @@ class Trial:
 
     def __init__(self, generator: AdGenerator, settings: GeneratorSettings) -> None:
         self._generator = generator
-        self._sampling = Sampling.of(settings)
+        self._sampling = generator.sampling(settings)
         self.wait: Callable[[Drawing], None] = lambda drawing: generator.finish([drawing])
 
     def draw(self, adapter: str | None) -> None:

@@ -9,6 +9,7 @@ from adloom.models.engine.cache import RowCache
 from adloom.models.engine.guesses import WIDEST, fed_next, settled, tokens_each
 from adloom.models.engine.job import Row, forbidden_in_titles
 from adloom.models.engine.noise import GumbelNoise
+from adloom.models.engine.truncation import truncate
 from adloom.models.engine.weights import Weights
 from adloom.models.generator import AdModel
 from adloom.models.titles.constraint import TitleConstraint
@@ -71,8 +72,11 @@ class Titles:
         """
         rows = len(self.rows)
         logits = self._weights.text_head(states).float().view(rows, TITLE_TOKENS_EACH, -1)
-        logits = logits + self._noise.ahead(rows, TITLE_TOKENS_EACH)
-        drawn = (logits + self._masks()).argmax(-1).tolist()
+        logits = logits + self._masks()
+        for part, row in zip(logits, self.rows, strict=True):
+            how = row.job.wanted.sampling
+            truncate(part, how.title_temperature, how.title_top_k, how.title_top_p)
+        drawn = (logits + self._noise.ahead(rows, TITLE_TOKENS_EACH)).argmax(-1).tolist()
         settled = [self._settle(row, tokens) for row, tokens in zip(self.rows, drawn, strict=True)]
         self._noise.advance(settled)
         self.cache.advance(settled)
@@ -208,6 +212,9 @@ class Pictures:
         count, each = len(self.rows), self.tokens_each
         wanted, plain = self._weights.image_logits(states).view(2, count, each, -1)
         guided = torch.lerp(plain, wanted, self._guidance[:count, None])
+        for part, row in zip(guided, self.rows, strict=True):
+            how = row.job.wanted.sampling
+            truncate(part, how.temperature, how.top_k, how.top_p)
         drawn = guided.add_(self._noise.ahead(count, each)).argmax(-1).tolist()
         kept = [self._settle(row, codes) for row, codes in zip(self.rows, drawn, strict=True)]
         for part in (self.cache, self.blank, self._noise):

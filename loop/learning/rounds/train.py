@@ -37,7 +37,6 @@ from adloom.loop.learning.rounds.record import record_round, record_start
 from adloom.loop.learning.rounds.turn import turn
 from adloom.loop.learning.trial import JudgedAds, Trial, try_out
 from adloom.loop.learning.versions import load_version
-from adloom.models.sampling import Sampling
 from adloom.models.training.fine_tune import FineTuneResult, TrainingClicks, fine_tune
 
 _log = logging.getLogger(__name__)
@@ -228,7 +227,7 @@ def _trials(
             generator,
             name,
             ads,
-            sampling=Sampling.of(ground.drawing),
+            sampling=generator.sampling(ground.drawing),
             ads=ground.gate.ads,
             batch_size=ground.fine_tune.batch_size,
         )
