@@ -40,7 +40,7 @@ def standing(width: int, height: int) -> Placement:
 
 
 def as_photographed(
-    box: tuple[int, int, int, int], photo: tuple[int, int], ratio: float | None = None
+    box: tuple[float, float, float, float], photo: tuple[int, int], ratio: float | None = None
 ) -> Placement:
     """Where the product is in its photo, as PAd1M's pictures have it (Uni-AdGen, section 4.1).
 

@@ -45,6 +45,7 @@ def brief(
         titles=titles if constrained else None,
         short_name=product.short_name,
         language=product.language,
+        placement=product.placement,
     )
 
 
@@ -57,7 +58,7 @@ def finished(
     ``shadow`` what was drawn holds the product, and so its shadow, already.
     """
     if product.cutout_name:
-        return compose_ad(background, product.cutout(), size=size, shadow=shadow)
+        return compose_ad(background, product.cutout(), product.placement, size=size, shadow=shadow)
     return show_whole(_seen(product), size=size)
 
 

@@ -46,7 +46,7 @@ products = Table(
     "product",
     metadata,
     Column("product_id", String(128), primary_key=True),
-    Column("told", Text, nullable=False),  # what the shop tells, as JSON
+    Column("told", Text, nullable=False),  # what the shop tells and its place on ads, as JSON
     Column("stamp", String(64), nullable=False),  # hash of all that the shop tells
     Column("picture_stamp", String(64), nullable=False),  # which picture the shop had then
     Column("name", Text, nullable=False),

@@ -10,6 +10,8 @@ from typing import Literal, Protocol, get_args
 
 from PIL import Image
 
+from adloom.models.placement import Placement
+
 Availability = Literal["in_stock", "out_of_stock", "preorder", "backorder"]
 AVAILABILITIES: tuple[Availability, ...] = get_args(Availability)
 
@@ -77,6 +79,7 @@ class Product:
         image: link or path of its picture, as the shop tells it.
         picture_name: name of its whole picture in ``pictures``; "" where there is none.
         cutout_name: name of the picture of it alone, on nothing; "" where there is none.
+        placement: where its cutout lies on its ads; None stands it on the ground, in the middle.
         updated: when the catalogue last changed it, aware, UTC.
         retired: it is read in histories and sold no more.
     """
@@ -96,6 +99,7 @@ class Product:
     image: str = ""
     picture_name: str = ""
     cutout_name: str = ""
+    placement: Placement | None = None
     updated: datetime | None = None
     retired: bool = False
     pictures: Pictures | None = field(default=None, compare=False, repr=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from adloom.loop.catalogue.product import Pictures, Price, Product
+from adloom.models.placement import Placement
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,11 @@ def as_told(product: Product) -> dict[str, Any]:
     return {name: value for name, value in told.items() if value}
 
 
+def _placed(product: Product) -> dict[str, Any]:
+    """Where it lies on its ads. Not told by the shop, but made with its pictures."""
+    return {} if product.placement is None else {"placement": asdict(product.placement)}
+
+
 def from_row(row: Row[Any], pictures: Pictures) -> Entry:
     """The entry that `to_row` wrote."""
     product = Product(
@@ -76,6 +82,8 @@ def _told(told: Mapping[str, Any]) -> dict[str, Any]:
         if name in told:
             amount, currency = told[name]
             fields[name] = Price(Decimal(amount), currency)
+    if "placement" in told:
+        fields["placement"] = Placement(**told["placement"])
     return fields
 
 
@@ -84,7 +92,7 @@ def to_row(entry: Entry, now: datetime, revision: int) -> dict[str, Any]:
     product = replace(entry.product, updated=now)
     return {
         "product_id": product.product_id,
-        "told": json.dumps(as_told(product), ensure_ascii=False),
+        "told": json.dumps(as_told(product) | _placed(product), ensure_ascii=False),
         "stamp": entry.stamp,
         "picture_stamp": entry.picture_stamp,
         "name": product.name,

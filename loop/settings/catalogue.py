@@ -85,6 +85,11 @@ class CatalogSettings(Section):
         description="pictures without transparency: plain = cut out from a plain ground; rembg = "
         "by a model (pip install 'adloom[cutout]'); off = never",
     )
+    placement: Literal["ground", "photo"] = Field(
+        default="ground",
+        description="where products lie on their ads: ground = standing in the middle; photo = "
+        "where their photo has them; known products follow at the next adloom catalog import",
+    )
     max_picture_bytes: int = Field(default=20 << 20, ge=1024)
     max_picture_pixels: int = Field(default=40_000_000, ge=4096, description="width times height")
 

@@ -114,6 +114,7 @@ class Importer:
                         product,
                         picture_name=before.product.picture_name,
                         cutout_name=before.product.cutout_name,
+                        placement=before.product.placement,
                     ),
                     stamp,
                     picture,
@@ -142,12 +143,16 @@ class Importer:
     def _picture_of(self, product: Product, before: Entry | None) -> tuple[Product, str]:
         """The product with its link, and what stands for its picture's state."""
         try:
-            # Another way to cut out makes another picture.
-            return product, text_hash(f"{self._pictures.stamp(product)}/{self._settings.cutout}")
+            return product, text_hash(f"{self._pictures.stamp(product)}/{self._way()}")
         except PictureNotTold:
             if before is None or not self._keep_pictures:
                 raise
             return replace(product, image=before.product.image), before.picture_stamp
+
+    def _way(self) -> str:
+        """Another way to cut out, or to place what was, makes another picture."""
+        given = self._settings
+        return given.cutout if given.placement == "ground" else f"{given.cutout}/{given.placement}"
 
     def _pictured(self, product: Product, taken: Intake) -> Product:
         if self._dry:
@@ -157,6 +162,7 @@ class Importer:
             product,
             picture_name=store.put(taken.whole),
             cutout_name="" if taken.cutout is None else store.put(taken.cutout),
+            placement=taken.placement,
         )
 
     def _tell(self, row: FeedRow, entry: Entry, *, new: bool, report: ImportReport) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -14,7 +15,8 @@ from adloom.loop.catalogue.pictures.edges import soften
 from adloom.loop.catalogue.pictures.plain_ground import Mask, NotPlain, Pixels, divide
 
 Method = Literal["plain", "rembg", "off"]
-Box = tuple[int, int, int, int]
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom, in pixels."""
 
 MAX_SIDE = 256
 _WORKING_SIDE = 512  # twice the side of what comes of it
@@ -33,26 +35,49 @@ _CLOSE = 0.6  # of the picture's side: a product smaller than this is looked at 
 _MARGIN = 0.12  # of the product's side
 
 
-def cut_out(picture: Image.Image, method: Method) -> Image.Image:
+@dataclass(frozen=True)
+class Cutout:
+    """The product on nothing.
+
+    Attributes:
+        picture: RGBA, cropped to the product.
+        box: where it lies in what it was cut out of.
+    """
+
+    picture: Image.Image
+    box: Box
+
+    def within(self, left: float, top: float, scale: float = 1.0) -> Cutout:
+        """As cut out of a whole: what was looked at begins there, and is ``scale`` as large."""
+        x, y, right, bottom = (edge / scale for edge in self.box)
+        return replace(self, box=(left + x, top + y, left + right, top + bottom))
+
+
+def cut_out(picture: Image.Image, method: Method) -> Cutout:
     """The product on nothing, by the picture's transparency, else by the method.
 
     Args:
         picture: RGB or RGBA.
 
     Returns:
-        RGBA, cropped to the product, at most 256 px a side.
+        It at most 256 px a side, and its box in ``picture``.
 
     Raises NotPlain where the product cannot be told from what is around it, and MissingExtra where
     the method is not installed.
     """
-    cropped = _by_alpha(picture) if has_cutout(picture) else picture
-    if cropped is picture or _is_white_box(cropped):
-        cropped = _by_method(flat(cropped), method)
+    if has_cutout(picture):
+        found = _by_alpha(picture)
+        if _is_white_box(found.picture):
+            inside = _by_method(flat(found.picture), method)
+            found = inside.within(found.box[0], found.box[1])
+    else:
+        found = _by_method(flat(picture), method)
+    cropped = found.picture
     if max(cropped.size) < _MIN_SIDE:
         raise NotPlain(f"it has only {cropped.width} x {cropped.height} pixels in the picture")
     # Pillow weighs colours by their alpha where it makes such a picture smaller: no fringe comes.
     cropped.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
-    return cropped
+    return found
 
 
 def has_cutout(picture: Image.Image) -> bool:
@@ -73,7 +98,7 @@ def flat(picture: Image.Image) -> Image.Image:
     return Image.alpha_composite(page, picture).convert("RGB")
 
 
-def _by_alpha(picture: Image.Image) -> Image.Image:
+def _by_alpha(picture: Image.Image) -> Cutout:
     if is_blank(picture):
         raise NotPlain("every pixel of it is transparent")
     seen = _alpha(picture) >= _NOTHING
@@ -94,13 +119,14 @@ def _alpha(picture: Image.Image) -> NDArray[np.uint8]:
     return np.asarray(picture.getchannel("A"))
 
 
-def _cropped(picture: Image.Image) -> Image.Image:
+def _cropped(picture: Image.Image) -> Cutout:
     alpha = _alpha(picture) >= _NOTHING
     rows, columns = np.flatnonzero(alpha.any(axis=1)), np.flatnonzero(alpha.any(axis=0))
-    return picture.crop((columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))
+    box = int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+    return Cutout(picture.crop(box), box)
 
 
-def _by_method(picture: Image.Image, method: Method) -> Image.Image:
+def _by_method(picture: Image.Image, method: Method) -> Cutout:
     if method == "off":
         raise NotPlain("it has no transparency, and [catalog] cutout is off")
     if method == "plain":
@@ -111,17 +137,17 @@ def _by_method(picture: Image.Image, method: Method) -> Image.Image:
     return _by_alpha(made)
 
 
-def _by_plain_ground(picture: Image.Image) -> Image.Image:
+def _by_plain_ground(picture: Image.Image) -> Cutout:
     scale, rgb = _small(picture)
     division = divide(rgb)
     closer = _closer_box(picture, scale, division.product)
     if closer is not None:
         try:
-            detail = _small(picture.crop(closer))[1]
-            return _cropped(soften(detail, divide(detail)))
+            nearer, detail = _small(picture.crop(closer))
+            return _cropped(soften(detail, divide(detail))).within(closer[0], closer[1], nearer)
         except NotPlain:
             pass
-    return _cropped(soften(rgb, division))
+    return _cropped(soften(rgb, division)).within(0, 0, scale)
 
 
 def _small(picture: Image.Image) -> tuple[float, Pixels]:
@@ -132,7 +158,9 @@ def _small(picture: Image.Image) -> tuple[float, Pixels]:
     return scale, np.asarray(small, dtype=np.float32) / np.float32(255)
 
 
-def _closer_box(picture: Image.Image, scale: float, product: Mask) -> Box | None:
+def _closer_box(
+    picture: Image.Image, scale: float, product: Mask
+) -> tuple[int, int, int, int] | None:
     """Around a product that fills little of a large picture; None where nothing is gained."""
     rows, columns = np.flatnonzero(product.any(axis=1)), np.flatnonzero(product.any(axis=0))
     side = max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1

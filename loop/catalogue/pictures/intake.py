@@ -8,14 +8,17 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from adloom.loop.catalogue.pictures.cutout import cut_out, flat, has_cutout, is_blank
+from adloom.loop.catalogue.pictures.cutout import Box, cut_out, flat, has_cutout, is_blank
 from adloom.loop.catalogue.pictures.decode import BadPicture, decode_picture
 from adloom.loop.catalogue.pictures.plain_ground import NotPlain
 from adloom.loop.settings.catalogue import CatalogSettings
+from adloom.models.placement import Placement, as_photographed
 
 MAX_WHOLE_SIDE = 1_024
 _SOLID = 128
 _MUCH_HOLLOW = 0.2
+_MOST = 0.8
+"""Share of the picture that a product takes: photos are often filled, ads have a scene."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,14 @@ class Intake:
         cutout: the product alone, RGBA, at most 256 px a side.
         reason: why there is no cutout.
         hint: what to look at in the cutout; "" where all seems well.
+        placement: where the product lies on its ads; None stands it on the ground.
     """
 
     whole: Image.Image
     cutout: Image.Image | None
     reason: str | None
     hint: str = ""
+    placement: Placement | None = None
 
 
 def take_in(content: bytes, settings: CatalogSettings) -> Intake:
@@ -45,15 +50,29 @@ def take_in(content: bytes, settings: CatalogSettings) -> Intake:
     )
     if is_blank(picture):
         raise BadPicture("the picture has nothing on it: every pixel is transparent")
-    cutout, reason = None, None
+    cutout, placement, reason = None, None, None
     try:
-        cutout = cut_out(picture, settings.cutout)
+        found = cut_out(picture, settings.cutout)
+        cutout = found.picture
+        if settings.placement == "photo":
+            placement = _as_shown_whole(found.box, picture.size)
     except NotPlain as error:
         reason = str(error)
     whole = picture if has_cutout(picture) else flat(picture)
     whole.thumbnail((MAX_WHOLE_SIDE, MAX_WHOLE_SIDE), Image.Resampling.LANCZOS)
     hint = "" if cutout is None or has_cutout(picture) else _hollow(cutout)
-    return Intake(whole, cutout, reason, hint)
+    return Intake(whole, cutout, reason, hint, placement)
+
+
+def _as_shown_whole(box: Box, photo: tuple[int, int]) -> Placement:
+    """Where the product lies when its photo is shown whole on a square, in its own shape."""
+    wide, high = photo
+    side = max(photo)
+    across, down = (side - wide) / 2, (side - high) / 2
+    left, right = (min(max(edge, 0), wide) + across for edge in box[::2])
+    top, bottom = (min(max(edge, 0), high) + down for edge in box[1::2])
+    ratio = max(right - left, bottom - top) / side
+    return as_photographed((left, top, right, bottom), (side, side), min(ratio, _MOST))
 
 
 def _hollow(cutout: Image.Image) -> str:

@@ -36,6 +36,7 @@ class Uploads:
             product,
             pictures=OnePicture(kept),
             cutout_name=product.product_id if taken.cutout else "",
+            placement=taken.placement,
             picture_name="" if taken.cutout else product.product_id,
         )
         with self._lock:

@@ -11,12 +11,17 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 import adloom.loop.demo.shop
-from adloom.loop.catalogue.pictures.cutout import cut_out
+from adloom.loop.catalogue.pictures.cutout import Method
+from adloom.loop.catalogue.pictures.cutout import cut_out as found_in
 from adloom.loop.catalogue.pictures.plain_ground import NotPlain
 
 CUTOUTS = sorted((Path(adloom.loop.demo.shop.__file__).parent / "cutouts").glob("*.webp"))
 GROUNDS = ("white", "grey", "blue", "vignette", "slope", "shadow")
 FEW = [path for path in CUTOUTS if path.stem in ("alarm-clock", "running-shoes", "wooden-chair")]
+
+
+def cut_out(picture: Image.Image, method: Method) -> Image.Image:
+    return found_in(picture, method).picture
 
 
 def as_jpeg(picture: Image.Image, quality: int = 88) -> Image.Image:
@@ -214,3 +219,31 @@ def confetti() -> Image.Image:
 def test_what_cannot_be_told_from_its_ground_is_refused(picture: Image.Image, words: str) -> None:
     with pytest.raises(NotPlain, match=words):
         cut_out(picture, "plain")
+
+
+def on_the_left(size: tuple[int, int], mode: str = "RGB") -> Image.Image:
+    """A block at a tenth of the width, half a tenth wide, on white or on nothing."""
+    photo = Image.new(mode, size, "white" if mode == "RGB" else (0, 0, 0, 0))
+    wide, high = size
+    photo.paste("navy", (wide // 10, high // 4, wide // 10 + wide // 20, high // 2))
+    return photo
+
+
+@pytest.mark.parametrize(
+    "photo",
+    [
+        on_the_left((400, 400), "RGBA"),
+        on_the_left((400, 400)),
+        on_the_left((3000, 2000)),  # looked at from nearer
+        padded(on_the_left((400, 400))),
+    ],
+    ids=["transparent", "plain", "large", "padded"],
+)
+def test_it_is_told_where_the_product_lay(photo: Image.Image) -> None:
+    found = found_in(photo, "plain")
+    wide, high = photo.size
+    pad = 0.15 / 1.3 if photo.size == (400, 520) else 0.0
+    part = 1 - 2 * pad
+    true = np.array([0.1, pad + part / 4, 0.15, pad + part / 2])
+    told = np.array(found.box) / [wide, high, wide, high]
+    assert np.abs(told - true).max() < 0.006
