@@ -10,31 +10,44 @@ relative to one folder.
 
 from __future__ import annotations
 
-import json
+import math
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-import numpy as np
 from PIL import Image, UnidentifiedImageError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from adloom.models.ad_generator import AdGenerator
-from adloom.models.brief import AdBrief, Example, HistoryAd
-from adloom.models.placement import Placement, as_photographed
-from adloom.models.retrieval import drawn_by_likeness
+from adloom.models.datasets.json_records import BadLine, DamagedJson, json_records
+from adloom.models.datasets.record import Split
 
 TITLE_SPLIT = "<title_split>"
 _COMMA = re.compile("[,\uff0c\u3001]")  # the two after the first are Chinese
 MAX_PIXELS = 50_000_000
 """Larger pictures are refused before a pixel is decoded."""
+Reason = Literal[
+    "no JSON",
+    "bad fields",
+    "missing picture",
+    "broken picture",
+    "picture too large",
+    "picture outside the folder",
+    "empty cutout",
+]
 
 
 class BadRecord(ValueError):
-    """A record that cannot be used; the message names the file, the record and what is wrong."""
+    """A record that cannot be used; the message names the file, the record and what is wrong.
+
+    ``reason`` is what such records are counted by.
+    """
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason: Reason = reason
 
 
 def _titles(value: Any) -> Any:
@@ -50,8 +63,26 @@ def _words(value: Any) -> Any:
     return tuple(word.strip() for word in _COMMA.split(value) if word.strip())
 
 
+def _likeness(value: Any) -> Any:
+    """Fields may be empty; what is no number stands for a likeness that nobody knows."""
+    if not isinstance(value, list | tuple):
+        return () if value is None else value
+    return tuple(math.nan if each is None else each for each in value)
+
+
+def _listed(value: Any) -> Any:
+    return () if value is None else value
+
+
+def _named(value: Any) -> Any:
+    return str(value) if isinstance(value, int) else value or ""
+
+
 class PadRecord(BaseModel):
-    """One record as it stands in the file; paths are not yet opened."""
+    """One record as it stands in the file; paths are not yet opened.
+
+    PAd1M itself has neither ``record_id`` nor what follows it: adloom's own exports do.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -61,23 +92,36 @@ class PadRecord(BaseModel):
     gt_title_cn: Annotated[tuple[str, ...], BeforeValidator(_titles), Field(min_length=1)]
     word_list: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
     max_ratio: float = Field(gt=0, le=1)
-    history_images: tuple[str, ...] = ()
-    history_titles: tuple[str, ...] = ()
-    text_similarity: tuple[float, ...] = ()
+    history_images: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    history_titles: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    text_similarity: Annotated[tuple[float, ...], BeforeValidator(_likeness)] = ()
+    record_id: Annotated[str, BeforeValidator(_named)] = ""
+    split: Split | None = None
+    language: Annotated[str, BeforeValidator(_named)] = ""
+    category: Annotated[str, BeforeValidator(_named)] = ""
+    short_name: Annotated[str, BeforeValidator(_named)] = ""
 
     @model_validator(mode="after")
     def _one_length(self) -> PadRecord:
-        lengths = (
-            len(self.history_images),
-            len(self.history_titles),
-            len(self.text_similarity),
-        )
+        lengths = len(self.history_images), len(self.history_titles)
         if len(set(lengths)) > 1:
             raise ValueError(
-                "history_images, history_titles and text_similarity must be of one length, "
-                "got {}, {} and {}".format(*lengths)
+                "history_images and history_titles must be of one length, got {} and {}".format(
+                    *lengths
+                )
             )
         return self
+
+    @property
+    def known_similarity(self) -> tuple[float, ...] | None:
+        """``text_similarity`` where it says something of each ad of the history."""
+        known = self.text_similarity
+        whole = len(known) == len(self.history_titles) and all(map(math.isfinite, known))
+        return known if whole else None
+
+
+Numbered = tuple[int, PadRecord | BadRecord]
+"""A record, or what is wrong with it, and which of the file it is, from 1."""
 
 
 @dataclass(frozen=True)
@@ -94,37 +138,38 @@ class Pad1M:
             FileNotFoundError: there is no such file.
             BadRecord: a record is no JSON object of the format.
         """
-        for number, raw in enumerate(self._raw(), start=1):
-            try:
-                yield PadRecord.model_validate(raw)
-            except ValidationError as error:
-                first = error.errors()[0]
-                key = ".".join(str(part) for part in first["loc"])
-                problem = f"{key}: {first['msg']}" if key else first["msg"]
-                raise BadRecord(f"{self.file}, record {number}: {problem}") from error
+        try:
+            for number, raw in enumerate(json_records(self.file), start=1):
+                record = self._validated(number, raw)
+                if isinstance(record, BadRecord):
+                    raise record
+                yield record
+        except DamagedJson as error:
+            raise BadRecord("no JSON", str(error)) from error
 
-    def example(
-        self, record: PadRecord, generator: AdGenerator, k: int = 10, *, seed: int = 0
-    ) -> Example:
-        """A record as a training example: its first clicked title, its picture as VQ codes.
+    def count(self) -> int:
+        """How many records there are, bad ones too. Raises as `json_records` does."""
+        return sum(1 for _ in json_records(self.file))
 
-        The history holds at most ``k`` ads, drawn by how similar their text is to the product's,
-        the most similar first; another ``seed`` draws others. An ad with a title that is to be
-        written is never among them.
+    def blocks(self, size: int) -> Iterator[Iterator[Numbered]]:
+        """The records, ``size`` at a time, each with its number; what is bad ends nothing.
 
-        Raises:
-            BadRecord: a picture is missing, broken, too large or outside the folder.
+        A block that is not taken costs no more than its parsing.
         """
-        chosen = _history(record, k, seed)
-        ads = [self.picture(record.history_images[i]) for i in chosen]
-        history = tuple(
-            HistoryAd(record.history_titles[i], code)
-            for i, code in zip(chosen, generator.encode_history(ads), strict=True)
-        )
-        [codes] = generator.encode_pictures([self.picture(record.f_path)])
-        cutout, placement = self._product(record)
-        brief = AdBrief(record.sku_title_cn, record.word_list, cutout, history, placement=placement)
-        return Example(brief, record.gt_title_cn[0], codes)
+        raws = enumerate(json_records(self.file), start=1)
+        while block := list(islice(raws, size)):
+            yield ((number, self._validated(number, raw)) for number, raw in block)
+
+    def _validated(self, number: int, raw: Any) -> PadRecord | BadRecord:
+        if isinstance(raw, BadLine):
+            return BadRecord("no JSON", f"{self.file}, record {number}: {raw}")
+        try:
+            return PadRecord.model_validate(raw)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"])
+            problem = f"{key}: {first['msg']}" if key else first["msg"]
+            return BadRecord("bad fields", f"{self.file}, record {number}: {problem}")
 
     def picture(self, name: str, mode: str = "RGB") -> Image.Image:
         """The picture of that name in the folder, decoded, in ``mode``.
@@ -136,50 +181,31 @@ class Pad1M:
         try:
             path = (folder / name).resolve()
         except (OSError, RuntimeError, ValueError) as error:
-            raise BadRecord(f"{name!r}: no path of a picture: {error}") from error
+            raise BadRecord(
+                "missing picture", f"{name!r}: no path of a picture: {error}"
+            ) from error
         if not path.is_relative_to(folder):
-            raise BadRecord(f"{name}: leads out of the folder {self.pictures}")
+            raise BadRecord(
+                "picture outside the folder", f"{name}: leads out of the folder {self.pictures}"
+            )
         if not path.is_file():
-            raise BadRecord(f"{name}: no such picture in {self.pictures}")
+            raise BadRecord("missing picture", f"{name}: no such picture in {self.pictures}")
         try:
             with Image.open(path) as opened:
                 if opened.width * opened.height > MAX_PIXELS:
-                    raise BadRecord(f"{name}: {opened.width} x {opened.height} px is too large")
+                    raise _too_large(name, f"{opened.width} x {opened.height} px is too large")
                 return opened.convert(mode)
         # Pillow refuses the largest pictures by itself, and broken ones in many ways.
-        except (UnidentifiedImageError, Image.DecompressionBombError) as error:
-            raise BadRecord(f"{name}: not a picture that can be read: {error}") from error
+        except Image.DecompressionBombError as error:
+            raise _too_large(name, f"not a picture that can be read: {error}") from error
+        except UnidentifiedImageError as error:
+            told = f"{name}: not a picture that can be read: {error}"
+            raise BadRecord("broken picture", told) from error
         except (OSError, SyntaxError, ValueError) as error:
             if isinstance(error, BadRecord):
                 raise
-            raise BadRecord(f"{name}: broken picture: {error}") from error
-
-    def _product(self, record: PadRecord) -> tuple[Image.Image, Placement]:
-        """The product, cropped to what is opaque, and where it lies in the picture."""
-        photo = self.picture(record.f_path_trans, "RGBA")
-        box = photo.getchannel("A").getbbox()
-        if box is None:
-            raise BadRecord(f"{record.f_path_trans}: nothing but transparency")
-        return photo.crop(box), as_photographed(box, photo.size, record.max_ratio)
-
-    def _raw(self) -> Iterator[Any]:
-        text = self.file.read_text(encoding="utf-8")
-        try:
-            if text.lstrip().startswith("["):
-                yield from json.loads(text)
-                return
-            for line in text.splitlines():
-                if line.strip():
-                    yield json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise BadRecord(f"{self.file}: not JSON: {error}") from error
+            raise BadRecord("broken picture", f"{name}: broken picture: {error}") from error
 
 
-def _history(record: PadRecord, k: int, seed: int) -> list[int]:
-    """Positions of the history's ads that stand for it (Uni-AdGen, section 3.3)."""
-    likeness = [
-        0.0 if title.strip() in record.gt_title_cn else similarity
-        for title, similarity in zip(record.history_titles, record.text_similarity, strict=True)
-    ]
-    rng = np.random.default_rng([seed, zlib.crc32(record.f_path.encode())])
-    return drawn_by_likeness(likeness, k, rng)
+def _too_large(name: str, told: str) -> BadRecord:
+    return BadRecord("picture too large", f"{name}: {told}")

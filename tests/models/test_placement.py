@@ -16,7 +16,7 @@ from adloom.models.brief import AdBrief
 from adloom.models.compose import compose_ad, cutout_layer, place_cutout
 from adloom.models.config import AdGeneratorConfig
 from adloom.models.placement import Placement, as_photographed, standing
-from tests.models.datasets.test_pad1m import write_sample
+from tests.models.datasets.test_pad1m import first, write_sample
 from tests.tiny_model import tiny_generator, tiny_model
 
 CUTOUT = Image.new("RGBA", (82, 100), (200, 30, 40, 255))
@@ -95,7 +95,7 @@ def test_a_record_of_pad1m_keeps_its_place_and_ratio(tmp_path: Path) -> None:
     records = json.loads(data.file.read_text())
     records[0] |= {"f_path_trans": "placed.png", "max_ratio": 100 / 384}
     data.file.write_text(json.dumps(records))
-    example = data.example(next(data.records()), tiny_generator())
+    example = first(data).example()
     assert example.brief.placement is not None
     assert example.brief.placement.box(384) == (38, 23, 82, 100)
     assert example.brief.cutout.size == (82, 100)

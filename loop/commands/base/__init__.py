@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import typer
 
-from adloom.loop.commands.base import build, train
+from adloom.loop.commands.base import build, encode, train
 
 app = typer.Typer(
     no_args_is_help=True,
     help="A base model of your own: built from public checkpoints, trained on a data set.",
 )
 app.add_typer(build.app)
+app.add_typer(encode.app)
 app.add_typer(train.app)

@@ -19,6 +19,7 @@ from tests.loop.commands.tree import leaves
 CALLS: dict[str, str] = {
     "backfill": "-y past.csv",
     "base build": "--janus janus --out base",
+    "base encode": "--data ads.csv --pictures . --base base --out shards",
     "base train": "--data shards --base base --stage general --out run",
     "bench features": "",
     "bench generate": "",
@@ -72,6 +73,7 @@ OF_HOME = [  # what these read or write is under home
 ]
 OF_FILES = {
     "backfill": "-y missing.csv",
+    "base encode": "--pictures . --base base --out shards --data missing.csv",
     "catalog check": "missing.csv",
     "catalog import": "missing.csv",
     "creatives import": "missing.csv",
@@ -81,6 +83,10 @@ OF_FILES = {
 OF_REDIS = ["backfill", "features check"]
 OF_WHAT_IS_NOT_THERE = {
     "base build": ("--janus ./janus --out base", "there is no such folder"),
+    "base encode": (
+        "--data ads.csv --pictures . --base base --out shards",
+        "base holds no ad generator",
+    ),
     "base train": ("--data shards --base base --stage general --out run", "holds no shards"),
     "catalog import": ("", "no feed: name one"),
     "catalog retire": ("tea", "the catalogue does not have tea"),
@@ -102,6 +108,7 @@ OF_WHAT_IS_NOT_THERE = {
 WRONG_VALUES = [
     "backfill --unit days",
     "base build --janus here --out base --dtype int8",
+    "base encode --data a --pictures . --base b --out c --heldout 2",
     "base train --data shards --base base --stage last --out run",
     "catalog list --limit 0",
     "creatives list --limit x",

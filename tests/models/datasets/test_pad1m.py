@@ -6,6 +6,7 @@ import io
 import json
 import random
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,17 @@ import pytest
 from PIL import Image
 
 from adloom.loop.demo.shop.creatives import SeedCreative, seed_creatives
+from adloom.models.ad_generator import AdGenerator
+from adloom.models.datasets.encoding import RecordEncoder
+from adloom.models.datasets.json_records import DamagedJson
 from adloom.models.datasets.pad1m import MAX_PIXELS, BadRecord, Pad1M
+from adloom.models.datasets.record import AdRecord
 from tests.tiny_model import TINY, tiny_generator
 
 
 def write_sample(folder: Path, n: int = 3, *, lines: bool = False) -> Pad1M:
     """Ads of the demo shop, each with two earlier ones as history, in the format of PAd1M."""
-    (folder / "pictures").mkdir()
+    (folder / "pictures").mkdir(parents=True)
     rng = random.Random(0)
     ads = seed_creatives(n + 2, seed=0)
     for ad in ads:
@@ -54,6 +59,22 @@ def change(data: Pad1M, **values: Any) -> Pad1M:
     return data
 
 
+def encoded(data: Pad1M, generator: AdGenerator) -> list[AdRecord | BadRecord]:
+    """All records as training reads them, or what is wrong with them."""
+    size = generator.model.config.picture_size
+    with ThreadPoolExecutor(2) as threads:
+        encoder = RecordEncoder(
+            data, generator.encode_pictures, generator.encode_history, size, 0.05, threads
+        )
+        return [made for block in data.blocks(100) for _, made in encoder.encoded(list(block))]
+
+
+def first(data: Pad1M, generator: AdGenerator | None = None) -> AdRecord:
+    made = encoded(data, generator or tiny_generator())[0]
+    assert isinstance(made, AdRecord), made
+    return made
+
+
 @pytest.mark.parametrize("lines", [False, True])
 def test_a_sample_is_read_record_by_record(tmp_path: Path, lines: bool) -> None:
     data = write_sample(tmp_path, lines=lines)
@@ -66,27 +87,50 @@ def test_a_sample_is_read_record_by_record(tmp_path: Path, lines: bool) -> None:
 
 def test_a_record_becomes_an_example(tmp_path: Path) -> None:
     data, generator = write_sample(tmp_path), tiny_generator()
-    record = next(data.records())
-    example = data.example(record, generator)
+    record, made = next(data.records()), first(data, generator)
+    example = made.example(made.representing(10, np.random.default_rng(0)))
     assert example.title == record.gt_title_cn[0]
     assert example.codes.shape == (TINY.image_tokens,)
     assert example.brief.cutout.mode == "RGBA"
     ranked = np.argsort(-np.array(record.text_similarity))
     assert [ad.title for ad in example.brief.history] == [record.history_titles[i] for i in ranked]
-    seen = generator.encode_pictures([data.picture(record.history_images[ranked[0]])])[0]
+    seen = generator.encode_history([data.picture(record.history_images[ranked[0]])])[0]
     assert np.array_equal(example.brief.history[0].codes, seen)
-    ones = [data.example(record, generator, k=1, seed=seed).brief.history for seed in range(20)]
+    ones = [made.representing(1, np.random.default_rng(seed)) for seed in range(20)]
     assert {ad.title for (ad,) in ones} == set(record.history_titles)
-    assert data.example(record, generator, k=0).brief.history == ()
+    assert made.opened_picture().size == (TINY.picture_size, TINY.picture_size)
 
 
 def test_the_title_that_is_to_be_written_is_not_in_its_own_history(tmp_path: Path) -> None:
-    data, generator = write_sample(tmp_path), tiny_generator()
+    data = write_sample(tmp_path)
     record = next(data.records())
     titles = [record.gt_title_cn[1], record.history_titles[1]]
-    data = change(data, history_titles=titles, text_similarity=[0.9, 0.1])
-    history = data.example(next(data.records()), generator).brief.history
+    made = first(change(data, history_titles=titles, text_similarity=[0.9, 0.1]))
+    history = made.representing(10, np.random.default_rng(0))
     assert [ad.title for ad in history] == titles[1:]
+
+
+@pytest.mark.parametrize("known", [None, [], [0.4], [0.4, None]])
+def test_likeness_that_is_not_told_is_computed(tmp_path: Path, known: Any) -> None:
+    data = write_sample(tmp_path)
+    name = next(data.records()).sku_title_cn
+    titles = ["Garden Shed Roof Paint", f"Buy {name}"]
+    far, near = first(change(data, history_titles=titles, text_similarity=known)).likeness
+    assert -1 <= far < near <= 1
+    assert near > 0.5
+
+
+def test_what_a_record_says_beyond_pad1m_is_kept(tmp_path: Path) -> None:
+    told = {"record_id": "r-7", "split": "heldout", "language": "de", "short_name": "Tasse"}
+    made = first(change(write_sample(tmp_path), category="Küche", **told))
+    assert (made.category, *told.values()) == (
+        "Küche",
+        made.record_id,
+        made.split,
+        made.language,
+        made.short_name,
+    )
+    assert first(change(write_sample(tmp_path / "b"), sku_title_cn="保温杯")).language == "zh"
 
 
 def test_words_may_come_as_one_text(tmp_path: Path) -> None:
@@ -97,8 +141,7 @@ def test_words_may_come_as_one_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"history_titles": ["one"]}, "record 1: .*one length.* got 2, 1 and 2"),
-        ({"text_similarity": []}, "got 2, 2 and 0"),
+        ({"history_titles": ["one"]}, "record 1: .*one length.* got 2 and 1"),
         ({"gt_title_cn": " <title_split> "}, "record 1: gt_title_cn"),
         ({"sku_title_cn": None}, "record 1: sku_title_cn"),
         ({"max_ratio": "wide"}, "record 1: max_ratio"),
@@ -165,13 +208,30 @@ def test_a_picture_that_is_broken_or_a_bomb_is_named(
 
 
 def test_a_cut_off_picture_and_an_empty_cutout_are_named(tmp_path: Path) -> None:
-    data, generator = write_sample(tmp_path), tiny_generator()
+    data = write_sample(tmp_path)
     record = next(data.records())
-    whole = (data.pictures / record.history_images[1]).read_bytes()
-    (data.pictures / record.history_images[1]).write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(BadRecord, match="broken"):
-        data.example(record, generator)
-    (data.pictures / record.history_images[1]).write_bytes(whole)
-    Image.new("RGBA", (8, 8)).save(data.pictures / record.f_path_trans)
-    with pytest.raises(BadRecord, match="transparency"):
-        data.example(record, generator)
+    history = data.pictures / record.history_images[1]
+    history.write_bytes(history.read_bytes()[:1000])
+    Image.new("RGBA", (8, 8)).save(data.pictures / list(data.records())[2].f_path_trans)
+    broken, _, empty = encoded(data, tiny_generator())
+    assert isinstance(broken, BadRecord)
+    assert broken.reason == "broken picture"
+    assert isinstance(empty, BadRecord)
+    assert empty.reason == "empty cutout"
+
+
+def test_a_list_is_read_without_its_end_and_lines_beyond_those_that_are_damaged(
+    tmp_path: Path,
+) -> None:
+    data = write_sample(tmp_path)
+    text = data.file.read_text()
+    data.file.write_text("\ufeff" + text.rstrip("]") + ', {"f_path":')
+    blocks = data.blocks(1)
+    assert [len(list(next(blocks))) for _ in range(3)] == [1, 1, 1]
+    with pytest.raises(DamagedJson, match=r"damaged after record 3"):
+        next(blocks)
+    lines = [json.dumps(record) for record in json.loads(text)]
+    data.file.write_text("\n".join([lines[0], "{", "[" * 100_000, "\n", lines[1]]))
+    [block] = data.blocks(10)
+    reasons = [getattr(record, "reason", "") for _, record in block]
+    assert reasons == ["", "no JSON", "no JSON", ""]
