@@ -52,7 +52,9 @@ class Drawer:
         seeds: Sequence[int],
     ) -> list[JudgedAd]:
         """An ad a record; ``others`` are of somebody else each, see `OtherShoppers`."""
-        how = replace(self.sampling, keep=1.0) if arm == "no_fine" else self.sampling
+        how = self.sampling
+        if arm == "no_fine":
+            how = how.model_copy(update={"keep": 1.0})
         briefs = [
             self.brief(record, history(arm, record, other, self.history_items, seed=self.seed))
             for record, other in zip(records, others, strict=True)

@@ -24,7 +24,6 @@ from adloom.models.ad_generator import AdGenerator
 from adloom.models.datasets.shards import Manifest, shard_files
 from adloom.models.quality.clip import ClipScorer
 from adloom.models.quality.encoders import load_encoder
-from adloom.models.sampling import Sampling
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def evaluate_on_data(
     drawer = Drawer(
         generator,
         adapter,
-        Sampling.of(of_base),
+        generator.sampling(of_base),
         RecordTitles(settings.titles, learnt_words(plan.data)) if constrained else None,
         min(of_base.history_items, generator.model.config.history_items),
         manifest.picture_size,
