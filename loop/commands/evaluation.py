@@ -25,16 +25,32 @@ console = Console()
 @app.command("pretrain-pbs")
 def pretrain_pbs_command(
     context: typer.Context,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Train on this data set (`base encode`), not on the demo's scenes."),
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of training.")] = 1500,
     out: Annotated[Path, typer.Option(help="Folder for checkpoints and the weights.")] = Path(
         "adloom-pbs"
     ),
 ) -> None:
-    """Train the background encoder of `evaluate`; run it again to go on after a stop."""
-    from adloom.loop import home
-    from adloom.loop.demo.pretraining.background import pretrain_pbs
+    """Train the background encoder of `evaluate`; run it again to go on after a stop.
 
-    home.open_registry(context.obj).track()
-    weights = pretrain_pbs(out)
+    It learns that a scene stays the same whatever product is before it, and that a product before
+    two scenes is two pictures.
+    """
+    from adloom.loop import home
+    from adloom.loop.demo.pretraining.background import PbsPlan, pretrain_pbs
+    from adloom.loop.evaluation.dataset.pretrain_pbs import pretrain_pbs_on
+    from adloom.loop.evaluation.dataset.records import CannotJudge
+    from adloom.models.datasets.shards import BadShards, shard_files
+
+    plan = PbsPlan(steps=steps)
+    with errors_told(BadShards, CannotJudge):
+        if data is not None:
+            shard_files(data)  # before MLflow is asked
+        home.open_registry(context.obj).track()
+        weights = pretrain_pbs(out, plan) if data is None else pretrain_pbs_on(data, out, plan)
     console.print(f"The encoder is in {weights}; use it with: adloom evaluate --pbs {weights}")
 
 

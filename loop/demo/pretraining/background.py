@@ -7,7 +7,7 @@ not (Uni-AdGen, section 4.1).
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +52,12 @@ def pretrain_pbs(out: Path, plan: PbsPlan | None = None) -> Path:
     torch.manual_seed(plan.seed)
     encoder = BackgroundEncoder()
     with training_run("pretrain-pbs", vars(plan)) as progress:
-        _train(encoder, _backdrops(plan, progress), plan, out, progress)
+        backdrops, products = _backdrops(plan, progress), training_products()
+
+        def pairs(rng: random.Random) -> list[Image.Image]:
+            return paired_ads(backdrops, products, plan.batch, rng)
+
+        train_encoder(encoder, pairs, plan, out / "pbs-state.safetensors", progress)
     encoder.save_pretrained(out / WEIGHTS_FILE)
     return out / WEIGHTS_FILE
 
@@ -70,16 +75,20 @@ def _backdrops(plan: PbsPlan, progress: Progress) -> list[Image.Image]:
     return backdrops
 
 
-def _train(
+def train_encoder(
     encoder: BackgroundEncoder,
-    backdrops: Sequence[Image.Image],
+    pairs: Callable[[random.Random], list[Image.Image]],
     plan: PbsPlan,
-    out: Path,
+    state: Path,
     progress: Progress,
 ) -> None:
+    """Train on pairs, going on from the file ``state`` where there is one.
+
+    ``pairs`` makes ``2 n`` pictures of a step: number i and number ``n + i`` have one scene, all
+    others have another.
+    """
     parameters = dict(encoder.named_parameters())
     optimizer = torch.optim.AdamW(parameters.values(), lr=plan.rate, weight_decay=0.01)
-    state, products = out / "pbs-state.safetensors", training_products()
     start = load_state(state, parameters, [optimizer])
     task = progress.add_task(
         "Training the background encoder", total=plan.steps, completed=start, note=""
@@ -88,7 +97,7 @@ def _train(
         rng = random.Random(plan.seed * 1_000_003 + step)
         for group in optimizer.param_groups:
             group["lr"] = plan.rate * rate_share(step, plan.steps)
-        pixels = to_pixels(paired_ads(backdrops, products, plan.batch, rng), PICTURE_SIZE)
+        pixels = to_pixels(pairs(rng), PICTURE_SIZE)
         loss = contrastive_loss(*encoder(pixels).chunk(2))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -108,14 +117,14 @@ def paired_ads(
     chosen = rng.sample(range(len(backdrops)), n)
     pairs = [rng.sample(products, 2) for _ in chosen]
     return [
-        _softened(compose_ad(backdrops[index], pair[side].cutout(), size=PICTURE_SIZE), rng)
+        softened(compose_ad(backdrops[index], pair[side].cutout(), size=PICTURE_SIZE), rng)
         for side in (0, 1)
         for index, pair in zip(chosen, pairs, strict=True)
     ]
 
 
-def _softened(picture: Image.Image, rng: random.Random) -> Image.Image:
-    """The picture as soft as a generator may draw it: sharpness must not tell ads apart."""
+def softened(picture: Image.Image, rng: random.Random) -> Image.Image:
+    """A picture as soft as a generator may draw it: sharpness must not tell ads apart."""
     coarse = rng.randint(PICTURE_SIZE // 2, PICTURE_SIZE)
     small = picture.resize((coarse, coarse), Image.Resampling.BOX)
     return small.resize(picture.size, Image.Resampling.BICUBIC)

@@ -9,13 +9,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from adloom.loop.catalogue.product import Product
 from adloom.loop.catalogue.words.titles import TitleWords, chosen_words, own_words, said_by
 from adloom.loop.settings.titles import TitleSettings
 from adloom.models.datasets.record import AdRecord
-from adloom.models.datasets.shards import shard_files
+from adloom.models.datasets.shards import read_rows, row_groups, shard_files
 from adloom.models.titles.rules import TitleRules
 
 _MOST_TITLES = 20_000
@@ -48,7 +46,7 @@ def learnt_words(folder: Path) -> dict[str, tuple[str, ...]]:
     """Words of style of the training split's titles, of each language.
 
     Raises:
-        BadShards: the data set is not complete.
+        BadShards: the data set is not complete, or a shard is damaged.
     """
     said: defaultdict[str, Counter[str]] = defaultdict(Counter)
     own: defaultdict[str, set[str]] = defaultdict(set)
@@ -63,6 +61,6 @@ def learnt_words(folder: Path) -> dict[str, tuple[str, ...]]:
 
 def _trained_on(folder: Path) -> Iterator[dict[str, Any]]:
     for path in shard_files(folder):
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(columns=list(_COLUMNS)):
-                yield from (row for row in batch.to_pylist() if row["split"] == "train")
+        for group in range(row_groups(path)):
+            rows = read_rows(path, group, _COLUMNS).to_pylist()
+            yield from (row for row in rows if row["split"] == "train")

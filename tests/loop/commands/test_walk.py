@@ -100,6 +100,7 @@ OF_WHAT_IS_NOT_THERE = {
     "experiment export": ("--out users.csv", "no experiment is defined"),
     "experiment power": ("", "the log has no clicked ad of the last four weeks"),
     "experiment report": ("", "no experiment is defined"),
+    "pretrain-pbs": ("--data shards", "adloom base encode"),
     "promote": ("7", "no version 7"),
     "rollback": ("", "no earlier champion"),
     "versions diff": ("1 2", "no version 1"),
