@@ -54,7 +54,7 @@ def open_catalogue(settings: Settings) -> Catalogue:
     """The products of the shop."""
     from adloom.loop.catalogue.opening import open_catalogue
 
-    return open_catalogue(settings.home)
+    return open_catalogue(settings.home, settings.catalog.text_encoder)
 
 
 def open_neighbours(settings: Settings, catalogue: Catalogue) -> Neighbours:
@@ -65,10 +65,14 @@ def open_neighbours(settings: Settings, catalogue: Catalogue) -> Neighbours:
 
 
 def past_ads(catalogue: Catalogue, creatives: CreativeStore, generator: AdGenerator) -> PastAds:
-    """What histories are read through."""
+    """What histories are read through.
+
+    Raises OtherTextEncoder where the products' vectors are not those of the settings' encoder.
+    """
     from adloom.loop.catalogue.histories.past_ads import PastAds
     from adloom.loop.catalogue.histories.picture_codes import PictureCodes
 
+    catalogue.vectors.verify()
     codes = PictureCodes(
         catalogue.engine, generator.history_codebook_name, generator.encode_history
     )

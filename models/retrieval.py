@@ -8,7 +8,7 @@ searches among the shopper's own items only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import cache
 
@@ -21,7 +21,11 @@ from transformers.utils.logging import disable_progress_bar
 Vector = NDArray[np.float32]
 Vectors = NDArray[np.float32]
 
+Embed = Callable[[Sequence[str]], NDArray[np.float32]]
+"""Texts to unit-length embeddings, float32 ``(n, width)``."""
+
 VECTOR_SIZE = 2 * 384
+"""Of a product's vector by MiniLM."""
 HALF_LIFE_DAYS = 30.0
 """Age at which a click counts half."""
 
@@ -40,8 +44,10 @@ def embed_texts(texts: Sequence[str]) -> NDArray[np.float32]:
     return np.ascontiguousarray(vectors, dtype=np.float32)
 
 
-def product_vectors(texts: Sequence[str], categories: Sequence[str]) -> NDArray[np.float32]:
-    """Unit-length vectors of products, float32 ``(n, VECTOR_SIZE)``.
+def product_vectors(
+    texts: Sequence[str], categories: Sequence[str], embed: Embed = embed_texts
+) -> NDArray[np.float32]:
+    """Unit-length vectors of products, float32 ``(n, 2 * width)`` of what ``embed`` gives.
 
     A vector is that of the product's text beside that of its category, each of half the weight:
     sentence embeddings alone say too little of which shelf a thing is on, and taste in ads hangs
@@ -50,10 +56,10 @@ def product_vectors(texts: Sequence[str], categories: Sequence[str]) -> NDArray[
     if not texts:
         return np.zeros((0, VECTOR_SIZE), dtype=np.float32)
     shelves = list(dict.fromkeys(categories))
-    rows = dict(zip(shelves, embed_texts(shelves), strict=True))
+    rows = dict(zip(shelves, embed(shelves), strict=True))
     both = [
         np.concatenate([text, rows[shelf]])
-        for text, shelf in zip(embed_texts(texts), categories, strict=True)
+        for text, shelf in zip(embed(texts), categories, strict=True)
     ]
     return np.float32(0.5**0.5) * np.asarray(both, dtype=np.float32)
 

@@ -74,6 +74,14 @@ vectors = Table(
 )
 """Rows are short: a request reads one for each click of a history."""
 
+text_encoders = Table(
+    "text_encoder",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(256), nullable=False),  # "" while vectors are made anew
+)
+"""One row: what all vectors are made by. None where it is MiniLM, as in older catalogues."""
+
 picture_codes = Table(
     "picture_codes",
     metadata,

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from adloom.loop.catalogue.claims import claimed
 from adloom.loop.catalogue.product import Product
 from adloom.loop.catalogue.store import Catalogue
-from adloom.models.retrieval import VECTOR_SIZE, Vector, embed_texts
+from adloom.models.retrieval import Vector
 
 _EXHAUSTIVE = 20_000
 """Products that are searched one by one; more of them lie in cells."""
@@ -56,7 +56,7 @@ class Neighbours:
 
     def like(self, text: str, k: int = 20) -> list[Product]:
         """The products sold whose names, points and shelf are likest to a text, likest first."""
-        [half] = embed_texts([text])
+        [half] = self._catalogue.vectors.encoder.embed([text])
         return self._nearest(np.float32(0.5**0.5) * np.concatenate([half, half]), k, "")
 
     def near(self, product_id: str, k: int = 20) -> list[Product]:
@@ -106,7 +106,10 @@ class Neighbours:
         if self._beside is None or self._beside.revision != revision:
             parts = list(self._catalogue.vectors.since(self._made_at, _AT_ONCE))
             places = np.concatenate([place for place, _ in parts] or [np.zeros(0, np.int64)])
-            empty = np.zeros((0, VECTOR_SIZE), np.float32)
+            size = self._catalogue.vectors.size()
+            if self._index is not None and self._index.d != size:
+                self._index = None  # of another text encoder: all there are came in since
+            empty = np.zeros((0, size), np.float32)
             self._beside = _Beside(
                 revision, places, np.concatenate([found for _, found in parts] or [empty])
             )
@@ -125,10 +128,11 @@ class Neighbours:
                 file.unlink(missing_ok=True)
 
     def _trained(self, total: int) -> faiss.Index:
+        size = self._catalogue.vectors.size()
         if total <= _EXHAUSTIVE:
-            return faiss.IndexIDMap2(faiss.IndexFlatIP(VECTOR_SIZE))
+            return faiss.IndexIDMap2(faiss.IndexFlatIP(size))
         cells = round(4 * total**0.5)
-        index = faiss.index_factory(VECTOR_SIZE, f"IVF{cells},SQ8", faiss.METRIC_INNER_PRODUCT)
+        index = faiss.index_factory(size, f"IVF{cells},SQ8", faiss.METRIC_INNER_PRODUCT)
         faiss.ParameterSpace().set_index_parameter(index, "nprobe", min(cells, _PROBED))
         sample: list[NDArray[np.float32]] = []
         every = max(1, total // _TRAINED_ON)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from adloom.loop.catalogue.database import open_database
 from adloom.loop.catalogue.pictures.store import PictureStore
 from adloom.loop.catalogue.store import Catalogue
+from adloom.models.text_encoder import TextEncoder
 
 if TYPE_CHECKING:  # what loads text models takes its second; who looks products up needs none
     from adloom.loop.catalogue.neighbours import Neighbours
@@ -22,7 +23,12 @@ def open_neighbours(home: Path, catalogue: Catalogue) -> Neighbours:
     return Neighbours(catalogue, home / _FOLDER / "neighbours")
 
 
-def open_catalogue(home: Path) -> Catalogue:
-    """The catalogue of a home, made where there is none. Close it after use."""
+def open_catalogue(home: Path, text_encoder: str | None = None) -> Catalogue:
+    """The catalogue of a home, made where there is none. Close it after use.
+
+    ``text_encoder`` as in the settings: it makes the vectors of the products' texts.
+    """
     folder = home / _FOLDER
-    return Catalogue(open_database(folder), PictureStore(folder / "pictures"))
+    return Catalogue(
+        open_database(folder), PictureStore(folder / "pictures"), TextEncoder(text_encoder)
+    )

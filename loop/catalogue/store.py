@@ -20,6 +20,7 @@ from adloom.loop.catalogue.pictures.store import PictureStore
 from adloom.loop.catalogue.product import Product, UnknownProduct
 from adloom.loop.catalogue.rows import Entry, from_row, to_row
 from adloom.loop.catalogue.vectors import Made, ProductVectors
+from adloom.models.text_encoder import TextEncoder
 
 _IDS_AT_ONCE = 10_000
 _KEPT = 4_096
@@ -36,10 +37,13 @@ class RetiredProduct(UnknownProduct):
 class Catalogue:
     """Products by id. For several threads and processes at once."""
 
-    def __init__(self, engine: Engine, pictures: PictureStore) -> None:
+    def __init__(
+        self, engine: Engine, pictures: PictureStore, encoder: TextEncoder | None = None
+    ) -> None:
+        """``encoder`` makes vectors of the products' texts; None is MiniLM."""
         self.engine = engine
         self.pictures = pictures
-        self.vectors = ProductVectors(engine)
+        self.vectors = ProductVectors(engine, encoder or TextEncoder())
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, Product | None] = OrderedDict()
         self._revision = self.revision()
@@ -158,6 +162,25 @@ class Catalogue:
             rows = [to_row(entry, now, revision) for entry in entries]
             connection.execute(upsert(products, self.engine), rows)
             self.vectors.put(connection, pictured, made, revision)
+        self.follow()
+
+    def put_vectors(self, entries: Sequence[Entry], made: Mapping[str, Made]) -> None:
+        """Take vectors of known products in, in the place of those that they had."""
+        pictured = {e.product.product_id: bool(e.product.shown_name) for e in entries}
+        with self.engine.begin() as connection:
+            revision = self._next_revision(connection)
+            self.vectors.write(connection, pictured, made, revision)
+
+    def begin_vectors_anew(self) -> None:
+        """Let nobody compare vectors from now on."""
+        with self.engine.begin() as connection:
+            self.vectors.note_encoder(connection, "")
+
+    def end_vectors_anew(self) -> None:
+        """All vectors are the encoder's from now on."""
+        with self.engine.begin() as connection:
+            self._next_revision(connection)
+            self.vectors.note_encoder(connection, self.vectors.encoder.name)
         self.follow()
 
     def retire(self, product_ids: Sequence[str]) -> list[str]:

@@ -14,9 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, bindparam, func, select
 
-from adloom.loop.catalogue.database import parts, upsert, vectors
+from adloom.loop.catalogue.database import parts, text_encoders, upsert, vectors
+from adloom.models.text_encoder import MINILM, TextEncoder
 
 _DTYPE = "<f2"
+
+
+class OtherTextEncoder(RuntimeError):
+    """The vectors that are kept are made by another text encoder; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +43,51 @@ class Made:
 class ProductVectors:
     """Vectors by product. For several threads and processes at once."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, encoder: TextEncoder) -> None:
+        """``encoder`` makes them: those of another one are neither given out nor added to."""
         self._engine = engine
+        self.encoder = encoder
+
+    def check(self, connection: Connection) -> None:
+        """Raises OtherTextEncoder where the vectors are not the encoder's."""
+        name = connection.execute(select(text_encoders.c.name)).scalar()
+        if name is None:
+            if self.encoder.name == MINILM or not _any(connection):
+                return
+            name = MINILM
+        if name != self.encoder.name:
+            raise OtherTextEncoder(
+                f"products are likened by the text encoder {name}, catalog.text_encoder is "
+                f"{self.encoder.name}: set it back, or make their vectors anew (adloom catalog "
+                "embed)"
+                if name
+                else "the vectors of products are being made anew: wait for adloom catalog embed, "
+                "or run it again"
+            )
+
+    def verify(self) -> None:
+        """As `check`."""
+        with self._engine.connect() as connection:
+            self.check(connection)
+
+    def note_encoder(self, connection: Connection, name: str) -> None:
+        """What all vectors are made by from now on; "" is nothing that may be compared."""
+        connection.execute(upsert(text_encoders, self._engine), [{"id": 1, "name": name}])
+
+    def size(self) -> int:
+        """Numbers in a vector."""
+        from adloom.models.retrieval import VECTOR_SIZE
+
+        with self._engine.connect() as connection:
+            content = connection.execute(select(vectors.c.vector).limit(1)).scalar()
+        return VECTOR_SIZE if content is None else len(_vector(content))
 
     def placed(self, product_ids: Sequence[str]) -> dict[str, Placed]:
         """Where each known product lies among the others: what retrieval needs, and no more."""
         columns = vectors.c.product_id, vectors.c.vector, vectors.c.pictured
         found: dict[str, Placed] = {}
         with self._engine.connect() as connection:
+            self.check(connection)
             for some in parts(list(dict.fromkeys(product_ids))):
                 query = select(*columns).where(vectors.c.product_id.in_(some))
                 for name, content, pictured in connection.execute(query):
@@ -68,6 +110,7 @@ class ProductVectors:
         """Places and vectors, float32 ``(n, d)``, of those made after a revision."""
         query = select(vectors.c.place, vectors.c.vector).where(vectors.c.revision > revision)
         with self._engine.connect().execution_options(yield_per=at_once) as connection:
+            self.check(connection)
             for rows in connection.execute(query).partitions():
                 places = np.array([place for place, _ in rows], dtype=np.int64)
                 yield places, np.stack([_vector(content) for _, content in rows])
@@ -93,7 +136,23 @@ class ProductVectors:
         made: Mapping[str, Made],
         revision: int,
     ) -> None:
-        """Write what is new of these products: vectors, and whether there is a picture."""
+        """Write what is new of these products: vectors, and whether there is a picture.
+
+        Raises OtherTextEncoder where the known vectors are not the encoder's.
+        """
+        self.check(connection)
+        if made and self.encoder.name != MINILM:
+            self.note_encoder(connection, self.encoder.name)
+        self.write(connection, pictured, made, revision)
+
+    def write(
+        self,
+        connection: Connection,
+        pictured: Mapping[str, bool],
+        made: Mapping[str, Made],
+        revision: int,
+    ) -> None:
+        """As `put`, whatever the known vectors are made by."""
         new = [
             {
                 "product_id": name,
@@ -117,6 +176,10 @@ def place_of(product_id: str) -> int:
     """The number that stands for a product in an index: 63 bits of a hash of its id."""
     digest = hashlib.blake2b(product_id.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
+
+
+def _any(connection: Connection) -> bool:
+    return connection.execute(select(vectors.c.product_id).limit(1)).scalar() is not None
 
 
 def _vector(content: bytes) -> NDArray[np.float32]:

@@ -144,6 +144,28 @@ def retire(
     )
 
 
+@app.command()
+def embed(context: typer.Context, as_json: AsJson = False) -> None:
+    """Make the products' vectors anew after a change of [catalog] text_encoder.
+
+    Until it is done servers liken no products and answer with an error: start them afterwards.
+    Interrupted, it goes on where it stood.
+    """
+    from adloom.loop import home
+    from adloom.loop.catalogue.embedding import embed_anew
+
+    catalogue = home.open_catalogue(context.obj)
+    total = catalogue.count() + catalogue.count(retired=True)
+    with rows_told(problems, "Embedding", "products", total) as on_products:
+        made = embed_anew(catalogue, on_products)
+        home.open_neighbours(context.obj, catalogue).build()
+    name = catalogue.vectors.encoder.name
+    if as_json:
+        print(json.dumps({"text_encoder": name, "made": made, "products": total}, indent=2))
+        return
+    _console.print(f"{made:,} of {total:,} vectors made, by {name}.", highlight=False)
+
+
 def _run(
     settings: Settings, feed: str | None, *, dry: bool, force: bool, as_json: bool
 ) -> ImportReport:

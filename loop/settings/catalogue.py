@@ -85,6 +85,12 @@ class CatalogSettings(Section):
         description="pictures without transparency: plain = cut out from a plain ground; rembg = "
         "by a model (pip install 'adloom[cutout]'); off = never",
     )
+    text_encoder: str | None = Field(
+        default=None,
+        min_length=1,
+        description="sentence-transformers folder, or a name on the hub, that tells which products "
+        "are alike; none = MiniLM for English; after a change: adloom catalog embed",
+    )
     placement: Literal["ground", "photo"] = Field(
         default="ground",
         description="where products lie on their ads: ground = standing in the middle; photo = "

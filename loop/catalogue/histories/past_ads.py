@@ -114,7 +114,9 @@ class PastAds:
             target = placed[product.product_id].vector
         else:
             text = index_text(product.name, product.selling_points)
-            [target] = product_vectors([text], [product.category])
+            [target] = product_vectors(
+                [text], [product.category], self.catalogue.vectors.encoder.embed
+            )
         items = np.stack([click.vector for click in clicks])
         if coarse == "similarity":
             chosen = sampled(target, items, k)

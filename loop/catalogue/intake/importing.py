@@ -14,18 +14,17 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
 
+from adloom.loop.catalogue.embedding import new_vectors
 from adloom.loop.catalogue.feeds.refusals import FeedRow, Refusal
 from adloom.loop.catalogue.hashes import text_hash
 from adloom.loop.catalogue.intake.picture_sources import NoPicture, PictureNotTold, PictureSource
 from adloom.loop.catalogue.intake.report import ImportReport, Note
 from adloom.loop.catalogue.pictures.decode import BadPicture
 from adloom.loop.catalogue.pictures.intake import Intake, take_in
-from adloom.loop.catalogue.product import Product, index_text
+from adloom.loop.catalogue.product import Product
 from adloom.loop.catalogue.rows import Entry, as_told
 from adloom.loop.catalogue.store import Catalogue
-from adloom.loop.catalogue.vectors import Made
 from adloom.loop.settings.catalogue import CatalogSettings
-from adloom.models.retrieval import product_vectors
 
 _ROWS_AT_ONCE = 256
 _FETCHING = 8
@@ -71,7 +70,10 @@ class Importer:
         """Take rows in, many at a time, and count them in ``report``.
 
         Yields the id of each row that the feed still has, taken or not; iterate to the end.
+
+        Raises OtherTextEncoder where the catalogue's vectors are not those of its encoder.
         """
+        self._catalogue.vectors.verify()
         left = iter(rows)
         workers = _FETCHING * (os.cpu_count() or 1)
         with ThreadPoolExecutor(workers, thread_name_prefix="pictures") as pool:
@@ -97,7 +99,8 @@ class Importer:
                 entries.append(found)
                 self._tell(row, found, new=found.product.product_id not in known, report=report)
         if entries and not self._dry:
-            self._catalogue.put(entries, self._vectors([entry.product for entry in entries]))
+            made = new_vectors(self._catalogue, [entry.product for entry in entries])
+            self._catalogue.put(entries, made)
 
     def _entry(self, row: FeedRow, known: Mapping[str, Entry]) -> Entry | Refusal | None:
         """What is to be kept; None where that is kept already."""
@@ -181,18 +184,6 @@ class Importer:
         if entry.no_cutout:
             why = f"image_link: cannot be cut out ({entry.no_cutout})"
             note("no_cutout", f"{why}: its ads show the picture whole")
-
-    def _vectors(self, products: Sequence[Product]) -> dict[str, Made]:
-        """Vectors of the products whose texts are new, each with the hash of its text."""
-        texts = {p.product_id: index_text(p.name, p.selling_points) for p in products}
-        hashes = {p.product_id: text_hash(f"{texts[p.product_id]}\n{p.category}") for p in products}
-        known = self._catalogue.vectors.texts(list(texts))
-        new = [p for p in products if known.get(p.product_id) != hashes[p.product_id]]
-        made = product_vectors([texts[p.product_id] for p in new], [p.category for p in new])
-        return {
-            product.product_id: Made(hashes[product.product_id], vector)
-            for product, vector in zip(new, made, strict=True)
-        }
 
 
 def _stamp(product: Product) -> str:

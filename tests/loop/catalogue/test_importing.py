@@ -6,11 +6,13 @@ import csv
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from adloom.loop.catalogue import embedding
 from adloom.loop.catalogue.feeds.refusals import FeedUnreadable
 from adloom.loop.catalogue.intake import importing
 from adloom.loop.catalogue.intake.feed import FeedTooShort, import_feed, is_unread
@@ -106,7 +108,7 @@ def test_the_same_feed_again_changes_nothing(
         raise AssertionError("nothing is new")
 
     monkeypatch.setattr(importing, "take_in", worked)
-    monkeypatch.setattr(importing, "product_vectors", worked)
+    monkeypatch.setattr(embedding, "product_vectors", worked)
     report = import_feed(catalogue, path, SETTINGS)
     assert counts(report) == (0, 0, 20, 0)
     assert not report.written
@@ -120,15 +122,15 @@ def test_work_is_done_for_what_changed_alone(
     texts: list[str] = []
     pictures: list[bytes] = []
 
-    def noted_vectors(new: Sequence[str], shelves: Sequence[str]) -> np.ndarray:
+    def noted_vectors(new: Sequence[str], *rest: Any) -> np.ndarray:
         texts.extend(new)
-        return product_vectors(new, shelves)
+        return product_vectors(new, *rest)
 
     def noted_pictures(content: bytes, settings: CatalogSettings) -> object:
         pictures.append(content)
         return take_in(content, settings)
 
-    monkeypatch.setattr(importing, "product_vectors", noted_vectors)
+    monkeypatch.setattr(embedding, "product_vectors", noted_vectors)
     monkeypatch.setattr(importing, "take_in", noted_pictures)
     rows = [mug(0), mug(1, price="8.00 EUR"), mug(2, title="Cup 2"), mug(3), mug(4), mug(5)]
     report = import_feed(catalogue, feed(shop, rows), SETTINGS)

@@ -26,6 +26,7 @@ CALLS: dict[str, str] = {
     "bench retrieval": "",
     "bench stream": "",
     "catalog check": "feed.csv",
+    "catalog embed": "",
     "catalog import": "feed.csv",
     "catalog list": "",
     "catalog retire": "tea",
@@ -61,6 +62,7 @@ CALLS: dict[str, str] = {
 OF_HOME = [  # what these read or write is under home
     "backfill",
     "catalog check",
+    "catalog embed",
     "catalog import",
     "catalog list",
     "catalog retire",
