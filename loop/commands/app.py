@@ -14,6 +14,7 @@ from rich.logging import RichHandler
 from rich.table import Table
 
 # Heavy parts are imported by the command that needs them, so that `--help` answers at once.
+from adloom.loop.commands.adapter import app as adapter_app
 from adloom.loop.commands.base import app as base_app
 from adloom.loop.commands.bench import app as bench_app
 from adloom.loop.commands.catalog import app as catalog_app
@@ -47,6 +48,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(adapter_app, name="adapter")
 app.add_typer(base_app, name="base")
 app.add_typer(bench_app, name="bench")
 app.add_typer(catalog_app, name="catalog")

@@ -87,10 +87,13 @@ class AdRegistry:
 
         mlflow.set_tracking_uri(self._client.tracking_uri)
 
-    def register_base(self, model_config: Mapping[str, Any]) -> None:
+    def register_base(
+        self, model_config: Mapping[str, Any], run_id: str | None = None, **tags: str
+    ) -> None:
         """Version 1, the base model, and champion of an empty registry. Later calls change nothing.
 
-        Where the champion is gone and an adapter could be it, nothing is chosen here.
+        Where the champion is gone and an adapter could be it, nothing is chosen here. ``run_id`` is
+        the run that trained it, if one did; ``tags`` say where it came from.
         """
         if not _wants_base(self.versions()):
             return
@@ -102,13 +105,10 @@ class AdRegistry:
             if found:  # a start was ended before the promotion
                 self.promote(found[-1].number)
                 return
-            run = self.runs.start("base", params={}, tags={"kind": "base"})
+            run = run_id or self.runs.start("base", params={}, tags={"kind": "base"})
+            known = {"gate": "base", **tags}
             version = self.register(
-                run,
-                adapter=None,
-                model_config=model_config,
-                tags={"gate": "base"},
-                description=_IS_BASE,
+                run, adapter=None, model_config=model_config, tags=known, description=_IS_BASE
             )
             self.promote(version.number)
             self.runs.end(run)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from adloom.loop.commands.base import build, encode, train
+from adloom.loop.commands.base import build, encode, register, train
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -13,3 +13,4 @@ app = typer.Typer(
 app.add_typer(build.app)
 app.add_typer(encode.app)
 app.add_typer(train.app)
+app.add_typer(register.app)

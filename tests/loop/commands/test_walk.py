@@ -18,8 +18,10 @@ from tests.loop.commands.tree import leaves
 # What each command is called with: files are made by `there`.
 CALLS: dict[str, str] = {
     "backfill": "-y past.csv",
+    "adapter merge": "--version 2 --out base",
     "base build": "--janus janus --out base",
     "base encode": "--data ads.csv --pictures . --base base --out shards",
+    "base register": "base",
     "base train": "--data shards --base base --stage general --out run",
     "bench features": "",
     "bench generate": "",
@@ -84,6 +86,8 @@ OF_FILES = {
 }
 OF_REDIS = ["backfill", "features check"]
 OF_WHAT_IS_NOT_THERE = {
+    "adapter merge": ("--version 2 --out base", "no version 2"),
+    "base register": ("base", "holds no ad generator"),
     "base build": ("--janus ./janus --out base", "there is no such folder"),
     "base encode": (
         "--data ads.csv --pictures . --base base --out shards",

@@ -1,0 +1,51 @@
+"""A base as version 1 of a registered model of its own, from which rounds of clicks go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from adloom.loop.bases.training.order import TRAINING, TrainingOrder
+from adloom.loop.bases.training.tracked import RUN
+from adloom.loop.learning.model_config import model_config
+from adloom.loop.learning.registry import AdRegistry, Version
+from adloom.models.ad_generator import AdGenerator
+from adloom.models.settings import GeneratorSettings
+
+
+class OtherBase(ValueError):
+    """The registered model has the versions of another base; the message says what to do."""
+
+
+def register_base(
+    base: Path, registry: AdRegistry, name: str, drawing: GeneratorSettings
+) -> Version:
+    """Register ``base`` in the empty model ``name`` of the registry; again, it changes nothing.
+
+    A base that was trained here belongs to the run that trained it, with losses and pictures.
+
+    Raises:
+        FileNotFoundError: ``base`` is none.
+        OtherBase: the model has versions of another base.
+    """
+    base_name = AdGenerator.from_pretrained(base, "cpu").base_name
+    found = registry.versions()
+    if found and found[0].tags.get("base_name") != base_name:
+        raise OtherBase(
+            f"the model {name!r} has versions of another base: register this one under a name of "
+            "its own (--name)"
+        )
+    run = base / TRAINING / RUN
+    registry.register_base(
+        model_config(drawing.model_copy(update={"path": base})),
+        run.read_text().strip() if run.is_file() else None,
+        base_name=base_name,
+        **_came_from(base),
+    )
+    return registry.versions()[0]
+
+
+def _came_from(base: Path) -> dict[str, str]:
+    order = TrainingOrder.load(base)
+    if order is None:
+        return {}
+    return {"parent_base": str(order.base), "data": str(order.data), "stage": order.plan.stage}

@@ -1,0 +1,46 @@
+"""An adapter folded into its base: a base of its own, from which learning goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from adloom.models.ad_generator import AdGenerator
+from adloom.models.generator import DEMO_MODEL, AdModel
+from adloom.models.training.base.finish import stored_dtype, write_base
+from adloom.models.trends import Trends
+
+_NAME = "merged"
+
+
+class CannotMerge(ValueError):
+    """An adapter that a base cannot hold, or no place to write it to; the message says why."""
+
+
+def merge_into_base(
+    base: Path | None, adapter: Path, out: Path, *, leave_trends: bool = False
+) -> None:
+    """Write ``base`` with ``adapter`` folded in to ``out``, in the dtype that the base has on disk.
+
+    Args:
+        base: None is the bundled one.
+        adapter: folder of the adapter.
+        out: a folder that is not there yet, or empty.
+        leave_trends: what the adapter knows of trends is no part of a base and is left out.
+
+    Raises:
+        CannotMerge: ``out`` holds something, or the adapter goes by trends. No weight is loaded.
+        FileNotFoundError: one of them is not there.
+        UnfitAdapter: the adapter is damaged, or of another base.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise CannotMerge(f"{out} is there already: choose another --out, or remove it")
+    if not leave_trends and Trends.load(adapter).items:
+        raise CannotMerge(
+            f"{adapter} goes by what everybody clicks of late, which no base can hold: "
+            "--leave-trends folds in the rest, and the next round finds trends of its own"
+        )
+    folder = base or DEMO_MODEL
+    generator = AdGenerator(AdModel.from_pretrained(folder, dtype=stored_dtype(folder)))
+    generator.load_adapter(_NAME, adapter)
+    generator.merge_adapter(_NAME)
+    write_base(generator, out, stored_dtype(folder))
