@@ -71,7 +71,7 @@ def log(
             (fields of `adloom.models.sampling.Sampling`) and `constrain_titles`.
         card: a model card, kept beside them as `artifacts/model_card.md`.
     """
-    # MLflow tries the example on the logged model, so a version is seen to serve.
+    # Kept as a file: given to MLflow as the example it would load a second base to try it.
     example = pd.DataFrame(
         {
             "user_id": ["a new shopper"],
@@ -87,7 +87,9 @@ def log(
     with tempfile.TemporaryDirectory() as scratch, mlflow.start_run(run_id=run_id):
         note = Path(scratch) / "adloom.json"
         note.write_text(json.dumps(dict(model_config), indent=2))
-        artifacts = {"settings": str(note)}
+        asked = Path(scratch) / "example.json"
+        asked.write_text(json.dumps({"dataframe_split": example.to_dict(orient="split")}))
+        artifacts = {"settings": str(note), "example": str(asked)}
         if card is not None:
             written = Path(scratch) / "model_card.md"
             written.write_text(card)
@@ -102,7 +104,6 @@ def log(
             python_model=str(program),
             artifacts=artifacts,
             signature=SIGNATURE,
-            input_example=example,
             pip_requirements=["adloom"],
         )
     return str(info.model_uri)

@@ -16,7 +16,7 @@ def matrix_products_seconds(weights: Weights, ads: int, width: int, length: int)
     Those with the weights of all layers and of the head, for conditional and unconditional rows,
     and those of attention over ``length`` keys; nothing is added, normed, turned or drawn.
     """
-    shape, rows, device = weights.shape, 2 * ads * width, weights.embeddings.device
+    shape, rows, device = weights.shape, 2 * ads * width, weights.device
     layer, (first, _, last) = weights.layers[0], weights.picture_head
     inputs = {
         product.shape[1]: torch.randn(rows, product.shape[1], device=device).to(weights.dtype)

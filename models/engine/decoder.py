@@ -22,13 +22,18 @@ class Decoder:
         """``positions`` is the length of the longest row."""
         self.weights = weights
         self._foreground_every = model.config.foreground_every
-        llama, like = model.janus.model.language_model, weights.embeddings
+        llama, like = model.janus.model.language_model, weights.text
         every = torch.arange(positions, device=like.device)
         with torch.no_grad():
             cos, sin = llama.rotary_emb(like[:1, None].float(), position_ids=every[None])
         self._least = like.new_full((), weights.least_length)
-        half = weights.shape.depth // 2
+        shape = weights.shape
+        half = shape.depth // 2
         self._turns = torch.complex(cos[0, :, :half].float(), sin[0, :, :half].float())
+        # By head of q and k: what is in the weights of q where they are copies.
+        self._scales = self._turns.new_ones(shape.heads + shape.kv_heads, 1)
+        if weights.shared:
+            self._scales[: shape.heads] = shape.depth**-0.5
 
     def prefill(self, embeds: Tensor, lora: LoraRows | None) -> Tensor:
         """Keys and values ``(layers, 2, heads, tokens, depth)`` of ``embeds`` ``(tokens, width)``.
@@ -39,7 +44,7 @@ class Decoder:
         shape, tokens = self.weights.shape, len(embeds)
         kept: list[Tensor] = []
 
-        hidden, turns = embeds.to(self.weights.dtype), self._turns[:tokens].unsqueeze(1)
+        hidden, turns = embeds.to(self.weights.dtype), self._turned_by(self._turns[:tokens])
         for number in range(shape.layers):
             queries, keys_values = self._projected(number, hidden, turns, lora)
             keys, values = keys_values.view(tokens, 2, -1, shape.depth).permute(1, 2, 0, 3)
@@ -68,7 +73,7 @@ class Decoder:
         foreground: Tensor | None,
         lora: LoraRows | None,
     ) -> Tensor:
-        """Feed the next tokens of every row; returns states of length 1, ``(tokens, width)``.
+        """Feed the next tokens of every row; returns states for the heads, ``(tokens, width)``.
 
         Args:
             tokens: int64 ``(tokens,)``: text ids, then image codes above them.
@@ -79,9 +84,9 @@ class Decoder:
             lora: the tokens' adapters.
         """
         positions = [cache.open_step(rows, each) for cache, rows, each in caches]
-        turns = self._turns.index_select(0, torch.cat(positions)).unsqueeze(1)
+        turns = self._turned_by(self._turns.index_select(0, torch.cat(positions)))
         counts = [rows * each for _, rows, each in caches]
-        hidden = self.weights.embeddings.index_select(0, tokens)
+        hidden = self.weights.embed(tokens)
         for number in range(self.weights.shape.layers):
             every = self._foreground_every
             seen = None if foreground is None else added_before(number, every, foreground)
@@ -95,19 +100,29 @@ class Decoder:
                 )
             ]
             hidden = self._after_attention(number, hidden, torch.cat(attended).flatten(1), lora)
-        return self._normed(hidden)
+        return self._normed(hidden, self.weights.last_norm)
+
+    def _turned_by(self, turns: Tensor) -> Tensor:
+        """What heads of q and k are multiplied by, ``(tokens, heads or 1, depth / 2)``."""
+        turns = turns.unsqueeze(1)
+        return turns * self._scales if self.weights.shared else turns
 
     def _projected(
         self, number: int, hidden: Tensor, turns: Tensor, lora: LoraRows | None
     ) -> tuple[Tensor, Tensor]:
         """A layer's queries ``(tokens, heads * depth)``, scaled; its keys and values."""
-        shape = self.weights.shape
-        x = self._normed(hidden)
-        qkv = self.weights.layers[number].qkv(x) if lora is None else lora.qkv(number, x)
+        shape, layer = self.weights.shape, self.weights.layers[number]
+        x = self._normed(hidden, layer.attention_norm)
+        qkv = layer.qkv(x) if lora is None else lora.qkv(number, x)
         qkv = qkv.float()
         turned = qkv[:, : shape.queries + shape.keys]
-        pairs = turned.view(len(qkv), -1, shape.depth // 2, 2)
-        torch.view_as_complex(pairs).mul_(turns)
+        if self.weights.shared:
+            halves = turned.view(len(qkv), -1, 2, shape.depth // 2)
+            pairs = torch.complex(halves[:, :, 0], halves[:, :, 1]).mul_(turns)
+            turned.copy_(torch.view_as_real(pairs).flatten(1))
+        else:
+            pairs = turned.view(len(qkv), -1, shape.depth // 2, 2)
+            torch.view_as_complex(pairs).mul_(turns)
         queries, keys_values = qkv.to(self.weights.dtype).tensor_split((shape.queries,), dim=1)
         return queries, keys_values
 
@@ -120,10 +135,12 @@ class Decoder:
             hidden = layer.out.plus(seen, hidden)
         else:
             hidden = lora.out_plus(number, seen, hidden)
-        gate, up = layer.gate_up(self._normed(hidden)).chunk(2, dim=1)
+        gate, up = layer.gate_up(self._normed(hidden, layer.feed_norm)).chunk(2, dim=1)
         return layer.down.plus(weights.activation(gate).mul_(up), hidden)
 
-    def _normed(self, hidden: Tensor) -> Tensor:
-        """RMSNorm but for its factors, which are in the weights, in the dtype of the products."""
+    def _normed(self, hidden: Tensor, factors: Tensor) -> Tensor:
+        """RMSNorm in the dtype of the products; but for its factors where weights have them."""
+        if self.weights.shared:
+            return F.rms_norm(hidden, factors.shape, factors, self.weights.eps)
         length = torch.linalg.vector_norm(hidden, dim=-1, keepdim=True)
         return hidden / torch.hypot(length, self._least)

@@ -29,7 +29,7 @@ from adloom.models.titles.rules import TitleRules
 
 
 class Engine:
-    """Decodes up to ``rows`` ads at once on a copy of a model's weights.
+    """Decodes up to ``rows`` ads at once on a model's weights, or on a copy of them.
 
     The same request and seed give the same ad, whatever runs beside it. A row is fed several
     tokens a step; one in its picture has an unconditional twin that gets the same. What goes
@@ -38,7 +38,11 @@ class Engine:
     """
 
     def __init__(self, model: AdModel, *, rows: int, dtype: torch.dtype) -> None:
-        """Copy the weights; ``dtype`` is what the products compute in, keys and values too."""
+        """``dtype`` is what the products compute in, keys and values too.
+
+        Where weights of the model can be computed from they are not copied; see
+        :class:`adloom.models.engine.weights.Weights`.
+        """
         self._model = model
         self.weights = Weights(model, dtype)
         prompt = _prompt_tokens(model)
@@ -157,7 +161,7 @@ class Engine:
             )
         if adapter not in self._known:
             adapter.check()
-            bos = self.weights.embeddings[self._model.tokenizer.bos_token_id]
+            bos = self.weights.text[self._model.tokenizer.bos_token_id]
             blank = self._decoder.prefill(bos[None], self._bank.rows([adapter]))
             modules = fast_conditioning(adapter.conditioning, self.weights.dtype)
             self._known[adapter] = blank, modules

@@ -2,13 +2,15 @@
 
 After Punica (arXiv 2310.18547) and S-LoRA (arXiv 2311.03285): one base product for all rows and,
 beside it, the low-rank products of the adapters. Those gather each row's own A and B; here the As
-of all adapters that run are one product, what is not a row's own is blanked in what comes out,
-and the Bs lie beside the base's weights, which are read once for both. The number of calls is then
-the same for any number of adapters, and calls cost more than arithmetic on small models.
+of all adapters that run are one product, what is not a row's own is blanked in what comes out, and
+the Bs are one product to which the base's is added. The number of calls is then the same for any
+number of adapters. Calls cost more than arithmetic on small models that are copied: there the Bs
+lie beside the base's weights, and one call reads both.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,10 +22,12 @@ from torch import Tensor
 
 from adloom.models.conditioning import Conditioning
 from adloom.models.engine.matmul import Product
-from adloom.models.engine.weights import Weights
+from adloom.models.engine.weights import LayerWeights, Weights
 
 _KEPT = 8
-"""Sets of adapters whose products are kept; each has a copy of the base's attention."""
+"""Sets of adapters whose products are kept."""
+_SMALL = 1 << 26
+"""Bytes of the attention of a base that may be copied once for each of these sets."""
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
 Lora = Mapping[tuple[int, str], tuple[Tensor, Tensor]]
 
@@ -82,8 +86,12 @@ def lora_of(peft: PeftModel, name: str, parameters: Mapping[str, Tensor]) -> Lor
 
 @dataclass(frozen=True)
 class _LayerLora:
-    """``down``: As one below the other; ``qkv``, ``out``: base weights, beside them the Bs."""
+    """``down``: As one below the other; ``qkv``, ``out``: Bs side by side.
 
+    Without a ``base``, the layer that they add to, they lie beside a copy of its weights.
+    """
+
+    base: LayerWeights | None
     qkv_down: Product
     qkv: Product
     out_down: Product
@@ -106,13 +114,17 @@ class LoraRows:
         """Queries, keys and values of ``x``, each row's own change in them."""
         lora = self._layers[layer]
         low = _blanked(lora.qkv_down(x), self._foreign_qkv)
-        return lora.qkv(torch.cat([x, low], dim=1))
+        if lora.base is None:
+            return lora.qkv(torch.cat([x, low], dim=1))
+        return lora.base.qkv.plus(x, lora.qkv(low))
 
     def out_plus(self, layer: int, x: Tensor, other: Tensor) -> Tensor:
         """``other`` and the output projection of ``x``, each row's own change in it."""
         lora = self._layers[layer]
         low = _blanked(lora.out_down(x), self._foreign)
-        return lora.out.plus(torch.cat([x, low], dim=1), other)
+        if lora.base is None:
+            return lora.out.plus(torch.cat([x, low], dim=1), other)
+        return lora.base.out.plus(x, lora.out.plus(low, other))
 
 
 def _blanked(low: Tensor, foreign: Tensor | None) -> Tensor:
@@ -124,6 +136,9 @@ class LoraBank:
 
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
+        attention = (part for layer in weights.layers for part in (layer.qkv, layer.out))
+        numbers = sum(math.prod(part.shape) for part in attention)
+        self._beside = not weights.shared and numbers * weights.dtype.itemsize <= _SMALL
         # What ran together does so again.
         self._side_by_side = lru_cache(_KEPT)(self._lay_out)
 
@@ -135,7 +150,7 @@ class LoraBank:
         rank, layers = self._side_by_side(running)
         if len({*adapters}) == 1:
             return LoraRows(layers, None)
-        device = self._weights.embeddings.device
+        device = self._weights.device
         places = {adapter: place for place, adapter in enumerate(running)}
         place = torch.tensor([places.get(own, -1) for own in adapters], device=device)
         foreign = place[:, None] != torch.arange(len(running), device=device)
@@ -148,28 +163,29 @@ class LoraBank:
         return rank, [self._layer(number, adapters, rank) for number in layers]
 
     def _layer(self, number: int, adapters: Sequence[Adapter], rank: int) -> _LayerLora:
-        shape, layer = self._weights.shape, self._weights.layers[number]
+        weights, shape, layer = self._weights, self._weights.shape, self._weights.layers[number]
         inputs = (shape.width, shape.width, shape.width, shape.queries)
         outputs = (shape.queries, shape.keys, shape.keys, shape.width)
         (q_down, q), (k_down, k), (v_down, v), (out_down, out) = (
             self._stacked([own.lora.get((number, name)) for own in adapters], rank, *widths)
             for name, *widths in zip(PROJECTIONS, inputs, outputs, strict=True)
         )
-        down = torch.cat([q_down, k_down, v_down]) * layer.attention_norm
-        up = torch.block_diag(shape.paired(q) * shape.depth**-0.5, shape.paired(k), v)
-        dtype = self._weights.dtype
-        return _LayerLora(
-            qkv_down=Product(down.to(dtype)),
-            qkv=layer.qkv.beside(up),
-            out_down=Product(out_down.to(dtype)),
-            out=layer.out.beside(out),
-        )
+        down = torch.cat([q_down, k_down, v_down])
+        if not weights.shared:
+            down, q, k = down * layer.attention_norm, shape.scaled(q), shape.paired(k)
+        downs = [Product(part.to(weights.dtype)) for part in (down, out_down)]
+        up = torch.block_diag(q, k, v)
+        if self._beside:
+            ups, base = [layer.qkv.beside(up), layer.out.beside(out)], None
+        else:
+            ups, base = [Product(part.to(weights.dtype)) for part in (up, out)], layer
+        return _LayerLora(base, downs[0], ups[0], downs[1], ups[1])
 
     def _stacked(
         self, pairs: Sequence[tuple[Tensor, Tensor] | None], rank: int, inputs: int, outputs: int
     ) -> tuple[Tensor, Tensor]:
         """As one below another ``(adapters * rank, inputs)``; Bs ``(outputs, adapters * rank)``."""
-        device = self._weights.embeddings.device
+        device = self._weights.device
         down = torch.zeros(len(pairs), rank, inputs, device=device)
         up = torch.zeros(outputs, len(pairs), rank, device=device)
         for place, pair in enumerate(pairs):

@@ -29,17 +29,31 @@ def fast_dtype(model_dtype: torch.dtype, device: torch.device) -> torch.dtype:
     return model_dtype
 
 
+def computes_from(own: torch.dtype, dtype: torch.dtype, device: torch.device) -> bool:
+    """Whether products in ``dtype`` are computed from weights of dtype ``own`` as they lie.
+
+    In float32 a CPU gives a row what hangs on the number of rows, unless weights are packed.
+    """
+    return own == dtype and not (device.type == "cpu" and dtype == torch.float32)
+
+
 class Product:
     """``x @ weight.T + bias`` for ``x`` ``(rows, inputs)`` in the dtype of ``weight``."""
 
-    def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
-        """Take a copy of ``weight`` ``(outputs, inputs)``; later changes to it do not count."""
+    def __init__(
+        self, weight: Tensor, bias: Tensor | None = None, *, as_it_lies: bool = False
+    ) -> None:
+        """Take a copy of ``weight`` ``(outputs, inputs)``, or share its memory ``as_it_lies``.
+
+        Later changes do not count in a copy.
+        """
         self.dtype = weight.dtype
         self.shape = tuple(weight.shape)
-        self.bytes = weight.numel() * weight.element_size()
         self._bias = None if bias is None else bias.detach().clone()
-        self._packed = _packs(weight)
-        if self._packed:
+        self._packed = not as_it_lies and _packs(weight)
+        if as_it_lies:
+            self._weight = weight.detach()
+        elif self._packed:
             plain = weight.detach().contiguous()
             self._weight = torch.ops.mkldnn._reorder_linear_weight(plain, _PACKED_FOR_ROWS)
         else:

@@ -1,18 +1,22 @@
 """The language model as the engine computes it: fewer and larger products.
 
-Weights of each norm are folded into the products that follow it, q, k and v are one product, as
-are gate and up, and the halves of a head that RoPE turns lie side by side, as complex numbers.
+q, k and v are one product, as are gate and up. Where the model's weights can be computed from as
+they lie, those become parts of one tensor for the model too, and nothing is held twice. Where they
+cannot, they are copied, and then each norm's factors are folded into the products that follow it,
+and the halves of a head that RoPE turns lie side by side, as complex numbers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from adloom.models.engine.matmul import Product
+from adloom.models.engine.matmul import Product, computes_from
 from adloom.models.generator import AdModel
 
 
@@ -57,12 +61,17 @@ class Shape:
         split = rows.view(-1, 2, self.depth // 2, rows.shape[1])
         return split.transpose(1, 2).reshape(rows.shape)
 
+    def scaled(self, rows: Tensor) -> Tensor:
+        """Rows of a q projection, as :meth:`paired`, with the scale of the scores in them."""
+        return self.paired(rows) * self.depth**-0.5
+
 
 @dataclass(frozen=True)
 class LayerWeights:
-    """The products of one layer; ``attention_norm`` ``(width,)`` is folded into ``qkv``.
+    """The products of one layer, and the factors ``(width,)`` of the norms before them.
 
-    A norm's weights are times the square root of the width: they follow states of length 1.
+    In a copy these are folded into ``qkv`` and ``gate_up``, and times the square root of the
+    width: they follow states of length 1.
     """
 
     qkv: Product
@@ -70,47 +79,56 @@ class LayerWeights:
     gate_up: Product
     down: Product
     attention_norm: Tensor
+    feed_norm: Tensor
 
 
 class Weights:
-    """A copy of what the engine needs of a model, as it is now, in ``dtype``."""
+    """What the engine needs of a model in ``dtype``: ``shared`` with it, or a copy as it is now."""
 
     def __init__(self, model: AdModel, dtype: torch.dtype) -> None:
-        """Copy the base alone: adapters come by row (:class:`adloom.models.engine.lora.LoraBank`).
+        """Take the base alone: adapters come by row (:class:`adloom.models.engine.lora.LoraBank`).
+
+        What is shared lies elsewhere from then on; the model computes from it as before.
 
         Raises:
             ValueError: the model has biases in its attention or feed-forward layers.
         """
         janus: Any = model.janus  # what nn.Module gives by name has no type
         llama = janus.model.language_model
-        self.dtype = dtype
+        self.dtype, self.device = dtype, model.device
         self.shape = Shape.of(model)
+        self.shared = computes_from(janus.lm_head.weight.dtype, dtype, model.device)
         self._root = self.shape.width**0.5
+        self.eps = float(llama.norm.variance_epsilon)
         # States of less length than that are not made as long as others.
-        self.least_length = self._root * float(llama.norm.variance_epsilon) ** 0.5
+        self.least_length = self._root * self.eps**0.5
         self.activation = llama.layers[0].mlp.act_fn
-        self.fingerprint = fingerprint(model)
-        with torch.no_grad():
+        # A tensor made for inference alone could not be a parameter's.
+        with torch.inference_mode(False), torch.no_grad():
             self.layers = [self._layer(layer) for layer in llama.layers]
-            norm = llama.norm.weight.float() * self._root
-            self.text_head = self._product(janus.lm_head.weight.float() * norm)
+            self.last_norm = self._factors(llama.norm)
             head = janus.model.generation_head
+            self.text_head = self._after(self.last_norm, [janus.lm_head])
             self.picture_head = (
-                self._product(head.proj_out.weight.float() * norm, head.proj_out.bias),
+                self._after(self.last_norm, [head.proj_out]),
                 head.activation_fn,
                 self._product(head.vision_head.weight, head.vision_head.bias),
             )
-            text = janus.get_input_embeddings().weight
-            self.text_tokens = len(text)
+            self.text = janus.get_input_embeddings().weight.detach().to(dtype)
+            self.text_tokens = len(self.text)
             every_code = torch.arange(janus.model.generation_embeddings.num_embeddings)
-            codes = model.embed_codes(every_code.to(text.device))
-            self.codes = len(codes)
-            self.embeddings = torch.cat([text, codes]).to(dtype)
+            self.embedded_codes = model.embed_codes(every_code.to(self.device)).to(dtype)
+            self.codes = len(self.embedded_codes)
+        self.fingerprint = fingerprint(model)
 
-    @property
-    def embedded_codes(self) -> Tensor:
-        """What is fed for each image code, ``(codes, width)``."""
-        return self.embeddings[self.text_tokens :]
+    def embed(self, tokens: Tensor) -> Tensor:
+        """What is fed for int64 ``(tokens,)``, text ids and image codes above them."""
+        codes = tokens - self.text_tokens
+        drawn = codes >= 0
+        written = self.text.index_select(0, tokens.masked_fill(drawn, 0))
+        return self.embedded_codes.index_select(0, codes.clamp_min_(0)).where(
+            drawn[:, None], written
+        )
 
     def image_logits(self, states: Tensor) -> Tensor:
         """Logits of image codes, float32 ``(rows, codes)``, of states of length 1."""
@@ -119,25 +137,58 @@ class Weights:
 
     def _layer(self, layer: Any) -> LayerWeights:
         attention, mlp = layer.self_attn, layer.mlp
-        before = layer.input_layernorm.weight.float() * self._root
-        after = layer.post_attention_layernorm.weight.float() * self._root
-        q, k, v, o = (
-            _base_weight(getattr(attention, name)).float()
-            for name in ("q_proj", "k_proj", "v_proj", "o_proj")
+        before = self._factors(layer.input_layernorm)
+        after = self._factors(layer.post_attention_layernorm)
+        q, k, v, o, gate, up, down = (
+            _plain(getattr(part, name))
+            for part, names in ((attention, "qkvo"), (mlp, ("gate", "up", "down")))
+            for name in (f"{name}_proj" for name in names)
         )
-        q = self.shape.paired(q) * self.shape.depth**-0.5
-        qkv = torch.cat([q, self.shape.paired(k), v]) * before
-        gate_up = torch.cat([_base_weight(mlp.gate_proj), _base_weight(mlp.up_proj)]).float()
         return LayerWeights(
-            self._product(qkv),
-            self._product(o),
-            self._product(gate_up * after),
-            self._product(_base_weight(mlp.down_proj)),
+            self._after(before, [q, k, v]) if self.shared else self._turnable(before, q, k, v),
+            self._product(o.weight),
+            self._after(after, [gate, up]),
+            self._product(down.weight),
             before,
+            after,
         )
 
+    def _turnable(self, norm: Tensor, *qkv: nn.Linear) -> Product:
+        """The product of q, k and v, which RoPE then turns in pairs that lie side by side."""
+        q, k, v = (linear.weight.float() for linear in qkv)
+        return self._product(torch.cat([self.shape.scaled(q), self.shape.paired(k), v]) * norm)
+
+    def _factors(self, norm: Any) -> Tensor:
+        weight: Tensor = norm.weight.detach()
+        return weight if self.shared else weight.float() * self._root
+
+    def _after(self, norm: Tensor, linears: Sequence[nn.Linear]) -> Product:
+        """The product of ``linears``, all of the same inputs, after a norm with such factors."""
+        if self.shared:
+            weight = _joined([linear.weight for linear in linears])
+        else:
+            weight = torch.cat([linear.weight for linear in linears]).float() * norm
+        return self._product(weight, linears[0].bias)
+
     def _product(self, weight: Tensor, bias: Tensor | None = None) -> Product:
-        return Product(weight.to(self.dtype), None if bias is None else bias.to(self.dtype))
+        bias = None if bias is None else bias.to(self.dtype)
+        return Product(weight.to(self.dtype), bias, as_it_lies=self.shared)
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    """One tensor ``(all rows, inputs)`` of which ``parts`` are parts from now on."""
+    whole, ends = parts[0].detach(), [*accumulate(len(part) for part in parts)]
+    if len(parts) == 1:
+        return whole
+    begins = [part.data_ptr() - whole.data_ptr() for part in parts]
+    row = whole[:1].nbytes
+    one = len({part.untyped_storage().data_ptr() for part in parts}) == 1
+    if one and begins == [row * end for end in (0, *ends[:-1])]:  # by an engine of before
+        return whole.as_strided((ends[-1], whole.shape[1]), whole.stride())
+    whole = torch.cat([part.detach() for part in parts])
+    for part, rows in zip(parts, whole.split([len(part) for part in parts]), strict=True):
+        part.data = rows
+    return whole
 
 
 def fingerprint(model: AdModel) -> tuple[tuple[int, int], ...]:
@@ -162,10 +213,9 @@ def fingerprint(model: AdModel) -> tuple[tuple[int, int], ...]:
     )
 
 
-def _base_weight(projection: Any) -> Tensor:
-    """Weight of a linear layer, whether or not PEFT has wrapped it."""
-    linear = getattr(projection, "base_layer", projection)
+def _plain(projection: Any) -> nn.Linear:
+    """A linear layer, whether or not PEFT has wrapped it."""
+    linear: nn.Linear = getattr(projection, "base_layer", projection)
     if linear.bias is not None:
         raise ValueError("the engine decodes Llama without biases, as Janus has it")
-    weight: Tensor = linear.weight
-    return weight
+    return linear

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,11 @@ from mlflow import MlflowClient
 from PIL import Image
 
 from adloom.loop.learning.own_mlflow import own_database
+from adloom.loop.learning.pyfunc_model import SIGNATURE
 from adloom.loop.learning.registry import CHALLENGER, CHAMPION, AdRegistry, UnknownVersion
 from adloom.loop.learning.registry_errors import RegistryRefused
 from adloom.loop.settings.learning import MlflowSettings
+from adloom.models.ad_generator import AdGenerator
 
 NOWHERE = {"base": "/nowhere", "sampling": {}, "example_product": "running-shoes"}
 
@@ -68,6 +71,18 @@ def test_no_weights_are_pickled(registry: AdRegistry, adapter: Path, tmp_path: P
     names = [path.name for path in (tmp_path / "mlflow" / "artifacts").rglob("*")]
     assert "pyfunc_model.py" in names
     assert not [name for name in names if name.endswith((".pkl", ".pickle", ".pt", ".bin"))]
+
+
+def test_registering_loads_no_second_base_and_keeps_an_example_of_a_request(
+    registry: AdRegistry, adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[object] = []
+    monkeypatch.setattr(AdGenerator, "from_pretrained", loaded.append)
+    register(registry, adapter)
+    assert not loaded
+    [example] = (tmp_path / "mlflow" / "artifacts").rglob("example.json")
+    columns = json.loads(example.read_text())["dataframe_split"]["columns"]
+    assert set(columns) <= {column.name for column in SIGNATURE.inputs}
 
 
 def test_a_run_registers_one_version_however_often_asked(
