@@ -22,8 +22,9 @@ from adloom.models.generator import DEMO_MODEL, AdModel
 from adloom.models.picture_encoder import PictureEncoder
 from adloom.models.sampling import Sampling
 from adloom.models.settings import GeneratorSettings
-from adloom.models.titles.fit import fit_name
+from adloom.models.titles.fit import title_name
 from adloom.models.titles.mentions import spelt
+from adloom.models.titles.rules import TitleRules
 
 
 class AdGenerator(AdaptedModel):
@@ -163,11 +164,19 @@ class AdGenerator(AdaptedModel):
     def title_name(self, brief: AdBrief) -> str:
         """What titles call the brief's product: its name as far as a title has room for it.
 
-        A name that this tokenizer cannot spell stays as it is.
+        "" where one of its words is enough for the base. A name that this tokenizer cannot spell
+        stays as it is.
         """
-        length = self.model.config.title_tokens
+        config, words = self.model.config, (brief.titles or TitleRules()).phrases
         try:
-            return fit_name(self.model.tokenizer, brief.product_name, brief.short_name, length).text
+            return title_name(
+                self.model.tokenizer,
+                config.title_wants,
+                brief.product_name,
+                brief.short_name,
+                words(brief.selling_words, ""),
+                config.title_tokens,
+            )
         except ValueError:
             return brief.product_name
 

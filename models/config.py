@@ -11,6 +11,7 @@ from transformers import JanusConfig, LlamaConfig
 from transformers.models.janus.configuration_janus import JanusVisionConfig, JanusVQVAEConfig
 
 from adloom.models.sampling import BaseSampling
+from adloom.models.titles.fit import TitleWants
 
 CONFIG_FILE = "ad_generator.json"
 
@@ -31,6 +32,8 @@ class AdGeneratorConfig(BaseModel):
     then throws a shadow. ``prompt`` says how the base is asked: by the instruction alone, in
     English, or in the conversation of its tokenizer's chat template and the language of the
     product, as Janus-Pro is. ``sampling`` is how it draws where no settings say otherwise.
+    ``title_wants`` is what a title has to say of its product: its name, its short name where it has
+    one, or one of its words, as where names are long and nobody's title has them whole (PAd1M).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -55,6 +58,7 @@ class AdGeneratorConfig(BaseModel):
     product_in_picture: bool = False
     prompt: Literal["plain", "chat"] = "plain"
     sampling: BaseSampling = BaseSampling()
+    title_wants: TitleWants = "name"
 
     @property
     def image_tokens(self) -> int:

@@ -35,7 +35,8 @@ def paper_config(janus: JanusConfig, *, dinov2: bool = True) -> AdGeneratorConfi
 
     64 tokens a history picture, 30 a history title, 40 % of them kept; foreground features
     before every 6th layer, each time through an MLP of its own; asked in the conversation that
-    Janus was tuned on; drawn with guidance 5 at temperature 1.
+    Janus was tuned on; drawn with guidance 5 at temperature 1; titles have words of their product,
+    as PAd1M's do.
     """
     width: int = janus.get_text_config().hidden_size
     vision, codebook = cast(Any, janus.vision_config), cast(Any, janus.vq_config)
@@ -54,6 +55,7 @@ def paper_config(janus: JanusConfig, *, dinov2: bool = True) -> AdGeneratorConfi
         product_in_picture=True,
         prompt="chat",
         sampling=BaseSampling(guidance=5.0, temperature=1.0, title_temperature=1.0),
+        title_wants="words",
     )
 
 

@@ -25,7 +25,8 @@ _log = logging.getLogger("adloom.serve")
 class Title:
     """A title that is shown.
 
-    ``describes`` is true where it names the product and a selling point of it, if it has any.
+    ``describes`` is true where it names the product, if the base wants that, and a selling point of
+    it, if it has any.
     """
 
     text: str
@@ -43,15 +44,15 @@ def drawn_title(
 ) -> Title | None:
     """The title that was drawn, or None where it may not be shown."""
     text, name = generator.title(drawn, told), generator.title_name(told)
-    against = check_title(text, name, rules, cut=drawn.cut)
+    against = check_title(text, name, rules, words=told.selling_words, cut=drawn.cut)
     if against is not None:
-        _log.info("a title for %r %s: %r", name, against, text[:200])
+        _log.info("a title for %r %s: %r", told.product_name, against, text[:200])
         return None
     return Title(text, "model", describes(text, name, told.selling_words))
 
 
 def fallback_title(generator: AdGenerator, told: AdBrief, rules: TitleRules) -> Title:
-    """The name and a selling point."""
+    """The name and a selling point, or two of these where the base wants no name."""
     name = generator.title_name(told)
     text = plain_title(name, told.selling_words, rules)
     return Title(text, "fallback", describes(text, name, told.selling_words))

@@ -24,7 +24,7 @@ from adloom.models.engine.stages import TITLE_TOKENS_EACH, Pictures, Titles
 from adloom.models.engine.weights import Weights, fingerprint
 from adloom.models.generator import AdModel
 from adloom.models.titles.constraint import TitleConstraint
-from adloom.models.titles.fit import fit_name
+from adloom.models.titles.fit import title_name
 from adloom.models.titles.rules import TitleRules
 
 
@@ -177,8 +177,9 @@ class Engine:
         self, name: str, short_name: str, phrases: tuple[str, ...], rules: TitleRules
     ) -> TitleConstraint:
         tokenizer, length = self._model.tokenizer, self._model.config.title_tokens
-        fitted = fit_name(tokenizer, name, short_name, length)
-        return TitleConstraint(tokenizer, fitted.text, phrases, rules, length)
+        wants, usable = self._model.config.title_wants, rules.phrases(phrases, "")
+        said = title_name(tokenizer, wants, name, short_name, usable, length)
+        return TitleConstraint(tokenizer, said, phrases, rules, length)
 
     def _advance(self) -> None:
         titles, pictures = self._titles, self._pictures

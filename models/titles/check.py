@@ -6,19 +6,25 @@ import unicodedata
 from collections.abc import Sequence
 
 from adloom.models.titles.languages import punctuation
-from adloom.models.titles.mentions import mentions, said_twice, without
+from adloom.models.titles.mentions import first_mentioned, mentions, said_twice, without
 from adloom.models.titles.rules import TitleRules
 from adloom.models.titles.scripts import unfit_in
 
 
 def check_title(
-    title: str, name: str, rules: TitleRules | None = None, *, cut: bool = False
+    title: str,
+    name: str,
+    rules: TitleRules | None = None,
+    *,
+    words: Sequence[str] = (),
+    cut: bool = False,
 ) -> str | None:
     """Why a title may not be shown, in words that follow "the title"; None where it may.
 
     Args:
-        name: what the title calls its product.
+        name: what the title calls its product; "" where one of ``words`` is enough.
         rules: those of the product; without them nothing is banned.
+        words: those of the product.
         cut: the title was ended where there was no room for more.
     """
     if not title.strip():
@@ -27,7 +33,9 @@ def check_title(
         return f"holds {unicodedata.name(character, f'U+{ord(character):04X}')}"
     if cut:
         return "is cut"
-    if not mentions(title, name):
+    if not name and first_mentioned(title, words) is None:
+        return "says none of its product's words"
+    if name and not mentions(title, name):
         return f"does not name {name!r}"
     if (word := said_twice(without(title, name))) is not None:
         return f"says {word!r} twice in a row"
@@ -35,7 +43,13 @@ def check_title(
 
 
 def plain_title(name: str, selling_points: Sequence[str], rules: TitleRules | None = None) -> str:
-    """A title that needs no model: the name and the first selling point that adds to it."""
+    """A title that needs no model: the name and the first selling point that adds to it.
+
+    Without a name, where none is wanted, it is the first two selling points.
+    """
     rules = rules or TitleRules()
     said = rules.phrases(selling_points, name)
-    return name + punctuation(rules.language).naming + said[0] if said else name
+    marks = punctuation(rules.language)
+    if not name:
+        return marks.between[0].join(said[:2])
+    return name + marks.naming + said[0] if said else name

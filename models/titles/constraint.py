@@ -66,7 +66,8 @@ class _State:
 class TitleConstraint:
     """What the title of one product may be.
 
-    It is the product's name with up to five units before and after it. A unit is a style word or
+    It is the product's name, or one of its phrases where it need not be named, with up to five
+    units before and after it. A unit is a style word or
     a phrase of the product; the language's marks are between, or nothing but a space, or, where
     words have no spaces, nothing. Each may begin with a small or a capital letter:
     :func:`adloom.models.titles.mentions.spelt` gives the name its own back.
@@ -84,29 +85,32 @@ class TitleConstraint:
 
         Args:
             tokenizer: byte-level BPE, as that of the bundled model and of Janus-Pro.
-            name: as :func:`adloom.models.titles.fit.fit_name` fits it.
+            name: as :func:`adloom.models.titles.fit.title_name` gives it.
             length: tokens of the longest title, its end counted.
 
         Raises:
-            ValueError: the name is empty, cannot be spelt or does not fit; or the tokenizer is
-                not byte-level.
+            ValueError: the name cannot be spelt or does not fit; it is empty, and so do all
+                phrases; or the tokenizer is not byte-level.
         """
-        name = tidied(name)
-        if not name:
-            raise ValueError("a title needs the name of its product")
+        unseen, name = bool(name) and not tidied(name), tidied(name)
         self._eos: int = tokenizer.eos_token_id
         self._size, self._length = len(tokenizer), length
         spell, language = speller(tokenizer), rules.language
         own = rules.phrases(phrases, name)
+        if unseen or not (name or own):
+            raise ValueError("a title needs the name of its product, or a word that it may say")
         self._units = (units(own, spell, language), style_units(tokenizer, rules))
-        self._name = (units([name], spell, language, any_case=True),)
+        # A title has one of these: what is called the name here.
+        wanted = units([name], spell, language, any_case=True) if name else self._units[0]
+        self._name = (wanted,)
         self._marks = _Marks(language, spell)
         self._to_name = self._marks.least_to(self._name)
         self._to_unit = self._marks.least_to(self._units)
         self._states: dict[frozenset[_Place], _State] = {}
         self._start = self._state([*self._bare(False, 0), *self._bare(False, 0, apart=True)])
         if not bool(self.allowed([]).any()):
-            raise ValueError(f"the name {name!r} does not fit into {length} tokens")
+            what = f"the name {name!r}" if name else f"none of {own}"
+            raise ValueError(f"{what} does not fit into {length} tokens")
 
     def allowed(self, ids: Sequence[int]) -> Tensor:
         """What may follow ``ids``: bool ``(vocabulary,)`` on the CPU.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import regex
 from transformers import PreTrainedTokenizerFast
@@ -22,6 +23,8 @@ _WORTHWHILE = 0.5
 """Share of what fits that a cut at a word's end keeps, where words have no spaces."""
 _LONGEST = 1000
 """Characters of a name that are looked at."""
+TitleWants = Literal["name", "short_name", "words"]
+"""What a title has to say of its product."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,30 @@ def fit_name(
         if beginning:
             return FittedName(beginning, needed, cut=True)
     raise ValueError(f"no part of the name {full!r} fits into {limit} tokens")
+
+
+def title_name(
+    tokenizer: PreTrainedTokenizerFast,
+    wants: TitleWants,
+    name: str,
+    short_name: str,
+    words: Sequence[str],
+    limit: int,
+) -> str:
+    """What titles call a product; "" where one of its words is enough.
+
+    Args:
+        words: those of the product that a title may say; where none fits, its name is wanted.
+        limit: tokens of the longest title, its end counted.
+
+    Raises:
+        ValueError: as :func:`fit_name`.
+    """
+    if wants == "words" and any(_fits(speller(tokenizer), word, limit) for word in words):
+        return ""
+    if wants == "short_name" and tidied(short_name):
+        name, short_name = short_name, name
+    return fit_name(tokenizer, name, short_name, limit).text
 
 
 def _bare(text: str) -> str:

@@ -44,10 +44,13 @@ def first_mentioned(title: str, phrases: Iterable[str]) -> str | None:
 
 
 def describes(title: str, name: str, selling_points: Sequence[str]) -> bool:
-    """Whether a title names its product and, where there are any, one of its selling points."""
-    if not mentions(title, name):
+    """Whether a title names its product and, where there are any, one of its selling points.
+
+    Without a ``name``, where a base wants none, the selling point is enough.
+    """
+    if name and not mentions(title, name):
         return False
-    return not selling_points or first_mentioned(title, selling_points) is not None
+    return (bool(name) and not selling_points) or first_mentioned(title, selling_points) is not None
 
 
 def spelt(title: str, name: str) -> str:
