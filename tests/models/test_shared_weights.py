@@ -13,7 +13,7 @@ from transformers import JanusForConditionalGeneration
 
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.adapters import AdaptedModel
-from adloom.models.engine import weights
+from adloom.models.engine import lora, weights
 from adloom.models.engine.matmul import computes_from
 from adloom.models.generator import AdModel
 from adloom.models.sampling import Sampling
@@ -81,11 +81,13 @@ def test_an_engine_holds_no_second_base(half: AdGenerator) -> None:
     assert more_than(before) < attention / 4
 
 
-@pytest.mark.parametrize("adapter", [None, "own"])
-def test_what_is_shared_draws_what_the_model_says(
-    adapter: str | None, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("shared", "adapter"), [(True, None), (True, "own"), (False, "own")])
+def test_large_bases_draw_what_the_model_says_too(
+    shared: bool, adapter: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weights, "computes_from", lambda own, dtype, _: own == dtype)
+    """Shared, or a copy that is too large to be made again for adapters."""
+    monkeypatch.setattr(weights, "computes_from", lambda *_: shared)
+    monkeypatch.setattr(lora, "_SMALL", 0)
     generator = AdGenerator(tiny_model(), dtype=torch.float32)
     add_noise(generator, "own")
     how = Sampling(guidance=2.5, temperature=0.8)
@@ -95,7 +97,7 @@ def test_what_is_shared_draws_what_the_model_says(
         for n, ask in enumerate(ASKS)
     ]
     generator.finish(started)
-    assert generator.engine.weights.shared
+    assert generator.engine.weights.shared == shared
     generator.activate(adapter)
     of_adapter = started[:4] if adapter is None else started[4:]
     for seed, (ask, future) in enumerate(zip(ASKS, of_adapter, strict=True)):
