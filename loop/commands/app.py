@@ -19,6 +19,7 @@ from adloom.loop.commands.base import app as base_app
 from adloom.loop.commands.bench import app as bench_app
 from adloom.loop.commands.catalog import app as catalog_app
 from adloom.loop.commands.creatives import app as creatives_app
+from adloom.loop.commands.dataset import app as dataset_app
 from adloom.loop.commands.errors import Told
 from adloom.loop.commands.errors import errors_told as _errors_told
 from adloom.loop.commands.errors import fail as _fail
@@ -53,6 +54,7 @@ app.add_typer(base_app, name="base")
 app.add_typer(bench_app, name="bench")
 app.add_typer(catalog_app, name="catalog")
 app.add_typer(creatives_app, name="creatives")
+app.add_typer(dataset_app, name="dataset")
 app.add_typer(events_app, name="events")
 experiment_app.add_typer(experiment_plans_app)
 app.add_typer(experiment_app, name="experiment")

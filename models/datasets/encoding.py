@@ -137,7 +137,7 @@ class RecordEncoder:
         small = opened.picture.resize(side, Image.Resampling.LANCZOS)
         return AdRecord(
             record_id=record.record_id or str(number),
-            split=record.split or _split(record.sku_title_cn, self.heldout),
+            split=record.split or split_of(record.sku_title_cn, self.heldout),
             name=record.sku_title_cn,
             titles=record.gt_title_cn,
             cutout=opened.cutout,
@@ -165,7 +165,7 @@ def _likeness(record: PadRecord) -> tuple[float, ...]:
     )
 
 
-def _split(product: str, heldout: float) -> Split:
+def split_of(product: str, heldout: float) -> Split:
     """The same for all ads of a product, whatever else there is."""
     digest = hashlib.blake2b(product.strip().casefold().encode(), digest_size=8).digest()
     return "heldout" if int.from_bytes(digest, "big") / 2**64 < heldout else "train"
