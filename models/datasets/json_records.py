@@ -37,8 +37,8 @@ def json_records(file: Path) -> Iterator[Any]:
 
 def _is_list(file: Path) -> bool:
     with file.open("rb") as opened:
-        for line in opened:
-            if text := line.removeprefix(_BOM).lstrip():
+        while part := opened.read(_WINDOW):  # the whole list may be one line
+            if text := part.removeprefix(_BOM).lstrip():
                 return text.startswith(b"[")
     return False
 
