@@ -67,8 +67,11 @@ def published_config(size: str) -> JanusConfig:
     )
 
 
-def public_checkpoint(folder: Path) -> Path:
-    """A small, randomly initialised checkpoint with the files and names of the public ones."""
+def public_checkpoint(folder: Path, picture_size: int = 64, codes: int = 128) -> Path:
+    """A small, randomly initialised checkpoint with the files and names of the public ones.
+
+    Those have pictures of 384 px and 16,384 codes.
+    """
     tokenizer = janus_tokenizer()
     published = published_config("1B").to_dict()
     small: dict[str, dict[str, Any]] = {
@@ -88,11 +91,11 @@ def public_checkpoint(folder: Path) -> Path:
             "hidden_size": 32,
             "num_hidden_layers": 1,
             "num_attention_heads": 2,
-            "image_size": 64,
+            "image_size": picture_size,
             "projection_dim": 64,
         },
         "vq_config": {
-            "num_embeddings": 128,
+            "num_embeddings": codes,
             "base_channels": 32,
             "latent_channels": 32,
             "num_res_blocks": 1,
