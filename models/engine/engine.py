@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from adloom.models.conditioning import Conditioning
+from adloom.models.config import AdGeneratorConfig
 from adloom.models.engine.decoder import Decoder
 from adloom.models.engine.guesses import WIDEST
 from adloom.models.engine.history import fast_conditioning
@@ -45,7 +46,7 @@ class Engine:
         """
         self._model = model
         self.weights = Weights(model, dtype)
-        prompt = _prompt_tokens(model)
+        prompt = longest_prompt(model.config)
         self._capacity = rows
         self._titles = Titles(model, self.weights, rows, prompt)
         self._pictures = Pictures(model, self.weights, rows, prompt)
@@ -252,9 +253,8 @@ class Engine:
             self._waiting.popleft()
 
 
-def _prompt_tokens(model: AdModel) -> int:
+def longest_prompt(config: AdGeneratorConfig) -> int:
     """Tokens of the longest prompt: a full history of which every token is kept."""
-    config = model.config
     picture_and_title = config.history_picture_tokens + config.history_title_tokens
     kept = config.history_items * picture_and_title
     return 2 + config.prompt_tokens + math.ceil(kept)

@@ -30,6 +30,11 @@ class GumbelNoise:
         self._used = [0] * rows
         self._sources: list[tuple[np.random.Generator, float] | None] = [None] * rows
 
+    @property
+    def bytes(self) -> int:
+        """Memory of the noise of all rows."""
+        return self._numbers.nbytes
+
     def start(self, row: int, seed: int, stage: int, temperature: float) -> None:
         """Give ``row`` the noise of a seed; the stages of a row share none.
 

@@ -38,6 +38,11 @@ class PictureDecoder:
             levels = [_level(level) for level in decoder.up]
         self._stages = nn.ModuleList([first, *levels, last]).to(dtype)
 
+    @property
+    def bytes(self) -> int:
+        """Memory of its weights."""
+        return self._table.nbytes + sum(weight.nbytes for weight in self._stages.parameters())
+
     @torch.inference_mode()
     def __call__(self, codes: Tensor) -> Tensor:
         """Picture float32 ``(1, 3, size, size)`` in about -1..1 of int64 ``(tokens,)``."""

@@ -16,6 +16,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from adloom.models.published_shapes import janus_pro
 from tests.tiny_model import tiny_model
 
 SPECIAL = "<\uff5c{}\uff5c>"
@@ -31,40 +32,6 @@ CHAT_TEMPLATE = (
     "{% endfor %}"
     "{% if add_generation_prompt %}<|Assistant|>:{% endif %}"
 )
-# Of the published checkpoints' config.json.
-SIZES = {
-    "1B": {"hidden_size": 2048, "intermediate_size": 5632, "layers": 24, "heads": 16},
-    "7B": {"hidden_size": 4096, "intermediate_size": 11008, "layers": 30, "heads": 32},
-}
-
-
-def published_config(size: str) -> JanusConfig:
-    """The configuration of Janus-Pro-1B or -7B."""
-    of = SIZES[size]
-    width = of["hidden_size"]
-    return JanusConfig(
-        text_config={
-            "model_type": "llama",
-            "vocab_size": 102400,
-            "hidden_size": width,
-            "intermediate_size": of["intermediate_size"],
-            "num_hidden_layers": of["layers"],
-            "num_attention_heads": of["heads"],
-            "num_key_value_heads": of["heads"],
-            "max_position_embeddings": 16384,
-            "bos_token_id": 100000,
-            "eos_token_id": 100001,
-            "pad_token_id": 100002,
-        },
-        vision_config={"image_size": 384, "patch_size": 16, "projection_dim": width},
-        vq_config={
-            "embed_dim": 8,
-            "num_embeddings": 16384,
-            "projection_dim": width,
-            "image_token_embed_dim": width,
-        },
-        image_token_id=100581,
-    )
 
 
 def public_checkpoint(folder: Path, picture_size: int = 64, codes: int = 128) -> Path:
@@ -73,7 +40,7 @@ def public_checkpoint(folder: Path, picture_size: int = 64, codes: int = 128) ->
     Those have pictures of 384 px and 16,384 codes.
     """
     tokenizer = janus_tokenizer()
-    published = published_config("1B").to_dict()
+    published = janus_pro("1B").to_dict()
     small: dict[str, dict[str, Any]] = {
         "text_config": {
             "vocab_size": len(tokenizer) + 7,  # as published: more rows than tokens

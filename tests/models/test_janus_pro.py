@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from transformers import (
-    Dinov2Config,
     Dinov2Model,
     JanusForConditionalGeneration,
     PreTrainedTokenizerFast,
@@ -24,13 +23,12 @@ from adloom.models.engine.job import words_of_titles
 from adloom.models.generator import AdModel
 from adloom.models.janus_pro import load_janus, paper_config
 from adloom.models.masks import causal_mask, count_positions
+from adloom.models.published_shapes import JanusSize, dinov2_small, janus_pro
 from adloom.models.tokenizer import special_tokens
 from adloom.models.training.example_loss import _noisy, example_loss
 from tests.models.public_janus import (
-    SIZES,
     janus_tokenizer,
     public_checkpoint,
-    published_config,
     small_dinov2,
 )
 from tests.tiny_model import brief, examples, products, tiny_model
@@ -49,26 +47,25 @@ def meta_batch(config: AdGeneratorConfig, rows: int) -> BriefBatch:
         )
 
 
-@pytest.mark.parametrize("size", ["1B", "7B"])
-def test_the_real_sizes_fit_together(size: str) -> None:
-    published = published_config(size)
+@pytest.mark.parametrize(("size", "layers", "width"), [("1B", 24, 2048), ("7B", 30, 4096)])
+def test_the_real_sizes_fit_together(size: JanusSize, layers: int, width: int) -> None:
+    published = janus_pro(size)
     config = paper_config(published)
-    width = SIZES[size]["hidden_size"]
     assert (config.image_tokens, config.history_codes) == (576, 64)
     assert config.history_picture_size == 128
     assert config.history_title_tokens == 30
     tokenizer = janus_tokenizer()  # made before: not without its values
     with torch.device("meta"):
         janus = JanusForConditionalGeneration(published)
-        dinov2 = Dinov2Model(Dinov2Config(hidden_size=384, num_attention_heads=6))
+        dinov2 = Dinov2Model(dinov2_small())
         model = AdModel(janus, tokenizer, config, dinov2)
-    assert len(janus.model.language_model.layers) == SIZES[size]["layers"]
+    assert len(janus.model.language_model.layers) == layers
     batch = meta_batch(config, 2)
     prompt, valid = model.prompt(batch)
     kept = int(np.ceil(0.4 * 10 * 64)) + int(np.ceil(0.4 * 10 * 30))
     assert prompt.shape == (2, 1 + config.prompt_tokens + kept + 1, width)
     features = model.perceive(batch.cutouts)
-    assert features.shape == (SIZES[size]["layers"] // 6, 2, 576, width)
+    assert features.shape == (layers // 6, 2, 576, width)
     image = model.embed_codes(torch.zeros(2, 576, dtype=torch.long, device="meta"))
     embeds = torch.cat([prompt, image], dim=1)
     seen = torch.cat([valid, torch.ones(2, 576, dtype=torch.bool, device="meta")], dim=1)

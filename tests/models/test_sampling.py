@@ -16,9 +16,9 @@ from adloom.models.config import CONFIG_FILE, AdGeneratorConfig
 from adloom.models.engine.truncation import truncate
 from adloom.models.generator import DEMO_MODEL
 from adloom.models.janus_pro import paper_config
+from adloom.models.published_shapes import janus_pro
 from adloom.models.sampling import BaseSampling, Sampling
 from adloom.models.settings import GeneratorSettings
-from tests.models.public_janus import published_config
 from tests.tiny_model import brief, products, tiny_model
 
 ASKS = [brief(p, n, seed=n) for p, n in zip(products(), (0, 2, 1), strict=False)]
@@ -115,7 +115,7 @@ def test_a_base_draws_in_its_own_way_and_settings_change_what_they_name(
 
 
 def test_the_paper_s_base_has_its_own_way_and_the_bundled_one_stays_as_it_was() -> None:
-    paper = paper_config(published_config("1B")).sampling
+    paper = paper_config(janus_pro("1B")).sampling
     assert (paper.guidance, paper.temperature, paper.foreground_strength) == (5.0, 1.0, 1.5)
     assert "sampling" not in json.loads((DEMO_MODEL / CONFIG_FILE).read_text())
     demo = Sampling.of(AdGeneratorConfig.load(DEMO_MODEL).sampling, GeneratorSettings())

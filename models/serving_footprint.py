@@ -1,0 +1,99 @@
+"""Memory of serving a base on one GPU, by part, before a weight is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from adloom.models.adapters import AdaptedModel
+from adloom.models.bare_model import BaseShape
+from adloom.models.conditioning import Conditioning
+from adloom.models.engine.cache import RowCache
+from adloom.models.engine.engine import longest_prompt
+from adloom.models.engine.guesses import WIDEST
+from adloom.models.engine.noise import GumbelNoise
+from adloom.models.engine.picture_decoder import PictureDecoder
+from adloom.models.engine.stages import TITLE_TOKENS_EACH
+from adloom.models.engine.weights import Shape
+from adloom.models.generator import AdModel
+
+_DTYPE = torch.bfloat16
+_META = torch.device("meta")
+
+
+def serving_bytes(shape: BaseShape, *, rows: int, adapters: int, rank: int) -> dict[str, int]:
+    """Bytes by part where ``rows`` ads are drawn at a time, by a base and so many adapters.
+
+    All rows are as long as they may be. Weights are bfloat16 and the engine computes from them as
+    they lie, as on a GPU.
+    """
+    model = shape.without_weights()
+    janus = _bytes(model.janus.parameters())
+    with _META:
+        decoder = PictureDecoder(model.janus.model.vqmodel, _DTYPE)
+    codes: int = model.janus.model.generation_embeddings.num_embeddings
+    parts = {
+        "janus": janus,
+        "modules": _bytes(model.conditioning.parameters()) + _fast_bytes(model.conditioning),
+        **({} if model.dinov2 is None else {"dinov2": _bytes(model.dinov2.parameters())}),
+        "embedded codes": codes * model.width * _DTYPE.itemsize,
+        "picture decoder": decoder.bytes,
+        "keys and values": _cache_bytes(model, rows),
+        "noise and foregrounds": _noise_bytes(model, rows, codes),
+    }
+    if adapters:
+        parts["adapters"] = adapters * _adapter_bytes(model, rank)
+    return parts
+
+
+def _cache_bytes(model: AdModel, rows: int) -> int:
+    """Of the rows that write, of those that draw, and of the blank twins of these."""
+    config = model.config
+    prompt, drawn = longest_prompt(config) + config.title_tokens, config.image_tokens + WIDEST
+    lengths = (prompt + TITLE_TOKENS_EACH, prompt + 1 + drawn, 2 + drawn)
+    shape = Shape.of(model)
+    return sum(RowCache(shape, rows, length, _META, _DTYPE).bytes for length in lengths)
+
+
+def _noise_bytes(model: AdModel, rows: int, codes: int) -> int:
+    config = model.config
+    words: int = model.janus.config.get_text_config().vocab_size
+    titles = config.title_tokens + TITLE_TOKENS_EACH
+    noise = (
+        GumbelNoise(rows, titles, words, _META, TITLE_TOKENS_EACH),
+        GumbelNoise(rows, config.image_tokens, codes, _META, WIDEST),
+    )
+    seen = model.conditioning.foreground.mlps * rows * config.image_tokens * model.width
+    return sum(each.bytes for each in noise) + seen * _DTYPE.itemsize
+
+
+def _adapter_bytes(model: AdModel, rank: int) -> int:
+    """LoRA as PEFT holds it, as the engine keeps it and as it lies side by side; the modules too.
+
+    The first two are float32. Side by side the three of q, k and v lie on a diagonal.
+    """
+    adapted = AdaptedModel(model)
+    name = f"rank {rank}".replace(" ", "")
+    adapted.new_adapter(name, rank=rank, alpha=rank)
+    weights = list(adapted.lora_parameters(name).values())
+    numbers = sum(weight.numel() for weight in weights)
+    modules = adapted.conditioning(name)
+    shape = Shape.of(model)
+    diagonal = shape.layers * 3 * rank * (shape.queries + 2 * shape.keys)
+    single = shape.layers * rank * (shape.queries + 2 * shape.keys)
+    side_by_side = (numbers + diagonal - single) * _DTYPE.itemsize
+    lora = 2 * numbers * torch.float32.itemsize + side_by_side
+    adapted.drop_adapter(name)
+    return lora + _bytes(modules.parameters()) + _fast_bytes(modules)
+
+
+def _fast_bytes(modules: Conditioning) -> int:
+    """The engine's copy, of which the fusion is in the dtype that it computes in."""
+    whole, fusion = _bytes(modules.parameters()), _bytes(modules.preference.fusion.parameters())
+    return whole - fusion + fusion * _DTYPE.itemsize // torch.float32.itemsize
+
+
+def _bytes(tensors: Iterable[Tensor]) -> int:
+    return sum(tensor.nbytes for tensor in tensors)

@@ -1,0 +1,40 @@
+"""`adloom base plan` says what fits, and what would, and loads nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from adloom.loop.commands.app import app
+
+
+def planned(words: str) -> dict[str, Any]:
+    result = CliRunner().invoke(app, ["base", "plan", *words.split(), "--json"])
+    assert result.exit_code == 0, result.output
+    told: dict[str, Any] = json.loads(result.stdout)
+    return told
+
+
+@pytest.fixture(scope="module")
+def roomy() -> dict[str, Any]:
+    return planned("--janus 1b --batch 2 --memory 200GB")
+
+
+def test_the_real_size_is_planned_by_part_without_its_weights(roomy: dict[str, Any]) -> None:
+    parts = roomy["training"]["ddp"]["parts"]
+    assert parts["janus"] == pytest.approx(3.88e9, rel=0.01)  # 1.87 billion, the VQ model float32
+    assert parts["activations"] > 3 * 2**30
+    assert roomy["training"]["ddp"]["total"] == sum(parts.values())
+    assert roomy["training"]["ddp"]["fits"]
+    assert roomy["serving"]["fits"]
+    assert (roomy["advice"], roomy["rows"]) == (None, None)
+
+
+def test_what_would_make_it_fit_is_told(roomy: dict[str, Any]) -> None:
+    short = roomy["training"]["ddp"]["total"] - 2**30
+    told = planned(f"--janus 1b --batch 2 --memory {short}B")
+    assert not told["training"]["ddp"]["fits"]
+    assert told["advice"] == "--checkpointing"
