@@ -58,6 +58,18 @@ def export(folder: Path, out: Path, *more: str, **env: str) -> Result:
     return CliRunner().invoke(app, words, env={"ADLOOM_HOME": str(folder), **env})
 
 
+def encode(folder: Path) -> Result:
+    """An export in ``folder/data``, by ``folder/base``."""
+    given = {
+        "data": "data/data.jsonl",
+        "pictures": "data/pictures",
+        "base": "base",
+        "out": "shards",
+    }
+    words = [word for name, path in given.items() for word in (f"--{name}", str(folder / path))]
+    return CliRunner().invoke(app, ["base", "encode", *words, "--device", "cpu", "--json"])
+
+
 def records(out: Path) -> list[PadRecord]:
     return list(Pad1M(out / "data.jsonl", out / "pictures").records())
 
@@ -131,14 +143,7 @@ def test_an_export_is_encoded_with_products_where_their_ads_have_them(
     folder, events = log
     assert export(folder, tmp_path / "data", "--heldout", "0").exit_code == 0
     tiny_model().save_pretrained(tmp_path / "base")
-    given = {
-        "data": "data/data.jsonl",
-        "pictures": "data/pictures",
-        "base": "base",
-        "out": "shards",
-    }
-    words = [word for name, path in given.items() for word in (f"--{name}", str(tmp_path / path))]
-    made = CliRunner().invoke(app, ["base", "encode", *words, "--device", "cpu", "--json"])
+    made = encode(tmp_path)
     assert made.exit_code == 0, made.output
     assert json.loads(made.stdout)["left_out"] == {}
     encoded = [one for file in shard_files(tmp_path / "shards") for one in read_shard(file)]
@@ -152,3 +157,27 @@ def test_an_export_is_encoded_with_products_where_their_ads_have_them(
         assert one.placement is not None
         box = (left, top, right - left, bottom - top)
         assert one.placement.box(512) == pytest.approx(box, abs=1)
+
+
+@pytest.mark.slow
+def test_an_export_becomes_a_base_that_is_judged_on_what_it_held_out(
+    log: tuple[Path, list[LoggedEvent]], tmp_path: Path
+) -> None:
+    folder, _ = log
+    assert export(folder, tmp_path / "data", "--heldout", "0.4").exit_code == 0
+    tiny_model().save_pretrained(tmp_path / "base")
+    split = json.loads(encode(tmp_path).stdout)["records"]
+    assert min(split.values()) > 1
+    shards, trained = str(tmp_path / "shards"), str(tmp_path / "trained")
+    quick = ["--steps", "2", "--batch", "2", "--heldout", "2", "--samples", "0"]
+    learn = ["base", "train", "--data", shards, "--base", str(tmp_path / "base")]
+    judge = ["evaluate", "--data", shards, "--base", trained, "--records", "2"]
+    for words in (
+        [*learn, "--stage", "personal", "--out", trained, *quick],
+        [*judge, "--sheet", str(tmp_path / "sheet.png"), "--json"],
+    ):
+        made = CliRunner().invoke(app, words, env={"ADLOOM_HOME": str(folder)})
+        assert made.exit_code == 0, made.output
+    judged = json.loads(made.stdout)["overall"]
+    assert judged["records"] == 2
+    assert judged["arms"]["full"]["pbs"]["low"] <= judged["arms"]["full"]["pbs"]["high"]
