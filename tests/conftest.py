@@ -40,13 +40,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What runs on which broker can be chosen: `-m "kafka and not apache"`."""
+    """What runs on which broker can be chosen: `-m "kafka and not apache"`.
+
+    Files with slow tests come first: at the end every worker then has something to do.
+    """
     for item in items:
         used = set(getattr(item, "fixturenames", ()))
         if "kafka" in used:
             item.add_marker("kafka")
         if used & {"apache", "apache_kafka"}:
             item.add_marker("apache")
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -147,7 +147,7 @@ def wait_for_more(shop: Path, process: subprocess.Popen[str], than: int) -> None
 
 @pytest.mark.slow
 def test_an_import_that_is_killed_again_and_again_ends_as_one_that_was_not(shop: Path) -> None:
-    count = write_many(shop, 5)
+    count = write_many(shop, 3)
     undisturbed = shutil.copytree(shop, shop.parent / "undisturbed")
     process = started(undisturbed)
     assert f"{count} new" in process.communicate()[0]
@@ -171,7 +171,7 @@ def test_an_import_that_is_killed_again_and_again_ends_as_one_that_was_not(shop:
 
 @pytest.mark.slow
 def test_an_import_that_is_interrupted_says_so_and_goes_on(shop: Path) -> None:
-    for times in (8, 16, 32):  # on a busy machine one may end before it hears of it
+    for times in (4, 8, 16, 32):  # on a busy machine one may end before it hears of it
         count, before = write_many(shop, times), ads_in(shop)
         process = started(shop)
         wait_for_more(shop, process, than=before)

@@ -129,8 +129,8 @@ def test_a_round_killed_at_any_moment_ends_as_one_version(
     settings.write_text(
         f'home = "{ground.folder.parent}"\n'
         f'[generator]\npath = "{ground.drawing.path}"\n'
-        "[fine_tune]\nmax_steps = 40\nbatch_size = 4\nrank = 2\ncheckpoint_every = 1\n"
-        "evaluate_every = 20\n[fine_tune.trend]\nmax_steps = 40\n"
+        "[fine_tune]\nmax_steps = 16\nbatch_size = 4\nrank = 2\ncheckpoint_every = 1\n"
+        "evaluate_every = 8\n[fine_tune.trend]\nmax_steps = 16\n"
         "[rounds]\nmin_clicks = 4\n[gate]\nads = 2\n"
     )
     command = [sys.executable, "-c", "from adloom.loop.commands.app import app; app()"]
@@ -147,7 +147,7 @@ def test_a_round_killed_at_any_moment_ends_as_one_version(
 
     resumed = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     assert (resumed["number"], resumed["version"]) == (1, 2)
-    assert len(resumed["losses"]) == 40
+    assert len(resumed["losses"]) == 16
     assert done_before >= 1
     assert [v.number for v in ground.registry.versions()] == [1, 2]
     # It learned from the same clicks as if nothing had happened: all of them are in one plan.

@@ -245,7 +245,7 @@ def try_sequences(request: pytest.FixtureRequest, days: type[BadDays], make_worl
         cast(Any, lambda: days(make_world)),
         settings=rules_of(
             max_examples=number or 2,
-            stateful_step_count=25 if number else 12,
+            stateful_step_count=25 if number else 8,
             derandomize=not number,
             deadline=None,
             database=None,
