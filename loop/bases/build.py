@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from transformers import Dinov2Config, Dinov2Model, JanusConfig
 
 from adloom.loop.bases.sources import in_one_line, refuse_unusable
+from adloom.loop.settings.out_folder import taken
 from adloom.models.generator import AdModel
 from adloom.models.janus import JanusForConditionalGeneration
 from adloom.models.janus_pro import load_janus, paper_config
@@ -72,7 +73,8 @@ def build_base(
         BadCheckpoint: one of them is missing, damaged or of another kind.
         CannotBuild: ``out`` holds something, or the disk has no room. No weight is made by then.
     """
-    _refuse_full(out)
+    if problem := taken(out):
+        raise CannotBuild(problem)
     refuse_unusable(janus, "janus")
     refuse_unusable(dinov2, "dinov2")
     planned = _without_weights(janus, dinov2)
@@ -87,11 +89,6 @@ def build_base(
     built = _told(partial, out, model, dtype)
     partial.replace(out.absolute())  # also in the place of an empty folder
     return built
-
-
-def _refuse_full(out: Path) -> None:
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise CannotBuild(f"{out} is there already: choose another --out, or remove it")
 
 
 def _without_weights(janus: str, dinov2: str) -> AdModel:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from adloom.loop.settings.out_folder import taken
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.generator import DEMO_MODEL, AdModel
 from adloom.models.training.base.finish import stored_dtype, write_base
@@ -32,8 +33,8 @@ def merge_into_base(
         FileNotFoundError: one of them is not there.
         UnfitAdapter: the adapter is damaged, or of another base.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise CannotMerge(f"{out} is there already: choose another --out, or remove it")
+    if problem := taken(out):
+        raise CannotMerge(problem)
     if not leave_trends and Trends.load(adapter).items:
         raise CannotMerge(
             f"{adapter} goes by what everybody clicks of late, which no base can hold: "

@@ -22,7 +22,8 @@ from adloom.feature_store.store import FeatureStore, UserHistory
 from adloom.loop.catalogue.creatives.store import CreativeStore
 from adloom.loop.catalogue.store import Catalogue
 from adloom.loop.datasets.pictures import ExportedPictures
-from adloom.loop.learning.training_set import FutureLeak
+from adloom.loop.learning.training_set import refuse_leak
+from adloom.loop.settings.out_folder import taken
 from adloom.models.datasets.encoding import split_of
 from adloom.models.datasets.pad1m import TITLE_SPLIT
 
@@ -102,8 +103,8 @@ class Exporter:
             CannotExport: ``out`` holds something, or there is no click.
             FutureLeak: a history holds what was not known yet.
         """
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise CannotExport(f"{out} is there already: choose another --out, or remove it")
+        if problem := taken(out):
+            raise CannotExport(problem)
         clicks = self._clicks(since, until)
         if not clicks:
             raise CannotExport("the log has no click in this time: look at --since and --until")
@@ -134,7 +135,7 @@ class Exporter:
             some = clicks[start : start + _AT_ONCE]
             histories = self.features.history_at([(c.user_id, c.ts) for c in some])
             for done, (click, history) in enumerate(zip(some, histories, strict=True), start + 1):
-                _refuse_leak(click, history)
+                refuse_leak(f"ad {click.ad_id!r} was clicked", click.ts, history)
                 made = self._record(click, history, pictures, f"{done}")
                 if isinstance(made, str):
                     card.left_out[made] += 1
@@ -199,12 +200,3 @@ class Exporter:
                 rows.append((picture, title, round(alike, 4)))
         names = "history_images", "history_titles", "text_similarity"
         return {name: [row[n] for row in rows] for n, name in enumerate(names)}
-
-
-def _refuse_leak(click: _Click, history: UserHistory) -> None:
-    newest = max(history.clicked_at, default=None)
-    if newest is not None and newest >= click.ts:
-        raise FutureLeak(
-            f"the history of the click on {click.ad_id!r} at {click.ts.isoformat()} goes to "
-            f"{newest.isoformat()}"
-        )

@@ -109,18 +109,24 @@ def examples(
         if product is None or target is None or not product.cutout_name:
             made.append(None)
             continue
-        _refuse_leak(ad, history)
+        refuse_leak(f"ad {ad.ad_id!r} was shown to {ad.user_id!r}", ad.shown_at, history)
         past = past_ads.representing(history, product, history_items, coarse=coarse)
         told = brief(product, past, titles(product), constrained=constrained)
         made.append(Example(told, target.title, target.background_codes))
     return made
 
 
-def _refuse_leak(ad: ShownAd, history: UserHistory) -> None:
-    """A model that has seen the future looks good until it serves: better no round at all."""
+def refuse_leak(told: str, at: datetime, history: UserHistory) -> None:
+    """A model that has seen the future looks good until it serves: better no round at all.
+
+    Args:
+        told: what happened at ``at``, for the message.
+
+    Raises:
+        FutureLeak: the history goes on to then, or beyond.
+    """
     newest = max(history.clicked_at, default=None)
-    if newest is not None and newest >= ad.shown_at:
+    if newest is not None and newest >= at:
         raise FutureLeak(
-            f"ad {ad.ad_id!r} was shown to {ad.user_id!r} at {ad.shown_at.isoformat()}, "
-            f"the history for it goes to {newest.isoformat()}"
+            f"{told} at {at.isoformat()}, the history for it goes to {newest.isoformat()}"
         )
