@@ -2,3 +2,4 @@
 
 # Before any module here imports Feast.
 from adloom.feature_store import plain_metrics as plain_metrics
+from adloom.feature_store import unchecked_feast as unchecked_feast
