@@ -114,21 +114,29 @@ def open_registry(settings: Settings) -> AdRegistry:
     return AdRegistry(settings.mlflow, settings.home / "mlflow", last_served(settings))
 
 
-def registry_with_base(settings: Settings) -> AdRegistry:
-    """The model registry, for what serves or learns: the base model is version 1 of a new one."""
+def registry_with_base(settings: Settings, generator: AdGenerator | None = None) -> AdRegistry:
+    """The model registry, for what serves or learns: the base model is version 1 of a new one.
+
+    Raises OtherBase where its versions go back to another base than ``generator``; without one
+    this is not looked at.
+    """
+    from adloom.loop.learning.lineage import base_tags, refuse_other_base
     from adloom.loop.learning.model_config import model_config
 
-    registry = open_registry(settings)
-    registry.register_base(model_config(settings.generator))
+    registry, folder = open_registry(settings), settings.generator.path
+    tags = {} if generator is None else base_tags(generator, folder)
+    registry.register_base(model_config(settings.generator), **tags)
+    if generator is not None:
+        refuse_other_base(registry, generator, folder)
     return registry
 
 
-def registry_to_serve_from(settings: Settings) -> AdRegistry:
+def registry_to_serve_from(settings: Settings, generator: AdGenerator | None = None) -> AdRegistry:
     """The same; one that cannot be asked, or may only be read, is left as it is."""
     from adloom.loop.learning.registry_errors import RegistryRefused, RegistryUnavailable
 
     with suppress(RegistryUnavailable, RegistryRefused):
-        return registry_with_base(settings)
+        return registry_with_base(settings, generator)
     return open_registry(settings)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,6 @@ from PIL import Image
 
 from adloom.models import codebook
 from adloom.models.adapters import AdaptedModel
-from adloom.models.base_name import base_name
 from adloom.models.brief import AdBrief, AdDraft
 from adloom.models.engine import Drawn, Engine, Wanted
 from adloom.models.engine.matmul import fast_dtype
@@ -206,13 +204,6 @@ class AdGenerator(AdaptedModel):
     def history_codebook_name(self) -> str:
         """As `codebook_name`, of the pictures of clicked ads."""
         return self._pictures.history_codebook_name
-
-    @cached_property
-    def base_name(self) -> str:
-        """Names the base by its weights, whatever adapters are loaded."""
-        model, seeing = self.model, self.model.dinov2
-        parts = [model.janus, self._base_conditioning]
-        return base_name(*parts, *([] if seeing is None else [seeing]))
 
     @property
     def codebook_name(self) -> str:

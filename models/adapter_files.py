@@ -22,6 +22,8 @@ from adloom.models.generator import AdModel
 from adloom.models.trends import TRENDS_FILE, Trends
 
 CONFIG_FILE, LORA_FILE = "adapter_config.json", "adapter_model.safetensors"
+BASE = "base"
+"""What the file of the modules calls the base that an adapter was trained on."""
 
 _MOST_CONFIG_BYTES = 1 << 16
 _LARGEST = 1e6
@@ -48,10 +50,11 @@ class UnfitAdapter(ValueError):
     """A folder holds no adapter that can be served on this base; the message says why."""
 
 
-def check_adapter(folder: Path, model: AdModel, conditioning: Conditioning) -> None:
+def check_adapter(folder: Path, model: AdModel, conditioning: Conditioning, base_name: str) -> None:
     """Look at an adapter's options, and at name, shape and value of each of its tensors.
 
-    ``conditioning`` are the modules of the bare base.
+    ``conditioning`` are the modules of the bare base, and ``base_name`` names it: weights of the
+    same shapes may be another base's. Adapters of before do not tell theirs.
 
     Raises:
         FileNotFoundError: a file is missing.
@@ -64,7 +67,15 @@ def check_adapter(folder: Path, model: AdModel, conditioning: Conditioning) -> N
     _check_tensors(folder / LORA_FILE, _lora_shapes(model, rank, targets))
     modules = {name: tuple(weight.shape) for name, weight in conditioning.state_dict().items()}
     _check_tensors(folder / CONDITIONING_FILE, modules)
+    _check_base(folder / CONDITIONING_FILE, base_name)
     _check_trends(folder, model)
+
+
+def _check_base(file: Path, here: str) -> None:
+    with safe_open(file, framework="pt") as found:
+        told = (found.metadata() or {}).get(BASE, here)
+    if told != here:
+        raise UnfitAdapter(f"it was trained on the base {told}, and this one is {here}")
 
 
 def _options(file: Path) -> tuple[int, tuple[str, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
@@ -14,7 +15,8 @@ from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_model, save_model
 from torch.nn import Parameter
 
-from adloom.models.adapter_files import CONFIG_FILE, LORA_FILE, check_adapter
+from adloom.models.adapter_files import BASE, CONFIG_FILE, LORA_FILE, check_adapter
+from adloom.models.base_name import base_name
 from adloom.models.brief import AdBrief
 from adloom.models.conditioning import CONDITIONING_FILE, Conditioning
 from adloom.models.engine import Adapter
@@ -51,6 +53,13 @@ class AdaptedModel:
         # One thread may load or drop adapters while another looks through the model's layers.
         self._changing = threading.RLock()
 
+    @cached_property
+    def base_name(self) -> str:
+        """Names the base by its weights, whatever adapters are loaded."""
+        model, seeing = self.model, self.model.dinov2
+        parts = [model.janus, self._base_conditioning]
+        return base_name(*parts, *([] if seeing is None else [seeing]))
+
     @property
     def adapters(self) -> tuple[str, ...]:
         """Names of the loaded adapters."""
@@ -65,7 +74,7 @@ class AdaptedModel:
         """
         if name in self._conditioning:
             return
-        check_adapter(path, self.model, self._base_conditioning)
+        check_adapter(path, self.model, self._base_conditioning, self.base_name)
         conditioning = copy.deepcopy(self._base_conditioning)
         load_model(conditioning, str(path / CONDITIONING_FILE))
         trends = Trends.load(path)
@@ -128,7 +137,8 @@ class AdaptedModel:
             written = Path(scratch) if name == "default" else Path(scratch) / name
             for file in (CONFIG_FILE, LORA_FILE):
                 (written / file).replace(folder / file)
-        save_model(self._conditioning[name], str(folder / CONDITIONING_FILE))
+        of_base = {BASE: self.base_name}
+        save_model(self._conditioning[name], str(folder / CONDITIONING_FILE), of_base)
         self._trends[name].save(folder)
 
     def drop_adapter(self, name: str) -> None:
@@ -169,6 +179,7 @@ class AdaptedModel:
                 up, down = layer.lora_B[name].weight.float(), layer.lora_A[name].weight.float()
                 weight.data = (weight + layer.scaling[name] * (up @ down)).to(weight.dtype)
             self._base_conditioning = self._conditioning[name]
+            vars(self).pop("base_name", None)  # it is another base now
             for other in self.adapters:
                 self.drop_adapter(other)
 

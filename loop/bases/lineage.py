@@ -6,14 +6,11 @@ from pathlib import Path
 
 from adloom.loop.bases.training.order import TRAINING, TrainingOrder
 from adloom.loop.bases.training.tracked import RUN
+from adloom.loop.learning.lineage import BASE_NAME, OtherBase, base_tags
 from adloom.loop.learning.model_config import model_config
 from adloom.loop.learning.registry import AdRegistry, Version
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.settings import GeneratorSettings
-
-
-class OtherBase(ValueError):
-    """The registered model has the versions of another base; the message says what to do."""
 
 
 def register_base(
@@ -27,9 +24,9 @@ def register_base(
         FileNotFoundError: ``base`` is none.
         OtherBase: the model has versions of another base.
     """
-    base_name = AdGenerator.from_pretrained(base, "cpu").base_name
+    tags = base_tags(AdGenerator.from_pretrained(base, "cpu"), base)
     found = registry.versions()
-    if found and found[0].tags.get("base_name") != base_name:
+    if found and found[0].tags.get(BASE_NAME) != tags[BASE_NAME]:
         raise OtherBase(
             f"the model {name!r} has versions of another base: register this one under a name of "
             "its own (--name)"
@@ -38,7 +35,7 @@ def register_base(
     registry.register_base(
         model_config(drawing.model_copy(update={"path": base})),
         run.read_text().strip() if run.is_file() else None,
-        base_name=base_name,
+        **tags,
         **_came_from(base),
     )
     return registry.versions()[0]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from adloom.loop.learning.lineage import refuse_other_base
+from adloom.loop.learning.registry import AdRegistry
 from adloom.loop.settings.out_folder import taken
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.generator import DEMO_MODEL, AdModel
@@ -18,7 +20,12 @@ class CannotMerge(ValueError):
 
 
 def merge_into_base(
-    base: Path | None, adapter: Path, out: Path, *, leave_trends: bool = False
+    base: Path | None,
+    adapter: Path,
+    out: Path,
+    *,
+    of: AdRegistry | None = None,
+    leave_trends: bool = False,
 ) -> None:
     """Write ``base`` with ``adapter`` folded in to ``out``, in the dtype that the base has on disk.
 
@@ -26,12 +33,13 @@ def merge_into_base(
         base: None is the bundled one.
         adapter: folder of the adapter.
         out: a folder that is not there yet, or empty.
+        of: the registry that the adapter is of; None for one of somebody's own.
         leave_trends: what the adapter knows of trends is no part of a base and is left out.
 
     Raises:
         CannotMerge: ``out`` holds something, or the adapter goes by trends. No weight is loaded.
         FileNotFoundError: one of them is not there.
-        UnfitAdapter: the adapter is damaged, or of another base.
+        OtherBase, UnfitAdapter: the adapter is damaged, or of another base.
     """
     if problem := taken(out):
         raise CannotMerge(problem)
@@ -42,6 +50,8 @@ def merge_into_base(
         )
     folder = base or DEMO_MODEL
     generator = AdGenerator(AdModel.from_pretrained(folder, dtype=stored_dtype(folder)))
+    if of is not None:
+        refuse_other_base(of, generator, base)
     generator.load_adapter(_NAME, adapter)
     generator.merge_adapter(_NAME)
     write_base(generator, out, stored_dtype(folder))

@@ -41,11 +41,12 @@ def merge(
     if (version is None) == (adapter is None):
         fail("give --version N, or --adapter FOLDER")
     with errors_told(CannotMerge, UnknownVersion, UnfitAdapter):
-        if version is not None:
-            registry = home.open_registry(context.obj)
+        registry = None if version is None else home.open_registry(context.obj)
+        if registry is not None and version is not None:
             adapter = registry.adapter(registry.version(version))
         if adapter is None:
             fail(f"version {version} is the base itself: there is nothing to merge")
         problems.print("Merging", highlight=False)
-        merge_into_base(base or context.obj.generator.path, adapter, out, leave_trends=leave_trends)
+        of_base = base or context.obj.generator.path
+        merge_into_base(of_base, adapter, out, of=registry, leave_trends=leave_trends)
     _console.print(f"The base is in {out}.", markup=False, highlight=False, soft_wrap=True)

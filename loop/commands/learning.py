@@ -126,7 +126,8 @@ def _training_ground(settings: Settings) -> Iterator[TrainingGround]:
         parts.callback(creatives.close)
         catalogue = home.open_catalogue(settings)
         parts.callback(catalogue.close)
-        registry, generator = home.registry_with_base(settings), home.load_generator(settings)
+        generator = home.load_generator(settings)
+        registry = home.registry_with_base(settings, generator)
         past_ads = home.past_ads(catalogue, creatives, generator)
         titles = home.title_words(settings, catalogue).rules
         yield home.training_ground(settings, generator, features, past_ads, registry, titles)

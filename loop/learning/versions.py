@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from adloom.loop.learning.kept_adapters import UnfitVersion, key_of
+from adloom.loop.learning.lineage import BASE_NAME, OtherBase
 from adloom.loop.learning.registry import AdRegistry, Version
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.adapter_files import UnfitAdapter
@@ -23,9 +24,14 @@ def load_adapter(generator: AdGenerator, version: Version, folder: Path | None) 
     """The same, of an adapter that was fetched already.
 
     Raises:
-        UnfitVersion: it does not fit this base.
+        UnfitVersion: it does not fit this base, or is another base.
     """
     if folder is None:
+        if (told := version.tags.get(BASE_NAME, generator.base_name)) != generator.base_name:
+            raise OtherBase(
+                f"version {version.number} is the base {told}, not {generator.base_name}, "
+                "which is loaded: see generator.path"
+            )
         return None
     name = adapter_name(version)
     try:

@@ -85,7 +85,7 @@ class AdServer:
         tell("loading the model")
         generator = home.load_generator(settings)
         tell("looking up versions in the registry")
-        self.registry = registry = home.registry_to_serve_from(settings)
+        self.registry = registry = home.registry_to_serve_from(settings, generator)
         last, now = home.last_served(settings), datetime.now(UTC)
         beside = versions_of_arms(settings.experiments, registry, now, last.read())
         self._trial = Trial(generator, settings.generator)

@@ -147,3 +147,11 @@ def test_any_rank_and_fewer_projections_are_loaded_and_draw(
     [draft] = generator.generate([brief(products()[0], 1)], seeds=[1], adapter="fits")
     assert draft.codes.shape == (TINY.image_tokens,)
     generator.drop_adapter("fits")
+
+
+def test_an_adapter_of_another_base_of_the_same_shapes_is_refused_by_name(whole: Path) -> None:
+    other = tiny_generator()
+    other.model.janus.model.language_model.layers[0].mlp.up_proj.weight.data.add_(1)
+    told = f"trained on the base {tiny_generator().base_name}, and this one is {other.base_name}"
+    with pytest.raises(UnfitAdapter, match=told):
+        other.load_adapter("whole", whole)

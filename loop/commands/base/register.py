@@ -8,8 +8,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from adloom.loop.commands.errors import errors_told
-
 app = typer.Typer()
 _console = Console()
 
@@ -24,14 +22,13 @@ def register(
 ) -> None:
     """Register a base as version 1 of a model of its own: rounds of clicks go on from it."""
     from adloom.loop import home
-    from adloom.loop.bases.lineage import OtherBase, register_base
+    from adloom.loop.bases.lineage import register_base
 
     settings = context.obj
     model = name or settings.mlflow.model_name
     tracked = settings.mlflow.model_copy(update={"model_name": model})
     registry = home.open_registry(settings.model_copy(update={"mlflow": tracked}))
-    with errors_told(OtherBase):
-        version = register_base(base, registry, model, settings.generator)
+    version = register_base(base, registry, model, settings.generator)
     _console.print(
         f"Version {version.number} of {model} is {base}. Serve it, and learn from clicks on its "
         f'ads, with generator.path = "{base.resolve()}" and mlflow.model_name = "{model}".',

@@ -17,6 +17,7 @@ from adloom.loop.evaluation.dataset.records import judged_count, refuse_other_co
 from adloom.loop.evaluation.dataset.tally import Report, report
 from adloom.loop.evaluation.dataset.title_rules import RecordTitles, learnt_words
 from adloom.loop.home import load_generator, open_registry
+from adloom.loop.learning.lineage import refuse_other_base
 from adloom.loop.learning.versions import load_version
 from adloom.loop.settings import Settings
 from adloom.loop.settings.private import as_the_user_shares
@@ -73,7 +74,7 @@ def evaluate_on_data(
     )
     generator = load_generator(settings.model_copy(update={"generator": of_base}))
     refuse_other_codebooks(plan.data, manifest, generator)
-    adapter = _adapter(settings, judged, generator)
+    adapter = _adapter(settings, judged, generator, of_base.path)
     constrained = of_base.constrain_titles
     drawer = Drawer(
         generator,
@@ -109,10 +110,13 @@ def _judge(weights: Weights, device: str) -> Judge:
     return Judge(pbs, None, with_name)
 
 
-def _adapter(settings: Settings, judged: Judged, generator: AdGenerator) -> str | None:
+def _adapter(
+    settings: Settings, judged: Judged, generator: AdGenerator, base: Path | None
+) -> str | None:
     """The name of the adapter in the generator, loaded."""
     if judged.version is not None:
         registry = open_registry(settings)
+        refuse_other_base(registry, generator, base)
         return load_version(generator, registry, registry.version(judged.version))
     if judged.adapter is not None:
         generator.load_adapter("judged", judged.adapter)

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from adloom.loop.learning.kept_adapters import UnfitVersion
+from adloom.loop.learning.lineage import refuse_other_base
 from adloom.loop.learning.registry import AdRegistry, UnknownVersion
 from adloom.loop.learning.rounds.giving_up import give_up
 from adloom.loop.learning.rounds.ground import TrainingGround
@@ -65,8 +66,10 @@ def abandon_hopeless(ground: TrainingGround, tell: Callable[[Abandoned], None]) 
     """Abandon the rounds that were cut off and can never end.
 
     Raises:
+        OtherBase: nothing can be learnt on this base, and no round is to blame.
         RegistryUnavailable, RegistryRefused: this cannot be told now.
     """
+    refuse_other_base(ground.registry, ground.generator, ground.drawing.path)
     while (kept := unfinished_round(ground.folder)) is not None:
         reason = why_hopeless(ground, kept)
         if reason is None:

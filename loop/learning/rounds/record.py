@@ -55,12 +55,13 @@ def record_round(
     challenger: Trial,
     verdict: GateVerdict,
     model_config: Mapping[str, object],
+    base: Mapping[str, str],
 ) -> Version:
     """Log all that the round did in its run, and register its version.
 
     The figures are the run's metrics and the version's tags. Artifacts: ``evaluation.json`` (a
-    table, an ad a row), ``samples.png``, ``judgement.json``, ``model_card.md``. Called again after
-    a kill it registers nothing twice.
+    table, an ad a row), ``samples.png``, ``judgement.json``, ``model_card.md``. ``base`` are the
+    tags that tell the version's base. Called again after a kill it registers nothing twice.
     """
     run, runs = plan.run_id, registry.runs
     runs.log_series(run, "train_loss", dict(enumerate(result.losses, start=1)))
@@ -102,6 +103,7 @@ def record_round(
         tags={
             "parent": str(plan.parent),
             "round": str(plan.number),
+            **base,
             "gate": _GATE[verdict.answer],
             "gate_objections": "; ".join(objections(verdict)),
             **_window(plan),

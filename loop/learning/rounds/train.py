@@ -16,6 +16,7 @@ from sqlalchemy.exc import DatabaseError
 
 from adloom.feature_store.backend import FeaturesLost, StoreUnavailable, StoreUnfit
 from adloom.loop.learning.gate import judged, objections
+from adloom.loop.learning.lineage import base_tags
 from adloom.loop.learning.model_config import model_config
 from adloom.loop.learning.registry_errors import RegistryRefused, RegistryUnavailable
 from adloom.loop.learning.rounds.ground import TrainingGround
@@ -75,7 +76,7 @@ def train_round(
     Raises:
         NotEnoughClicks: there is nothing, or too little, to learn from yet.
         RoundUnderWay: another process runs one.
-        UnknownVersion, UnfitVersion: there is no champion to start from.
+        UnknownVersion, UnfitVersion: there is no champion to start from, or it is of another base.
         RegistryUnavailable, RegistryRefused: MLflow is away, or says no; the round goes on later.
     """
     with turn(ground.folder):
@@ -123,6 +124,7 @@ def _run(
         challenger,
         verdict,
         model_config(ground.drawing),
+        base_tags(ground.generator, ground.drawing.path),
     )
     if verdict.answer == "better":
         ground.registry.set_challenger(version.number)

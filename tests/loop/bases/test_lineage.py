@@ -8,8 +8,14 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
+from adloom.loop import home
+from adloom.loop.bases.merging import merge_into_base
 from adloom.loop.commands.app import app
+from adloom.loop.learning.kept_adapters import UnfitVersion
+from adloom.loop.learning.lineage import OtherBase
 from adloom.loop.learning.registry import CHAMPION, AdRegistry
+from adloom.loop.learning.versions import load_version
+from adloom.loop.settings import load_settings
 from adloom.loop.settings.learning import MlflowSettings
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.batching import batch_briefs, batch_targets
@@ -94,8 +100,38 @@ def test_a_base_is_version_one_of_a_model_of_its_own(base: Path, tmp_path: Path)
     (version,) = registry.versions()
     assert (version.number, version.is_base, version.aliases) == (1, True, (CHAMPION,))
     assert version.tags["base_name"] == tiny_generator().base_name
+    refused = adloom(tmp_path, "base", "register", str(other_base(tmp_path)), "--name", "mugs")
+    assert (refused.exit_code, "of another base" in refused.output) == (2, True)
+
+
+def other_base(folder: Path) -> Path:
+    """One with the shapes of the tiny base, and other weights."""
     other = tiny_generator()
     other.model.conditioning.preference.modality.weight.data.add_(1)
-    other.model.save_pretrained(tmp_path / "other")
-    refused = adloom(tmp_path, "base", "register", str(tmp_path / "other"), "--name", "mugs")
-    assert (refused.exit_code, "of another base" in refused.output) == (2, True)
+    other.model.save_pretrained(folder / "other")
+    return folder / "other"
+
+
+def test_what_serves_learns_judges_or_merges_on_another_base_than_the_versions_is_refused(
+    base: Path, tmp_path: Path
+) -> None:
+    home_folder, other = tmp_path / "home", other_base(tmp_path)
+    assert adloom(home_folder, "base", "register", str(base)).exit_code == 0
+    settings = load_settings(home=home_folder, generator={"path": other})
+    generator = home.load_generator(settings)
+    names = f"{base} \\({tiny_generator().base_name}\\), not of {other} \\({generator.base_name}"
+    for refusing in (home.registry_with_base, home.registry_to_serve_from):
+        with pytest.raises(OtherBase, match=names):
+            refusing(settings, generator)
+    registry = home.open_registry(settings)
+    with pytest.raises(UnfitVersion, match=f"not {generator.base_name}, which is loaded"):
+        load_version(generator, registry, registry.version(1))
+    learnt(other).save_adapter("round", tmp_path / "adapter")
+    with pytest.raises(OtherBase, match=names):
+        merge_into_base(other, tmp_path / "adapter", tmp_path / "merged", of=registry)
+    told = CliRunner().invoke(
+        app,
+        ["train-round", "--force"],
+        env={"ADLOOM_HOME": str(home_folder), "ADLOOM_GENERATOR__PATH": str(other)},
+    )
+    assert (told.exit_code, told.output.count("set generator.path")) == (2, 1)

@@ -65,6 +65,7 @@ def test_a_round_learns_from_clicks_and_registers_a_version(ground: TrainingGrou
     assert outcome.passed == (outcome.judgement.answer == "better")
     version = ground.registry.version(2)
     assert version.tags["parent"] == "1"
+    assert version.tags["base_name"] == ground.generator.base_name
     assert float(version.tags["heldout_loss_after"]) == pytest.approx(outcome.heldout_after, 1e-4)
     assert (CHALLENGER in version.aliases) == outcome.passed
     folder = ground.registry.adapter(version)
