@@ -12,7 +12,9 @@ from pathlib import Path
 
 from accelerate import Accelerator, DistributedType, FullyShardedDataParallelPlugin
 from accelerate.state import AcceleratorState, PartialState
+from torch.distributed.fsdp import FSDPModule
 
+from adloom.loop.bases.training.processes import share_out_by_layer
 from adloom.models.ad_generator import AdGenerator
 from tests.models.base_training import PLAN, train_on
 from tests.tiny_model import tiny_generator
@@ -33,26 +35,25 @@ def calm() -> AdGenerator:
 
 def share_weights_out() -> None:
     """As `accelerate launch --use_fsdp --fsdp_version 2` would on GPUs."""
-    os.environ |= {
-        "ACCELERATE_USE_FSDP": "true",
-        "FSDP_VERSION": "2",
-        "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP",
-        "FSDP_TRANSFORMER_CLS_TO_WRAP": "LlamaDecoderLayer",
-    }
+    os.environ |= {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}
+    share_out_by_layer(os.environ)
     Accelerator(cpu=True)
     AcceleratorState._shared_state["fsdp_plugin"] = FullyShardedDataParallelPlugin()
     for state in (AcceleratorState, PartialState):
         state._shared_state["distributed_type"] = DistributedType.FSDP
 
 
-def train_calmly(folder: Path, name: str, **changes: object) -> None:
+def train_calmly(folder: Path, name: str, **changes: object) -> AdGenerator:
     """A training that is cut off after its first step, and goes on."""
-    plan = CALM.model_copy(update=changes)
+    plan, generator = CALM.model_copy(update=changes), calm()
     train_on(folder / "data", plan.model_copy(update={"steps": 1}), folder / name, calm())
-    train_on(folder / "data", plan, folder / name, calm())
+    train_on(folder / "data", plan, folder / name, generator)
+    return generator
 
 
 if __name__ == "__main__":
     train_calmly(Path(sys.argv[1]), "ddp")
     share_weights_out()
-    train_calmly(Path(sys.argv[1]), "fsdp")
+    shared_out = train_calmly(Path(sys.argv[1]), "fsdp")
+    layers = shared_out.model.janus.model.language_model.layers
+    assert all(isinstance(layer, FSDPModule) for layer in layers), "not shared out by layer"

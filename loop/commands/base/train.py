@@ -16,8 +16,6 @@ from adloom.loop.commands.errors import errors_told, problems
 from adloom.loop.commands.printing import AsJson, print_fields
 
 if TYPE_CHECKING:
-    from accelerate import Accelerator
-
     from adloom.loop.bases.training.run import Telling
     from adloom.models.training.learning_curve import LearningCurve
 
@@ -87,14 +85,19 @@ def train(
 
     OUT is a base once it is finished: use it with generator.path, with `evaluate`, or with the next
     stage. On several GPUs: torchrun --no-python --nproc-per-node N adloom base train ...; with
-    weights shared out (FSDP): accelerate launch --no_python --use_fsdp --fsdp_version 2 ...
+    weights shared out (FSDP), by layers of the language model unless --fsdp_auto_wrap_policy says
+    otherwise: accelerate launch --no_python --use_fsdp --fsdp_version 2 ...
     """
+    from transformers.utils.logging import disable_progress_bar
+
     from adloom.loop import home
     from adloom.loop.bases.training.order import CannotTrain, TrainingOrder
+    from adloom.loop.bases.training.processes import joined
     from adloom.loop.bases.training.run import run_training
     from adloom.models.datasets.shards import BadShards
     from adloom.models.training.base.plan import BasePlan
 
+    disable_progress_bar()
     plan = BasePlan(
         stage=stage.value,
         steps=steps,
@@ -118,26 +121,13 @@ def train(
         seed=seed,
     )
     with errors_told(CannotTrain, BadShards):
-        accelerator = _accelerator()
+        accelerator = joined()
         order = TrainingOrder.of(base, data, plan, accelerator.num_processes)
         registry = home.open_registry(context.obj)
         with _told(steps, accelerator.is_main_process) as telling:
             curve = run_training(order, out, accelerator, lambda: registry.runs, telling)
     if accelerator.is_main_process:
         _print(out, curve, as_json)
-
-
-def _accelerator() -> Accelerator:
-    """This process among those that a launcher started; the others may wait for it for long."""
-    from datetime import timedelta
-
-    import torch
-    from accelerate import Accelerator, InitProcessGroupKwargs
-    from transformers.utils.logging import disable_progress_bar
-
-    disable_progress_bar()
-    patience = InitProcessGroupKwargs(timeout=timedelta(hours=12))
-    return Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[patience])
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from adloom.loop import home
 from adloom.loop.bases.training.order import CannotTrain, TrainingOrder, is_finished
+from adloom.loop.bases.training.processes import share_out_by_layer
 from adloom.loop.bases.training.run import Telling, run_training
 from adloom.loop.commands.app import app
 from adloom.loop.learning.registry_errors import RegistryUnavailable
@@ -145,6 +146,18 @@ def test_a_folder_goes_on_with_what_it_was_begun_with_alone(
     order.refuse_other(tmp_path)
     with pytest.raises(CannotTrain, match=told):
         order.model_copy(update=changes).refuse_other(tmp_path)
+
+
+def test_weights_are_shared_out_by_layer_unless_another_way_was_asked_for() -> None:
+    def found(**told: str) -> str | None:
+        share_out_by_layer(told)
+        return told.get("FSDP_TRANSFORMER_CLS_TO_WRAP")
+
+    assert found(ACCELERATE_USE_FSDP="true") == "LlamaDecoderLayer"
+    by_class = {"FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP"}
+    assert found(ACCELERATE_USE_FSDP="true", **by_class) == "LlamaDecoderLayer"
+    assert found(ACCELERATE_USE_FSDP="true", FSDP_AUTO_WRAP_POLICY="SIZE_BASED_WRAP") is None
+    assert found() is None
 
 
 def test_the_command_says_in_a_line_what_is_wrong(given: Path, tmp_path: Path) -> None:
