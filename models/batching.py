@@ -37,6 +37,10 @@ class BriefBatch:
         """The same batch on ``device``."""
         return BriefBatch(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
 
+    def rows(self, chosen: list[int]) -> BriefBatch:
+        """Some of its rows, padded as they are."""
+        return BriefBatch(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
+
 
 @dataclass(frozen=True)
 class TargetBatch:
@@ -49,6 +53,10 @@ class TargetBatch:
     def to(self, device: torch.device) -> TargetBatch:
         """The same batch on ``device``."""
         return TargetBatch(self.titles.to(device), self.codes.to(device))
+
+    def rows(self, chosen: list[int]) -> TargetBatch:
+        """Some of its rows, padded as they are."""
+        return TargetBatch(self.titles[chosen], self.codes[chosen])
 
 
 def encode_text(

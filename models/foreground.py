@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import Dinov2Model
 
+from adloom.models.batch_share import noise_like
+
 _DINOV2_MEAN, _DINOV2_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -57,8 +59,8 @@ class _Perception(nn.Module):
         mlps = self.project if isinstance(self.project, nn.ModuleList) else [self.project]
         placed = torch.stack([mlp(features) for mlp in mlps])
         if self.training and self.dropout > 0:
-            kept = torch.rand(len(features), 1, 1, device=features.device) >= self.dropout
-            placed = placed * kept
+            chance = noise_like(features[:, :1, :1].detach().float(), Tensor.uniform_)
+            placed = placed * (chance >= self.dropout)
         return placed
 
 

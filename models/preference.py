@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from adloom.models.batch_share import noise_like
 from adloom.models.config import AdGeneratorConfig
 
 SCORE_TEMPERATURE = 0.1
@@ -86,7 +87,7 @@ class TokenSelector(nn.Module):
         scores = F.cosine_similarity(context, tokens, dim=-1)
         logits = (scores / SCORE_TEMPERATURE).masked_fill(~valid, -torch.inf)
         if self.training:
-            logits = logits - torch.empty_like(logits).exponential_().clamp_min(1e-9).log()
+            logits = logits - noise_like(logits, Tensor.exponential_).clamp_min(1e-9).log()
         slots = max(1, math.ceil(keep * tokens.shape[1]))
         wanted = (keep * valid.sum(1, keepdim=True)).ceil()
         ranked = logits.topk(slots, dim=1).indices

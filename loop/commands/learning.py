@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,11 +14,13 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from adloom.loop.commands.errors import errors_told, in_one_line, problems
+from adloom.loop.commands.learners import learners, learns_with_first, refuse_both
 from adloom.loop.settings import Settings
 
 if TYPE_CHECKING:
     from adloom.loop.learning.rounds.ground import TrainingGround
     from adloom.loop.learning.rounds.kept import Abandoned, RoundOutcome
+    from adloom.loop.learning.rounds.learning_task import Learners
 
 app = typer.Typer()
 console = Console()
@@ -32,19 +35,35 @@ def train_round_command(
         bool,
         typer.Option("--watch", help="Go on for ever: a round whenever one is due ([rounds])."),
     ] = False,
+    ray: Annotated[
+        bool,
+        typer.Option("--ray", help="Learn in workers of Ray Train; ray.address says where."),
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Of --ray; left out: one a GPU, or one.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print outcomes as JSON.")] = False,
 ) -> None:
-    """Fine-tune on the clicks so far and register the version; goes on with a cut-off round."""
+    """Fine-tune on the clicks so far and register the version; goes on with a cut-off round.
+
+    On several GPUs: torchrun --no-python --nproc-per-node N adloom train-round ..., or --ray. They
+    share each batch (fine_tune.batch_size), and come to the version that one would. Those of other
+    machines need the same home and base folders.
+    """
     from adloom.loop.home import ROUNDS_FOLDER
     from adloom.loop.learning.rounds.turn import RoundUnderWay, who_runs
 
     settings: Settings = context.obj
+    refuse_both(ray, workers)
     with errors_told(*_foreseen()):
         who = who_runs(settings.home / ROUNDS_FOLDER)
         if who is not None and not watch:
             raise RoundUnderWay(who)  # before the model is loaded
+        if learns_with_first(settings):
+            return
         with (
-            _training_ground(settings) as ground,
+            learners(settings, ray, workers) as learning,
+            _training_ground(settings, learning) as ground,
             _progress(settings.fine_tune.most_steps) as (say, on_step),
         ):
             if watch:
@@ -56,11 +75,14 @@ def train_round_command(
 def _foreseen() -> tuple[type[Exception], ...]:
     """What a user can mend, told in one line."""
     from adloom.loop.learning.kept_adapters import UnfitVersion
+    from adloom.loop.learning.ray_cluster import CannotScaleOut
     from adloom.loop.learning.registry import UnknownVersion
     from adloom.loop.learning.rounds.plan import NotEnoughClicks
     from adloom.loop.learning.rounds.turn import RoundUnderWay
+    from adloom.models.training.data_parallel import WorkerLost
 
-    return NotEnoughClicks, RoundUnderWay, UnfitVersion, UnknownVersion
+    of_rounds = (NotEnoughClicks, RoundUnderWay, UnfitVersion, UnknownVersion)
+    return *of_rounds, WorkerLost, CannotScaleOut
 
 
 def _train(
@@ -86,10 +108,12 @@ def _watch(
     def waiting(found: Trigger) -> None:
         nonlocal told
         told = None
+        ground.learners.wait()
         say(f"Waiting: {found.new_clicks} of {ground.rounds.min_clicks} new clicks")
 
     def trouble(error: Exception) -> None:
         nonlocal told
+        ground.learners.wait()  # or ends by the error, where they do not listen any more
         line = in_one_line(error, *_foreseen())
         if line is None:
             _log.error("A round failed and is tried again", exc_info=error)
@@ -117,7 +141,7 @@ def _tell_abandoned(abandoned: Abandoned) -> None:
 
 
 @contextmanager
-def _training_ground(settings: Settings) -> Iterator[TrainingGround]:
+def _training_ground(settings: Settings, learning: Learners) -> Iterator[TrainingGround]:
     from adloom.loop import home
 
     with ExitStack() as parts:
@@ -130,7 +154,8 @@ def _training_ground(settings: Settings) -> Iterator[TrainingGround]:
         registry = home.registry_with_base(settings, generator)
         past_ads = home.past_ads(catalogue, creatives, generator)
         titles = home.title_words(settings, catalogue).rules
-        yield home.training_ground(settings, generator, features, past_ads, registry, titles)
+        ground = home.training_ground(settings, generator, features, past_ads, registry, titles)
+        yield replace(ground, learners=learning)
 
 
 @contextmanager

@@ -119,7 +119,8 @@ def _ended_by_signals() -> Iterator[None]:
 def _serve_replicas(settings: Settings, host: str, port: int) -> None:
     from adloom.loop import home
     from adloom.loop.experiments.running import UnservableArm, versions_of_arms
-    from adloom.loop.serving.replicas.scale_out import CannotScaleOut, running_replicas
+    from adloom.loop.learning.ray_cluster import CannotScaleOut
+    from adloom.loop.serving.replicas.scale_out import running_replicas
     from adloom.stream.broker import local_broker_binary
 
     stop = threading.Event()

@@ -6,16 +6,19 @@ Source: Uni-AdGen, section 3.4: one sequence, title then image, cross-entropy on
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import nn
 
 from adloom.models.ad_generator import AdGenerator
-from adloom.models.batching import TargetBatch, batch_briefs, batch_targets
+from adloom.models.batch_share import share_of_batch
+from adloom.models.batching import BriefBatch, TargetBatch, batch_briefs, batch_targets
 from adloom.models.brief import Example
 from adloom.models.engine.job import words_of_titles
 from adloom.models.generator import AdModel
 from adloom.models.precision import fast_precision
+from adloom.models.training.data_parallel import own_share, summed
 
 TITLE_WEIGHT = 1.0
 """Weight of the title's loss beside the picture's."""
@@ -28,6 +31,7 @@ def example_loss(
     noise: torch.Tensor | None = None,
     keep: float | None = None,
     through: nn.Module | None = None,
+    rows: Sequence[int] | None = None,
 ) -> torch.Tensor:
     """Weighted sum of title and picture cross-entropy (nats a token), with gradient.
 
@@ -36,7 +40,8 @@ def example_loss(
     they are context: after clean context only the first tokens of title and picture depend on
     the history, and a model that learns from nothing takes long to look there at all.
     ``keep`` as for :meth:`adloom.models.generator.AdModel.prefer`. ``through`` is what wraps the
-    model to train it in several processes; None calls the model itself.
+    model to train it in several processes; None calls the model itself. ``rows`` are those that
+    this process computes: what it gets is their part of the loss of all ``examples``.
     """
     model = generator.model
     told = [generator.told(e.brief, generator.active, besides=e.title) for e in examples]
@@ -44,9 +49,44 @@ def example_loss(
     targets = batch_targets(examples, model.tokenizer, model.config).to(model.device)
     context = None if noise is None else _noisy(targets, noise, model)
     losses = through or model
-    title, picture = losses(briefs.to(model.device), targets, unconditional, context, keep)
-    loss: torch.Tensor = TITLE_WEIGHT * title + picture
-    return loss
+    batch = _Batch(briefs.to(model.device), targets, unconditional, context)
+    if rows is None:
+        title, picture = losses(*batch, keep)
+        loss: torch.Tensor = TITLE_WEIGHT * title + picture
+        return loss
+    # Who has none computes one for nothing, so that what is drawn next is the same everywhere.
+    part = batch.rows(rows or [0])
+    with share_of_batch(rows or [0], len(examples)):
+        title, picture = losses(*part, keep)
+    titles = part.title_tokens(model) / max(1, batch.title_tokens(model))
+    share: torch.Tensor = TITLE_WEIGHT * title * titles + picture * (len(rows) / len(examples))
+    return share if rows else 0.0 * share
+
+
+class _Batch(NamedTuple):
+    """What the model takes, but for the share of a history that passes."""
+
+    briefs: BriefBatch
+    target: TargetBatch
+    unconditional: torch.Tensor | None
+    context: TargetBatch | None
+
+    def rows(self, chosen: Sequence[int]) -> _Batch:
+        at = list(chosen)
+        blank, context = self.unconditional, self.context
+        return _Batch(
+            self.briefs.rows(at),
+            self.target.rows(at),
+            None if blank is None else blank[at],
+            None if context is None else context.rows(at),
+        )
+
+    def title_tokens(self, model: AdModel) -> int:
+        """How many tokens of titles are scored."""
+        scored = self.target.titles != model.tokenizer.pad_token_id
+        if self.unconditional is not None:
+            scored = scored & ~self.unconditional[:, None]
+        return int(scored.sum())
 
 
 def _noisy(target: TargetBatch, share: torch.Tensor, model: AdModel) -> TargetBatch:
@@ -66,15 +106,18 @@ def _noisy(target: TargetBatch, share: torch.Tensor, model: AdModel) -> TargetBa
 
 @torch.inference_mode()
 def heldout_loss(generator: AdGenerator, examples: Sequence[Example], batch_size: int) -> float:
-    """Mean loss of ``examples`` under the active adapter; nan when there are none."""
+    """Mean loss of ``examples`` under the active adapter; nan when there are none.
+
+    Processes that train together deal the batches among them.
+    """
     if not examples:
         return float("nan")
-    total = 0.0
-    for start in range(0, len(examples), batch_size):
-        part = examples[start : start + batch_size]
+    total, starts = 0.0, range(0, len(examples), batch_size)
+    for number in own_share(len(starts)):
+        part = examples[starts[number] : starts[number] + batch_size]
         with fast_precision(generator.model):
             total += float(example_loss(generator, part)) * len(part)
-    return total / len(examples)
+    return summed([total])[0] / len(examples)
 
 
 @torch.inference_mode()

@@ -1,56 +1,33 @@
 """One LoRA round on clicks; the conditioning modules train whole beside it.
 
-Clicked ads are what to draw (cross-entropy); pairs of a clicked and an unclicked ad say what to
-draw rather than what (:mod:`adloom.models.training.preference_loss`).
+Several processes may run it together: each computes a share of every batch, and all come to the
+weights that one alone would.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
-from torch.nn import Parameter
+from torch import Tensor
 
 from adloom.models.ad_generator import AdGenerator
-from adloom.models.brief import Example, HistoryAd
 from adloom.models.precision import fast_precision
 from adloom.models.settings import FineTuneSettings
-from adloom.models.training.checkpoint import load_state, save_state
+from adloom.models.training.click_lessons import ClickLessons, TrainingClicks, click_lessons
+from adloom.models.training.data_parallel import SharedBatch, from_first, rank, wait_for_all
 from adloom.models.training.draws import seeded
-from adloom.models.training.example_loss import example_loss, heldout_loss
+from adloom.models.training.example_loss import heldout_loss
 from adloom.models.training.learning_curve import LearningCurve
-from adloom.models.training.preference_loss import (
-    PreferencePair,
-    preference_loss,
-    reference_margins,
-)
+from adloom.models.training.trainer import Trainer, rate_groups
 from adloom.models.trends import Trends
 
 _BEST = "best"
-
-
-@dataclass(frozen=True)
-class TrainingClicks:
-    """What a round learns from.
-
-    Attributes:
-        clicked: clicked ads with the history known before each exposure.
-        pairs: clicked against unclicked ads of one shopper or product.
-        replay: earlier clicked ads, mixed in against forgetting.
-        heldout: later clicked ads, never trained on.
-        trends: clicked ads by category, the most clicked first, that the adapter may go by from now
-            on; those it learns with come with the examples, so that none sees its own future.
-    """
-
-    clicked: Sequence[Example]
-    pairs: Sequence[PreferencePair] = ()
-    replay: Sequence[Example] = ()
-    heldout: Sequence[Example] = ()
-    trends: Mapping[str, tuple[HistoryAd, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -93,6 +70,9 @@ def fine_tune(
     half-trained adapter is dropped and the generator is as it was. When the held-out loss got
     worse the caller decides what to do: both figures are returned.
 
+    Processes that train together (:mod:`adloom.models.training.data_parallel`) all call this, with
+    the same arguments and a generator of their own; the first writes, and all load what it wrote.
+
     Args:
         generator: the base; ``parent`` names the loaded adapter to start from, whose weights are
             also the reference of the preference loss.
@@ -101,9 +81,10 @@ def fine_tune(
             (a child keeps its parent's).
         out: folder of this round; its name, without a dot, is the adapter's.
         parent: adapter that training starts from, ``None`` for a fresh one on the base.
-        on_step: called with the step (from 1) and its loss.
+        on_step: called with the step (from 1) and its loss, in the first process.
 
     Raises:
+        WorkerLost: another process has ended.
         ValueError: there is no clicked ad, or ``out`` is named like ``parent``.
         UnknownAdapter: ``parent`` was never loaded.
     """
@@ -122,13 +103,14 @@ def fine_tune(
         if items:
             new_look = settings.trend.model_dump(exclude={"items"})
             settings = settings.model_copy(update=new_look)
-        lessons = _lessons(generator, clicks, settings)
+        lessons = click_lessons(generator, clicks, settings)
         curve = _train(generator, lessons, settings, out, on_step)
         if curve.best_step not in (0, len(curve.losses)):
             generator.drop_adapter(name)
             generator.load_adapter(name, out / _BEST)
             generator.activate(name)
-        generator.save_adapter(name, out / "adapter")
+        if rank() == 0:
+            generator.save_adapter(name, out / "adapter")
     except BaseException:
         generator.model.eval()
         if name in generator.adapters:
@@ -169,126 +151,71 @@ def _choose_trend_items(
     return chosen
 
 
-def _lessons(
-    generator: AdGenerator, clicks: TrainingClicks, settings: FineTuneSettings
-) -> _Lessons:
-    """The lessons; the untrained adapter is the reference of the pairs."""
-    pairs = [
-        PreferencePair(_told(generator, pair.clicked), _told(generator, pair.unclicked))
-        for pair in (clicks.pairs if settings.preference_weight > 0 else ())
-    ]
-    reference = reference_margins(generator.model, pairs, settings.batch_size)
-    return _Lessons(clicks, list(zip(pairs, reference, strict=True)), settings)
-
-
-def _told(generator: AdGenerator, example: Example) -> Example:
-    told = generator.told(example.brief, generator.active, besides=example.title)
-    return replace(example, brief=told)
-
-
-@dataclass(frozen=True)
-class _Lessons:
-    """Draws the batch of each step: clicked ads with some replay, and pairs with what the
-    reference thinks of them."""
-
-    clicks: TrainingClicks
-    pairs: list[tuple[PreferencePair, float]]
-    settings: FineTuneSettings
-
-    def loss(self, generator: AdGenerator, draw: random.Random) -> torch.Tensor:
-        """Loss of one step, with gradient."""
-        size = self.settings.batch_size
-        clicked, replay = list(self.clicks.clicked), list(self.clicks.replay)
-        old = draw.sample(replay, min(round(self.settings.replay_share * size), len(replay)))
-        batch = draw.sample(clicked, min(size - len(old), len(clicked))) + old
-        device = generator.model.device
-        blank = torch.tensor([draw.random() < 0.1 for _ in batch], device=device)
-        hidden = [
-            draw.random() if draw.random() < self.settings.hidden_context else 0.0 for _ in batch
-        ]
-        loss = example_loss(generator, batch, blank, torch.tensor(hidden, device=device))
-        if self.pairs:
-            drawn = draw.sample(self.pairs, min(max(1, size // 8), len(self.pairs)))
-            pairs, reference = zip(*drawn, strict=True)
-            preferred = preference_loss(
-                generator.model, pairs, reference, self.settings.preference_beta
-            )
-            loss = loss + self.settings.preference_weight * preferred
-        return loss
-
-
 def _train(
     generator: AdGenerator,
-    lessons: _Lessons,
+    lessons: ClickLessons,
     settings: FineTuneSettings,
     out: Path,
     on_step: Callable[[int, float], None],
 ) -> LearningCurve:
     """Train the active adapter within the bounds."""
-    parameters, optimizer = _trainable(generator, settings)
-    state, path = out / "state.safetensors", out / "losses.json"
-    step = load_state(state, parameters, [optimizer])
-    curve = LearningCurve.read(path, step)
+    trainer = _trainer(generator, settings, out)
     started = time.monotonic()
-    while (
-        step < settings.max_steps
-        and time.monotonic() - started < settings.max_seconds
-        and curve.looks_since_best() < settings.patience
-    ):
+
+    def may_go_on() -> bool:
+        in_time = from_first(time.monotonic() - started < settings.max_seconds)
+        return in_time and trainer.curve.looks_since_best() < settings.patience
+
+    while trainer.step < settings.max_steps and may_go_on():
         generator.model.train()
-        seed = settings.seed * 1_000_003 + step
-        # The noise of a step hangs on the step, so a resumed run meets the same.
-        with seeded(seed, generator.model.device), fast_precision(generator.model):
-            loss = lessons.loss(generator, random.Random(seed))
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters.values(), 1.0)
-        optimizer.step()
-        step += 1
-        curve.losses.append(loss.item())
-        on_step(step, curve.losses[-1])
-        if step % settings.evaluate_every == 0 or step == settings.max_steps:
-            _look(generator, lessons, settings, step, curve, out / _BEST)
-        if step % settings.checkpoint_every == 0:
-            curve.write(path)
-            save_state(state, parameters, [optimizer], step)
-    optimizer.zero_grad(set_to_none=True)
+        loss = trainer.learn([partial(_loss, generator, lessons, settings, trainer.step)])
+        if rank() == 0:
+            on_step(trainer.step, loss)
+        if trainer.step % settings.evaluate_every == 0 or trainer.step == settings.max_steps:
+            _look(generator, lessons, settings, trainer, out / _BEST)
+        if trainer.step % settings.checkpoint_every == 0:
+            trainer.keep()
     generator.model.eval()
-    return curve
+    wait_for_all()  # what the first has written is whole
+    return trainer.curve
+
+
+def _loss(
+    generator: AdGenerator, lessons: ClickLessons, settings: FineTuneSettings, step: int
+) -> Tensor:
+    seed = settings.seed * 1_000_003 + step
+    # The noise of a step hangs on the step, so a resumed run meets the same.
+    with seeded(seed, generator.model.device), fast_precision(generator.model):
+        return lessons.loss(generator, random.Random(seed))
 
 
 def _look(
     generator: AdGenerator,
-    lessons: _Lessons,
+    lessons: ClickLessons,
     settings: FineTuneSettings,
-    step: int,
-    curve: LearningCurve,
+    trainer: Trainer,
     best: Path,
 ) -> None:
-    """Note the held-out loss after ``step`` and keep the adapter where it is the least yet."""
+    """Note the held-out loss by now and keep the adapter where it is the least yet."""
     if not lessons.clicks.heldout:
         return
     assert generator.active is not None
     generator.model.eval()
     found = heldout_loss(generator, lessons.clicks.heldout, settings.batch_size)
-    curve.heldout.append((step, found))
-    if curve.best_step == step:
+    trainer.curve.heldout.append((trainer.step, found))
+    if trainer.curve.best_step == trainer.step and rank() == 0:
         generator.save_adapter(generator.active, best)
 
 
-def _trainable(
-    generator: AdGenerator, settings: FineTuneSettings
-) -> tuple[dict[str, Parameter], torch.optim.Optimizer]:
-    """The active adapter's weights and modules by name, and their optimiser; all else freezes."""
+def _trainer(generator: AdGenerator, settings: FineTuneSettings, out: Path) -> Trainer:
+    """Over the active adapter's weights and modules; all else freezes."""
     assert generator.active is not None
     generator.model.requires_grad_(False)
     lora = generator.lora_parameters(generator.active)
     modules = dict(generator.model.conditioning.named_parameters(prefix="conditioning"))
-    parameters = lora | modules
-    for parameter in parameters.values():
+    for parameter in (*lora.values(), *modules.values()):
         parameter.requires_grad_(True)
-    groups = [
-        {"params": list(lora.values()), "lr": settings.learning_rate},
-        {"params": list(modules.values()), "lr": settings.module_rate * settings.learning_rate},
-    ]
-    return parameters, torch.optim.AdamW(groups, weight_decay=0.01)
+    rate = settings.learning_rate
+    rates = dict.fromkeys(lora, rate) | dict.fromkeys(modules, settings.module_rate * rate)
+    groups = rate_groups(lora | modules, rates)
+    return Trainer(lora | modules, torch.optim.AdamW(groups, weight_decay=0.01), SharedBatch(), out)

@@ -17,7 +17,7 @@ from adloom.models.training.base.average import MovingAverage
 from adloom.models.training.base.finish import finish_base
 from adloom.models.training.base.parameters import ADAPTER, prepare_for_training
 from adloom.models.training.base.plan import BasePlan
-from adloom.models.training.base.train import STATE
+from adloom.models.training.trainer import STATE
 from tests.checkout import CHECKOUT
 from tests.models.base_training import PLAN, clicked_shards, train_on
 from tests.models.train_together import train_calmly

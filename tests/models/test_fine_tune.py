@@ -13,8 +13,9 @@ import torch
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.adapters import UnknownAdapter
 from adloom.models.settings import FineTuneSettings
+from adloom.models.training.click_lessons import TrainingClicks
 from adloom.models.training.example_loss import heldout_loss
-from adloom.models.training.fine_tune import FineTuneResult, TrainingClicks, fine_tune
+from adloom.models.training.fine_tune import FineTuneResult, fine_tune
 from adloom.models.training.preference_loss import PreferencePair, margins, reference_margins
 from tests.tiny_model import brief, examples, products, tiny_generator
 

@@ -18,8 +18,9 @@ from adloom.models.generator import AdModel
 from adloom.models.masks import causal_mask, count_positions
 from adloom.models.sampling import Sampling
 from adloom.models.settings import FineTuneSettings
+from adloom.models.training.click_lessons import TrainingClicks
 from adloom.models.training.example_loss import example_loss
-from adloom.models.training.fine_tune import TrainingClicks, fine_tune
+from adloom.models.training.fine_tune import fine_tune
 from tests.models.plain_decoding import assert_drawn_as_the_model_says
 from tests.tiny_model import TINY, brief, examples, products, tiny_generator, tiny_model
 

@@ -12,8 +12,9 @@ from adloom.models.ad_generator import AdGenerator
 from adloom.models.adapters import UnknownAdapter
 from adloom.models.brief import AdBrief, HistoryAd
 from adloom.models.settings import FineTuneSettings, TrendSettings
+from adloom.models.training.click_lessons import TrainingClicks
 from adloom.models.training.example_loss import heldout_loss
-from adloom.models.training.fine_tune import TrainingClicks, fine_tune
+from adloom.models.training.fine_tune import fine_tune
 from adloom.models.trends import Trends
 from tests.tiny_model import brief, examples, products, tiny_generator
 

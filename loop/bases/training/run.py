@@ -17,8 +17,9 @@ from adloom.models.ad_generator import AdGenerator
 from adloom.models.brief import Example
 from adloom.models.training.base.finish import finish_base
 from adloom.models.training.base.records import ShuffledRecords
-from adloom.models.training.base.train import CURVE, STATE, TrainingData, train_base
+from adloom.models.training.base.train import TrainingData, train_base
 from adloom.models.training.learning_curve import LearningCurve
+from adloom.models.training.trainer import CURVE, STATE
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

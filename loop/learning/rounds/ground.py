@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from adloom.feature_store.store import FeatureStore
 from adloom.loop.catalogue.histories.past_ads import PastAds
 from adloom.loop.catalogue.product import Product
 from adloom.loop.learning.registry import AdRegistry
+from adloom.loop.learning.rounds.learning_task import Learners, ThisProcess
 from adloom.loop.learning.showings import believed
 from adloom.loop.settings.learning import GateSettings, RoundSettings
 from adloom.models.ad_generator import AdGenerator
@@ -28,6 +29,7 @@ class TrainingGround:
         folder: holds a folder a round.
         titles: what the titles of a product may say.
         drawing: how ads are drawn where champion and challenger are compared.
+        learners: the processes that learn.
     """
 
     folder: Path
@@ -40,6 +42,7 @@ class TrainingGround:
     fine_tune: FineTuneSettings
     gate: GateSettings
     drawing: GeneratorSettings
+    learners: Learners = field(default_factory=ThisProcess)
 
     def usable_events(self, until: datetime) -> pd.DataFrame:
         """The log before a moment, as far as there is something to learn from it.

@@ -11,7 +11,7 @@ from adloom.loop.learning.rounds.plan import RoundClicks
 from adloom.loop.learning.training_set import ShownAd, examples
 from adloom.loop.learning.trial import JudgedAds
 from adloom.models.brief import Example
-from adloom.models.training.fine_tune import TrainingClicks
+from adloom.models.training.click_lessons import TrainingClicks
 from adloom.models.training.preference_loss import PreferencePair
 
 

@@ -32,13 +32,16 @@ from adloom.loop.learning.rounds.kept import (
     unfinished_round,
     write,
 )
+from adloom.loop.learning.rounds.learning_task import LearningTask
 from adloom.loop.learning.rounds.lessons import Lessons
 from adloom.loop.learning.rounds.plan import RoundClicks, RoundPlan, choose_clicks, offsets_of
 from adloom.loop.learning.rounds.record import record_round, record_start
 from adloom.loop.learning.rounds.turn import turn
 from adloom.loop.learning.trial import JudgedAds, Trial, try_out
 from adloom.loop.learning.versions import load_version
-from adloom.models.training.fine_tune import FineTuneResult, TrainingClicks, fine_tune
+from adloom.models.training.click_lessons import TrainingClicks
+from adloom.models.training.data_parallel import WorkerLost
+from adloom.models.training.fine_tune import FineTuneResult
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +55,7 @@ _OF_OTHERS = (
     DatabaseError,
     OSError,
     MemoryError,
+    WorkerLost,
 )
 
 
@@ -78,6 +82,7 @@ def train_round(
         RoundUnderWay: another process runs one.
         UnknownVersion, UnfitVersion: there is no champion to start from, or it is of another base.
         RegistryUnavailable, RegistryRefused: MLflow is away, or says no; the round goes on later.
+        WorkerLost: one of the processes that learn has ended; the round goes on later.
     """
     with turn(ground.folder):
         return next_round(ground, force=force, on_step=on_step, on_abandoned=on_abandoned)
@@ -206,16 +211,16 @@ def _learn(
     folder: Path,
     on_step: Callable[[int, float], None],
 ) -> FineTuneResult:
-    generator = ground.generator
-    parent = load_version(generator, ground.registry, ground.registry.version(plan.parent))
-    return fine_tune(
-        generator,
-        clicks,
+    generator, version = ground.generator, ground.registry.version(plan.parent)
+    task = LearningTask(
+        base=generator.base_name,
+        parent=load_version(generator, ground.registry, version),
+        adapter=ground.registry.adapter(version),
+        clicks=clicks,
         settings=ground.fine_tune,
-        out=folder,
-        parent=parent,
-        on_step=on_step,
+        out=folder.absolute(),
     )
+    return ground.learners.learn(generator, task, on_step)
 
 
 def _trials(

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,16 +17,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from adloom.loop import home
+from adloom.loop.learning.ray_cluster import CannotScaleOut, installed_ray, join_ray
 from adloom.loop.serving.own_broker import own_broker
 from adloom.loop.settings import Settings
 from adloom.loop.settings.serving import RaySettings
 
 _APPLICATION = "adloom"
-_OBJECT_STORE_BYTES = 100 << 20  # requests do not pass through it
-
-
-class CannotScaleOut(RuntimeError):
-    """Replicas cannot be started; the message says what is missing."""
 
 
 @contextmanager
@@ -42,45 +36,20 @@ def running_replicas(settings: Settings, host: str, port: int) -> Iterator[None]
         CannotScaleOut: Ray is not installed or has no room, or a cluster has no broker to share.
         BrokerUnavailable: the local broker is not installed or does not start.
     """
-    ray = _installed_ray()
+    ray = installed_ray("serve")
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     if settings.ray.address is not None and settings.kafka.bootstrap_servers is None:
         raise CannotScaleOut(
             "kafka.bootstrap_servers: replicas on the cluster at ray.address need a broker that "
             "all of them reach (ADLOOM_KAFKA__BOOTSTRAP_SERVERS=host:port)"
         )
     with ExitStack() as parts:
-        _join_ray(ray, settings.ray)
+        join_ray(ray, settings.ray)
         parts.callback(ray.shutdown)
         most = _most_replicas(settings.ray, ray.cluster_resources())
         shared = parts.enter_context(_shared(settings))
         _deploy(shared, most, host, port, parts)
         yield
-
-
-def _installed_ray() -> Any:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            import ray
-            import ray.serve
-    except ImportError as error:
-        raise CannotScaleOut("Ray is not installed: pip install 'adloom[ray]'") from error
-    logging.getLogger("ray.serve").setLevel(logging.WARNING)
-    return ray
-
-
-def _join_ray(ray: Any, settings: RaySettings) -> None:
-    alone = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
-    told = logging.getLogger("adloom").isEnabledFor(logging.INFO)
-    try:
-        ray.init(
-            address=settings.address or "local",
-            logging_level=logging.WARNING if told else logging.ERROR,
-            log_to_driver=told,
-            **(alone if settings.address is None else {}),
-        )
-    except ConnectionError as error:
-        raise CannotScaleOut(f"ray.address: no Ray cluster at {settings.address}") from error
 
 
 def _most_replicas(settings: RaySettings, resources: dict[str, float]) -> int:

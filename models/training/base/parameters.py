@@ -52,13 +52,3 @@ def trained(model: nn.Module, rates: Mapping[str, float]) -> dict[str, Parameter
     """The weights of these names, as they are in ``model`` now."""
     found = dict(model.named_parameters())
     return {name: found[name] for name in rates}
-
-
-def rate_groups(
-    parameters: Mapping[str, Parameter], rates: Mapping[str, float]
-) -> list[dict[str, Any]]:
-    """Groups of an optimiser, one a rate."""
-    return [
-        {"params": [p for name, p in parameters.items() if rates[name] == rate], "lr": rate}
-        for rate in dict.fromkeys(rates.values())
-    ]

@@ -7,40 +7,34 @@ what starts the processes (`accelerate launch`, `torchrun`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import nn
-from torch.nn import Parameter
 
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.brief import Example
 from adloom.models.precision import fast_precision
+from adloom.models.training.base.accelerated import Accelerated
 from adloom.models.training.base.average import MovingAverage
 from adloom.models.training.base.lessons import Lesson, Lessons, by_step, heldout_examples
-from adloom.models.training.base.parameters import (
-    ADAPTER,
-    prepare_for_training,
-    rate_groups,
-    trained,
-)
+from adloom.models.training.base.parameters import ADAPTER, prepare_for_training, trained
 from adloom.models.training.base.plan import BasePlan
 from adloom.models.training.base.records import ShuffledRecords
-from adloom.models.training.checkpoint import load_state, save_state
 from adloom.models.training.draws import seeded
 from adloom.models.training.example_loss import example_loss
 from adloom.models.training.learning_curve import LearningCurve
 from adloom.models.training.schedule import rate_share
+from adloom.models.training.trainer import Trainer, rate_groups
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
 AVERAGE = "average."
 """Before the names of averaged weights in a state."""
-STATE, CURVE = "state.safetensors", "losses.json"
 
 
 class Watch(Protocol):
@@ -82,7 +76,7 @@ def train_base(
     """
     run = _Run(generator, data, plan, out, accelerator, watch)
     run.to_the_end()
-    return run.curve
+    return run.trainer.curve
 
 
 class _Run:
@@ -95,7 +89,7 @@ class _Run:
         accelerator: Accelerator,
         watch: Watch,
     ) -> None:
-        self.generator, self.plan, self.out = generator, plan, out
+        self.generator, self.plan = generator, plan
         self.accelerator, self.watch = accelerator, watch
         with seeded(plan.seed, generator.model.device):
             generator.new_adapter(ADAPTER, rank=plan.rank, alpha=plan.alpha)
@@ -106,60 +100,43 @@ class _Run:
             rate_groups(weights, self.rates), betas=(0.9, 0.95), weight_decay=plan.weight_decay
         )
         self.model: nn.Module
-        self.model, self.optimizer = accelerator.prepare(generator.model, optimizer)
+        self.model, optimizer = accelerator.prepare(generator.model, optimizer)
         # Sharing out weights replaces them.
-        self.weights: dict[str, Parameter] = trained(generator.model, self.rates)
-        self.average = MovingAverage(self.weights, plan.ema)
-        self.kept = self.weights | {AVERAGE + name: v for name, v in self.average.values.items()}
-        self.step = load_state(out / STATE, self.kept, [self.optimizer])
-        self.curve = LearningCurve.read(out / CURVE, self.step)
+        weights = trained(generator.model, self.rates)
+        self.average = MovingAverage(weights, plan.ema)
+        self.trainer = Trainer(
+            weights,
+            optimizer,
+            Accelerated(accelerator, self.model),
+            out,
+            clip=plan.clip,
+            beside={AVERAGE + name: value for name, value in self.average.values.items()},
+        )
         config = generator.model.config
         places = accelerator.process_index, accelerator.num_processes
         self.lessons = Lessons(data.train, plan, config, *places)
         self.heldout = heldout_examples(data.heldout, plan, config)
 
     def to_the_end(self) -> None:
-        for batches in by_step(self.lessons.after(self.step), self.plan.accumulate):
-            loss = self._learn(batches)
-            self.step += 1
-            self.curve.losses.append(loss)
+        trainer, plan = self.trainer, self.plan
+        for batches in by_step(self.lessons.after(trainer.step), plan.accumulate):
+            self.generator.model.train()
+            share = rate_share(trainer.step + 1, plan.steps, round(plan.warm_up * plan.steps))
+            loss = trainer.learn([partial(self._loss, batch) for batch in batches], share)
+            self.average.follow(trainer.step)
             if self.accelerator.is_main_process:
-                self.watch.on_step(self.step, loss)
-            last = self.step == self.plan.steps
-            if last or self.step % self.plan.evaluate_every == 0:
+                self.watch.on_step(trainer.step, loss)
+            last = trainer.step == plan.steps
+            if last or trainer.step % plan.evaluate_every == 0:
                 self._look()
-            if last or self.step % self.plan.checkpoint_every == 0:
-                self._keep()
-
-    def _learn(self, batches: Sequence[Lesson]) -> float:
-        """One step; the mean loss of all processes."""
-        self.generator.model.train()
-        total = torch.zeros((), device=self.generator.model.device)
-        for number, batch in enumerate(batches, start=1):
-            last = number == len(batches)
-            with nullcontext() if last else self.accelerator.no_sync(self.model):
-                loss = self._loss(batch) / len(batches)
-                self.accelerator.backward(loss)
-            total += loss.detach()
-        self.accelerator.clip_grad_norm_(self.weights.values(), self.plan.clip)
-        self._set_rates()
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        self.average.follow(self.step + 1)
-        return float(self.accelerator.reduce(total, "mean"))
+            if last or trainer.step % plan.checkpoint_every == 0:
+                trainer.keep()
 
     def _loss(self, batch: Lesson) -> torch.Tensor:
         device = self.generator.model.device
         blank, noise = batch.hidden(device)
         with seeded(batch.seed, device), self._precision():
             return example_loss(self.generator, batch.examples, blank, noise, through=self.model)
-
-    def _set_rates(self) -> None:
-        steps = self.plan.steps
-        share = rate_share(self.step + 1, steps, round(self.plan.warm_up * steps))
-        full = dict.fromkeys(self.rates.values())
-        for group, rate in zip(self.optimizer.param_groups, full, strict=True):
-            group["lr"] = rate * share
 
     @torch.no_grad()
     def _look(self) -> None:
@@ -172,17 +149,13 @@ class _Run:
                 with self._precision():
                     loss = example_loss(self.generator, part, through=self.model)
                 total += float(loss) * len(part)
-            self.curve.heldout.append((self.step, total / len(self.heldout)))
+            curve = self.trainer.curve
+            curve.heldout.append((self.trainer.step, total / len(self.heldout)))
             if self.accelerator.is_main_process:
                 shared_out = self.accelerator.distributed_type.value == "FSDP"
                 drawing = None if shared_out else self.generator
-                self.watch.on_look(self.curve, drawing, self.heldout)
+                self.watch.on_look(curve, drawing, self.heldout)
         self.accelerator.wait_for_everyone()
-
-    def _keep(self) -> None:
-        if self.accelerator.is_main_process:
-            self.curve.write(self.out / CURVE)
-        save_state(self.out / STATE, self.kept, [self.optimizer], self.step)
 
     def _precision(self) -> torch.autocast:
         chosen = self.plan.precision

@@ -18,7 +18,8 @@ import httpx
 import pytest
 
 from adloom.loop import home
-from adloom.loop.serving.replicas.scale_out import CannotScaleOut, running_replicas
+from adloom.loop.learning.ray_cluster import CannotScaleOut
+from adloom.loop.serving.replicas.scale_out import running_replicas
 from adloom.loop.settings import Settings, SettingsError
 from tests.loop_parts import keep_shop_ads, tiny_settings
 
