@@ -89,10 +89,15 @@ class AdaptedModel:
             self.model.eval()
             self.activate(self.active)
 
-    def new_adapter(self, name: str, *, rank: int, alpha: int) -> None:
-        """Add a fresh LoRA adapter that starts as no change to the base."""
+    def new_adapter(self, name: str, *, rank: int, alpha: int, copy_modules: bool = True) -> None:
+        """Add a fresh LoRA adapter that starts as no change to the base.
+
+        Without ``copy_modules`` it has those of the base: they are in memory once, and the base
+        learns with it.
+        """
         config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=LORA_TARGETS)
-        self._add(name, config, self._base_conditioning, Trends())
+        modules = self._base_conditioning
+        self._add(name, config, copy.deepcopy(modules) if copy_modules else modules, Trends())
 
     def copy_adapter(self, source: str, target: str) -> None:
         """Add adapter ``target`` as a copy of ``source``: rank, weights, modules and trends.
@@ -102,7 +107,8 @@ class AdaptedModel:
         """
         weights = self.lora_parameters(source)
         config = copy.deepcopy(self._wrapped(source).peft_config[source])
-        self._add(target, config, self._conditioning[source], self._trends[source])
+        modules = copy.deepcopy(self._conditioning[source])
+        self._add(target, config, modules, self._trends[source])
         copies = self.lora_parameters(target)
         with torch.no_grad():
             for key, weight in weights.items():
@@ -216,7 +222,7 @@ class AdaptedModel:
                 self._peft = get_peft_model(llama, config, adapter_name=name)
             else:
                 self._peft.add_adapter(name, config)
-            self._conditioning[name] = copy.deepcopy(conditioning)
+            self._conditioning[name] = conditioning
             self._trends[name] = trends
             self.model.eval()
             self.activate(self.active)

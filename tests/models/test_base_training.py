@@ -69,7 +69,8 @@ def test_the_trained_base_draws_what_the_base_drew_with_what_it_learnt(
     finished = AdGenerator.from_pretrained(tmp_path / "run", "cpu")
     generator.model.eval()
     assert drawn(finished, None) == drawn(generator, ADAPTER)
-    assert drawn(finished, None) != drawn(generator, None)
+    begun = AdGenerator.from_pretrained(tmp_path / "base", "cpu")
+    assert drawn(finished, None) != drawn(begun, None)
     assert finished.codebook_name == generator.codebook_name
     assert AdGeneratorConfig.load(tmp_path / "run") == generator.model.config
 
@@ -92,9 +93,8 @@ def test_two_processes_learn_what_one_does_by_ddp_and_by_fsdp(data: Path, tmp_pa
 
 def test_the_general_stage_leaves_alone_what_reads_histories() -> None:
     generator = tiny_generator()
-    generator.new_adapter(ADAPTER, rank=2, alpha=4)
-    general = prepare_for_training(generator.model, BasePlan(stage="general"))
-    personal = prepare_for_training(generator.model, BasePlan(stage="personal", head_rate=1e-5))
+    general = prepare_for_training(tiny_generator(), BasePlan(stage="general"))
+    personal = prepare_for_training(generator, BasePlan(stage="personal", head_rate=1e-5))
     assert not any(".preference." in name for name in general)
     assert any(".preference." in name for name in personal)
     heads = ("janus.model.generation_head.", "janus.model.generation_aligner.")

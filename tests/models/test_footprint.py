@@ -66,10 +66,8 @@ def clicked(generator: AdGenerator, number: int) -> Example:
 
 def measured(generator: AdGenerator, plan: BasePlan) -> dict[str, int]:
     """Bytes of what a real step holds, each storage once."""
-    generator.new_adapter(ADAPTER, rank=plan.rank, alpha=plan.alpha)
-    generator.activate(ADAPTER)
     model = generator.model
-    weights = trained(model, prepare_for_training(model, plan))
+    weights = trained(model, prepare_for_training(generator, plan))
     optimizer = torch.optim.AdamW(weights.values())
     average = MovingAverage(weights, plan.ema)
     known = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
@@ -91,12 +89,13 @@ def measured(generator: AdGenerator, plan: BasePlan) -> dict[str, int]:
     optimizer.step()
     moments = [m for state in optimizer.state.values() for m in state.values()]
     lora = [w for name, w in model.named_parameters() if ".lora_" in name]
+    of_both = (generator.conditioning(of) for of in (None, ADAPTER))
+    modules = {weight for conditioning in of_both for weight in conditioning.parameters()}
     assert model.dinov2 is not None
     return {
         "janus": size(model.janus.parameters()) - size(lora),
         "lora": size(lora),
-        "modules": size(model.conditioning.parameters()),
-        "modules as they were": size(generator.conditioning(None).parameters()),
+        "modules": size(modules),
         "dinov2": size(model.dinov2.parameters()),
         "gradients": gradients,
         "optimiser moments": size(moments),

@@ -33,9 +33,7 @@ def finish_base(base: Path, state: Path, plan: BasePlan, out: Path) -> None:
     ``state`` is what `train_base` left. Only one process may do so; it needs no accelerator.
     """
     generator = AdGenerator(AdModel.from_pretrained(base, dtype=stored_dtype(base)))
-    generator.new_adapter(ADAPTER, rank=plan.rank, alpha=plan.alpha)
-    generator.activate(ADAPTER)
-    rates = prepare_for_training(generator.model, plan)
+    rates = prepare_for_training(generator, plan)
     weights = trained(generator.model, rates)
     load_parameters(state, weights, AVERAGE if plan.ema else "")
     generator.merge_adapter(ADAPTER)

@@ -12,7 +12,7 @@ from adloom.models.adapters import AdaptedModel
 from adloom.models.bare_model import BaseShape
 from adloom.models.generator import AdModel
 from adloom.models.training.base.kept_bytes import kept_bytes
-from adloom.models.training.base.parameters import ADAPTER, prepare_for_training
+from adloom.models.training.base.parameters import prepare_for_training
 from adloom.models.training.base.plan import BasePlan
 
 Sharing = Literal["ddp", "fsdp"]
@@ -28,13 +28,10 @@ def training_bytes(shape: BaseShape, plan: BasePlan, gpus: int, sharing: Sharing
     kept for them, though what is kept is let go of as they come: it is never more. ``fsdp`` wraps
     each layer of the language model; the rest is gathered as long as a step lasts.
     """
-    adapted = _prepared(shape, plan)
-    model = adapted.model
+    model = _prepared(shape, plan)
     learnt = _bytes(w for w in model.parameters() if w.requires_grad)
     share = gpus if sharing == "fsdp" else 1
     parts = {name: size // share for name, size in _weights(model).items()}
-    # Training begins on a copy of the modules; those of the base stay beside it, whole.
-    parts["modules as they were"] = _bytes(adapted.conditioning(None).parameters())
     parts["gradients"] = learnt // share
     parts["optimiser moments"] = _MOMENTS * learnt // share
     if plan.ema:
@@ -48,12 +45,10 @@ def training_bytes(shape: BaseShape, plan: BasePlan, gpus: int, sharing: Sharing
     return parts
 
 
-def _prepared(shape: BaseShape, plan: BasePlan) -> AdaptedModel:
+def _prepared(shape: BaseShape, plan: BasePlan) -> AdModel:
     adapted = AdaptedModel(shape.without_weights())
-    adapted.new_adapter(ADAPTER, rank=plan.rank, alpha=plan.alpha)
-    adapted.activate(ADAPTER)
-    prepare_for_training(adapted.model, plan)
-    return adapted
+    prepare_for_training(adapted, plan)
+    return adapted.model
 
 
 def _weights(model: AdModel) -> dict[str, int]:
@@ -91,7 +86,7 @@ def _what_is_kept(plan: BasePlan) -> BasePlan:
 @lru_cache(16)
 def _kept_of(shape: BaseShape, told: str) -> tuple[int, int]:
     plan = BasePlan.model_validate_json(told)
-    return kept_bytes(_prepared(shape, plan).model, plan.batch)
+    return kept_bytes(_prepared(shape, plan), plan.batch)
 
 
 def _kept(shape: BaseShape, plan: BasePlan) -> tuple[int, int]:

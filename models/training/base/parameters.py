@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 from torch.nn import Parameter
 
-from adloom.models.generator import AdModel
+from adloom.models.adapters import AdaptedModel
 from adloom.models.training.base.plan import BasePlan
 
 ADAPTER = "trained"
@@ -18,11 +18,15 @@ _READS_HISTORIES = "conditioning.preference."
 _UNUSED = "mask_token"  # of DINOv2's own pretraining
 
 
-def prepare_for_training(model: AdModel, plan: BasePlan) -> dict[str, float]:
-    """Freeze what is not trained; names of the rest in ``model``, each with its rate.
+def prepare_for_training(adapted: AdaptedModel, plan: BasePlan) -> dict[str, float]:
+    """Add what is trained and freeze the rest; names of the former in the model, with their rates.
 
-    What is trained is float32 from then on: in bfloat16 small steps are lost in rounding.
+    It is float32 from then on: in bfloat16 small steps are lost in rounding. The modules are those
+    of the base, which is not asked for any more as it was.
     """
+    adapted.new_adapter(ADAPTER, rank=plan.rank, alpha=plan.alpha, copy_modules=False)
+    adapted.activate(ADAPTER)
+    model = adapted.model
     rates = {
         name: rate for name, _ in model.named_parameters() if (rate := _rate_of(name, plan)) > 0
     }

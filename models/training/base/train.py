@@ -21,7 +21,7 @@ from adloom.models.precision import fast_precision
 from adloom.models.training.base.accelerated import Accelerated
 from adloom.models.training.base.average import MovingAverage
 from adloom.models.training.base.lessons import Lesson, Lessons, by_step, heldout_examples
-from adloom.models.training.base.parameters import ADAPTER, prepare_for_training, trained
+from adloom.models.training.base.parameters import prepare_for_training, trained
 from adloom.models.training.base.plan import BasePlan
 from adloom.models.training.base.records import ShuffledRecords
 from adloom.models.training.draws import seeded
@@ -92,9 +92,7 @@ class _Run:
         self.generator, self.plan = generator, plan
         self.accelerator, self.watch = accelerator, watch
         with seeded(plan.seed, generator.model.device):
-            generator.new_adapter(ADAPTER, rank=plan.rank, alpha=plan.alpha)
-        generator.activate(ADAPTER)
-        self.rates = prepare_for_training(generator.model, plan)
+            self.rates = prepare_for_training(generator, plan)
         weights = trained(generator.model, self.rates)
         optimizer = torch.optim.AdamW(
             rate_groups(weights, self.rates), betas=(0.9, 0.95), weight_decay=plan.weight_decay
