@@ -85,6 +85,13 @@ def evaluate(
             "(.pth, .pth.tar, .pt, .safetensors)."
         ),
     ] = None,
+    inception: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --data: weights of the Inception-v3 that FID and KID are known by "
+            "(pt_inception-2015-12-05-6726825d.pth); without, both are told on PBS' features."
+        ),
+    ] = None,
     clip: Annotated[
         Path | None, typer.Option(help="With --data: a folder with a CLIP model: CLIP score.")
     ] = None,
@@ -98,13 +105,14 @@ def evaluate(
     With --data on a data set: no history, random ads of it, those that are like the product (full),
     the same with all tokens kept, somebody else's; PBS, BLEU, ROUGE-L, FID and KID with intervals,
     differences to no history, by language and by category. Without it on the demo's shoppers.
+    ImageReward is not among the scores: it is no model that transformers loads.
 
     For reference, the paper's own figures on PAd1M, of its own model (PBS / BLEU / ROUGE): no
     history .617/.225/.525, random history .606/.427/.650, full .634/.435/.662.
     """
     if data is None:
         alone = {"--base": base, "--adapter": adapter, "--version": version, "--records": records}
-        alone |= {"--clip": clip, "--pick-score": pick_score}
+        alone |= {"--inception": inception, "--clip": clip, "--pick-score": pick_score}
         if given := [name for name, value in alone.items() if value is not None]:
             fail(f"{given[0]} judges on a data set: give one with --data SHARDS")
         _on_panel(context.obj, shoppers, seed, sheet, pbs, as_json)
@@ -115,7 +123,7 @@ def evaluate(
     from adloom.loop.evaluation.dataset.run import Judged, Weights
 
     batch = context.obj.generator.batch_size
-    judged = Judged(base, adapter, version, Weights(pbs, clip, pick_score))
+    judged = Judged(base, adapter, version, Weights(pbs, inception, clip, pick_score))
     found = _on_data(context.obj, judged, DatasetPlan(data, records, batch), sheet, seed)
     if as_json:
         print(found.model_dump_json(indent=2))

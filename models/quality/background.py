@@ -37,10 +37,10 @@ class BadEncoder(ValueError):
 
 
 class PictureEncoder(Protocol):
-    """What PBS is measured with: this file's encoder, or one of MoCo v3."""
+    """What PBS is measured with, this file's encoder or one of MoCo v3; or Inception-v3."""
 
     def embed(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
-        """Embeddings of unit length, float32 ``(n, width)``."""
+        """Embeddings, float32 ``(n, width)``; those of PBS are of unit length."""
 
 
 class BackgroundEncoder(nn.Module):

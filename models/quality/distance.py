@@ -49,18 +49,22 @@ def frechet_distance(generated: NDArray[np.floating], real: NDArray[np.floating]
         raise ValueError("a distance of distributions needs two pictures on each side")
     first, second = (np.asarray(points, dtype=np.float64) for points in (generated, real))
     apart = float(((first.mean(0) - second.mean(0)) ** 2).sum())
-    one, other = (np.atleast_2d(np.cov(points, rowvar=False)) for points in (first, second))
-    root = _root(one)
-    # The trace of (one @ other)^(1/2), by a matrix that is symmetric.
-    shared = np.linalg.eigvalsh(root @ other @ root).clip(0)
-    spread = float(np.trace(one) + np.trace(other) - 2 * np.sqrt(shared).sum())
+    one, other = _root(first), _root(second)
+    # The trace of (cov(first) @ cov(second))^(1/2).
+    shared = float(np.linalg.svd(one @ other.T, compute_uv=False).sum())
+    spread = float((one**2).sum() + (other**2).sum() - 2 * shared)
     return max(0.0, apart + spread)
 
 
-def _root(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
-    values, vectors = np.linalg.eigh(covariance)
-    root: NDArray[np.float64] = (vectors * np.sqrt(values.clip(0))) @ vectors.T
-    return root
+def _root(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """R with R'R the covariance of the points; no more rows than there are points, or columns.
+
+    So few pictures cost little however wide their features are.
+    """
+    centred: NDArray[np.float64] = (points - points.mean(0)) / np.sqrt(len(points) - 1)
+    if len(centred) <= centred.shape[1]:
+        return centred
+    return np.linalg.qr(centred).R
 
 
 def _kernel(

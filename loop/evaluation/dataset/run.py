@@ -25,6 +25,7 @@ from adloom.models.ad_generator import AdGenerator
 from adloom.models.datasets.shards import Manifest, shard_files
 from adloom.models.quality.clip import ClipScorer
 from adloom.models.quality.encoders import load_encoder
+from adloom.models.quality.inception import load_inception
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Weights:
     """Files and folders that ads are judged with; None: without."""
 
     pbs: Path | None = None
+    inception: Path | None = None
     clip: Path | None = None
     pick_score: Path | None = None
 
@@ -107,7 +109,8 @@ def _judge(weights: Weights, device: str) -> Judge:
         with_name["clip_score"] = ClipScorer.clip_score(weights.clip, device)
     if weights.pick_score is not None:
         with_name["pick_score"] = ClipScorer.pick_score(weights.pick_score, device)
-    return Judge(pbs, None, with_name)
+    inception = None if weights.inception is None else load_inception(weights.inception, device)
+    return Judge(pbs, inception, with_name)
 
 
 def _adapter(

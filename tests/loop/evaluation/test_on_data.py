@@ -37,6 +37,7 @@ from adloom.models.datasets.shards import Manifest
 from adloom.models.quality.background import BackgroundEncoder
 from adloom.models.sampling import Sampling
 from tests.loop.evaluation.small_dataset import small_records, write_small_dataset
+from tests.models.public_inception import public_inception
 from tests.tiny_model import TINY, tiny_generator, tiny_model
 
 
@@ -199,6 +200,23 @@ def test_the_command_tells_all_figures_and_writes_the_sheet(
         assert words in shown
 
 
+def test_distances_are_taken_on_inception_features_where_its_weights_are_given(
+    base: Path, shards: Path, tmp_path: Path
+) -> None:
+    torch.save(public_inception(), tmp_path / "fid.pth")
+    weights = ["--inception", tmp_path / "fid.pth", "--records", "2"]
+    made = evaluate(
+        "--data", shards, "--base", base, *weights, "--sheet", tmp_path / "sheet.png", "--json"
+    )
+    assert made.exit_code == 0, made.output
+    told = Report.model_validate_json(made.stdout)
+    assert told.distances_of == "inception"
+    assert min(told.fid.values()) > 4  # PBS' features are of length one: never further apart
+    printed = io.StringIO()
+    Console(width=200, file=printed).print(*report_tables(told))
+    assert "KID (PBS)" not in printed.getvalue()
+
+
 def test_an_adapter_and_a_version_that_holds_it_are_judged_alike(
     generator: AdGenerator,
     shards: Path,
@@ -248,6 +266,8 @@ def test_what_cannot_be_judged_is_told_in_a_line(
         "one of them": ["--data", shards, "--adapter", base, "--version", "1"],
         "--data SHARDS": ["--adapter", base],
         "no background encoder": ["--data", shards, "--pbs", tmp_path / "no.pth"],
+        "no weights of Inception-v3": ["--data", shards, "--inception", tmp_path / "no.pth"],
+        "--inception judges on a data set": ["--inception", base],
         "no such folder": ["--data", shards, "--clip", tmp_path / "no"],
         "holds no CLIP model": ["--data", shards, "--pick-score", base],
         "adapter_config.json": ["--data", shards, "--base", base, "--adapter", tmp_path],
