@@ -13,7 +13,7 @@ from adloom.models.config import CONFIG_FILE, AdGeneratorConfig
 from adloom.models.generator import DEMO_MODEL, DINOV2_FOLDER, AdModel
 from adloom.models.janus import JanusForConditionalGeneration
 from adloom.models.janus_pro import paper_config
-from adloom.models.public_checkpoint import refuse_other_kinds
+from adloom.models.public_checkpoint import janus_config, refuse_other_kinds
 from adloom.models.published_shapes import JANUS_SIZES, dinov2_small, janus_pro
 
 
@@ -38,7 +38,7 @@ class BaseShape:
             if janus.upper() == size:
                 return cls._around(janus_pro(size))
         refuse_other_kinds(janus, "janus")
-        read, folder = JanusConfig.from_pretrained(janus), Path(janus)
+        read, folder = janus_config(janus), Path(janus)
         if not (folder / CONFIG_FILE).is_file():
             return cls._around(read)
         config, seeing = AdGeneratorConfig.load(folder), folder / DINOV2_FOLDER

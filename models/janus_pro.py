@@ -19,6 +19,7 @@ from adloom.models.janus import JanusForConditionalGeneration
 from adloom.models.prompts.encoding import check_prompt
 from adloom.models.public_checkpoint import (
     JANUS_PRO_1B,
+    janus_config,
     janus_tokenizer,
     refuse_other_kinds,
     whole,
@@ -83,12 +84,12 @@ def load_janus(
     refuse_other_kinds(checkpoint, "janus")
     if dinov2 is not None:
         refuse_other_kinds(dinov2, "dinov2")
+    described = janus_config(checkpoint)
     if config is None:
-        described = JanusConfig.from_pretrained(checkpoint)
         config = paper_config(described, dinov2=dinov2 is not None)
     tokenizer = janus_tokenizer(checkpoint)
     check_prompt(tokenizer, config)
-    janus = whole(JanusForConditionalGeneration, checkpoint, dtype=dtype)
+    janus = whole(JanusForConditionalGeneration, checkpoint, config=described, dtype=dtype)
     backbone = None if dinov2 is None else whole(Dinov2Model, dinov2)
     with torch.no_grad():
         # Decoding takes codes by their direction; with unit codes encoding does so too.

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from transformers import PretrainedConfig, PreTrainedTokenizerFast
+from transformers import JanusConfig, PretrainedConfig, PreTrainedTokenizerFast
 from transformers.utils.hub import cached_file
 
 from adloom.models.tokenizer import BOI, EOI
@@ -41,6 +41,23 @@ def refuse_other_kinds(checkpoint: str | Path, kind: Kind) -> None:
             f"{checkpoint}: is no {_CALLED[kind]} checkpoint "
             f"(its config.json says model_type {found!r})"
         )
+
+
+def janus_config(checkpoint: str | Path) -> JanusConfig:
+    """The configuration of a Janus checkpoint.
+
+    Whether words that are read and words that are written have one matrix is as its config.json
+    says. One that transformers 4 wrote, as those of Janus-Pro, leaves that to the language model;
+    transformers 5 would take it that they have.
+
+    Raises:
+        OSError: there is none.
+    """
+    described, _ = PretrainedConfig.get_config_dict(checkpoint)
+    config = JanusConfig.from_pretrained(checkpoint)
+    if "tie_word_embeddings" not in described:
+        config.tie_word_embeddings = config.get_text_config().tie_word_embeddings
+    return config
 
 
 def janus_tokenizer(checkpoint: str | Path) -> PreTrainedTokenizerFast:

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError
-from transformers import Dinov2Config, Dinov2Model, JanusConfig
+from transformers import Dinov2Config, Dinov2Model
 
 from adloom.loop.bases.sources import in_one_line, refuse_unusable
 from adloom.loop.settings.out_folder import taken
@@ -18,7 +18,7 @@ from adloom.models.generator import AdModel
 from adloom.models.janus import JanusForConditionalGeneration
 from adloom.models.janus_pro import load_janus, paper_config
 from adloom.models.picture_encoder import PictureEncoder
-from adloom.models.public_checkpoint import janus_tokenizer
+from adloom.models.public_checkpoint import janus_config, janus_tokenizer
 
 Stored = Literal["bfloat16", "float16", "float32"]
 _ROOM = 1.05  # tokenizer and heads of files come on top of the weights
@@ -95,7 +95,7 @@ def _without_weights(janus: str, dinov2: str) -> AdModel:
     """The base on the meta device: its sizes, and that its parts fit together."""
     try:
         tokenizer = janus_tokenizer(janus)
-        shape = JanusConfig.from_pretrained(janus)
+        shape = janus_config(janus)
         perceives = Dinov2Config.from_pretrained(dinov2)
         with torch.device("meta"):
             foreground = Dinov2Model(perceives)

@@ -16,6 +16,7 @@ from transformers import (
 )
 
 from adloom.models.ad_generator import AdGenerator
+from adloom.models.bare_model import BaseShape
 from adloom.models.batching import BriefBatch, batch_briefs, batch_targets
 from adloom.models.brief import AdBrief
 from adloom.models.config import AdGeneratorConfig
@@ -83,6 +84,20 @@ def janus(tmp_path_factory: pytest.TempPathFactory) -> AdModel:
         dinov2=small_dinov2(folder / "dinov2"),
         dtype=torch.float32,
     )
+
+
+def test_words_are_written_by_a_matrix_of_their_own_as_transformers_4_converted_them(
+    tmp_path: Path,
+) -> None:
+    folder = public_checkpoint(tmp_path / "janus")
+    described = json.loads((folder / "config.json").read_text())
+    del described["tie_word_embeddings"]  # transformers 4 wrote none at the top
+    (folder / "config.json").write_text(json.dumps(described))
+    loaded = load_janus(folder, dinov2=None).janus
+    assert not torch.equal(loaded.lm_head.weight, loaded.get_input_embeddings().weight)
+    assert not loaded.config.tie_word_embeddings
+    planned = BaseShape.of(str(folder)).without_weights().janus
+    assert sum(p.numel() for p in planned.parameters()) == loaded.num_parameters()
 
 
 def test_a_public_checkpoint_draws_an_ad(janus: AdModel) -> None:
