@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -57,6 +57,16 @@ class BadShards(ValueError):
     """A folder holds no data set that can be read; the message says what is wrong with it."""
 
 
+class EncodesPictures(Protocol):
+    """What names the codebooks of a base: of pictures, and of histories."""
+
+    @property
+    def codebook_name(self) -> str: ...
+
+    @property
+    def history_codebook_name(self) -> str: ...
+
+
 class Manifest(BaseModel):
     """What a data set is, and what it was encoded with.
 
@@ -77,6 +87,11 @@ class Manifest(BaseModel):
     languages: Mapping[str, int] = {}
     left_out: Mapping[str, int] = {}
     complete: bool = False
+
+    def read_by(self, encoder: EncodesPictures) -> bool:
+        """Whether a base that encodes pictures so can read the codes."""
+        own = encoder.codebook_name, encoder.history_codebook_name
+        return own == (self.codebook, self.history_codebook)
 
     def save(self, folder: Path) -> None:
         """Write it into ``folder`` in one move."""

@@ -51,9 +51,7 @@ class TrainingOrder(BaseModel):
                     f"{data} has no records to train on and to hold out: {split} is 0"
                 )
         AdGeneratorConfig.load(base)
-        encoder = PictureEncoder.from_pretrained(base, "cpu")
-        reads = encoder.codebook_name, encoder.history_codebook_name
-        if reads != (data_set.codebook, data_set.history_codebook):
+        if not data_set.read_by(PictureEncoder.from_pretrained(base, "cpu")):
             raise CannotTrain(
                 f"{data} was encoded with another codebook than {base} has: encode it with this "
                 f"base (adloom base encode --base {base})"

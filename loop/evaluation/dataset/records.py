@@ -75,8 +75,7 @@ def refuse_other_codebooks(folder: Path, manifest: Manifest, generator: AdGenera
     Raises:
         CannotJudge: the records were encoded with another codebook than the base's.
     """
-    encoded = (manifest.codebook, manifest.history_codebook)
-    if encoded != (generator.codebook_name, generator.history_codebook_name):
+    if not manifest.read_by(generator):
         raise CannotJudge(
             f"{folder} was encoded with another codebook or picture size than this base has: "
             "encode the data set for it with adloom base encode --base BASE"
