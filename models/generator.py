@@ -261,11 +261,11 @@ class AdModel(nn.Module):
         folder.mkdir(parents=True, exist_ok=True)
         self.janus.save_pretrained(folder, state_dict=weights)
         self.tokenizer.save_pretrained(folder)
-        self.config.save(folder)
         if self.dinov2 is not None:
             self.dinov2.backbone.save_pretrained(folder / DINOV2_FOLDER)
         modules = {name: w.to(dtype) for name, w in self.conditioning.state_dict().items()}
         save_file(modules, str(folder / CONDITIONING_FILE), metadata={"format": "pt"})
+        self.config.save(folder)  # last: a folder without it is no generator
 
     @classmethod
     def from_pretrained(cls, folder: Path, *, dtype: torch.dtype = torch.float32) -> AdModel:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 import shutil
+import signal
 from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +19,11 @@ from safetensors import safe_open
 from typer.testing import CliRunner, Result
 
 from adloom.loop import home
+from adloom.loop.bases.build import build_base
 from adloom.loop.commands.app import app
 from adloom.loop.settings import Settings
-from adloom.models.generator import AdModel
+from adloom.models.ad_generator import AdGenerator
+from adloom.models.config import AdGeneratorConfig
 from adloom.models.janus_pro import load_janus
 from adloom.models.settings import GeneratorSettings
 from tests.models.public_janus import public_checkpoint, small_dinov2
@@ -165,20 +170,31 @@ def test_a_hub_that_is_away_is_told_at_once(
     assert "cannot be reached" in told
 
 
-def test_a_build_that_is_cut_off_leaves_nothing_that_looks_whole(
-    public: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def killed_while_it_writes(public: Path, out: Path) -> None:
+    """A build whose process is gone once the weights are written, as by ``kill -9``."""
+
+    def build_alone() -> None:
+        torch.set_num_threads(1)  # those of the parent are none of a fork's
+        build_base(str(public / "janus"), str(public / "dinov2"), out)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AdGeneratorConfig, "save", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        process = multiprocessing.get_context("fork").Process(target=build_alone)
+        process.start()
+        process.join(120)
+    assert process.exitcode == -signal.SIGKILL
+
+
+def test_a_build_that_is_killed_leaves_nothing_that_looks_whole(
+    public: Path, tmp_path: Path
 ) -> None:
-    whole = AdModel.save_pretrained
-
-    def cut_off(model: AdModel, folder: Path, **how: torch.dtype) -> None:
-        whole(model, folder, **how)
-        (folder / "left.over").touch()
-        raise SystemExit(9)
-
-    monkeypatch.setattr(AdModel, "save_pretrained", cut_off)
-    assert build(public, tmp_path / "base").exit_code == 9
-    assert not (tmp_path / "base").exists()
-    monkeypatch.setattr(AdModel, "save_pretrained", whole)
+    killed_while_it_writes(public, tmp_path / "base")
+    [left] = tmp_path.iterdir()
+    assert (left / "model.safetensors").is_file()
+    for folder in (tmp_path / "base", left):
+        with pytest.raises(FileNotFoundError, match="holds no ad generator"):
+            AdGenerator.from_pretrained(folder)
+    (left / "left.over").touch()
     (tmp_path / "base").mkdir()
     assert build(public, tmp_path / "base").exit_code == 0
     assert not list(tmp_path.rglob("left.over"))
