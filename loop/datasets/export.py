@@ -10,7 +10,7 @@ import hmac
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ import numpy as np
 from adloom.feature_store.store import FeatureStore, UserHistory
 from adloom.loop.catalogue.creatives.store import CreativeStore
 from adloom.loop.catalogue.store import Catalogue
+from adloom.loop.datasets.clicks import Click, ExportedClicks
 from adloom.loop.datasets.pictures import ExportedPictures
 from adloom.loop.learning.training_set import refuse_leak
 from adloom.loop.settings.out_folder import taken
@@ -28,7 +29,6 @@ from adloom.models.datasets.encoding import split_of
 from adloom.models.datasets.pad1m import TITLE_SPLIT
 
 DATA, PICTURES, CARD = "data.jsonl", "pictures", "card.json"
-_AT_ONCE = 20_000  # clicks: histories of all of them are read from the log at once
 
 OnClicks = Callable[[int, int], None]
 """Takes how many clicks are done, and of how many."""
@@ -36,14 +36,6 @@ OnClicks = Callable[[int, int], None]
 
 class CannotExport(ValueError):
     """There is nothing to export, or no place for it; the message says so."""
-
-
-@dataclass(frozen=True)
-class _Click:
-    ts: datetime
-    user_id: str
-    item_id: str
-    ad_id: str
 
 
 @dataclass
@@ -105,8 +97,8 @@ class Exporter:
         """
         if problem := taken(out):
             raise CannotExport(problem)
-        clicks = self._clicks(since, until)
-        if not clicks:
+        clicks = ExportedClicks.of(self.features, since, until)
+        if not len(clicks):
             raise CannotExport("the log has no click in this time: look at --since and --until")
         moments = [None if at is None else at.isoformat() for at in (since, until)]
         card = Card(moments[0], moments[1], len(clicks), self.heldout)
@@ -120,33 +112,23 @@ class Exporter:
         partial.replace(out.absolute())
         return card
 
-    def _clicks(self, since: datetime | None, until: datetime | None) -> list[_Click]:
-        columns = ["ts", "user_id", "item_id", "ad_id"]
-        found = self.features.log.read("click", since, until, columns)
-        found["ad_id"] = found["ad_id"].fillna("")
-        rows = found[columns].itertuples(index=False, name=None)
-        return [_Click(ts.to_pydatetime(), *rest) for ts, *rest in rows]
-
     def _records(
-        self, clicks: Sequence[_Click], folder: Path, card: Card, on_clicks: OnClicks
+        self, clicks: ExportedClicks, folder: Path, card: Card, on_clicks: OnClicks
     ) -> Iterator[dict[str, Any]]:
         pictures = ExportedPictures(folder, self.creatives)
-        for start in range(0, len(clicks), _AT_ONCE):
-            some = clicks[start : start + _AT_ONCE]
-            histories = self.features.history_at([(c.user_id, c.ts) for c in some])
-            for done, (click, history) in enumerate(zip(some, histories, strict=True), start + 1):
-                refuse_leak(f"ad {click.ad_id!r} was clicked", click.ts, history)
-                made = self._record(click, history, pictures, f"{done}")
-                if isinstance(made, str):
-                    card.left_out[made] += 1
-                else:
-                    card.records[made["split"]] += 1
-                    card.languages[made["language"]] += 1
-                    yield made
-                on_clicks(done, len(clicks))
+        for done, (click, history) in enumerate(clicks.with_histories(), 1):
+            refuse_leak(f"ad {click.ad_id!r} was clicked", click.ts, history)
+            made = self._record(click, history, pictures, f"{done}")
+            if isinstance(made, str):
+                card.left_out[made] += 1
+            else:
+                card.records[made["split"]] += 1
+                card.languages[made["language"]] += 1
+                yield made
+            on_clicks(done, card.clicks)
 
     def _record(
-        self, click: _Click, history: UserHistory, pictures: ExportedPictures, record_id: str
+        self, click: Click, history: UserHistory, pictures: ExportedPictures, record_id: str
     ) -> dict[str, Any] | str:
         """The record of a click, or why it is left out."""
         ad = self.creatives.get_many([click.ad_id]).get(click.ad_id) if click.ad_id else None

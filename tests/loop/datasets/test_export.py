@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from adloom.feature_store.event_log import LoggedEvent
+from adloom.feature_store.event_log import EventLog, LoggedEvent
 from adloom.loop import home
 from adloom.loop.catalogue.creatives.store import Creative
 from adloom.loop.commands.app import app
+from adloom.loop.datasets.clicks import ExportedClicks
 from adloom.loop.demo.shop.creatives import seed_creatives
 from adloom.loop.settings import load_settings
 from adloom.models.compose import cutout_layer
@@ -96,6 +97,21 @@ def test_no_record_knows_its_future(log: tuple[Path, list[LoggedEvent]], tmp_pat
         expected = [titles[e.ad_id] if e.ad_id else names[e.item_id] for e in before]
         assert sorted(record.history_titles) == sorted(expected)
         assert len(record.text_similarity) == len(expected)
+
+
+def test_histories_are_those_of_the_store_and_the_log_is_read_once(
+    log: tuple[Path, list[LoggedEvent]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = log
+    read, times = EventLog.read, list[str]()
+    monkeypatch.setattr(EventLog, "read", lambda *a, **b: times.append("read") or read(*a, **b))
+    with home.open_features(load_settings(home=folder, features={"history_length": 5})) as features:
+        found = list(ExportedClicks.of(features, DAY + timedelta(days=1), None).with_histories())
+        assert times == ["read"]
+        moments = [(click.user_id, click.ts) for click, _ in found]
+        assert [history for _, history in found] == features.history_at(moments)
+    assert 0 < len(found) < CLICKS
+    assert max(len(history) for _, history in found) == 5
 
 
 def test_a_window_holds_its_clicks_and_histories_from_before_it(
