@@ -96,15 +96,15 @@ def title_advice(settings: Settings, generator: AdGenerator | None = None) -> Ad
     """
     from adloom.loop.catalogue.words.advice import TitleAdvice
     from adloom.loop.catalogue.words.titles import TitleWords
-    from adloom.models.title_room import title_room
+    from adloom.models.title_room import TitleRoom
 
     if generator is None:
-        tokenizer, room = title_room(settings.generator.path)
+        room = TitleRoom.of_saved(settings.generator.path)
     else:
-        tokenizer, room = generator.model.tokenizer, generator.model.config.title_tokens
+        room = TitleRoom.of(generator.model.tokenizer, generator.model.config)
     # Names are held against banned words alone: those of style need not be known.
     banned = TitleWords(settings.titles, lambda language: ())
-    return TitleAdvice(tokenizer, room, banned)
+    return TitleAdvice(room, banned)
 
 
 def open_registry(settings: Settings) -> AdRegistry:

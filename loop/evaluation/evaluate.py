@@ -109,6 +109,7 @@ class Evaluator:
         return [
             ScoredAd(
                 draft.title,
+                self._generator.title_name(self._brief(shopper, ())),
                 compose_ad(draft.background, shopper.wanted.product.cutout(), size=AD_SIZE),
                 shopper.wanted,
                 picture,

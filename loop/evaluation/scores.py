@@ -23,9 +23,13 @@ AD_SIZE = 256
 
 @dataclass(frozen=True)
 class ScoredAd:
-    """A generated ad and the one its shopper clicked; pictures RGB, finished."""
+    """A generated ad and the one its shopper clicked; pictures RGB, finished.
+
+    ``title_name`` is what its title calls the product; "" where its base wants no name of it.
+    """
 
     title: str
+    title_name: str
     picture: Image.Image
     clicked: SeedCreative
     clicked_picture: Image.Image
@@ -42,8 +46,8 @@ class Judge:
         """Every metric over ``ads``, one ad a shopper, at least two.
 
         ``pbs`` -1..1; the shares ``scene_match``, ``palette_match``, ``tone_match``, and
-        ``true_title`` (the title names the product and a selling point of it); ``bleu`` and
-        ``rouge_l`` 0..1; ``distance`` of the pictures as a whole, 0 and up.
+        ``true_title`` (the title names the product as its base wants it, and a selling point);
+        ``bleu`` and ``rouge_l`` 0..1; ``distance`` of the pictures as a whole, 0 and up.
         """
         drawn = self._encoder.embed([ad.picture for ad in ads])
         clicked = self._encoder.embed([ad.clicked_picture for ad in ads])
@@ -55,8 +59,7 @@ class Judge:
             "palette_match": [s.palette == k.palette for s, k in zip(sights, looks, strict=True)],
             "tone_match": [tone_of(ad.title) == ad.clicked.look.tone for ad in ads],
             "true_title": [
-                describes(ad.title, ad.clicked.product.name, ad.clicked.product.selling_points)
-                for ad in ads
+                describes(ad.title, ad.title_name, ad.clicked.product.selling_points) for ad in ads
             ],
             "bleu": [bleu(ad.title, ad.clicked.title) for ad in ads],
             "rouge_l": [rouge_l(ad.title, ad.clicked.title) for ad in ads],

@@ -72,15 +72,15 @@ def fit_name(
     raise ValueError(f"no part of the name {full!r} fits into {limit} tokens")
 
 
-def title_name(
+def wanted_name(
     tokenizer: PreTrainedTokenizerFast,
     wants: TitleWants,
     name: str,
     short_name: str,
     words: Sequence[str],
     limit: int,
-) -> str:
-    """What titles call a product; "" where one of its words is enough.
+) -> FittedName | None:
+    """The name that titles of a product say; None where one of its words is enough.
 
     Args:
         words: those of the product that a title may say; where none fits, its name is wanted.
@@ -90,10 +90,23 @@ def title_name(
         ValueError: as :func:`fit_name`.
     """
     if wants == "words" and any(_fits(speller(tokenizer), word, limit) for word in words):
-        return ""
+        return None
     if wants == "short_name" and tidied(short_name):
         name, short_name = short_name, name
-    return fit_name(tokenizer, name, short_name, limit).text
+    return fit_name(tokenizer, name, short_name, limit)
+
+
+def title_name(
+    tokenizer: PreTrainedTokenizerFast,
+    wants: TitleWants,
+    name: str,
+    short_name: str,
+    words: Sequence[str],
+    limit: int,
+) -> str:
+    """What titles call a product, as :func:`wanted_name` tells; "" where nothing of it."""
+    fitted = wanted_name(tokenizer, wants, name, short_name, words, limit)
+    return "" if fitted is None else fitted.text
 
 
 def _bare(text: str) -> str:

@@ -4,38 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from transformers import PreTrainedTokenizerFast
-
 from adloom.loop.catalogue.product import Product
 from adloom.loop.catalogue.words.titles import TitleWords
-from adloom.models.titles.fit import fit_name
+from adloom.models.title_room import TitleRoom
 
 
 class TitleAdvice:
     """Tells of names that titles cannot say whole, and of banned words in names."""
 
-    def __init__(
-        self, tokenizer: PreTrainedTokenizerFast, title_tokens: int, words: TitleWords
-    ) -> None:
-        """``title_tokens`` is how many a title of the model has room for."""
-        self._tokenizer = tokenizer
-        self._room = title_tokens
+    def __init__(self, room: TitleRoom, words: TitleWords) -> None:
+        """``room`` is that of the generator that writes the titles."""
+        self._room = room
         self._words = words
 
     def __call__(self, product: Product) -> Iterator[str]:
-        """One line for each thing to know."""
-        name, short = product.name, product.short_name
+        """One line for each thing to know; none where titles need not say the name."""
+        rules = self._words.rules(product)
+        usable = rules.phrases(product.selling_points, "")
         try:
-            fitted = fit_name(self._tokenizer, name, short, self._room)
+            fitted = self._room.fitted(product.name, product.short_name, usable)
         except ValueError as error:
             yield f"title: {error}"
             return
+        if fitted is None:
+            return
         if fitted.cut:
-            better = "a shorter short_title" if short else "a short_title"
+            better = "a shorter short_title" if product.short_name else "a short_title"
             yield (
-                f"title: needs {fitted.needed} of {self._room} tokens, ads say {fitted.text!r}; "
-                f"give it {better}"
+                f"title: needs {fitted.needed} of {self._room.tokens} tokens, ads say "
+                f"{fitted.text!r}; give it {better}"
             )
-        banned = self._words.banned_in_name(product)
+        banned = rules.banned_in(fitted.text)
         if banned is not None:
             yield f"title: has the banned word {banned!r}, and so will its ads"

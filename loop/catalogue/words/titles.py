@@ -57,10 +57,6 @@ class TitleWords:
         words = set_here[0] if set_here else tuple(self._learnt(language))
         return self._rules(language, words, product.sale_price is not None)
 
-    def banned_in_name(self, product: Product) -> str | None:
-        """The banned word that a product's name has in it, which its titles then say; or None."""
-        return self.rules(product).banned_in(product.name)
-
     def _made(self, language: str, words: tuple[str, ...], reduced: bool) -> TitleRules:
         parts = list(self._settings.of(language))
         return TitleRules(

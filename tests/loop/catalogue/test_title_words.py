@@ -59,12 +59,6 @@ def test_products_of_the_same_rules_share_them() -> None:
     assert words.rules(LAMP) is words.rules(Product("other", "Lampe", language="de-AT"))
 
 
-def test_a_banned_word_in_a_name_is_told() -> None:
-    words = TitleWords(titles(banned=["billig"]), lambda language: ())
-    assert words.banned_in_name(Product("p", "Billig & Söhne Lampe")) == "billig"
-    assert words.banned_in_name(LAMP) is None
-
-
 def test_style_is_what_several_titles_say_and_no_product_has() -> None:
     assert style_words(TITLES, OWN, "de") == ("Endlich", "gemütlich")
 

@@ -105,11 +105,14 @@ def test_the_ad_that_was_clicked_scores_best(judge: Judge) -> None:
     wanted = [shopper.wanted for shopper in draw_panel(6, clicks=1, noise=0.0, seed=3)]
     pictures = [ad.picture(128) for ad in wanted]
     same = judge.scores(
-        [ScoredAd(ad.title, p, ad, p) for ad, p in zip(wanted, pictures, strict=True)]
+        [
+            ScoredAd(ad.title, ad.product.name, p, ad, p)
+            for ad, p in zip(wanted, pictures, strict=True)
+        ]
     )
     shuffled = judge.scores(
         [
-            ScoredAd(wanted[i - 1].title, pictures[i - 1], ad, pictures[i])
+            ScoredAd(wanted[i - 1].title, ad.product.name, pictures[i - 1], ad, pictures[i])
             for i, ad in enumerate(wanted)
         ]
     )
@@ -117,6 +120,18 @@ def test_the_ad_that_was_clicked_scores_best(judge: Judge) -> None:
         assert same[metric].mean == pytest.approx(1, abs=1e-4)
         assert shuffled[metric].mean < 1
     assert same["scene_match"].mean >= shuffled["scene_match"].mean
+
+
+def test_a_title_is_judged_by_what_its_base_wants_of_it(
+    judge: Judge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = tiny_generator()
+    wants_words = generator.model.config.model_copy(update={"title_wants": "words"})
+    monkeypatch.setattr(generator.model, "config", wants_words)
+    monkeypatch.setattr("adloom.loop.evaluation.evaluate.ARMS", ("no_history",))
+    plan = EvaluationPlan(shoppers=2, clicks=1, sheet_rows=0)
+    scores, _ = Evaluator(generator, judge, GeneratorSettings(batch_size=2), plan).run()
+    assert scores["clean"]["no_history"]["true_title"].mean == 1
 
 
 def interval(values: np.ndarray) -> Figure:
