@@ -8,6 +8,8 @@ import textwrap
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from adloom.loop.catalogue.lettering import font_for
+
 _BANNER = 0.25  # height of the banner as a share of the picture's side
 _MARGIN = 0.05
 _SIZES = ((0.10, 2), (0.092, 2), (0.085, 2), (0.078, 3), (0.07, 3))
@@ -64,7 +66,7 @@ def _button(
     middle: int,
 ) -> int:
     """Draws the button at the right and returns its left edge."""
-    font = _font(size * 0.036)
+    font = font_for(words, size * 0.036)
     width = round(draw.textlength(words, font=font)) + round(size * 0.06)
     height = round(size * 0.078)
     left = size - margin - width
@@ -87,7 +89,7 @@ def _write_title(
     words = " ".join(title.split()) or "…"
     width = right - left
     for share, most in _SIZES:
-        font = _font(width * share)
+        font = font_for(words, width * share)
         lines = _wrapped(draw, words, font, width)
         if len(lines) <= most:
             break
@@ -102,14 +104,6 @@ def _write_title(
         spacing=font.size * 0.28,
         stroke_width=0.35,
     )
-
-
-def _font(pixels: float) -> ImageFont.FreeTypeFont:
-    """Pillow's own font, so that ads look the same everywhere."""
-    font = ImageFont.load_default(size=pixels)
-    if not isinstance(font, ImageFont.FreeTypeFont):
-        raise RuntimeError("this Pillow was built without FreeType: install one from PyPI")
-    return font
 
 
 def _wrapped(

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from adloom.loop.catalogue.ad_card import finish_ad
+from adloom.loop.catalogue.lettering import font_for
 from adloom.models.compose import on_white
 
 _CARD, _GAP, _PAD, _HEAD = 220, 10, 28, 44
@@ -44,7 +45,8 @@ def save_contact_sheet(rows: Sequence[SheetRow], path: Path) -> None:
     draw = ImageDraw.Draw(sheet)
     for column, name in enumerate(names):
         at = (_PAD + column * (_CARD + _GAP), _PAD // 2)
-        draw.text(at, name.replace("_", " "), font=_font(20), fill=_INK)
+        told = name.replace("_", " ")
+        draw.text(at, told, font=font_for(told, 20), fill=_INK)
     top = _HEAD
     for band in bands:
         sheet.paste(band, (_PAD, top))
@@ -61,7 +63,7 @@ def _band(row: SheetRow) -> Image.Image:
     label = 22
     height = label + max(cell.height for cell in cells)
     band = Image.new("RGB", (len(cells) * (_CARD + _GAP) - _GAP, height), _GROUND)
-    ImageDraw.Draw(band).text((0, 0), row.name, font=_font(14), fill=_SOFT)
+    ImageDraw.Draw(band).text((0, 0), row.name, font=font_for(row.name, 14), fill=_SOFT)
     for column, cell in enumerate(cells):
         band.paste(cell, (column * (_CARD + _GAP), label))
     return band
@@ -76,7 +78,3 @@ def _mosaic(pictures: Sequence[Image.Image]) -> Image.Image:
         small = picture.convert("RGB").resize((tile, tile), Image.Resampling.LANCZOS)
         mosaic.paste(small, (column * (tile + 4), row * (tile + 4)))
     return mosaic
-
-
-def _font(pixels: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size=pixels)
