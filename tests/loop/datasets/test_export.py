@@ -173,27 +173,3 @@ def test_an_export_is_encoded_with_products_where_their_ads_have_them(
         assert one.placement is not None
         box = (left, top, right - left, bottom - top)
         assert one.placement.box(512) == pytest.approx(box, abs=1)
-
-
-@pytest.mark.slow
-def test_an_export_becomes_a_base_that_is_judged_on_what_it_held_out(
-    log: tuple[Path, list[LoggedEvent]], tmp_path: Path
-) -> None:
-    folder, _ = log
-    assert export(folder, tmp_path / "data", "--heldout", "0.4").exit_code == 0
-    tiny_model().save_pretrained(tmp_path / "base")
-    split = json.loads(encode(tmp_path).stdout)["records"]
-    assert min(split.values()) > 1
-    shards, trained = str(tmp_path / "shards"), str(tmp_path / "trained")
-    quick = ["--steps", "2", "--batch", "2", "--heldout", "2", "--samples", "0"]
-    learn = ["base", "train", "--data", shards, "--base", str(tmp_path / "base")]
-    judge = ["evaluate", "--data", shards, "--base", trained, "--records", "2"]
-    for words in (
-        [*learn, "--stage", "personal", "--out", trained, *quick],
-        [*judge, "--sheet", str(tmp_path / "sheet.png"), "--json"],
-    ):
-        made = CliRunner().invoke(app, words, env={"ADLOOM_HOME": str(folder)})
-        assert made.exit_code == 0, made.output
-    judged = json.loads(made.stdout)["overall"]
-    assert judged["records"] == 2
-    assert judged["arms"]["full"]["pbs"]["low"] <= judged["arms"]["full"]["pbs"]["high"]

@@ -108,6 +108,34 @@ def test_mlflow_runs_a_registered_version(
     assert len(ads["picture_png"][0]) > 1_000
 
 
+@pytest.mark.slow
+def test_its_log_becomes_a_base_that_is_judged_on_what_it_held_out(
+    summary: dict[str, Any], settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ADLOOM_HOME", str(settings.home))
+    monkeypatch.setenv("SALT", "demo")  # with which both splits have users
+    base, quick = str(settings.generator.path), "--steps 2 --batch 2 --heldout 2 --samples 0"
+
+    def adloom(words: str, *more: str) -> dict[str, Any]:
+        result = CliRunner().invoke(app, [*words.split(), *more])
+        assert result.exit_code == 0, result.output
+        told: dict[str, Any] = json.loads(result.stdout)
+        return told
+
+    made = adloom("dataset export --out data --heldout 0.4 --salt-from SALT --json")
+    assert made["clicks"] > summary["clicks"]  # on the shop's own ads as well
+    data = "--data data/data.jsonl --pictures data/pictures --out shards --device cpu --json"
+    encoded = adloom(f"base encode {data}", "--base", base)
+    assert (encoded["records"], encoded["left_out"]) == (made["records"], {})
+    assert min(made["records"].values()) > 1
+    train = f"base train --data shards --stage personal --out trained {quick} --json"
+    assert adloom(train, "--base", base)["steps"] == 2
+    judged = adloom("evaluate --data shards --base trained --records 2 --json")["overall"]
+    assert judged["records"] == 2
+    assert judged["arms"]["full"]["pbs"]["low"] <= judged["arms"]["full"]["pbs"]["high"]
+
+
 def test_the_commands_move_the_champion(
     summary: dict[str, Any],
     settings: Settings,
