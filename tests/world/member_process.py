@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,19 +13,18 @@ from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.store import FeatureStore
 from adloom.stream.consumer import EventConsumer
 from adloom.stream.settings import KafkaSettings
+from tests.forking import processes
 
-_START_SECONDS = 90.0
-_processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["adloom.stream.consumer"])
+_START_SECONDS = 180.0
 
 
 class MemberProcess:
     """Joins the group at once and consumes until it is killed; trouble with Kafka ends it not."""
 
     def __init__(self, kafka: KafkaSettings, features: FeatureStoreSettings, home: Path) -> None:
-        self._writes = _processes.Event()
+        self._writes = processes.Event()
         arguments = (kafka, features, home, self._writes)
-        self._process = _processes.Process(target=_consume, args=arguments, daemon=True)
+        self._process = processes.Process(target=_consume, args=arguments, daemon=True)
         self._process.start()
 
     def wait_until_it_writes(self) -> None:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +24,7 @@ from adloom.loop.settings import load_settings
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.datasets.shards import BadShards, Manifest
 from adloom.models.training.base.plan import BasePlan
-from tests.checkout import CHECKOUT
+from tests.adloom_process import AdloomProcess
 from tests.models.base_training import PLAN, clicked_shards
 from tests.tiny_model import tiny_generator
 
@@ -66,20 +63,14 @@ def test_killed_and_run_again_it_comes_to_the_losses_of_an_unbroken_run(
     unbroken, said = trained(given, tmp_path / "unbroken")
     assert sum("MLflow at http://away is away" in line for line in said) == 1
     run = tmp_path / "run"
-    adloom = [sys.executable, "-c", "from adloom.loop.commands.app import app; app()"]
     command = ["base", "train", "--data", "data", "--base", "base", "--out", str(run), *OPTIONS]
-    environment = os.environ | {
-        "ADLOOM_HOME": str(tmp_path / "home"),
-        "PYTHONPATH": f"{CHECKOUT / '.package'}:{CHECKOUT}",
-    }
-    with subprocess.Popen(
-        [*adloom, *command], cwd=given, env=environment, stderr=subprocess.PIPE
-    ) as process:
-        losses = run / "training" / "losses.json"
-        while not losses.exists() or len(json.loads(losses.read_text())["losses"]) < 2:
-            assert process.poll() is None, process.stderr and process.stderr.read()
-            time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
+    environment = os.environ | {"ADLOOM_HOME": str(tmp_path / "home")}
+    process = AdloomProcess(*command, folder=given, environment=environment)
+    losses = run / "training" / "losses.json"
+    while not losses.exists() or len(json.loads(losses.read_text())["losses"]) < 2:
+        assert process.runs, process.ended()
+        time.sleep(0.02)
+    process.kill()
     assert not is_finished(run)
     again, _ = trained(given, run)
     assert again == pytest.approx(unbroken, rel=1e-5)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -20,10 +17,10 @@ from adloom.loop.catalogue.intake.feed import import_feed
 from adloom.loop.catalogue.opening import open_catalogue
 from adloom.loop.commands.app import app
 from adloom.loop.settings import load_settings
+from tests.adloom_process import AdloomProcess
 from tests.tiny_model import tiny_model
 
 SHOP = Path(__file__).parents[2] / "shops" / "haushalt"
-CLI = "from adloom.loop.commands.app import app; app()"
 EXPECTED = json.loads((SHOP / "expected.json").read_text())
 
 
@@ -117,11 +114,8 @@ def test_ads_are_listed_and_shown(shop: Path) -> None:
     assert "no ad 'none' in the creative store" in run("show", "none", status=2)
 
 
-def started(shop: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", CLI, "creatives", "import", "many.csv"]
-    return subprocess.Popen(
-        command, cwd=shop, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+def started(shop: Path) -> AdloomProcess:
+    return AdloomProcess("creatives", "import", "many.csv", folder=shop)
 
 
 def write_many(shop: Path, times: int) -> int:
@@ -140,8 +134,8 @@ def ads_in(shop: Path) -> int:
         store.close()
 
 
-def wait_for_more(shop: Path, process: subprocess.Popen[str], than: int) -> None:
-    while process.poll() is None and ads_in(shop) <= than:
+def wait_for_more(shop: Path, process: AdloomProcess, than: int) -> None:
+    while process.runs and ads_in(shop) <= than:
         time.sleep(0.01)
 
 
@@ -149,17 +143,15 @@ def wait_for_more(shop: Path, process: subprocess.Popen[str], than: int) -> None
 def test_an_import_that_is_killed_again_and_again_ends_as_one_that_was_not(shop: Path) -> None:
     count = write_many(shop, 3)
     undisturbed = shutil.copytree(shop, shop.parent / "undisturbed")
-    process = started(undisturbed)
-    assert f"{count} new" in process.communicate()[0]
+    _, told, _ = started(undisturbed).ended()
+    assert f"{count} new" in told
     for _ in range(2):
         process = started(shop)
         wait_for_more(shop, process, than=ads_in(shop))
         process.kill()
-        process.communicate()
     assert 0 < ads_in(shop) <= count
-    process = started(shop)
-    process.communicate()
-    assert process.returncode == 0
+    status, _, _ = started(shop).ended()
+    assert status == 0
     assert kept(shop) == kept(undisturbed)
     assert words(shop) == words(undisturbed)
     pictures = [
@@ -175,15 +167,14 @@ def test_an_import_that_is_interrupted_says_so_and_goes_on(shop: Path) -> None:
         count, before = write_many(shop, times), ads_in(shop)
         process = started(shop)
         wait_for_more(shop, process, than=before)
-        process.send_signal(signal.SIGINT)
-        told, problems = process.communicate()
-        if process.returncode != 0:
+        process.interrupt()
+        status, told, problems = process.ended()
+        if status != 0:
             break
-    assert process.returncode == 130
+    assert status == 130
     assert "Stopped; the same command goes on from here." in problems
     assert "Traceback" not in problems
     taken = ads_in(shop)
     assert f"{taken - before:,} new" in told
-    process = started(shop)
-    told, _ = process.communicate()
+    _, told, _ = started(shop).ended()
     assert f"{count - taken:,} new, {taken:,} as before" in told

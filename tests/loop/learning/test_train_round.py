@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import signal
-import subprocess
-import sys
 import threading
 import time
 import uuid
@@ -39,6 +36,7 @@ from adloom.stream.consumer import EventConsumer
 from adloom.stream.events import Impression
 from adloom.stream.producer import EventProducer
 from adloom.stream.settings import KafkaSettings
+from tests.adloom_process import AdloomProcess
 from tests.loop_parts import click_through, keep_shop_ads, tiny_settings, training_ground
 
 
@@ -134,19 +132,19 @@ def test_a_round_killed_at_any_moment_ends_as_one_version(
         "evaluate_every = 8\n[fine_tune.trend]\nmax_steps = 16\n"
         "[rounds]\nmin_clicks = 4\n[gate]\nads = 2\n"
     )
-    command = [sys.executable, "-c", "from adloom.loop.commands.app import app; app()"]
-    command += ["--config", str(settings), "train-round", "--force", "--json"]
+    command = ["--config", str(settings), "train-round", "--force", "--json"]
     round_folder = ground.folder / "round-0001"
 
-    killed = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    killed = AdloomProcess(*command, folder=tmp_path)
     while not (round_folder / "state.safetensors").exists():
-        assert killed.poll() is None, "it ended before it was killed"
+        assert killed.runs, "it ended before it was killed"
         time.sleep(0.01)
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
+    killed.kill()
     done_before = len(json.loads((round_folder / "losses.json").read_text())["losses"])
 
-    resumed = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    status, told, problems = AdloomProcess(*command, folder=tmp_path).ended()
+    assert status == 0, problems
+    resumed = json.loads(told)
     assert (resumed["number"], resumed["version"]) == (1, 2)
     assert len(resumed["losses"]) == 16
     assert done_before >= 1

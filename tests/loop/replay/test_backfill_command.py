@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pty
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ from adloom.feature_store.store import FeatureStore
 from adloom.loop.commands.app import app
 from adloom.loop.settings import Settings
 from adloom.stream.settings import KafkaSettings
+from tests.adloom_process import AdloomProcess
 from tests.loop.replay.past_traffic import consume_all, warehouse
 from tests.rough_traffic import RoughTraffic
 from tests.sample_events import logged
@@ -55,14 +54,14 @@ def test_on_a_terminal_the_command_asks(tmp_path: Path) -> None:
     """A script has no terminal: it is not asked."""
     terminal, other_end = pty.openpty()
     environment = os.environ | {"ADLOOM_HOME": str(tmp_path)}
-    command = [str(Path(sys.executable).parent / "adloom"), "backfill"]
     for answer, status in ((b"n\n", 2), (b"y\n", 0)):
         os.write(terminal, answer)
-        done = subprocess.run(
-            command, stdin=other_end, env=environment, capture_output=True, text=True, check=False
+        command = AdloomProcess(
+            "backfill", folder=tmp_path, environment=environment, stdin=os.ttyname(other_end)
         )
-        assert "Go on?" in done.stderr
-        assert done.returncode == status, done.stderr
+        ended, _, told = command.ended()
+        assert "Go on?" in told
+        assert ended == status, told
 
 
 @pytest.mark.parametrize(
