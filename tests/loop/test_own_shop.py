@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,11 +18,11 @@ from fastapi.testclient import TestClient
 from adloom.loop.catalogue.opening import open_catalogue
 from adloom.loop.serving.app import create_app
 from adloom.loop.settings import Settings, load_settings
+from tests.adloom_process import AdloomProcess
 from tests.checkout import CHECKOUT
 
 pytestmark = pytest.mark.slow
 HAUSHALT = CHECKOUT / "tests" / "shops" / "haushalt"
-ADLOOM = [sys.executable, "-c", "from adloom.loop.commands.app import app; app()"]
 
 
 @pytest.fixture(scope="module")
@@ -35,17 +33,11 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def adloom(shop: Path, *arguments: str) -> Any:
     """What a command prints as JSON, run in the shop's folder."""
-    done = subprocess.run(
-        [*ADLOOM, *arguments, "--json"],
-        cwd=shop,
-        env={name: value for name, value in os.environ.items() if not name.startswith("ADLOOM_")},
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("ADLOOM_")}
+    command = AdloomProcess(*arguments, "--json", folder=shop, environment=environment)
+    status, told, problems = command.ended()
+    assert status == 0, problems
+    return json.loads(told)
 
 
 @pytest.fixture(scope="module")
