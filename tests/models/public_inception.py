@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 
 import torch
 from torch import Tensor
@@ -31,5 +32,5 @@ def _at_random(name: str, shape: torch.Size, chance: torch.Generator) -> Tensor:
     if name.endswith(("running_var", "bn.weight")):
         return torch.rand(shape, generator=chance) + 0.5
     if len(shape) == 4:
-        return torch.randn(shape, generator=chance) * (2 / shape[1:].numel()) ** 0.5
+        return torch.randn(shape, generator=chance) * (2 / math.prod(shape[1:])) ** 0.5
     return torch.randn(shape, generator=chance) * 0.1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def advised(saved: Path, wants: TitleWants, product: Product, room: int) -> list[str]:
     config = AdGeneratorConfig.load(saved)
     config.model_copy(update={"title_wants": wants, "title_tokens": room}).save(saved)
-    given = {"generator": {"path": saved}, "titles": {"banned": ["cheap"]}}
+    given: dict[str, Any] = {"generator": {"path": saved}, "titles": {"banned": ["cheap"]}}
     return list(home.title_advice(load_settings(home=saved, **given))(product))
 
 

@@ -6,6 +6,7 @@ import json
 import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -104,7 +105,12 @@ def test_histories_are_those_of_the_store_and_the_log_is_read_once(
 ) -> None:
     folder, _ = log
     read, times = EventLog.read, list[str]()
-    monkeypatch.setattr(EventLog, "read", lambda *a, **b: times.append("read") or read(*a, **b))
+
+    def counted(*args: Any, **named: Any) -> Any:
+        times.append("read")
+        return read(*args, **named)
+
+    monkeypatch.setattr(EventLog, "read", counted)
     with home.open_features(load_settings(home=folder, features={"history_length": 5})) as features:
         found = list(ExportedClicks.of(features, DAY + timedelta(days=1), None).with_histories())
         assert times == ["read"]

@@ -204,7 +204,7 @@ def test_distances_are_taken_on_inception_features_where_its_weights_are_given(
     base: Path, shards: Path, tmp_path: Path
 ) -> None:
     torch.save(public_inception(), tmp_path / "fid.pth")
-    weights = ["--inception", tmp_path / "fid.pth", "--records", "2"]
+    weights: list[str | Path] = ["--inception", tmp_path / "fid.pth", "--records", "2"]
     made = evaluate(
         "--data", shards, "--base", base, *weights, "--sheet", tmp_path / "sheet.png", "--json"
     )
