@@ -11,11 +11,12 @@ from adloom.models.adapters import AdaptedModel
 from adloom.models.bare_model import BaseShape
 from adloom.models.conditioning import Conditioning
 from adloom.models.engine.cache import RowCache
-from adloom.models.engine.engine import longest_prompt
+from adloom.models.engine.engine import MOST_ROWS, longest_prompt
 from adloom.models.engine.guesses import WIDEST
-from adloom.models.engine.noise import GumbelNoise
+from adloom.models.engine.lora import SLOTS, filled_rank
 from adloom.models.engine.picture_decoder import PictureDecoder
-from adloom.models.engine.stages import TITLE_TOKENS_EACH
+from adloom.models.engine.steps import STEP_TOKENS
+from adloom.models.engine.titles import TITLE_TOKENS_EACH
 from adloom.models.engine.weights import Shape
 from adloom.models.generator import AdModel
 
@@ -26,9 +27,10 @@ _META = torch.device("meta")
 def serving_bytes(shape: BaseShape, *, rows: int, adapters: int, rank: int) -> dict[str, int]:
     """Bytes by part where ``rows`` ads are drawn at a time, by a base and so many adapters.
 
-    All rows are as long as they may be. Weights are bfloat16 and the engine computes from them as
-    they lie, as on a GPU.
+    All rows are as long as they may be. Weights are bfloat16, the engine computes from them as
+    they lie and its steps have a fixed shape, as on a GPU.
     """
+    rows = min(rows, MOST_ROWS)
     model = shape.without_weights()
     janus = _bytes(model.janus.parameters())
     with _META:
@@ -41,10 +43,12 @@ def serving_bytes(shape: BaseShape, *, rows: int, adapters: int, rank: int) -> d
         "embedded codes": codes * model.width * _DTYPE.itemsize,
         "picture decoder": decoder.bytes,
         "keys and values": _cache_bytes(model, rows),
-        "noise and foregrounds": _noise_bytes(model, rows, codes),
+        "logits and foregrounds": _noise_bytes(model, rows, codes),
     }
     if adapters:
-        parts["adapters"] = adapters * _adapter_bytes(model, rank)
+        parts["adapters"] = adapters * _adapter_bytes(model, rank) + _side_by_side_bytes(
+            Shape.of(model), adapters, rank
+        )
     return parts
 
 
@@ -58,35 +62,31 @@ def _cache_bytes(model: AdModel, rows: int) -> int:
 
 
 def _noise_bytes(model: AdModel, rows: int, codes: int) -> int:
-    config = model.config
-    words: int = model.janus.config.get_text_config().vocab_size
-    titles = config.title_tokens + TITLE_TOKENS_EACH
-    noise = (
-        GumbelNoise(rows, titles, words, _META, TITLE_TOKENS_EACH),
-        GumbelNoise(rows, config.image_tokens, codes, _META, WIDEST),
-    )
-    seen = model.conditioning.foreground.mlps * rows * config.image_tokens * model.width
-    return sum(each.bytes for each in noise) + seen * _DTYPE.itemsize
+    """Of the logits that noise is added to, float32; the noise itself is not kept."""
+    guided = min(STEP_TOKENS // 2, rows * WIDEST) * codes * torch.float32.itemsize
+    seen = model.conditioning.foreground.mlps * rows * model.config.image_tokens * model.width
+    return guided + seen * _DTYPE.itemsize
 
 
 def _adapter_bytes(model: AdModel, rank: int) -> int:
-    """LoRA as PEFT holds it, as the engine keeps it and as it lies side by side; the modules too.
-
-    The first two are float32. Side by side the three of q, k and v lie on a diagonal.
-    """
+    """LoRA as PEFT holds it and as the engine keeps it, both float32; the modules too."""
     adapted = AdaptedModel(model)
     name = f"rank {rank}".replace(" ", "")
     adapted.new_adapter(name, rank=rank, alpha=rank)
     weights = list(adapted.lora_parameters(name).values())
     numbers = sum(weight.numel() for weight in weights)
     modules = adapted.conditioning(name)
-    shape = Shape.of(model)
-    diagonal = shape.layers * 3 * rank * (shape.queries + 2 * shape.keys)
-    single = shape.layers * rank * (shape.queries + 2 * shape.keys)
-    side_by_side = (numbers + diagonal - single) * _DTYPE.itemsize
-    lora = 2 * numbers * torch.float32.itemsize + side_by_side
     adapted.drop_adapter(name)
+    lora = 2 * numbers * torch.float32.itemsize
     return lora + _bytes(modules.parameters()) + _fast_bytes(modules)
+
+
+def _side_by_side_bytes(shape: Shape, adapters: int, rank: int) -> int:
+    """As they lie in groups, where the three of q, k and v lie on a diagonal."""
+    ranks = SLOTS * filled_rank(rank)
+    down = ranks * (3 * shape.width + shape.queries)
+    up = ranks * (3 * (shape.queries + 2 * shape.keys) + shape.width)
+    return -(-adapters // SLOTS) * shape.layers * (down + up) * _DTYPE.itemsize
 
 
 def _fast_bytes(modules: Conditioning) -> int:

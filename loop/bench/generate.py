@@ -9,6 +9,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,10 +19,13 @@ from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.loop.demo.shop.creatives import seed_creatives
 from adloom.models import codebook
 from adloom.models.ad_generator import AdGenerator
+from adloom.models.bare_model import BaseShape
+from adloom.models.batching import batch_briefs
 from adloom.models.brief import AdBrief, HistoryAd
 from adloom.models.engine import Drawn
 from adloom.models.engine.bound import matrix_products_seconds
 from adloom.models.generator import AdModel
+from adloom.models.published_shapes import JANUS_SIZES
 from adloom.models.sampling import Sampling
 
 BATCHES = (1, 8, 32)
@@ -29,13 +33,36 @@ _SHOP_ADS = 64
 _ADAPTERS = tuple(f"bench-{number}" for number in range(4))
 
 
-def bench_generate(model: AdModel, *, quick: bool = False) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Met:
+    """An ad of a batch: seconds from the start of the batch to its picture, and its steps."""
+
+    seconds: float
+    steps: int
+
+
+def shaped_model(shape: str) -> AdModel:
+    """A base with weights drawn by chance: ``janus-pro-1b``, ``janus-pro-7b``, or a folder's sizes.
+
+    Raises:
+        OSError: there is no such checkpoint.
+        ValueError: it is none of Janus.
+    """
+    size = shape.lower().removeprefix("janus-pro-")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return BaseShape.of(size if size.upper() in JANUS_SIZES else shape).with_random_weights(device)
+
+
+def bench_generate(
+    model: AdModel, *, quick: bool = False, on_step: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
     """Full histories, one adapter; from the brief to the decoded picture.
 
     `speedup` is over one request at a time, `speedup_vs_naive_batch` over padded batches of the
     same size; the engine's adapter is unmerged, the baseline's is merged and costs it nothing.
     `mixed_adapter_cost` is the share of throughput lost when 32 ads have four adapters instead
-    of one. `bound_ratio` is the time of the bare matrix products of a step of 32 ads over that
+    of one. `steps_per_ad` says how often guessed tokens came true: without, a step draws one
+    token. `bound_ratio` is the time of the bare matrix products of a step of 32 ads over that
     of the step. Each figure is the median of runs that take turns.
     """
     how = Sampling.of(model.config.sampling)
@@ -45,19 +72,23 @@ def bench_generate(model: AdModel, *, quick: bool = False) -> dict[str, Any]:
     rounds = 1 if quick else 5
     one = [(brief, _ADAPTERS[0]) for brief in briefs]
     mixed = [(brief, _ADAPTERS[n % len(_ADAPTERS)]) for n, brief in enumerate(briefs)]
-    _draw(generator, mixed)  # kernels are made for each shape that is met for the first time
-    _draw_padded(paper, briefs[:2])
+    on_step("warming up")
+    for n in BATCHES:  # kernels are made for each shape that is met for the first time
+        _draw(generator, one[:n])
+        _draw(generator, mixed[:n])
+    _write_padded(paper, briefs[:2])
 
-    latencies: dict[int, list[float]] = {n: [] for n in BATCHES}
+    met: dict[int, list[_Met]] = {n: [] for n in BATCHES}
     spent: dict[str, list[float]] = {}
     for turn in range(rounds):
         for n in BATCHES:
-            repeats = max(1, (2 if quick else 8) // n)
+            on_step(f"round {turn + 1} of {rounds}: {n} ads")
+            repeats = 1 if quick else max(1, 8 // n)
             for repeat in range(repeats):
                 # Other ads each time, and the same ones for engine and baseline.
                 first = (turn * repeats + repeat) % (max(BATCHES) - n + 1)
                 part = slice(first, first + n)
-                seconds = _timed(_draw, generator, one[part], latencies)
+                seconds = _timed(_draw, generator, one[part], met)
                 spent.setdefault(f"engine {n}", []).append(seconds)
                 seconds = _timed(_draw_padded, paper, briefs[part])
                 spent.setdefault(f"padded {n}", []).append(seconds)
@@ -76,10 +107,13 @@ def bench_generate(model: AdModel, *, quick: bool = False) -> dict[str, Any]:
         "mixed_adapter_cost": 1 - rates["mixed"] / rates[f"engine {max(BATCHES)}"],
         "ads_per_second": {str(n): rates[f"engine {n}"] for n in BATCHES},
         "baseline_ads_per_second": {str(n): rates[f"padded {n}"] for n in BATCHES},
-        "p50_latency_seconds": {str(n): statistics.median(latencies[n]) for n in BATCHES},
+        "p50_latency_seconds": {
+            str(n): statistics.median(ad.seconds for ad in met[n]) for n in BATCHES
+        },
         "baseline_p50_latency_seconds": {
             str(n): statistics.median(spent[f"padded {n}"]) for n in BATCHES
         },
+        "steps_per_ad": {str(n): statistics.mean(ad.steps for ad in met[n]) for n in BATCHES},
         "bound_ratio": products / step,
         "step_milliseconds": step * 1e3,
         "memory_megabytes": _memory(generator),
@@ -119,7 +153,7 @@ def _with_adapters(model: AdModel) -> AdGenerator:
 def _draw(
     generator: AdGenerator,
     asks: Sequence[tuple[AdBrief, str]],
-    latencies: dict[int, list[float]] | None = None,
+    met: dict[int, list[_Met]] | None = None,
 ) -> None:
     """All of `asks` at once; an ad's latency ends with its picture."""
     began = time.perf_counter()
@@ -130,9 +164,10 @@ def _draw(
     while waiting:
         generator.step()
         for future in [f for f in waiting if f.done()]:
-            generator.draft(future.result()[0], waiting.pop(future))
-            if latencies is not None:
-                latencies[len(asks)].append(time.perf_counter() - began)
+            [drawn] = future.result()
+            generator.draft(drawn, waiting.pop(future))
+            if met is not None:
+                met[len(asks)].append(_Met(time.perf_counter() - began, drawn.steps))
 
 
 def _draw_padded(paper: PaperDecoder, briefs: Sequence[AdBrief]) -> None:
@@ -140,6 +175,13 @@ def _draw_padded(paper: PaperDecoder, briefs: Sequence[AdBrief]) -> None:
     model = paper.model
     model.tokenizer.batch_decode(titles, skip_special_tokens=True)
     codebook.to_pictures(codebook.decode(model.janus.model.vqmodel, codes))
+
+
+def _write_padded(paper: PaperDecoder, briefs: Sequence[AdBrief]) -> None:
+    model = paper.model
+    batch = batch_briefs(briefs, model.tokenizer, model.config).to(model.device)
+    with torch.inference_mode():
+        paper.titles(*model.prompt(batch))
 
 
 def _timed(work: Callable[..., None], *given: Any) -> float:

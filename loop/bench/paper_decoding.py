@@ -34,11 +34,13 @@ class PaperDecoder:
         model = self.model
         batch = batch_briefs(briefs, model.tokenizer, model.config).to(model.device)
         prompt, valid = model.prompt(batch)
-        titles = self._titles(prompt, valid)
+        titles = self.titles(prompt, valid)
         foreground = self._how.foreground_strength * model.perceive(batch.cutouts)
         return titles, self._pictures(prompt, valid, titles, foreground)
 
-    def _titles(self, prompt: Tensor, valid: Tensor) -> Tensor:
+    @torch.inference_mode()
+    def titles(self, prompt: Tensor, valid: Tensor) -> Tensor:
+        """Title ids `(n, title tokens so far)` after prompts `(n, tokens, width)`."""
         model, how, cache = self.model, self._how, DynamicCache()
         pad, eos = model.tokenizer.pad_token_id, model.tokenizer.eos_token_id
         running = torch.ones(len(prompt), dtype=torch.bool, device=prompt.device)

@@ -48,25 +48,11 @@ def features(quick: Quick = False, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def log(quick: Quick = False, as_json: AsJson = False) -> None:
-    """Time and memory of what reads the event log, by its length; the window stays the same."""
-    from adloom.loop.bench.log.run import QUICK_SIZES, SIZES, bench_log
-
-    def on_step(step: str) -> None:
-        problems.print(step, highlight=False)
-
-    _show(bench_log(QUICK_SIZES if quick else SIZES, on_step=on_step), as_json)
-
-
-@app.command()
 def retrieval(quick: Quick = False, as_json: AsJson = False) -> None:
     """Cost of a request and of a start by number of products, against one flat index."""
     from adloom.loop.bench.retrieval import bench_retrieval
 
-    def on_step(step: str) -> None:
-        problems.print(step, highlight=False)
-
-    _show(bench_retrieval(quick=quick, on_step=on_step), as_json)
+    _show(bench_retrieval(quick=quick, on_step=_told), as_json)
 
 
 @app.command()
@@ -76,17 +62,39 @@ def generate(
     untrained: Annotated[
         bool, typer.Option("--untrained", help="A model of the bundled sizes without its weights.")
     ] = False,
+    shape: Annotated[
+        str,
+        typer.Option(
+            "--shape",
+            help="A base of these sizes with weights drawn by chance, on a GPU where there is one: "
+            "janus-pro-1b, janus-pro-7b, or the folder of a base or checkpoint.",
+        ),
+    ] = "",
 ) -> None:
     """Ads a second against decoding as the paper's code does; cost of mixed adapters."""
+    if untrained and shape:
+        fail("--untrained is a shape too: give --shape or --untrained")
     from transformers.utils.logging import disable_progress_bar
 
-    from adloom.loop.bench.generate import bench_generate
-    from adloom.loop.demo.pretraining.generator import new_model
-    from adloom.models.ad_generator import AdGenerator
+    from adloom.loop.bench.generate import bench_generate, shaped_model
 
     disable_progress_bar()
-    model = new_model(0).eval() if untrained else AdGenerator.from_pretrained().model
-    _show(bench_generate(model, quick=quick), as_json)
+    if shape:
+        with errors_told(OSError, ValueError):
+            model = shaped_model(shape)
+    elif untrained:
+        from adloom.loop.demo.pretraining.generator import new_model
+
+        model = new_model(0).eval()
+    else:
+        from adloom.models.ad_generator import AdGenerator
+
+        model = AdGenerator.from_pretrained().model
+    _show(bench_generate(model, quick=quick, on_step=_told), as_json)
+
+
+def _told(step: str) -> None:
+    problems.print(step, highlight=False)
 
 
 def _show(result: dict[str, Any], as_json: bool) -> None:

@@ -2,13 +2,13 @@
 
 Rows that run lie at the front without gaps and are just as long as the longest of them needs, so
 that attention reads the memory as it lies; a row that ends is replaced by the last one. Memory
-grows with what runs, and is let go of when nothing does.
+grows with what runs, and is let go of when nothing does. A cache of fixed size has all of it from
+the start, at addresses that stay.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -25,21 +25,32 @@ the sum, and with it the last bit, would hang on how long the other rows are."""
 class RowCache:
     """Cache of up to ``rows`` rows of up to ``length`` tokens each, in ``dtype``.
 
-    ``lengths`` says how many tokens each row has so far.
+    ``lengths`` int64 ``(rows,)`` says how many tokens each row has so far.
     """
 
     def __init__(
-        self, shape: Shape, rows: int, length: int, device: torch.device, dtype: torch.dtype
+        self,
+        shape: Shape,
+        rows: int,
+        length: int,
+        device: torch.device,
+        dtype: torch.dtype,
+        *,
+        fixed: bool = False,
     ) -> None:
+        """``fixed`` takes all memory at once."""
         self.shape = shape
         self._most_rows, self._most_tokens = rows, _rounded(length)
-        # By position: minus infinity for what comes later.
-        later = torch.full((self._most_tokens, self._most_tokens), -torch.inf, device=device)
-        self._masks = later.triu_(1).to(dtype)
-        self.lengths = [0] * rows
+        self._fixed, self._by_kernel = fixed, device.type == "cuda"
+        if not self._by_kernel:
+            # By position: minus infinity for what comes later.
+            later = torch.full((self._most_tokens, self._most_tokens), -torch.inf, device=device)
+            self._masks = later.triu_(1).to(dtype)
+        self.lengths = torch.zeros(rows, dtype=torch.long, device=device)
         self._rows = self._width = 0
         self._in_parts = device.type == "cpu" and dtype == torch.float32
-        self._lay_out(torch.zeros(self._size(0, 0), dtype=dtype, device=device))
+        size = self._size(rows, self._most_tokens) if fixed else self._size(0, 0)
+        self._lay_out(torch.zeros(size, dtype=dtype, device=device))
 
     @property
     def bytes(self) -> int:
@@ -54,27 +65,30 @@ class RowCache:
         self._storage[:, :, row, :, :tokens] = prefix
         self.lengths[row] = tokens
 
-    def take(self, row: int) -> Tensor:
-        """Keys and values of ``row`` so far, as :meth:`put` takes them; a view."""
-        return self._storage[:, :, row, :, : self.lengths[row]]
+    def take(self, row: int, tokens: int) -> Tensor:
+        """Keys and values of the first ``tokens`` of ``row``, as :meth:`put` takes them; a view."""
+        return self._storage[:, :, row, :, :tokens]
 
-    def scrub(self, row: int) -> bool:
-        """Whether all that ``row`` stored is finite; where it is not, it is wiped.
+    def remove(self, row: int, last: int) -> bool:
+        """Let ``last``, the last row that runs, take the place of ``row``.
 
-        Attention would read it in whatever row comes there next: nothing times NaN is NaN.
+        Returns whether all that ``row`` stored is finite. Where it is not, it is wiped: attention
+        would read it in whatever row comes there next, and nothing times NaN is NaN.
         """
         stored = self._storage[:, :, row]
         finite = bool(stored.sum(dtype=torch.float32).isfinite())
         if not finite:
             stored.zero_()
+        if row < last:
+            stored.copy_(self._storage[:, :, last])
+            self.lengths[row] = self.lengths[last]
+        self.lengths[last] = 0
         return finite
-
-    def move(self, source: int, target: int) -> None:
-        """Copy ``source`` over ``target``."""
-        self.put(target, self.take(source))
 
     def clear(self) -> None:
         """Let go of the memory, when no row runs."""
+        if self._fixed:
+            return
         self._lay_out(self._storage.new_zeros(self._size(0, 0)))
 
     def _make_room(self, rows: int, tokens: int) -> None:
@@ -110,19 +124,25 @@ class RowCache:
 
         Returns their positions, ``(rows * width,)``, a row's side by side.
         """
-        self._make_room(rows, max(self.lengths[:rows]) + width)
+        if not self._fixed:
+            self._make_room(rows, int(self.lengths[:rows].max()) + width)
         if rows != self._rows:
             self._views = [self._view(layer, rows) for layer in range(self.shape.layers)]
-        self._rows, self._width, length = rows, width, self._length
-        counted = [row + n for row in self.lengths[:rows] for n in range(width)]
-        positions = torch.tensor(counted, device=self._masks.device)
+        self._rows, self._width = rows, width
+        ahead = torch.arange(width, device=self.lengths.device)
+        positions = (self.lengths[:rows, None] + ahead).flatten()
         at = self._places[:rows, None] + positions.view(rows, width, 1)
         self._at = at.flatten(0, 1)
-        mask = self._masks[:, :length].index_select(0, positions).view(rows, 1, 1, width, length)
-        shape, heads = self.shape, self.shape.kv_heads
-        mask = mask.expand(-1, heads, shape.heads // heads, -1, -1)
-        self._mask = mask.reshape(rows * heads, -1, length)
+        if not self._by_kernel:
+            self._mask = self._mask_of(positions)
         return positions
+
+    def _mask_of(self, positions: Tensor) -> Tensor:
+        """What each head's scores are added to, ``(rows * kv_heads, queries, length)``."""
+        rows, width, length, shape = self._rows, self._width, self._length, self.shape
+        mask = self._masks[:, :length].index_select(0, positions).view(rows, 1, 1, width, length)
+        mask = mask.expand(-1, shape.kv_heads, shape.heads // shape.kv_heads, -1, -1)
+        return mask.reshape(rows * shape.kv_heads, -1, length)
 
     def attend(self, layer: int, queries: Tensor, keys_values: Tensor) -> Tensor:
         """Store the tokens' keys and values; each attends to all of its row so far.
@@ -138,11 +158,24 @@ class RowCache:
         rows, width, depth = self._rows, self._width, self.shape.depth
         tokens, keys, values = self._views[layer]
         tokens[self._at] = keys_values.view(rows * width, -1, depth)
+        if self._by_kernel:
+            return self._by_row(layer, queries).view(rows * width, -1, depth)
         by_head = queries.view(rows, width, -1, depth).transpose(1, 2)
         grouped = by_head.reshape(len(keys), -1, depth)
         scores = torch.baddbmm(self._mask, grouped, keys)
         seen = self._weighed(scores.softmax(-1), values).view(rows, -1, width, depth)
         return seen.transpose(1, 2).flatten(0, 1)
+
+    def _by_row(self, layer: int, queries: Tensor) -> Tensor:
+        from adloom.models.engine.attention import attend_by_kernel  # Triton is where GPUs are
+
+        found = torch.empty_like(queries, memory_format=torch.contiguous_format)
+        keys, values = self._storage[layer]
+        lengths = self.lengths[: self._rows]
+        attend_by_kernel(
+            queries, keys[: self._rows], values[: self._rows], lengths, self._width, found
+        )
+        return found
 
     def _weighed(self, shares: Tensor, values: Tensor) -> Tensor:
         if not self._in_parts:
@@ -158,10 +191,12 @@ class RowCache:
         parts = self._storage[layer, :, :rows].flatten(1, 2)
         return self._flat[layer], parts[0].transpose(1, 2), parts[1]
 
-    def advance(self, settled: Sequence[int]) -> None:
-        """Keep so many of the tokens that each row got in this step; the others never were."""
-        for row, count in enumerate(settled):
-            self.lengths[row] += count
+    def advance(self, settled: Tensor) -> None:
+        """Keep so many of the tokens, int64 ``(rows,)``, that each row got in this step.
+
+        The others never were.
+        """
+        self.lengths[: len(settled)] += settled
 
 
 def _rounded(tokens: int) -> int:

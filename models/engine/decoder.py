@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,21 @@ from adloom.models.engine.lora import LoraRows
 from adloom.models.engine.weights import Weights
 from adloom.models.foreground import added_before
 from adloom.models.generator import AdModel
+
+
+@dataclass(frozen=True)
+class Fed:
+    """What one stage of a batch feeds in a step.
+
+    ``tokens`` int64: text ids, then image codes above them. ``caches`` each with the number of its
+    rows and of the tokens that each of these gets; ``tokens`` are theirs in this order, a row's
+    side by side. ``foreground`` ``(mlps, n, width)`` of the last ``2 * n`` tokens: conditional,
+    then unconditional.
+    """
+
+    tokens: Tensor
+    caches: Sequence[tuple[RowCache, int, int]]
+    foreground: Tensor | None = None
 
 
 class Decoder:
@@ -66,41 +82,43 @@ class Decoder:
             raise FloatingPointError("the prompt's keys and values are not finite")
         return found
 
-    def step(
-        self,
-        tokens: Tensor,
-        caches: Sequence[tuple[RowCache, int, int]],
-        foreground: Tensor | None,
-        lora: LoraRows | None,
-    ) -> Tensor:
-        """Feed the next tokens of every row; returns states for the heads, ``(tokens, width)``.
+    def step(self, parts: Sequence[Fed], lora: LoraRows | None, *, tokens: int = 0) -> list[Tensor]:
+        """Feed the next tokens of every row; returns states for the heads, of each part.
 
         Args:
-            tokens: int64 ``(tokens,)``: text ids, then image codes above them.
-            caches: each with the number of its rows and of the tokens that each of these gets;
-                ``tokens`` are theirs in this order, a row's side by side.
-            foreground: ``(mlps, n, width)`` of the last ``2 * n`` tokens: conditional, then
-                unconditional.
+            parts: what is fed; foregrounds come with the last one alone.
             lora: the tokens' adapters.
+            tokens: what is fed is filled up to so many, for products of one shape.
         """
+        caches = [at for part in parts for at in part.caches]
         positions = [cache.open_step(rows, each) for cache, rows, each in caches]
-        turns = self._turned_by(self._turns.index_select(0, torch.cat(positions)))
         counts = [rows * each for _, rows, each in caches]
-        hidden = self.weights.embed(tokens)
+        used = sum(counts)
+        filling = max(0, tokens - used)
+        at = F.pad(torch.cat(positions), (0, filling))
+        turns = self._turned_by(self._turns.index_select(0, at))
+        fed = F.pad(torch.cat([part.tokens for part in parts]), (0, filling))
+        hidden, foreground = self.weights.embed(fed), parts[-1].foreground
+        rest = hidden.new_zeros(filling, self.weights.shape.queries)
         for number in range(self.weights.shape.layers):
             every = self._foreground_every
             seen = None if foreground is None else added_before(number, every, foreground)
             if seen is not None:
-                hidden[-2 * len(seen) :].view(2, *seen.shape).add_(seen)
+                hidden[used - 2 * len(seen) : used].view(2, *seen.shape).add_(seen)
             queries, keys_values = self._projected(number, hidden, turns, lora)
             attended = [
-                cache.attend(number, q, kv)
+                cache.attend(number, q, kv).flatten(1)
                 for (cache, _, _), q, kv in zip(
-                    caches, queries.split(counts), keys_values.split(counts), strict=True
+                    caches,
+                    queries[:used].split(counts),
+                    keys_values[:used].split(counts),
+                    strict=True,
                 )
             ]
-            hidden = self._after_attention(number, hidden, torch.cat(attended).flatten(1), lora)
-        return self._normed(hidden, self.weights.last_norm)
+            hidden = self._after_attention(number, hidden, torch.cat([*attended, rest]), lora)
+        states = self._normed(hidden, self.weights.last_norm)
+        ends = [sum(rows * each for _, rows, each in part.caches) for part in parts]
+        return [*states[:used].split(ends)]
 
     def _turned_by(self, turns: Tensor) -> Tensor:
         """What heads of q and k are multiplied by, ``(tokens, heads or 1, depth / 2)``."""

@@ -15,18 +15,24 @@ from torch import Tensor
 from adloom.models.conditioning import Conditioning
 from adloom.models.config import AdGeneratorConfig
 from adloom.models.engine.decoder import Decoder
+from adloom.models.engine.forward import Forward
 from adloom.models.engine.guesses import WIDEST
 from adloom.models.engine.history import fast_conditioning
 from adloom.models.engine.job import Encoded, Job, Row, encode_brief
-from adloom.models.engine.lora import Adapter, LoraBank, LoraRows
+from adloom.models.engine.lora import Adapter, LoraBank
 from adloom.models.engine.picture_decoder import PictureDecoder
+from adloom.models.engine.pictures import Pictures
 from adloom.models.engine.request import Drawn, Wanted
-from adloom.models.engine.stages import TITLE_TOKENS_EACH, Pictures, Titles
+from adloom.models.engine.steps import STEP_TOKENS, Steps, steps_on
+from adloom.models.engine.titles import Titles
 from adloom.models.engine.weights import Weights, fingerprint
 from adloom.models.generator import AdModel
 from adloom.models.titles.constraint import TitleConstraint
 from adloom.models.titles.fit import title_name
 from adloom.models.titles.rules import TitleRules
+
+MOST_ROWS = STEP_TOKENS // 2
+"""Of an engine whose steps have a fixed shape: one token each, and one of their twins."""
 
 
 class Engine:
@@ -38,28 +44,33 @@ class Engine:
     it is answered; several threads may do so, and then share the batch.
     """
 
-    def __init__(self, model: AdModel, *, rows: int, dtype: torch.dtype) -> None:
+    def __init__(
+        self, model: AdModel, *, rows: int, dtype: torch.dtype, steps: Steps | None = None
+    ) -> None:
         """``dtype`` is what the products compute in, keys and values too.
 
         Where weights of the model can be computed from they are not copied; see
-        :class:`adloom.models.engine.weights.Weights`.
+        :class:`adloom.models.engine.weights.Weights`. ``steps`` are those that the device is fast
+        at. Those of fixed shape have room for ``MOST_ROWS`` rows at most.
         """
         self._model = model
         self.weights = Weights(model, dtype)
+        steps = steps or steps_on(model.device)
+        rows = min(rows, MOST_ROWS) if steps.fixed else rows
         prompt = longest_prompt(model.config)
         self._capacity = rows
-        self._titles = Titles(model, self.weights, rows, prompt)
-        self._pictures = Pictures(model, self.weights, rows, prompt)
+        self._titles = Titles(model, self.weights, steps, rows, prompt)
+        self._pictures = Pictures(model, self.weights, steps, rows, prompt)
         longest = prompt + model.config.title_tokens + 1 + model.config.image_tokens + WIDEST
         self._decoder = Decoder(model, self.weights, longest)
-        self._bank = LoraBank(self.weights)
+        self._bank = LoraBank(self.weights, steps)
+        self._forward = Forward(self._decoder, self._bank, steps, rows)
         self._picture_decoder = PictureDecoder(model.janus.model.vqmodel, dtype)
         # Of each adapter: keys and values of <bos>, and its modules.
         self._known: WeakKeyDictionary[Adapter, tuple[Tensor, Conditioning]] = WeakKeyDictionary()
         self._waiting: deque[Job] = deque()
         # What a constraint has worked out for a product serves the next request for it.
         self._constraint = lru_cache(256)(self._new_constraint)
-        self._lora: LoraRows | None = None
         self._changed = False
         self._lock = threading.RLock()
 
@@ -81,12 +92,12 @@ class Engine:
     @property
     def tokens_each(self) -> int:
         """Tokens that each of them is fed in the next step."""
-        return self._pictures.tokens_each
+        return self._pictures.tokens_each(self.drawing)
 
     @property
     def longest(self) -> int:
         """Tokens of the longest row that draws."""
-        return max(self._pictures.cache.lengths[: self.drawing], default=0)
+        return int(self._pictures.cache.lengths[: self.drawing].max()) if self.drawing else 0
 
     @property
     def cache_bytes(self) -> int:
@@ -186,60 +197,39 @@ class Engine:
         titles, pictures = self._titles, self._pictures
         for row in (*titles.rows, *pictures.rows):
             row.steps += 1
-        writing, drawing = len(titles.rows), len(pictures.rows)
-        if self._changed:
-            self._lora = self._adapters()
-            self._changed = False
-        caches = [(titles.cache, writing, TITLE_TOKENS_EACH)] if writing else []
-        fed = [titles.tokens]
-        if drawing:
-            each = pictures.tokens_each
-            caches += [(pictures.cache, drawing, each), (pictures.blank, drawing, each)]
-            fed += [pictures.tokens] * 2
-        states = self._decoder.step(
-            torch.cat(fed),
-            caches,
-            pictures.foreground() if drawing else None,
-            self._lora,
-        )
-        if drawing:
-            # From the end, so that what moves into a gap has been looked at.
-            for at in reversed(pictures.draw(states[len(states) - 2 * drawing * each :])):
+        stages = [stage for stage in (titles, pictures) if stage.rows]
+        drawn_from = self._forward(stages, self._changed)
+        self._changed = False
+        for logits in drawn_from:
+            logits.stage.draw(logits.values, logits.key)
+        # From the end, so that what moves into a gap has been looked at.
+        if pictures in stages:
+            for at in reversed(pictures.ended()):
                 self._complete(at)
-        if writing:
-            for at in reversed(titles.draw(states[: writing * TITLE_TOKENS_EACH])):
+        if titles in stages:
+            for at in reversed(titles.ended()):
                 self._begin_picture(at)
-
-    def _adapters(self) -> LoraRows | None:
-        """Adapters of the next step's tokens; None where every row is of the bare base."""
-        writing = [row.job.wanted.adapter for row in self._titles.rows]
-        adapters = [own for own in writing for _ in range(TITLE_TOKENS_EACH)]
-        if self._pictures.rows:
-            drawing = [row.job.wanted.adapter for row in self._pictures.rows]
-            adapters += [own for own in drawing for _ in range(self._pictures.tokens_each)] * 2
-        return self._bank.rows(adapters)
 
     def _begin_picture(self, at: int) -> None:
         row = self._titles.rows[at]
         title_only = row.job.wanted.title_only
         if not title_only:
-            self._pictures.add(row, self._titles.cache.take(at))
+            self._pictures.add(row, self._titles.written(at))
         finite = self._titles.remove(at)
         self._changed = True
         if title_only or not finite:
-            self._answer(row, finite)
+            self._answer(row, finite, torch.empty(0, dtype=torch.long))
 
     def _complete(self, at: int) -> None:
-        row = self._pictures.rows[at]
+        row, codes = self._pictures.rows[at], self._pictures.drawn(at)
         finite = self._pictures.remove(at)
         self._changed = True
-        self._answer(row, finite)
+        self._answer(row, finite, codes)
 
-    def _answer(self, row: Row, finite: bool) -> None:
+    def _answer(self, row: Row, finite: bool, codes: Tensor) -> None:
         if not finite:  # its draws were no draws
             row.job.fail(FloatingPointError("what was drawn is not finite"))
             return
-        codes = torch.tensor(row.codes, dtype=torch.long)
         row.job.finish(row.number, Drawn(tuple(row.title[:-1]), codes, row.cut, row.steps))
 
     def _drop_answered(self) -> None:

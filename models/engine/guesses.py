@@ -11,8 +11,8 @@ Sources: predictive sampling (arXiv 2002.09928), speculative Jacobi decoding (ar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import takewhile
+import torch
+from torch import Tensor
 
 WIDEST = 16
 _NARROWEST = 4
@@ -29,19 +29,21 @@ def tokens_each(pictures: int, image_tokens: int) -> int:
     return min(image_tokens, WIDEST, max(_NARROWEST, _TOKENS // max(1, pictures)))
 
 
-def settled(fed: Sequence[int], drawn: Sequence[int]) -> int:
+def settled(fed: Tensor, drawn: Tensor) -> Tensor:
     """How many of ``drawn`` are drawn for good: the first one, and those after right guesses.
 
-    ``fed`` are the tokens after each of which one was drawn.
+    ``fed`` are the tokens after each of which one was drawn; both int64 ``(rows, tokens)``, and
+    what is found ``(rows,)``.
     """
-    guesses = zip(fed[1:], drawn[:-1], strict=True)
-    return 1 + sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], guesses))
+    right = fed[:, 1:] == drawn[:, :-1]
+    return 1 + right.long().cumprod(1).sum(1)
 
 
-def fed_next(drawn: Sequence[int], count: int) -> list[int]:
-    """What is fed after ``count`` of ``drawn``: the last of these, and guesses.
+def fed_next(drawn: Tensor, counts: Tensor) -> Tensor:
+    """What is fed after ``counts`` of ``drawn``: the last of these, and guesses.
 
     These are what came out after wrong guesses; where nothing did, the last that came out.
+    int64 ``(rows, WIDEST)`` of ``(rows, tokens)`` and ``(rows,)``.
     """
-    known = list(drawn[count - 1 :])
-    return known + known[-1:] * (WIDEST - len(known))
+    ahead = torch.arange(WIDEST, device=drawn.device)
+    return drawn.gather(1, (counts[:, None] - 1 + ahead).clamp_max(drawn.shape[1] - 1))

@@ -56,16 +56,15 @@ class Job:
 
 @dataclass(eq=False)
 class Row:
-    """One ad under way: its number in its request, the title so far, eos included, and the codes.
+    """One ad under way: its number in its request, and the title so far, eos included.
 
-    ``fed`` is what the decoder gets next: the last token and guesses for those after it. ``cut``
+    ``fed`` is what the decoder gets next of the title: its last token and guesses. ``cut``
     is true once the title was ended for want of room. ``steps`` were taken so far.
     """
 
     job: Job
     number: int
     title: list[int] = field(default_factory=list)
-    codes: list[int] = field(default_factory=list)
     fed: list[int] = field(default_factory=list)
     cut: bool = False
     steps: int = 0

@@ -22,12 +22,17 @@ from torch import Tensor
 
 from adloom.models.conditioning import Conditioning
 from adloom.models.engine.matmul import Product
+from adloom.models.engine.steps import Steps
 from adloom.models.engine.weights import LayerWeights, Weights
 
 _KEPT = 8
 """Sets of adapters whose products are kept."""
 _SMALL = 1 << 26
 """Bytes of the attention of a base that may be copied once for each of these sets."""
+SLOTS = 4
+"""Adapters of a group in steps of fixed shape; some may be empty."""
+_RANKS = 16
+"""The least that a tensor core multiplies."""
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
 Lora = Mapping[tuple[int, str], tuple[Tensor, Tensor]]
 
@@ -98,76 +103,142 @@ class _LayerLora:
     out: Product
 
 
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """Adapters of one layout; ``foreign`` bool ``(rows, slots * rank)`` is false where a row's own
+    adapter lies. None: there is one adapter, and every row has it."""
+
+    layers: list[_LayerLora]
+    foreign: Tensor | None
+
+    def low(self, product: Product, x: Tensor) -> Tensor:
+        """What the As of each row's own adapter make of ``x``, and 0 for the others."""
+        low = product(x)
+        if self.foreign is None:
+            return low
+        return low.masked_fill_(self.foreign.repeat(1, low.shape[1] // self.foreign.shape[1]), 0.0)
+
+
+def filled_rank(rank: int) -> int:
+    """The rank of a group, in steps of fixed shape, that has room for an adapter of ``rank``."""
+    return -(-rank // _RANKS) * _RANKS
+
+
+_Slots = tuple[Adapter | None, ...]
+
+
 class LoraRows:
     """The adapters of the rows of one step."""
 
-    def __init__(self, layers: list[_LayerLora], foreign: Tensor | None) -> None:
-        """``foreign`` bool ``(rows, adapters * rank)`` is false where a row's own adapter lies.
+    def __init__(self, groups: list[_Group]) -> None:
+        self._groups = groups
 
-        None: there is one adapter, and every row has it.
-        """
-        self._layers = layers
-        self._foreign = foreign
-        self._foreign_qkv = None if foreign is None else foreign.repeat(1, 3)
+    def exchange(self, other: LoraRows) -> None:
+        """Take the rows of ``other``, as many and of the same adapters, in the same memory."""
+        for group, theirs in zip(self._groups, other._groups, strict=True):
+            if group.foreign is not None and theirs.foreign is not None:
+                group.foreign.copy_(theirs.foreign)
 
     def qkv(self, layer: int, x: Tensor) -> Tensor:
         """Queries, keys and values of ``x``, each row's own change in them."""
-        lora = self._layers[layer]
-        low = _blanked(lora.qkv_down(x), self._foreign_qkv)
+        first, *others = self._groups
+        lora = first.layers[layer]
+        low = first.low(lora.qkv_down, x)
         if lora.base is None:
             return lora.qkv(torch.cat([x, low], dim=1))
-        return lora.base.qkv.plus(x, lora.qkv(low))
+        change = lora.qkv(low)
+        for group in others:
+            theirs = group.layers[layer]
+            change = theirs.qkv.plus(group.low(theirs.qkv_down, x), change)
+        return lora.base.qkv.plus(x, change)
 
     def out_plus(self, layer: int, x: Tensor, other: Tensor) -> Tensor:
         """``other`` and the output projection of ``x``, each row's own change in it."""
-        lora = self._layers[layer]
-        low = _blanked(lora.out_down(x), self._foreign)
+        first, *others = self._groups
+        lora = first.layers[layer]
+        low = first.low(lora.out_down, x)
         if lora.base is None:
             return lora.out.plus(torch.cat([x, low], dim=1), other)
-        return lora.base.out.plus(x, lora.out.plus(low, other))
-
-
-def _blanked(low: Tensor, foreign: Tensor | None) -> Tensor:
-    return low if foreign is None else low.masked_fill_(foreign, 0.0)
+        changed = lora.out.plus(low, other)
+        for group in others:
+            theirs = group.layers[layer]
+            changed = theirs.out.plus(group.low(theirs.out_down, x), changed)
+        return lora.base.out.plus(x, changed)
 
 
 class LoraBank:
     """Lays adapters that run together side by side; those that do not run cost a step nothing."""
 
-    def __init__(self, weights: Weights) -> None:
-        self._weights = weights
+    def __init__(self, weights: Weights, steps: Steps) -> None:
+        self._weights, self._steps = weights, steps
         attention = (part for layer in weights.layers for part in (layer.qkv, layer.out))
         numbers = sum(math.prod(part.shape) for part in attention)
-        self._beside = not weights.shared and numbers * weights.dtype.itemsize <= _SMALL
+        small = numbers * weights.dtype.itemsize <= _SMALL
+        self._beside = small and not weights.shared and not steps.fixed
         # What ran together does so again.
         self._side_by_side = lru_cache(_KEPT)(self._lay_out)
 
-    def rows(self, adapters: Sequence[Adapter]) -> LoraRows | None:
-        """For a step whose rows have these adapters; None where none of them has LoRA."""
-        running = tuple(sorted({own for own in adapters if own.lora}, key=id))
+    def rows(self, adapters: Sequence[Adapter], before: LoraRows | None = None) -> LoraRows | None:
+        """For a step whose rows have these adapters; None where none of them has LoRA.
+
+        ``before`` was for the same adapters and as many rows: it is changed to be for these.
+        """
+        running, alone = self.running(adapters)
         if not running:
             return None
-        rank, layers = self._side_by_side(running)
-        if len({*adapters}) == 1:
-            return LoraRows(layers, None)
-        device = self._weights.device
-        places = {adapter: place for place, adapter in enumerate(running)}
-        place = torch.tensor([places.get(own, -1) for own in adapters], device=device)
-        foreign = place[:, None] != torch.arange(len(running), device=device)
-        return LoraRows(layers, foreign.repeat_interleave(rank, dim=1))
+        groups = [
+            _Group(layers, None if alone else self._foreign(adapters, slots, rank))
+            for slots, rank, layers in self._side_by_side(running)
+        ]
+        if before is None:
+            return LoraRows(groups)
+        before.exchange(LoraRows(groups))
+        return before
 
-    def _lay_out(self, adapters: tuple[Adapter, ...]) -> tuple[int, list[_LayerLora]]:
-        """Their common rank, and the products of each layer."""
-        rank = max(adapter.rank for adapter in adapters)
+    @staticmethod
+    def running(adapters: Sequence[Adapter]) -> tuple[tuple[Adapter, ...], bool]:
+        """Those with LoRA among them, each once; whether all rows have the same one."""
+        every = set(adapters)
+        return tuple(sorted((own for own in every if own.lora), key=id)), len(every) == 1
+
+    def _foreign(self, adapters: Sequence[Adapter], slots: _Slots, rank: int) -> Tensor:
+        places = {adapter: place for place, adapter in enumerate(slots) if adapter is not None}
+        place = torch.tensor([places.get(own, -1) for own in adapters])
+        foreign = place[:, None] != torch.arange(len(slots)).repeat_interleave(rank)
+        return self._steps.onto(foreign, self._weights.device)
+
+    def _lay_out(self, adapters: tuple[Adapter, ...]) -> list[tuple[_Slots, int, list[_LayerLora]]]:
+        """Slots and rank of each group, and its products of each layer."""
         layers = range(self._weights.shape.layers)
-        return rank, [self._layer(number, adapters, rank) for number in layers]
+        return [
+            (slots, rank, [self._layer(number, slots, rank) for number in layers])
+            for slots, rank in self._groups(adapters)
+        ]
 
-    def _layer(self, number: int, adapters: Sequence[Adapter], rank: int) -> _LayerLora:
+    def _groups(self, adapters: tuple[Adapter, ...]) -> list[tuple[_Slots, int]]:
+        """All in one; in steps of fixed shape an adapter's products have theirs in any company."""
+        if not self._steps.fixed:
+            return [(adapters, max(adapter.rank for adapter in adapters))]
+        groups: list[tuple[_Slots, int]] = []
+        by_rank: dict[int, list[Adapter]] = {}
+        for adapter in adapters:
+            by_rank.setdefault(filled_rank(adapter.rank), []).append(adapter)
+        for rank, alike in sorted(by_rank.items()):
+            for first in range(0, len(alike), SLOTS):
+                part = alike[first : first + SLOTS]
+                groups.append(((*part, *[None] * (SLOTS - len(part))), rank))
+        return groups
+
+    def _layer(self, number: int, slots: _Slots, rank: int) -> _LayerLora:
         weights, shape, layer = self._weights, self._weights.shape, self._weights.layers[number]
         inputs = (shape.width, shape.width, shape.width, shape.queries)
         outputs = (shape.queries, shape.keys, shape.keys, shape.width)
         (q_down, q), (k_down, k), (v_down, v), (out_down, out) = (
-            self._stacked([own.lora.get((number, name)) for own in adapters], rank, *widths)
+            self._stacked(
+                [None if own is None else own.lora.get((number, name)) for own in slots],
+                rank,
+                *widths,
+            )
             for name, *widths in zip(PROJECTIONS, inputs, outputs, strict=True)
         )
         down = torch.cat([q_down, k_down, v_down])

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from torch import Tensor
+
+from adloom.models.engine.hashed_noise import HashedNoise
+from adloom.models.engine.steps import Steps
 
 _BLOCK = 1 << 18
 """Numbers drawn in one call: all that a picture of the bundled model needs, and 1 MB."""
 
 
+def noise_of_rows(
+    steps: Steps, rows: int, tokens: int, vocabulary: int, device: torch.device, widest: int
+) -> GumbelNoise | HashedNoise:
+    """Noise for rows that draw up to ``tokens`` tokens, up to ``widest`` a step."""
+    if steps.fixed:
+        return HashedNoise(rows, vocabulary, device)
+    return GumbelNoise(rows, tokens, vocabulary, device, widest)
+
+
 class GumbelNoise:
     """Noise for up to ``rows`` rows; the argmax of logits plus noise is a draw by softmax.
 
-    A row's numbers come from a generator of its own on the CPU, so a seed gives the same noise
-    on every device and whatever the batch around it. Many tokens' numbers are drawn in one call.
+    A row's numbers come from a generator of its own, whatever the batch around it. Many tokens'
+    numbers are drawn in one call.
     """
 
     def __init__(
@@ -59,9 +69,9 @@ class GumbelNoise:
         places = torch.tensor(at, device=self._numbers.device)
         return self._numbers.view(-1, vocabulary).index_select(0, places).view(rows, width, -1)
 
-    def advance(self, drawn: Sequence[int]) -> None:
-        """Count that many tokens of each of the first rows as drawn."""
-        for row, count in enumerate(drawn):
+    def advance(self, drawn: Tensor) -> None:
+        """Count that many tokens, int64 ``(rows,)``, of each of the first rows as drawn."""
+        for row, count in enumerate(drawn.tolist()):
             self._used[row] += count
             if self._blocks == 2 and self._used[row] >= self._block:
                 self._used[row] -= self._block

@@ -92,7 +92,9 @@ class _Upsample(nn.Module):
         taps = torch.tensor([[[1.0, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]])
         taps = taps.to(conv.weight)
         kernels = torch.einsum("ayu,bxv,oiuv->aboiyx", taps, taps, conv.weight)
-        self.conv = nn.Conv2d(conv.in_channels, 4 * conv.out_channels, 2, padding=1)
+        self.conv = nn.Conv2d(
+            conv.in_channels, 4 * conv.out_channels, 2, padding=1, device=conv.weight.device
+        )
         self.conv.weight.copy_(kernels.flatten(0, 2))
         if conv.bias is not None and self.conv.bias is not None:
             self.conv.bias.copy_(conv.bias.repeat(4))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from adloom.models.batching import batch_briefs
@@ -13,8 +15,20 @@ from adloom.models.masks import causal_mask, count_positions
 from adloom.models.sampling import Sampling
 
 
+def noise_of(seed: int, stage: int, tokens: int, most: int, vocabulary: int) -> torch.Tensor:
+    """Standard Gumbel numbers ``(tokens, vocabulary)`` that a row of this seed meets."""
+    noise = GumbelNoise(1, most, vocabulary, torch.device("cpu"), widest=tokens)
+    noise.start(0, seed, stage, 1.0)
+    return noise.ahead(1, tokens)[0]
+
+
 def assert_drawn_as_the_model_says(
-    model: AdModel, ask: AdBrief, seed: int, drawn: Drawn, how: Sampling
+    model: AdModel,
+    ask: AdBrief,
+    seed: int,
+    drawn: Drawn,
+    how: Sampling,
+    noise_of: Callable[[int, int, int, int, int], torch.Tensor] = noise_of,
 ) -> None:
     """Every token is what the model, with the adapter that is active, would draw there."""
     sizes = model.config
@@ -34,13 +48,6 @@ def assert_drawn(scores: torch.Tensor, tokens: torch.Tensor) -> None:
     """Each token has the highest score of its row but for rounding."""
     chosen = scores.gather(1, tokens[:, None])[:, 0]
     assert (scores.max(1).values - chosen).max() < 2e-3
-
-
-def noise_of(seed: int, stage: int, tokens: int, most: int, vocabulary: int) -> torch.Tensor:
-    """Standard Gumbel numbers ``(tokens, vocabulary)`` that a row of this seed meets."""
-    noise = GumbelNoise(1, most, vocabulary, torch.device("cpu"), widest=tokens)
-    noise.start(0, seed, stage, 1.0)
-    return noise.ahead(1, tokens)[0]
 
 
 @torch.inference_mode()

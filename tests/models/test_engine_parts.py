@@ -22,7 +22,7 @@ from tests.tiny_model import TINY, brief, products, tiny_model
 def next_of(noise: GumbelNoise, rows: int) -> torch.Tensor:
     """Noise ``(rows, vocabulary)`` of a token of each of the first rows, which then is drawn."""
     found = noise.ahead(rows, 1)[:, 0]
-    noise.advance([1] * rows)
+    noise.advance(torch.ones(rows, dtype=torch.long))
     return found
 
 
@@ -69,7 +69,7 @@ def test_noise_ahead_is_that_of_the_tokens_when_they_come() -> None:
     met = []
     for drawn in (3, 1, 4, 1):
         met.append(noise.ahead(1, 4)[0, :drawn])
-        noise.advance([drawn])
+        noise.advance(torch.tensor([drawn]))
     one_by_one = GumbelNoise(1, 9, vocabulary, device, widest=4)
     one_by_one.start(0, 5, 0, 1.0)
     assert torch.equal(torch.cat(met), torch.cat([next_of(one_by_one, 1) for _ in range(9)]))
@@ -94,10 +94,11 @@ def test_guessing_ahead_ends_where_one_token_a_step_does(
         assert len(fed) == WIDEST
         assert fed[0] == drawn[-1]
         after_each = [after([*drawn[1:], *fed[1 : n + 1]]) for n in range(width)]
-        count = settled(fed[:width], after_each)
-        assert 1 <= count <= width
-        drawn += after_each[:count]
-        fed = fed_next(after_each, count)
+        came_out = torch.tensor([after_each])
+        count = settled(torch.tensor([fed[:width]]), came_out)
+        assert 1 <= int(count) <= width
+        drawn += after_each[: int(count)]
+        [fed] = fed_next(came_out, count).tolist()
         steps += 1
     assert drawn[1 : tokens + 1] == expected
     assert steps <= tokens

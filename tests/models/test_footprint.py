@@ -15,6 +15,8 @@ from torch.autograd.graph import saved_tensors_hooks
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.bare_model import BaseShape
 from adloom.models.brief import AdBrief, Example, HistoryAd
+from adloom.models.engine import Engine
+from adloom.models.engine.steps import FixedSteps
 from adloom.models.janus_pro import load_janus
 from adloom.models.serving_footprint import serving_bytes
 from adloom.models.training.base.average import MovingAverage
@@ -139,15 +141,16 @@ def test_shared_out_a_gpu_has_its_part(generator: AdGenerator) -> None:
 
 def test_the_engine_takes_what_was_planned(generator: AdGenerator) -> None:
     planned = serving_bytes(shape_of(generator), rows=2, adapters=1, rank=4)
-    model, engine = generator.model, generator.engine
+    model, dtype = generator.model, generator.engine.weights.dtype
+    engine = Engine(model, rows=2, dtype=dtype, steps=FixedSteps(model.device))
     assert engine.weights.shared
     assert planned["janus"] == size(model.janus.parameters())
     assert planned["keys and values"] == engine.cache_bytes
     assert planned["embedded codes"] == engine.weights.embedded_codes.nbytes
     assert planned["picture decoder"] == engine._picture_decoder.bytes
     noise = engine._pictures._noise.bytes + engine._titles._noise.bytes
-    held = noise + engine._pictures._foreground.nbytes
-    assert planned["noise and foregrounds"] == pytest.approx(held, rel=0.1)
+    held = noise + engine._pictures._guided.nbytes + engine._pictures._foreground.nbytes
+    assert planned["logits and foregrounds"] == pytest.approx(held, rel=0.1)
     generator.new_adapter("one", rank=4, alpha=4)
     lora = size(generator.lora_parameters("one").values())
     modules = size(generator.conditioning("one").parameters())

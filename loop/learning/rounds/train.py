@@ -160,13 +160,12 @@ def _run(
 def _start(ground: TrainingGround, *, force: bool) -> Path:
     rounds, earlier = ground.rounds, outcomes(ground.folder)
     until = datetime.now(UTC)
-    events = ground.events(until)
+    events = ground.usable_events(until)
     clicks = choose_clicks(
-        events.rows,
+        events,
         rounds,
         since=earlier[-1].until if earlier else None,
         until=until,
-        read_since=events.since,
         force=force,
     )
     _tell_what_is_left_out(clicks)
@@ -186,7 +185,7 @@ def _start(ground: TrainingGround, *, force: bool) -> Path:
         parent=parent.number,
         until=until,
         base=ground.generator.base_name,
-        offsets=offsets_of(events.rows),
+        offsets=offsets_of(events),
         clicks=clicks,
     )
     write(folder / PLAN, plan)
