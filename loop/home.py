@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from adloom.loop.settings import Settings
 
 # What a command does not open it need not import: torch, Feast and MLflow take their seconds.
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from adloom.feature_store.event_log import EventLog
     from adloom.feature_store.store import FeatureStore
     from adloom.loop.catalogue.creatives.store import CreativeStore
@@ -45,16 +47,31 @@ def open_log(settings: Settings) -> EventLog:
 
 def open_creatives(settings: Settings) -> CreativeStore:
     """Every ad that was made."""
-    from adloom.loop.catalogue.creatives.store import CreativeStore
+    from adloom.loop.catalogue.opening import open_creatives
 
-    return CreativeStore(settings.home / "creatives")
+    return open_creatives(settings.home, settings.database)
+
+
+@contextmanager
+def shared_database(settings: Settings) -> Iterator[Engine | None]:
+    """The database where machines share one; None where all is of this home."""
+    from adloom.loop.database.opening import open_database
+
+    if settings.database.url is None:
+        yield None
+        return
+    engine = open_database(settings.home, settings.database)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def open_catalogue(settings: Settings) -> Catalogue:
     """The products of the shop."""
     from adloom.loop.catalogue.opening import open_catalogue
 
-    return open_catalogue(settings.home, settings.catalog.text_encoder)
+    return open_catalogue(settings.home, settings.catalog.text_encoder, settings.database)
 
 
 def open_neighbours(settings: Settings, catalogue: Catalogue) -> Neighbours:

@@ -23,11 +23,13 @@ import pytest
 from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.store import FeatureStore
 from adloom.loop.bench.redis_server import LocalRedis, RedisUnavailable, running_redis
+from adloom.loop.settings.database import DatabaseSettings
 from adloom.stream.broker import LocalBroker
 from adloom.stream.settings import KafkaSettings
 from adloom.stream.topics import create_topics
 from tests.kafka_cluster import WITH_RIGHTS, ApacheKafka, NoApacheKafka, running_kafka
 from tests.mlflow_server import MlflowServer, running_mlflow
+from tests.postgres_server import NoPostgres, PostgresServer, running_postgres
 from tests.world.cluster_faults import delete_topics
 
 _TEST_KAFKA = os.environ.get("ADLOOM_TEST_KAFKA")
@@ -85,6 +87,25 @@ def redis() -> Iterator[LocalRedis]:
             yield server
     except RedisUnavailable as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real server, or a skipped test that says what to install."""
+    try:
+        with running_postgres() as server:
+            yield server
+    except NoPostgres as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest) -> DatabaseSettings:
+    """Settings of a new database on each of the engines."""
+    if request.param == "sqlite":
+        return DatabaseSettings()
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.new_database()
 
 
 @pytest.fixture(scope="session")

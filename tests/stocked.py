@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from adloom.loop.catalogue.creatives.store import CreativeStore
 from adloom.loop.catalogue.histories.past_ads import PastAds
 from adloom.loop.catalogue.histories.picture_codes import PictureCodes
 from adloom.loop.catalogue.intake.feed import import_feed
-from adloom.loop.catalogue.opening import open_catalogue
+from adloom.loop.catalogue.opening import open_catalogue, open_creatives
 from adloom.loop.catalogue.store import Catalogue
+from adloom.loop.database.sqlite import database_file
 from adloom.loop.demo.shop.catalog import FEED
 from adloom.loop.settings.catalogue import CatalogSettings
 from tests.tiny_model import TINY
@@ -25,8 +25,8 @@ from tests.tiny_model import TINY
 
 def stocked(home: Path) -> Path:
     """The home, with the demo shop's products in its catalogue."""
-    if not (home / "catalogue").exists():
-        shutil.copytree(_imported() / "catalogue", home / "catalogue")
+    if not database_file(home).exists():
+        shutil.copytree(_imported(), home, dirs_exist_ok=True)
     return home
 
 
@@ -43,7 +43,7 @@ def past_ads_of(home: Path) -> PastAds:
 
     catalogue = stocked_catalogue(home)
     codes = PictureCodes(catalogue.engine, "none", encode)
-    return PastAds(catalogue, CreativeStore(home / "creatives"), codes, TINY.image_tokens)
+    return PastAds(catalogue, open_creatives(home), codes, TINY.image_tokens)
 
 
 @cache

@@ -22,15 +22,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adloom.feature_store.store import UserHistory
-from adloom.loop.catalogue.creatives.store import CreativeStore
-from adloom.loop.catalogue.database import picture_codes, upsert
 from adloom.loop.catalogue.histories.past_ads import PastAds
 from adloom.loop.catalogue.histories.picture_codes import PictureCodes
-from adloom.loop.catalogue.opening import open_catalogue
+from adloom.loop.catalogue.opening import open_catalogue, open_creatives
 from adloom.loop.catalogue.product import Product
 from adloom.loop.catalogue.rows import Entry
 from adloom.loop.catalogue.store import Catalogue
 from adloom.loop.catalogue.vectors import Made
+from adloom.loop.database.statements import upsert
+from adloom.loop.database.tables import picture_codes
 from adloom.models.retrieval import VECTOR_SIZE, representatives
 
 _CLICKS = 256
@@ -191,7 +191,7 @@ def _past_ads(folder: Path) -> PastAds:
         raise AssertionError("all pictures have their codes")
 
     codes = PictureCodes(catalogue.engine, _CODEBOOK, encode)
-    return PastAds(catalogue, CreativeStore(folder / "creatives"), codes)
+    return PastAds(catalogue, open_creatives(folder), codes)
 
 
 def _name(number: int) -> str:

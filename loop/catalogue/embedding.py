@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 from sqlalchemy import select
 
-from adloom.loop.catalogue.database import products
 from adloom.loop.catalogue.hashes import text_hash
 from adloom.loop.catalogue.product import Product, index_text
 from adloom.loop.catalogue.store import Catalogue
 from adloom.loop.catalogue.vectors import Made
+from adloom.loop.database.tables import products
 from adloom.models.retrieval import product_vectors
 from adloom.models.text_encoder import MINILM
 

@@ -16,9 +16,9 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from adloom.loop.catalogue.claims import claimed
 from adloom.loop.catalogue.product import Product
 from adloom.loop.catalogue.store import Catalogue
+from adloom.loop.database.claims import claimed
 from adloom.models.retrieval import Vector
 
 _EXHAUSTIVE = 20_000

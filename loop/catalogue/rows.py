@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -67,7 +67,7 @@ def from_row(row: Row[Any], pictures: Pictures) -> Entry:
         language=row.language,
         picture_name=row.picture_name,
         cutout_name=row.cutout_name,
-        updated=row.updated.replace(tzinfo=UTC),  # SQLite keeps no zone
+        updated=row.updated,
         retired=row.retired,
         pictures=pictures,
         **_told(json.loads(row.told)),
@@ -97,6 +97,7 @@ def to_row(entry: Entry, now: datetime, revision: int) -> dict[str, Any]:
         "picture_stamp": entry.picture_stamp,
         "name": product.name,
         "category": product.category,
+        "searched": searched(product.product_id, product.name, product.category),
         "language": product.language,
         "picture_name": product.picture_name,
         "cutout_name": product.cutout_name,
@@ -106,6 +107,11 @@ def to_row(entry: Entry, now: datetime, revision: int) -> dict[str, Any]:
         "updated": now,
         "revision": revision,
     }
+
+
+def searched(product_id: str, name: str, category: str) -> str:
+    """What a search looks into. SQLite's own small letters are those of English alone."""
+    return f"{product_id}\n{name}\n{category}".lower()
 
 
 def as_attributes(entry: Entry) -> dict[str, Any]:

@@ -11,15 +11,16 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, Engine, func, or_, select
+from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.exc import DatabaseError
 
-from adloom.loop.catalogue.database import feeds, parts, problem, products, revisions, upsert
-from adloom.loop.catalogue.database_health import DatabaseUnusable
 from adloom.loop.catalogue.pictures.store import PictureStore
 from adloom.loop.catalogue.product import Product, UnknownProduct
 from adloom.loop.catalogue.rows import Entry, from_row, to_row
 from adloom.loop.catalogue.vectors import Made, ProductVectors
+from adloom.loop.database.health import DatabaseUnusable, problem
+from adloom.loop.database.statements import parts, upsert
+from adloom.loop.database.tables import feeds, products, revisions
 from adloom.models.text_encoder import TextEncoder
 
 _IDS_AT_ONCE = 10_000
@@ -94,14 +95,7 @@ class Catalogue:
         """
         query = select(products).where(products.c.product_id > after)
         if search:
-            query = query.where(
-                or_(
-                    *(
-                        column.icontains(search, autoescape=True)
-                        for column in (products.c.product_id, products.c.name, products.c.category)
-                    )
-                )
-            )
+            query = query.where(products.c.searched.contains(search.lower(), autoescape=True))
         if retired is not None:
             query = query.where(products.c.retired.is_(retired))
         with self.engine.connect() as connection:

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, bindparam, func, select
 
-from adloom.loop.catalogue.database import parts, text_encoders, upsert, vectors
+from adloom.loop.database.statements import parts, upsert
+from adloom.loop.database.tables import text_encoders, vectors
 from adloom.models.text_encoder import MINILM, TextEncoder
 
 _DTYPE = "<f2"

@@ -30,6 +30,7 @@ from adloom.loop.commands.experiment_plans import app as experiment_plans_app
 from adloom.loop.commands.experiments import app as experiment_app
 from adloom.loop.commands.features import app as features_app
 from adloom.loop.commands.learning import app as learning_app
+from adloom.loop.commands.migrate import app as migrate_app
 from adloom.loop.commands.monitoring import app as monitoring_app
 from adloom.loop.commands.replay import app as replay_app
 from adloom.loop.commands.rounds import app as rounds_app
@@ -68,6 +69,7 @@ app.add_typer(schema_app)
 app.add_typer(evaluation_app)
 app.add_typer(learning_app)
 app.add_typer(serving_app)
+app.add_typer(migrate_app)
 console = Console()
 _ANY_LOGIN = {"sasl_username": "anybody", "sasl_password": "unused"}
 

@@ -62,17 +62,20 @@ def in_one_line(error: Exception, *expected: type[Exception]) -> str | None:
 def _of_all_commands() -> tuple[type[Exception], ...]:
     """Loaded only once something is wrong: Kafka and the stores take their time."""
     from adloom.feature_store.backend import FeaturesLost, StoreUnavailable, StoreUnfit
-    from adloom.loop.catalogue.database_health import DatabaseUnusable
     from adloom.loop.catalogue.vectors import OtherTextEncoder
+    from adloom.loop.database.health import DatabaseUnusable
+    from adloom.loop.database.opening import OldHome
+    from adloom.loop.database.revision import OtherRevision
     from adloom.loop.learning.kept_adapters import UnfitVersion
     from adloom.loop.learning.registry_errors import RegistryRefused, RegistryUnavailable
     from adloom.models.text_encoder import NoTextEncoder
     from adloom.stream.cluster.refusals import BrokerUnavailable, KafkaRefused
 
-    of_stores = (StoreUnavailable, StoreUnfit, FeaturesLost, DatabaseUnusable)
+    of_stores = (StoreUnavailable, StoreUnfit, FeaturesLost)
+    of_database = (DatabaseUnusable, OldHome, OtherRevision)
     of_registry = (RegistryUnavailable, RegistryRefused, UnfitVersion)
     of_texts = (OtherTextEncoder, NoTextEncoder)
-    return BrokerUnavailable, KafkaRefused, *of_registry, *of_stores, *of_texts
+    return BrokerUnavailable, KafkaRefused, *of_registry, *of_stores, *of_database, *of_texts
 
 
 def _of_the_machine(error: Exception) -> str | None:

@@ -189,7 +189,8 @@ def _products(model_input: pd.DataFrame) -> list[Product]:
         from adloom.loop.catalogue.opening import open_catalogue
         from adloom.loop.settings import load_settings
 
-        catalogue = open_catalogue(load_settings().home)
+        settings = load_settings()
+        catalogue = open_catalogue(settings.home, database=settings.database)
         known = {product_id: catalogue[product_id] for product_id in dict.fromkeys(wanted)}
     return [
         _sent_product(row) if _told(row, "product_name") else known[row["product_id"]]

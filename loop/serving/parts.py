@@ -17,14 +17,13 @@ Part = Literal[
     "features",
     "products",
     "feed",
-    "catalogue",
-    "creatives",
+    "database",
     "registry",
     "experiments",
     "drawing",
 ]
 """What a server is made of: `events` are sent, `features` kept up to date and read, `products`
-follow their topic, the `feed` is read anew."""
+follow their topic, the `feed` is read anew, products and ads lie in the `database`."""
 
 _STEADY_SECONDS = 5.0  # a thread that ran so long is well again
 

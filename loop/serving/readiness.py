@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 Status = Literal["ready", "degraded", "not ready"]
 
-_NEEDED = frozenset({"drawing", "catalogue", "creatives"})
+_NEEDED = frozenset({"drawing", "database"})
 """Parts without which no ad is drawn."""
 
 

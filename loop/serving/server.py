@@ -103,8 +103,7 @@ class AdServer:
         self.maker = AdMaker(generator, features, past_ads, settings.generator, titles)
         self.title_advice = home.title_advice(settings, generator)
         self.refresh = CatalogueRefresh(self.catalogue, settings.catalog, self.title_advice)
-        self.parts.ask("catalogue", self.catalogue.problem)
-        self.parts.ask("creatives", self.creatives.problem)
+        self.parts.ask("database", lambda: self.catalogue.problem() or self.creatives.problem())
         self.parts.ask("feed", lambda: self.refresh.problem)
         self._in_thread(parts, "feed", lambda: self.refresh.run(self.stop))
         self.products: ProductTopic | None = None

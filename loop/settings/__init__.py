@@ -23,6 +23,7 @@ from pydantic_settings.exceptions import SettingsError as SourceError
 
 from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.loop.settings.catalogue import CatalogSettings, CreativesSettings
+from adloom.loop.settings.database import DatabaseSettings
 from adloom.loop.settings.experiments import (
     ArmName,
     Experiment,
@@ -60,6 +61,7 @@ class Settings(BaseSettings):
     )
 
     home: Path = Path(".adloom")
+    database: DatabaseSettings = DatabaseSettings()
     catalog: CatalogSettings = CatalogSettings()
     creatives: CreativesSettings = CreativesSettings()
     titles: TitleSettings = TitleSettings()

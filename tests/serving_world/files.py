@@ -11,6 +11,7 @@ from pathlib import Path
 
 from adloom.feature_store.store import ContendedPartition
 from adloom.loop import home
+from adloom.loop.database.sqlite import database_file
 from adloom.loop.settings import Settings
 from tests.damage import Damage, a_text, emptied, in_the_middle
 from tests.serving_world.adapters import WEIGHTS
@@ -19,10 +20,10 @@ DAMAGE: dict[str, Damage] = {damage.__name__: damage for damage in (a_text, empt
 
 
 class Database:
-    """`catalogue` or `creatives` of a home: damaged, then mended by a copy."""
+    """That of a home: damaged, then mended by a copy."""
 
-    def __init__(self, settings: Settings, part: str) -> None:
-        self._file = settings.home / part / f"{part}.db"
+    def __init__(self, settings: Settings) -> None:
+        self._file = database_file(settings.home)
         self._copy = self._file.with_name("copy")
 
     def damage(self, how: str) -> None:

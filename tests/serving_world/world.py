@@ -20,7 +20,7 @@ from tests.serving_world.telling import agree, down, failed, serves
 from tests.tcp_gate import State, TcpGate
 
 _PATIENCE_SECONDS = 90.0
-_NEEDED = {"catalogue", "creatives"}
+_NEEDED = {"database"}
 _PASSWORD = "MLFLOW_TRACKING_PASSWORD"
 _MEND = Callable[[], object]
 
@@ -150,10 +150,10 @@ class ServingWorld:
         store.set(state)
         self._fall_ill("features", lambda: store.set("open"))
 
-    def damage_database(self, part: str, how: str) -> None:
-        database = Database(self.settings, part)
+    def damage_database(self, how: str) -> None:
+        database = Database(self.settings)
         database.damage(how)
-        self._fall_ill(part, database.mend)
+        self._fall_ill("database", database.mend)
 
     def damage_kept_adapters(self) -> None:
         """Fetched anew by who needs them."""

@@ -1,7 +1,7 @@
 """The creative store: every ad that was ever made, with the picture tokens that made it.
 
-Rows live in one SQLite file, pictures beside it as PNG files named by the SHA-256 of their
-bytes, so the same picture is stored once and can be cached for ever by whoever asks for it.
+Rows live in the database, pictures beside it as PNG files named by the SHA-256 of their bytes, so
+the same picture is stored once and can be cached for ever by whoever asks for it.
 Clicks name an ad id; through this store the ad id leads back to the title and the VQ codes that
 the generator needs, both as a shopper's history and as a training target.
 """
@@ -10,27 +10,23 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import count
+from dataclasses import dataclass, fields
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
+from sqlalchemy import Connection, Engine, Row, bindparam, func, select
 
-from adloom.loop.catalogue.creatives.database import CreativesDatabase
 from adloom.loop.catalogue.hashed_files import HashedFiles
+from adloom.loop.database.health import problem
+from adloom.loop.database.statements import insert_new, parts
+from adloom.loop.database.tables import creative_numbers, creatives
 
 SHOP = "shop"
 """The variant of ads that adloom did not make."""
-_COLUMNS = (
-    "ad_id, product_id, title, picture, codes, background_codes, variant, version, seed, "
-    "served_at, background, stamp"
-)
-_KNOWN = "ad_id, product_id, title, picture, variant, background, stamp"
-_MARKS = ",".join("?" * 13)
-_SQLITE_MAX_VARIABLES = 500  # well under SQLite's limit on "?" in one statement
+_READ = tuple(column for column in creatives.columns if column.name != "number")
 
 
 class UnknownAd(KeyError):
@@ -112,39 +108,43 @@ def png_bytes(picture: Image.Image) -> bytes:
 class CreativeStore:
     """Creatives by ad id, pictures by content hash. For several threads and processes at once."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        """Pictures lie in the folder."""
         self._pictures = HashedFiles(folder / "png", ".png")
-        self._db = CreativesDatabase(folder / "creatives.db")
+        self._engine = engine
 
     def close(self) -> None:
-        self._db.close()
+        """Let the connections go."""
+        self._engine.dispose()
 
     def problem(self) -> str | None:
         """Why its database cannot be used, in one line; None where it can."""
-        return self._db.problem()
+        return problem(self._engine, self._probe)
 
     def put_picture(self, picture: Image.Image) -> str:
         """Stores a picture once and returns its SHA-256 (hex); a damaged file is written anew."""
         return self._pictures.put(png_bytes(picture))
 
-    def add(self, creatives: Iterable[Creative]) -> None:
+    def add(self, made: Iterable[Creative]) -> None:
         """Stores creatives; one with a known ad id is left as it was (ads never change)."""
-        rows = [_to_row(creative) for creative in creatives]
-        with self._db.writing() as db:
-            last = db.execute("SELECT max(number) FROM creative").fetchone()[0] or 0
-            shop = count(last + 1)
-            db.executemany(
-                f"INSERT OR IGNORE INTO creative ({_COLUMNS}, number) VALUES ({_MARKS})",
-                [(*row, next(shop) if row[6] == SHOP else None) for row in rows],
-            )
+        rows = [_to_row(creative) for creative in made]
+        if not rows:
+            return
+        shop = [row for row in rows if row["variant"] == SHOP]
+        with self._engine.begin() as connection:
+            for row, number in zip(shop, _next_numbers(connection, len(shop)), strict=True):
+                row["number"] = number
+            # In one order by whoever writes: none waits for what waits for it.
+            rows.sort(key=lambda row: row["ad_id"])
+            connection.execute(insert_new(creatives, self._engine), rows)
 
     def stamp(self, stamps: Mapping[str, str]) -> None:
         """Note what the files of known ads look like now, by ad id."""
-        with self._db.writing() as db:
-            db.executemany(
-                "UPDATE creative SET stamp = ? WHERE ad_id = ?",
-                [(stamp, ad_id) for ad_id, stamp in stamps.items()],
-            )
+        chosen = creatives.update().where(creatives.c.ad_id == bindparam("ad"))
+        rows = [{"ad": ad_id, "now": stamps[ad_id]} for ad_id in sorted(stamps)]
+        if rows:
+            with self._engine.begin() as connection:
+                connection.execute(chosen.values(stamp=bindparam("now")), rows)
 
     def get(self, ad_id: str) -> Creative:
         """Raises UnknownAd when no such ad was stored."""
@@ -155,50 +155,46 @@ class CreativeStore:
 
     def get_many(self, ad_ids: Sequence[str]) -> dict[str, Creative]:
         """The creatives among `ad_ids` that exist, by ad id."""
-        return {row[0]: _from_row(row) for row in self._rows(_COLUMNS, ad_ids)}
+        return {row.ad_id: _from_row(row) for row in self._rows(_READ, ad_ids)}
 
     def known(self, ad_ids: Sequence[str]) -> set[str]:
         """Those of `ad_ids` that were stored."""
-        return {row[0] for row in self._rows("ad_id", ad_ids)}
+        return {row.ad_id for row in self._rows([creatives.c.ad_id], ad_ids)}
 
     def known_ads(self, ad_ids: Sequence[str]) -> dict[str, KnownAd]:
         """Those of `ad_ids` that were stored, by ad id, without their codes."""
-        return {row[0]: KnownAd(*row) for row in self._rows(_KNOWN, ad_ids)}
+        columns = [creatives.c[each.name] for each in fields(KnownAd)]
+        return {row.ad_id: KnownAd(**row._mapping) for row in self._rows(columns, ad_ids)}
 
     def page(self, *, after: str = "", limit: int = 100, product_id: str = "") -> list[Creative]:
         """Creatives in the order of their ad ids, those that follow ``after``.
 
         ``product_id`` takes those of one product alone.
         """
-        wanted, values = "ad_id > ?", [after]
+        query = select(*_READ).where(creatives.c.ad_id > after)
         if product_id:
-            wanted, values = f"{wanted} AND product_id = ?", [*values, product_id]
-        query = f"SELECT {_COLUMNS} FROM creative WHERE {wanted} ORDER BY ad_id LIMIT ?"
-        with self._db.asked() as db:
-            rows = db.execute(query, (*values, limit)).fetchall()
+            query = query.where(creatives.c.product_id == product_id)
+        with self._engine.connect() as connection:
+            rows = connection.execute(query.order_by(creatives.c.ad_id).limit(limit)).all()
         return [_from_row(row) for row in rows]
 
     def shop_titles(self, *, after: int, limit: int) -> list[ShopTitle]:
         """Titles of the shop's own ads in the order they came in, those that follow a number."""
-        query = (
-            "SELECT number, product_id, title FROM creative WHERE number > ? "
-            "ORDER BY number LIMIT ?"
-        )
-        with self._db.asked() as db:
-            rows = db.execute(query, (after, limit)).fetchall()
-        return [ShopTitle(*row) for row in rows]
+        columns = creatives.c.number, creatives.c.product_id, creatives.c.title
+        query = select(*columns).where(creatives.c.number > after).order_by(creatives.c.number)
+        with self._engine.connect() as connection:
+            return [ShopTitle(*row) for row in connection.execute(query.limit(limit))]
 
-    def _rows(self, columns: str, ad_ids: Sequence[str]) -> Iterator[Any]:
+    def _rows(self, columns: Sequence[Any], ad_ids: Sequence[str]) -> Iterator[Row[Any]]:
         """Columns of the ads among `ad_ids` that exist."""
-        wanted = list(dict.fromkeys(ad_ids))
-        for start in range(0, len(wanted), _SQLITE_MAX_VARIABLES):
-            part = wanted[start : start + _SQLITE_MAX_VARIABLES]
-            marks = ",".join("?" * len(part))
-            with self._db.asked() as db:
-                rows = db.execute(
-                    f"SELECT {columns} FROM creative WHERE ad_id IN ({marks})", part
-                ).fetchall()
-            yield from rows
+        with self._engine.connect() as connection:
+            for some in parts(list(dict.fromkeys(ad_ids))):
+                query = select(*columns).where(creatives.c.ad_id.in_(some))
+                yield from connection.execute(query).all()
+
+    def _probe(self) -> None:
+        with self._engine.connect() as connection:
+            connection.execute(select(creatives.c.ad_id).limit(1)).first()
 
     def picture_path(self, digest: str) -> Path:
         """The PNG file of a content hash. Raises UnknownAd for what is not stored whole."""
@@ -213,42 +209,30 @@ class CreativeStore:
             return opened.convert("RGB")
 
     def __len__(self) -> int:
-        with self._db.asked() as db:
-            return int(db.execute("SELECT count(*) FROM creative").fetchone()[0])
+        with self._engine.connect() as connection:
+            return int(connection.execute(select(func.count()).select_from(creatives)).scalar_one())
 
 
-def _to_row(creative: Creative) -> tuple[object, ...]:
-    return (
-        creative.ad_id,
-        creative.product_id,
-        creative.title,
-        creative.picture,
-        np.ascontiguousarray(creative.codes, dtype="<i2").tobytes(),
-        np.ascontiguousarray(creative.background_codes, dtype="<i2").tobytes(),
-        creative.variant,
-        creative.version,
-        creative.seed,
-        creative.served_at.astimezone(UTC).isoformat(),
-        creative.background,
-        creative.stamp,
-    )
+def _next_numbers(connection: Connection, many: int) -> Iterator[int]:
+    """Numbers of so many ads of the shop's own: who takes some next waits for these to be kept."""
+    if many == 0:
+        return iter(())
+    taken = creative_numbers.update().values(last=creative_numbers.c.last + many)
+    connection.execute(taken)
+    last = connection.execute(select(creative_numbers.c.last)).scalar_one()
+    return iter(range(last - many + 1, last + 1))
 
 
-def _from_row(row: Sequence[Any]) -> Creative:
-    """The creative of a row of `_COLUMNS`."""
-    ad_id, product_id, title, picture, codes, background_codes, *made = row
-    variant, version, seed, served_at, background, stamp = made
-    return Creative(
-        ad_id=ad_id,
-        product_id=product_id,
-        title=title,
-        picture=picture,
-        codes=np.frombuffer(codes, dtype="<i2"),
-        background_codes=np.frombuffer(background_codes, dtype="<i2"),
-        variant=variant,
-        version=version,
-        seed=seed,
-        served_at=datetime.fromisoformat(served_at),
-        background=background,
-        stamp=stamp,
-    )
+def _to_row(creative: Creative) -> dict[str, Any]:
+    row = {each.name: getattr(creative, each.name) for each in fields(creative)}
+    for name in ("codes", "background_codes"):
+        row[name] = np.ascontiguousarray(row[name], dtype="<i2").tobytes()
+    return row | {"number": None}
+
+
+def _from_row(row: Row[Any]) -> Creative:
+    """The creative of a row of `_READ`."""
+    read = dict(row._mapping)
+    for name in ("codes", "background_codes"):
+        read[name] = np.frombuffer(read[name], dtype="<i2")
+    return Creative(**read)

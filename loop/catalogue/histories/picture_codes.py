@@ -11,9 +11,10 @@ from PIL import Image
 from sqlalchemy import Engine, select
 
 from adloom.loop.catalogue.creatives.store import Creative, CreativeStore, UnknownAd
-from adloom.loop.catalogue.database import parts, picture_codes, upsert
 from adloom.loop.catalogue.pictures.store import UnknownPicture
 from adloom.loop.catalogue.product import Product
+from adloom.loop.database.statements import parts, upsert
+from adloom.loop.database.tables import picture_codes
 from adloom.models.brief import Codes
 from adloom.models.compose import show_whole
 
@@ -82,7 +83,7 @@ class PictureCodes:
                 "codebook": self._codebook,
                 "codes": codes.astype("<i2").tobytes(),
             }
-            for name, codes in made.items()
+            for name, codes in sorted(made.items())  # in one order by whoever writes
         ]
         with self._engine.begin() as connection:
             connection.execute(upsert(picture_codes, self._engine), rows)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 
-from adloom.loop.catalogue.claims import Claim, claimed
 from adloom.loop.catalogue.feeds.refusals import FeedUnreadable
 from adloom.loop.catalogue.intake.feed import FeedTooShort, import_feed, is_unread, written_state
 from adloom.loop.catalogue.intake.importing import Advice
 from adloom.loop.catalogue.intake.metrics import PROBLEM, count_products
 from adloom.loop.catalogue.intake.report import ImportReport, Note
 from adloom.loop.catalogue.store import Catalogue
+from adloom.loop.database.claims import Claim, claimed
 from adloom.loop.settings.catalogue import CatalogSettings
 
 _log = logging.getLogger("adloom.catalogue")
@@ -94,6 +94,9 @@ class CatalogueRefresh:
             if note.kind == "refused":
                 told.add(str(note))
 
+        def read(rows: int) -> None:
+            claim.renew()
+
         report = ImportReport(on_note=note)
         try:
             import_feed(
@@ -102,7 +105,7 @@ class CatalogueRefresh:
                 self._settings,
                 advice=self._advice,
                 report=report,
-                on_rows=lambda rows: claim.renew(),
+                on_rows=read,
             )
         finally:
             self._told = told

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, bindparam, select
 
 from adloom.loop.catalogue.creatives.store import CreativeStore, ShopTitle
-from adloom.loop.catalogue.database import insert_new, title_words, titles_read
 from adloom.loop.catalogue.store import Catalogue
 from adloom.loop.catalogue.words.titles import chosen_words, own_words, said_by
+from adloom.loop.database.statements import insert_new
+from adloom.loop.database.tables import title_words, titles_read
 
 _TITLES_AT_ONCE = 10_000
 

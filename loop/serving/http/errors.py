@@ -14,7 +14,7 @@ from sqlalchemy.exc import DatabaseError
 from starlette.requests import ClientDisconnect
 
 from adloom.feature_store.backend import FeaturesLost, StoreDamaged, StoreUnavailable
-from adloom.loop.catalogue.database_health import DatabaseUnusable
+from adloom.loop.database.health import DatabaseUnusable
 from adloom.loop.learning.registry_errors import RegistryRefused, RegistryUnavailable
 from adloom.loop.serving.drawing_queue import DrawingEnded, QueueFull
 from adloom.loop.serving.http.counting import refused_by
@@ -29,13 +29,10 @@ _PARTS: dict[type[Exception], str] = {
     StoreDamaged: "the feature store is damaged: /readyz says why",
     StoreUnavailable: "the feature store is away",
     FeaturesLost: "the feature store has lost features: /readyz says which",
-    DatabaseError: "the catalogue's database is away",
+    DatabaseUnusable: "the database of catalogue and creatives cannot be used: /readyz says why",
+    DatabaseError: "the database of catalogue and creatives is away",
     DrawingEnded: "what draws has ended: the server has to be started again",
     KafkaRefused: "the broker refuses adloom's events: /readyz says why",
-}
-_OF_DATABASES = {
-    "catalogue": "the catalogue's database cannot be used: /readyz says why",
-    "creatives": "the creative store cannot be used: /readyz says why",
 }
 PARTS_AWAY = (
     StoreUnavailable,
@@ -160,8 +157,6 @@ def answer_errors(app: FastAPI) -> None:
 
 def away(error: Exception) -> str:
     """Which part an error of `PARTS_AWAY` is of, and how that is; no more than anyone may know."""
-    if isinstance(error, DatabaseUnusable):
-        return _OF_DATABASES[error.part]
     found = (told for kind, told in _PARTS.items() if isinstance(error, kind))
     return next(found, "the broker is away")
 

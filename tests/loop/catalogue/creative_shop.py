@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from adloom.loop.catalogue.creatives.store import CreativeStore
 from adloom.loop.catalogue.intake.creatives.feeds import CreativeRow, read_creatives
 from adloom.loop.catalogue.intake.creatives.importing import CreativeImporter, CreativeReport
 from adloom.loop.catalogue.intake.picture_sources import PictureLinks
+from adloom.loop.catalogue.opening import open_creatives
 from adloom.loop.catalogue.store import Catalogue
 from adloom.loop.settings.catalogue import CatalogSettings, CreativesSettings
 from adloom.models.ad_generator import AdGenerator
@@ -28,7 +28,7 @@ class Shop:
         self.folder = folder / "from-the-shop"
         self.folder.mkdir()
         self.catalogue: Catalogue = stocked_catalogue(folder / "home")
-        self.creatives = CreativeStore(folder / "home" / "creatives")
+        self.creatives = open_creatives(folder / "home")
         self.generator = generator
         self.encoded = 0
 

@@ -147,7 +147,7 @@ def test_a_retired_product_keeps_its_ads_and_an_unknown_one_has_none(shop: Shop)
     ("picture", "reason"),
     [
         ("none.png", "picture: there is no file none.png"),
-        ("../home/catalogue/catalogue.db", "picture: "),
+        ("../home/adloom.db", "picture: "),
         ("outside.png", "picture: outside.png leads out"),
         ("text.png", "picture: this is no picture of a known kind"),
         ("tiny.png", "picture: the picture has only 8 x 8 pixels"),

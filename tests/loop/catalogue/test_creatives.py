@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,11 +13,13 @@ import pytest
 from PIL import Image
 
 from adloom.loop.catalogue.creatives.store import Creative, CreativeStore, UnknownAd
+from adloom.loop.catalogue.opening import open_creatives
+from adloom.loop.settings.database import DatabaseSettings
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[CreativeStore]:
-    opened = CreativeStore(tmp_path / "creatives")
+def store(tmp_path: Path, database: DatabaseSettings) -> Iterator[CreativeStore]:
+    opened = open_creatives(tmp_path, database)
     yield opened
     opened.close()
 
@@ -54,41 +55,13 @@ def test_an_ad_comes_back_as_it_was_stored(store: CreativeStore) -> None:
     assert store.picture(read.picture).getpixel((3, 3)) == (255, 0, 0)
 
 
-def test_ads_outlive_the_process_that_made_them(tmp_path: Path) -> None:
-    first = CreativeStore(tmp_path)
+def test_ads_outlive_the_process_that_made_them(tmp_path: Path, database: DatabaseSettings) -> None:
+    first = open_creatives(tmp_path, database)
     first.add([creative(first, "ad-1")])
     first.close()
-    second = CreativeStore(tmp_path)
+    second = open_creatives(tmp_path, database)
     assert second.get("ad-1").title == "A red shoe"
     second.close()
-
-
-def test_a_store_of_an_earlier_version_opens_with_its_ads_and_takes_more(tmp_path: Path) -> None:
-    (tmp_path / "png").mkdir()
-    db = sqlite3.connect(tmp_path / "creatives.db")
-    db.execute(
-        "CREATE TABLE creative (ad_id TEXT PRIMARY KEY, product_id TEXT NOT NULL, "
-        "title TEXT NOT NULL, picture TEXT NOT NULL, codes BLOB NOT NULL, "
-        "background_codes BLOB NOT NULL, variant TEXT NOT NULL, version TEXT NOT NULL, "
-        "seed INTEGER NOT NULL, served_at TEXT NOT NULL) WITHOUT ROWID"
-    )
-    old = ("shoe", "Old", "0" * 64, b"\x01\x00", b"\x02\x00")
-    for ad_id, variant in [("b", "shop"), ("a", "shop"), ("c", "champion")]:
-        row = (ad_id, *old, variant, "", 0, "2026-01-02T03:04:05+00:00")
-        db.execute("INSERT INTO creative VALUES (?,?,?,?,?,?,?,?,?,?)", row)
-    db.commit()
-    db.close()
-    for _ in range(2):
-        store = CreativeStore(tmp_path)
-        store.add([replace(creative(store, "d", "New"), variant="shop")])
-        assert (store.get("a").title, store.get("a").stamp) == ("Old", "")
-        titles = store.shop_titles(after=0, limit=10)
-        assert [(title.number, title.title) for title in titles] == [
-            (1, "Old"),
-            (2, "Old"),
-            (3, "New"),
-        ]
-        store.close()
 
 
 def test_the_shops_titles_are_read_in_the_order_they_came_in(store: CreativeStore) -> None:
@@ -145,14 +118,32 @@ def test_many_ads_are_read_at_once_and_missing_ones_left_out(store: CreativeStor
     assert sorted(found) == [f"ad-{n}" for n in range(1100, 1200)]
 
 
-def test_threads_share_a_store(store: CreativeStore) -> None:
-    def write(worker: int) -> None:
-        for n in range(20):
-            store.add([creative(store, f"ad-{worker}-{n}")])
+def test_many_writers_lose_nothing_and_number_the_shops_ads_in_the_order_they_come(
+    tmp_path: Path, database: DatabaseSettings
+) -> None:
+    seen: list[int] = []
 
-    threads = [threading.Thread(target=write, args=(worker,)) for worker in range(4)]
+    def write(writer: int) -> None:
+        own = open_creatives(tmp_path, database)
+        # Writers have ads of their own, and some that all of them have, in orders of their own.
+        names = [f"ad-{writer}-{n}" for n in range(20)] + [f"all-{n}" for n in range(20)]
+        some = [replace(creative(own, name), variant="shop") for name in names]
+        for ads in (some, some[::-1]) if writer % 2 else (some[::-1], some):
+            own.add(ads)
+            own.stamp({ad.ad_id: f"of {writer}" for ad in ads})
+        own.close()
+
+    threads = [threading.Thread(target=write, args=(n,)) for n in range(4)]
     for thread in threads:
         thread.start()
+    reader = open_creatives(tmp_path, database)
+    while any(thread.is_alive() for thread in threads):
+        # As whoever learns from titles reads them: nothing comes in before what was read.
+        seen += [t.number for t in reader.shop_titles(after=max(seen, default=0), limit=7)]
     for thread in threads:
         thread.join()
-    assert len(store) == 80
+    assert len(reader) == 4 * 20 + 20
+    numbers = [title.number for title in reader.shop_titles(after=0, limit=200)]
+    assert len(set(numbers)) == 100
+    assert seen == numbers[: len(seen)]
+    reader.close()

@@ -12,9 +12,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from adloom.loop.catalogue.creatives.store import CreativeStore
 from adloom.loop.catalogue.intake.feed import import_feed
-from adloom.loop.catalogue.opening import open_catalogue
+from adloom.loop.catalogue.opening import open_catalogue, open_creatives
 from adloom.loop.commands.app import app
 from adloom.loop.settings import load_settings
 from tests.adloom_process import AdloomProcess
@@ -55,13 +54,13 @@ def run(*arguments: str, status: int = 0) -> str:
 
 def kept(shop: Path) -> list[tuple[object, ...]]:
     """All that is kept of the shop's ads but when they came in."""
-    with sqlite3.connect(shop / "home" / "creatives" / "creatives.db") as db:
+    with sqlite3.connect(shop / "home" / "adloom.db") as db:
         columns = "ad_id, product_id, title, picture, codes, background_codes, variant, stamp"
         return db.execute(f"SELECT {columns} FROM creative ORDER BY ad_id").fetchall()
 
 
 def words(shop: Path) -> list[tuple[object, ...]]:
-    with sqlite3.connect(shop / "home" / "catalogue" / "catalogue.db") as db:
+    with sqlite3.connect(shop / "home" / "adloom.db") as db:
         return db.execute("SELECT * FROM title_word ORDER BY language, word").fetchall()
 
 
@@ -127,7 +126,7 @@ def write_many(shop: Path, times: int) -> int:
 
 
 def ads_in(shop: Path) -> int:
-    store = CreativeStore(shop / "home" / "creatives")
+    store = open_creatives(shop / "home")
     try:
         return len(store)
     finally:

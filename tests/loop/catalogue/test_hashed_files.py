@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from adloom.loop.catalogue.creatives.store import CreativeStore, UnknownAd
+from adloom.loop.catalogue.creatives.store import UnknownAd
 from adloom.loop.catalogue.hashed_files import HashedFiles
+from adloom.loop.catalogue.opening import open_creatives
 from adloom.loop.catalogue.pictures.store import PictureStore, UnknownPicture
 
 CONTENT = b"a picture" * 1_000
@@ -102,7 +103,7 @@ def test_nobody_else_reads_the_files(tmp_path: Path) -> None:
 
 def test_pictures_of_ads_and_products_are_repaired_by_putting_them_again(tmp_path: Path) -> None:
     picture = Image.new("RGB", (32, 32), "teal")
-    ads, products = CreativeStore(tmp_path / "ads"), PictureStore(tmp_path / "products")
+    ads, products = open_creatives(tmp_path / "ads"), PictureStore(tmp_path / "products")
     ad, product = ads.put_picture(picture), products.put(picture)
     assert products.has(product)
     emptied(ads.picture_path(ad))

@@ -72,7 +72,7 @@ def test_each_bad_row_is_named_and_the_rest_goes_in(shop: Path, catalogue: Catal
         mug(2, price="a lot"),
         mug(3, image_link="broken.png"),
         mug(4, image_link="gone.png"),
-        mug(5, image_link="../home/catalogue/catalogue.db"),
+        mug(5, image_link="../home/adloom.db"),
         mug(6, image_link=""),
         mug(1),
         mug(7, image_link="https://elsewhere.example/mug.png"),

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adloom.loop.catalogue.creatives.store import Creative, CreativeStore
-from adloom.loop.catalogue.opening import open_catalogue
+from adloom.loop.catalogue.opening import open_catalogue, open_creatives
 from adloom.loop.catalogue.product import Product
 from adloom.loop.catalogue.rows import Entry
 from adloom.loop.catalogue.store import Catalogue
@@ -47,7 +47,7 @@ def stores(tmp_path: Path) -> Iterator[tuple[Catalogue, CreativeStore]]:
 
 
 def opened(folder: Path) -> Iterator[tuple[Catalogue, CreativeStore]]:
-    catalogue, creatives = open_catalogue(folder), CreativeStore(folder / "creatives")
+    catalogue, creatives = open_catalogue(folder), open_creatives(folder)
     catalogue.put([Entry(product, "", source="feed") for product in PRODUCTS], {})
     yield catalogue, creatives
     catalogue.close()

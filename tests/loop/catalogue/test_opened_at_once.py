@@ -12,16 +12,11 @@ import pytest
 
 from adloom.feature_store.definitions import online_views
 from adloom.feature_store.sqlite_file import create_tables
-from adloom.loop.catalogue.creatives.database import CreativesDatabase
-from adloom.loop.catalogue.database import open_database
+from adloom.loop.database.opening import open_database
 
 
-def open_catalogue(folder: Path) -> None:
+def open_shop(folder: Path) -> None:
     open_database(folder).dispose()
-
-
-def open_creatives(folder: Path) -> None:
-    CreativesDatabase(folder / "creatives.db").close()
 
 
 def open_features(folder: Path) -> None:
@@ -29,8 +24,7 @@ def open_features(folder: Path) -> None:
 
 
 OPENED = [
-    pytest.param(open_catalogue, "catalogue.db", id="catalogue"),
-    pytest.param(open_creatives, "creatives.db", id="creatives"),
+    pytest.param(open_shop, "adloom.db", id="shop"),
     pytest.param(open_features, "online.db", id="features"),
 ]
 

@@ -14,13 +14,13 @@ import pytest
 from PIL import Image
 from prometheus_client import REGISTRY
 
-from adloom.loop.catalogue.claims import claimed
 from adloom.loop.catalogue.feeds.reading import read_feed
 from adloom.loop.catalogue.intake import feed as feed_import
 from adloom.loop.catalogue.intake import refresh
 from adloom.loop.catalogue.intake.refresh import CatalogueRefresh
 from adloom.loop.catalogue.opening import open_catalogue
 from adloom.loop.catalogue.store import Catalogue
+from adloom.loop.database.claims import claimed
 from adloom.loop.settings.catalogue import CatalogSettings
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -12,12 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adloom.loop.catalogue.claims import claimed
 from adloom.loop.catalogue.opening import open_catalogue
 from adloom.loop.catalogue.product import Price, Product, UnknownProduct
 from adloom.loop.catalogue.rows import Entry
 from adloom.loop.catalogue.store import Catalogue, RetiredProduct
 from adloom.loop.catalogue.vectors import Made
+from adloom.loop.database.claims import claimed
+from adloom.loop.settings.database import DatabaseSettings
 from adloom.models.retrieval import VECTOR_SIZE
 
 MUG = Product(
@@ -40,8 +42,10 @@ MUG = Product(
 
 
 @pytest.fixture
-def catalogue(tmp_path: Path) -> Catalogue:
-    return open_catalogue(tmp_path)
+def catalogue(tmp_path: Path, database: DatabaseSettings) -> Iterator[Catalogue]:
+    opened = open_catalogue(tmp_path, None, database)
+    yield opened
+    opened.close()
 
 
 def put(catalogue: Catalogue, *products: Product) -> None:
@@ -60,6 +64,13 @@ def test_a_product_comes_back_as_it_was_told(catalogue: Catalogue) -> None:
     assert found.updated.tzinfo is not None
 
 
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogue]:
+    opened = open_catalogue(tmp_path_factory.mktemp("any"))
+    yield opened
+    opened.close()
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     st.builds(
@@ -71,16 +82,14 @@ def test_a_product_comes_back_as_it_was_told(catalogue: Catalogue) -> None:
         price=st.none() | st.decimals(0, 10**9, places=2).map(lambda amount: Price(amount, "JPY")),
     )
 )
-def test_any_product_comes_back(tmp_path_factory: pytest.TempPathFactory, product: Product) -> None:
-    catalogue = open_catalogue(tmp_path_factory.mktemp("any"))
+def test_any_product_comes_back(everything: Catalogue, product: Product) -> None:
     try:
         product.product_id.encode()
         product.name.encode()
     except UnicodeEncodeError:  # half of a surrogate pair is no text
         return
-    put(catalogue, product)
-    assert replace(catalogue[product.product_id], updated=None) == product
-    catalogue.close()
+    put(everything, product)
+    assert replace(everything[product.product_id], updated=None) == product
 
 
 def test_unknown_and_retired_products_are_told_apart(catalogue: Catalogue) -> None:
@@ -105,6 +114,8 @@ def test_pages_follow_each_other_and_are_searched(catalogue: Catalogue) -> None:
         seen += [entry.product.product_id for entry in page]
     assert seen == sorted(seen)
     assert len(seen) == 26
+    put(catalogue, replace(MUG, product_id="y", name="Öltuch"))
+    assert [entry.product.product_id for entry in catalogue.page(search="öLT")] == ["y"]
     found = [entry.product.product_id for entry in catalogue.page(search="MUG 1")]
     assert found == ["p01", *(f"p{n}" for n in range(10, 20))]
     # What means something to SQL is searched as it is.
@@ -113,10 +124,10 @@ def test_pages_follow_each_other_and_are_searched(catalogue: Catalogue) -> None:
 
 
 def test_what_another_process_changed_is_seen_after_a_look(
-    catalogue: Catalogue, tmp_path: Path
+    catalogue: Catalogue, tmp_path: Path, database: DatabaseSettings
 ) -> None:
     put(catalogue, MUG)
-    other = open_catalogue(tmp_path)
+    other = open_catalogue(tmp_path, None, database)
     assert other[MUG.product_id].name == MUG.name
     assert "pan" not in other.find(["pan"])
     put(catalogue, replace(MUG, name="Neue Tasse"), replace(MUG, product_id="pan"))
@@ -126,9 +137,9 @@ def test_what_another_process_changed_is_seen_after_a_look(
     assert not other.follow()
 
 
-def test_many_writers_lose_nothing(tmp_path: Path) -> None:
+def test_many_writers_lose_nothing(tmp_path: Path, database: DatabaseSettings) -> None:
     def write(writer: int) -> None:
-        own = open_catalogue(tmp_path)
+        own = open_catalogue(tmp_path, None, database)
         for n in range(10):
             put(own, replace(MUG, product_id=f"{writer}-{n}"))
         own.close()
@@ -138,13 +149,16 @@ def test_many_writers_lose_nothing(tmp_path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    catalogue = open_catalogue(tmp_path)
+    catalogue = open_catalogue(tmp_path, None, database)
     assert catalogue.count() == 40
     assert catalogue.revision() == 40
+    catalogue.close()
 
 
-def test_of_many_processes_one_has_the_work(catalogue: Catalogue, tmp_path: Path) -> None:
-    other = open_catalogue(tmp_path)
+def test_of_many_processes_one_has_the_work(
+    catalogue: Catalogue, tmp_path: Path, database: DatabaseSettings
+) -> None:
+    other = open_catalogue(tmp_path, None, database)
     with claimed(catalogue.engine, "feed", 60) as first:
         assert first
         with claimed(other.engine, "feed", 60) as second, claimed(other.engine, "x", 60) as third:
@@ -160,8 +174,9 @@ def test_of_many_processes_one_has_the_work(catalogue: Catalogue, tmp_path: Path
             assert not later
 
 
-def test_the_database_is_private(catalogue: Catalogue, tmp_path: Path) -> None:
+def test_the_database_is_private(tmp_path: Path) -> None:
+    catalogue = open_catalogue(tmp_path)
     put(catalogue, MUG)
-    files = list((tmp_path / "catalogue").glob("catalogue.db*"))
+    files = list(tmp_path.glob("adloom.db*"))
     assert files
     assert all(file.stat().st_mode & 0o077 == 0 for file in files)

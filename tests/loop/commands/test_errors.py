@@ -30,9 +30,7 @@ def test_a_message_is_printed_as_it_is(tmp_path: Path) -> None:
 
 
 def test_a_database_that_is_damaged_is_told(tmp_path: Path) -> None:
-    folder = tmp_path / "catalogue"
-    folder.mkdir()
-    (folder / "catalogue.db").write_bytes(b"no database" * 100)
+    (tmp_path / "adloom.db").write_bytes(b"no database" * 100)
     result = listed(tmp_path)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "catalogue.db is damaged (file is not a database): put a copy back" in told(result)
+    assert "adloom.db is damaged (file is not a database): put a copy back" in told(result)

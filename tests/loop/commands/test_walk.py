@@ -49,6 +49,7 @@ CALLS: dict[str, str] = {
     "experiment power": "",
     "experiment report": "",
     "features check": "",
+    "migrate": "",
     "monitoring export": "",
     "pretrain": "",
     "pretrain-pbs": "",

@@ -80,7 +80,7 @@ def test_a_broker_that_hangs_holds_up_events_only(url: str, broker: LocalBroker)
 
 
 def test_a_catalogue_that_is_locked_holds_up_no_health(url: str, settings: Settings) -> None:
-    file = settings.home / "catalogue" / "catalogue.db"
+    file = settings.home / "adloom.db"
     with (
         closing(sqlite3.connect(file, isolation_level=None)) as other,
         ThreadPoolExecutor(60) as pool,

@@ -80,8 +80,8 @@ def test_a_part_tells_and_is_asked_and_both_are_shown(caplog: pytest.LogCaptureF
         (1, {"events": "away"}, "degraded"),
         (1, {"registry": "away", "features": "damaged"}, "degraded"),
         (1, {"drawing": "ended"}, "not ready"),
-        (1, {"catalogue": "damaged"}, "not ready"),
-        (1, {"creatives": "damaged", "events": "away"}, "not ready"),
+        (1, {"database": "damaged"}, "not ready"),
+        (1, {"database": "damaged", "events": "away"}, "not ready"),
         (None, {}, "not ready"),
     ],
 )
@@ -101,8 +101,8 @@ def test_a_part_that_cannot_be_asked_is_told_beside_the_others() -> None:
     def lost() -> str | None:
         raise OSError("no such device")
 
-    board.ask("catalogue", lost)
+    board.ask("database", lost)
     board.tell("feed", "it is away")
     problems = board.problems()
-    assert "does not say how it is (OSError: no such device)" in problems["catalogue"]
+    assert "does not say how it is (OSError: no such device)" in problems["database"]
     assert problems["feed"] == "it is away"

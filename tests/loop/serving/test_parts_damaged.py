@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from adloom.loop.catalogue import database_health
+from adloom.loop.database import file_health
 from adloom.loop.serving.app import create_app
 from adloom.loop.settings import Settings
 from tests.damage import a_text, emptied, in_the_middle
@@ -38,7 +38,7 @@ def client(settings: Settings) -> Iterator[TestClient]:
 
 @pytest.fixture(autouse=True)
 def _looked_at_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database_health, "_CHECK_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(file_health, "_CHECK_EVERY_SECONDS", 0.0)
     monkeypatch.setattr("adloom.stream.outages._LONGEST_PAUSE_SECONDS", 0.3)
     monkeypatch.setattr("adloom.stream.membership.running._CHECK_EVERY_SECONDS", 0.3)
     monkeypatch.setattr("adloom.feature_store.sqlite_file._PATIENCE_SECONDS", 0.3)
@@ -100,31 +100,30 @@ def test_damaged_features_cost_the_history_until_they_are_rebuilt(
     assert client.post("/v1/events", json=click("after", ad.product_id)).status_code == 202
 
 
-@pytest.mark.parametrize("part", ["catalogue", "creatives"])
-def test_without_products_or_creatives_nothing_is_drawn_and_all_is_well_once_they_are_back(
-    client: TestClient, settings: Settings, part: str, caplog: pytest.LogCaptureFixture
+def test_without_the_database_nothing_is_drawn_and_all_is_well_once_it_is_back(
+    client: TestClient, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    file = settings.home / part / f"{part}.db"
+    file = settings.home / "adloom.db"
     with closing(sqlite3.connect(file)) as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     whole = file.read_bytes()
     a_text(file)
-    status, told = when(client, lambda told: part in told.get("problems", {}))
+    status, told = when(client, lambda told: "database" in told.get("problems", {}))
     assert (status, told["status"]) == (503, "not ready")
-    assert f"{part}.db is damaged" in told["problems"][part]
+    assert "adloom.db is damaged" in told["problems"]["database"]
     with caplog.at_level(logging.WARNING):
         for n in range(3):
-            answer = client.post("/v1/ads", json=AD | {"product_id": f"other-{n}"})
-            answer = client.post("/v1/ads", json=AD) if part == "creatives" else answer
-            assert answer.status_code == 503
-            assert part.rstrip("s").removesuffix("e") in answer.json()["detail"]
+            for asked in (AD, AD | {"product_id": f"other-{n}"}):
+                answer = client.post("/v1/ads", json=asked)
+                assert answer.status_code == 503
+                assert "database of catalogue and creatives" in answer.json()["detail"]
     assert len([r for r in caplog.records if "a part is away" in r.getMessage()]) == 1
     for ending in ("-wal", "-shm"):
         file.with_name(file.name + ending).unlink(missing_ok=True)
     copy = file.with_name("copy.db")
     copy.write_bytes(whole)
     copy.replace(file)
-    status, told = when(client, lambda told: part not in told.get("problems", {}))
+    status, told = when(client, lambda told: "database" not in told.get("problems", {}))
     assert (status, told["status"]) == (200, "ready")
     assert client.post("/v1/ads", json=AD).status_code == 200
 
@@ -143,5 +142,5 @@ def test_metrics_tell_what_readyz_tells(client: TestClient, settings: Settings) 
     client.get("/readyz")
     text = client.get("/metrics").text
     assert "adloom_ready 1.0" in text
-    for part in ("events", "features", "catalogue", "creatives", "registry", "drawing"):
+    for part in ("events", "features", "database", "registry", "drawing"):
         assert f'adloom_part_up{{part="{part}"}} 1.0' in text

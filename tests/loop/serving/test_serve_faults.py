@@ -203,9 +203,9 @@ def test_a_catalogue_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     settings = tiny_settings(tmp_path)
     with TestClient(create_app(settings)) as client:
         assert client.get("/readyz").status_code == 200
-        with closing(sqlite3.connect(settings.home / "catalogue" / "catalogue.db")) as database:
+        with closing(sqlite3.connect(settings.home / "adloom.db")) as database:
             database.execute("DROP TABLE catalogue_revision")
         answer = client.get("/readyz")
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
         assert answer.json()["status"] == "not ready"
-        assert "catalogue.db is damaged" in answer.json()["problems"]["catalogue"]
+        assert "adloom.db is damaged" in answer.json()["problems"]["database"]

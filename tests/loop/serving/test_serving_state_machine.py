@@ -124,10 +124,10 @@ class BadDays(RuleBasedStateMachine):
     def take_the_broker(self, state: Any) -> None:
         self.world.take_broker(state)
 
-    @precondition(lambda self: self.well("catalogue") and self.well("creatives"))
-    @rule(part=st.sampled_from(["catalogue", "creatives"]), how=_damage)
-    def damage_a_database(self, part: str, how: str) -> None:
-        self.world.damage_database(part, how)
+    @precondition(lambda self: self.well("database"))
+    @rule(how=_damage)
+    def damage_the_database(self, how: str) -> None:
+        self.world.damage_database(how)
 
     @rule()
     def damage_kept_adapters(self) -> None:
@@ -183,7 +183,7 @@ class WithRedis(BadDays):
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What has changed is noticed sooner than in earnest."""
     for name, seconds in {
-        "adloom.loop.catalogue.database_health._CHECK_EVERY_SECONDS": 0.3,
+        "adloom.loop.database.file_health._CHECK_EVERY_SECONDS": 0.3,
         "adloom.stream.outages._LONGEST_PAUSE_SECONDS": 0.5,
         "adloom.stream.membership.running._CHECK_EVERY_SECONDS": 0.5,
         "adloom.feature_store.sqlite_file._PATIENCE_SECONDS": 2.0,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -127,7 +126,7 @@ def test_an_empty_shop_says_what_to_do_and_shows_what_is_imported_then(
     browser: webdriver.Chrome, tmp_path: Path
 ) -> None:
     settings = tiny_settings(tmp_path)
-    shutil.rmtree(settings.home / "catalogue")
+    (settings.home / "adloom.db").unlink()
     with serving(settings) as address:
         open_page(browser, address, 390)
         wait(browser, "#no-products")

@@ -1,4 +1,4 @@
-"""Whether a SQLite file under a home can be used: damaged, removed, or put back meanwhile."""
+"""Whether the SQLite file of a home can be used: damaged, removed, or put back meanwhile."""
 
 from __future__ import annotations
 
@@ -7,48 +7,39 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 from adloom.feature_store.sqlite_errors import damage_in, is_damage, told
+from adloom.loop.database.health import DatabaseUnusable
 
-Part = Literal["catalogue", "creatives"]
-
+_REMEDY = (
+    "put a copy back, or remove it with its -wal and -shm and import products and creatives again "
+    "(adloom catalog import)"
+)
 _CHECK_EVERY_SECONDS = 5.0  # a damaged file is looked through, which takes its time
 
 
-class DatabaseUnusable(RuntimeError):
-    """A database cannot be used; the message says which file, why, and what to do."""
-
-    def __init__(self, part: Part, message: str) -> None:
-        super().__init__(message)
-        self.part = part
-
-
-class DatabaseHealth:
+class FileHealth:
     """Watches one file. Safe to use from several threads."""
 
-    def __init__(self, part: Part, file: Path, remedy: str, reopen: Callable[[], None]) -> None:
-        """``remedy`` says what brings a damaged file back.
-
-        ``reopen`` lets go of all connections, and opens the file that is there now.
-        """
-        self._part: Part = part
+    def __init__(self, file: Path, reopen: Callable[[], None]) -> None:
+        """``reopen`` lets go of all connections; who asks next opens the file that is there now."""
         self._file = file
-        self._remedy = remedy
         self._reopen = reopen
         self._lock = threading.Lock()
         self._identity = _identity(file)
         self._damage: str | None = None  # met by somebody, and not seen to be mended
         self._look_at = 0.0
 
-    def unusable(self, error: sqlite3.Error) -> DatabaseUnusable:
+    def unusable(self, error: BaseException) -> DatabaseUnusable | None:
         """What to raise in the place of an error of SQLite; damage is remembered."""
+        if not isinstance(error, sqlite3.Error) or isinstance(error, sqlite3.IntegrityError):
+            return None
         if not self._file.exists():
-            return DatabaseUnusable(self._part, self._gone)
-        line = told(self._file, error, self._remedy)
+            return DatabaseUnusable(self._gone)
+        line = told(self._file, error, _REMEDY)
         if is_damage(error):
             self._damage, self._look_at = line, time.monotonic() + _CHECK_EVERY_SECONDS
-        return DatabaseUnusable(self._part, line)
+        return DatabaseUnusable(line)
 
     def problem(self, probe: Callable[[], object]) -> str | None:
         """What is wrong with the file now, in one line; ``probe`` asks it something small.
@@ -69,12 +60,12 @@ class DatabaseHealth:
             except DatabaseUnusable as error:
                 return str(error)
             except sqlite3.Error as error:
-                return str(self.unusable(error))
+                return str(self.unusable(error) or error)
             return None
 
     @property
     def _gone(self) -> str:
-        return f"{self._file} is gone: {self._remedy}"
+        return f"{self._file} is gone: {_REMEDY}"
 
     def _let_go(self) -> None:
         """What is still open is a file that nobody else sees, and is lost at the end."""

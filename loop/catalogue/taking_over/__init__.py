@@ -1,0 +1,1 @@
+"""What a home kept elsewhere comes into its database: `adloom migrate`."""

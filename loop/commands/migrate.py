@@ -1,0 +1,46 @@
+"""`adloom migrate`: a home of an earlier release, or of other settings, becomes today's."""
+
+from __future__ import annotations
+
+import json
+
+import typer
+from rich.console import Console
+
+from adloom.loop.commands.errors import errors_told, problems
+from adloom.loop.commands.printing import AsJson
+from adloom.loop.commands.progress import progress_told
+from adloom.loop.settings import Settings
+
+app = typer.Typer()
+_console = Console()
+
+
+@app.command()
+def migrate(context: typer.Context, as_json: AsJson = False) -> None:
+    """Bring the database to this release, and take over what the home kept elsewhere.
+
+    Products and creatives of an earlier release, or of a home that had no [database] url yet, come
+    into the database in one step. Their files stay as they were until that is done, and are
+    removed then; pictures stay where they are. Killed, it begins anew. New homes need none of it.
+    """
+    from adloom.loop.catalogue.taking_over.left_behind import HomeInUse
+    from adloom.loop.catalogue.taking_over.take_over import take_over
+
+    settings: Settings = context.obj
+    with errors_told(HomeInUse), progress_told(problems, "Taking over", "rows") as tell:
+        done = take_over(
+            settings.home, settings.database, lambda rows, total: tell(rows / total, rows)
+        )
+    if as_json:
+        files = [str(file.relative_to(settings.home)) for file in done.files]
+        told = {"revision": done.revision, "changed": done.changed, "taken_over": files}
+        print(json.dumps(told | {"products": done.products, "creatives": done.creatives}, indent=2))
+        return
+    if done.files:
+        rows = f"{done.products:,} products and {done.creatives:,} creatives"
+        _console.print(f"{rows} are taken over.", highlight=False)
+    elif done.changed:
+        _console.print(f"The database is of revision {done.revision} now.", highlight=False)
+    else:
+        _console.print("Nothing to do: all is of this release.", highlight=False)

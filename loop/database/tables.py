@@ -1,0 +1,153 @@
+"""What the database holds, as plain SQLAlchemy Core: SQLite and Postgres know all of it.
+
+A change here needs a migration (`migrations/versions`); a test holds one against the other.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+from adloom.loop.database.types import Moment, name
+
+metadata = MetaData()
+
+products = Table(
+    "product",
+    metadata,
+    Column("product_id", name(128), primary_key=True),
+    Column("told", Text, nullable=False),  # what the shop tells and its place on ads, as JSON
+    Column("stamp", String(64), nullable=False),  # hash of all that the shop tells
+    Column("picture_stamp", Text, nullable=False),  # which picture the shop had then
+    Column("name", Text, nullable=False),
+    Column("category", Text, nullable=False),
+    Column("searched", Text, nullable=False),  # id, name and category in small letters
+    Column("language", String(35), nullable=False),
+    Column("picture_name", Text, nullable=False),
+    Column("cutout_name", Text, nullable=False),
+    Column("no_cutout", Text, nullable=False),  # why there is none; "" where there is one
+    Column("source", Text, nullable=False),  # the feed that tells of it
+    Column("retired", Boolean, nullable=False),
+    Column("updated", Moment, nullable=False),
+    Column("revision", Integer, nullable=False, index=True),
+)
+"""``revision`` is that of the import which changed the row last."""
+
+vectors = Table(
+    "product_vector",
+    metadata,
+    Column("product_id", name(128), primary_key=True),
+    Column("text", String(64), nullable=False),  # hash of what the vector was made of
+    Column("vector", LargeBinary, nullable=False),  # float16
+    Column("pictured", Boolean, nullable=False),  # whether the product has a picture
+    Column("place", BigInteger, nullable=False, index=True),  # number in the index of all
+    Column("revision", Integer, nullable=False, index=True),  # when the vector was made
+)
+"""Rows are short: a request reads one for each click of a history."""
+
+text_encoders = Table(
+    "text_encoder",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False),  # "" while vectors are made anew
+)
+"""One row: what all vectors are made by. None where it is MiniLM, as in older catalogues."""
+
+picture_codes = Table(
+    "picture_codes",
+    metadata,
+    Column("picture_name", name(64), primary_key=True),
+    Column("codebook", Text, primary_key=True),
+    Column("codes", LargeBinary, nullable=False),  # int16
+)
+"""VQ codes of pictures of products and ads, made when a history first reads them."""
+
+title_words = Table(
+    "title_word",
+    metadata,
+    Column("language", String(35), primary_key=True),
+    Column("word", Text, primary_key=True),
+    Column("titles", Integer, nullable=False),  # how many of the shop's own ads say it so
+    Column("own", Boolean, nullable=False),  # whether a product of theirs has it, in small letters
+    Column("place", Integer),  # among the words of style, from 1; none where it is none of them
+)
+"""Words of the titles of the shop's own creatives."""
+
+titles_read = Table(
+    "titles_read",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+)
+"""One row: the number of the last of the shop's own titles whose words are counted."""
+
+feeds = Table(
+    "feed",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("stamp", String(64), nullable=False),  # size and time of the file when it was read
+    Column("read_at", Moment, nullable=False),
+)
+
+claims = Table(
+    "claim",
+    metadata,
+    Column("work", Text, primary_key=True),
+    Column("until", Float, nullable=False),  # seconds since 1970, by the database's clock
+    Column("holder", String(32), nullable=False),  # of this claim alone
+    Column("owner", Text, nullable=False),  # the process and its machine, in words
+    Column("since", Moment),
+)
+
+revisions = Table(
+    "catalogue_revision",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("number", Integer, nullable=False),
+)
+"""One row: grows with every change, so that whoever keeps products in memory sees it."""
+
+creatives = Table(
+    "creative",
+    metadata,
+    Column("ad_id", name(None), primary_key=True),
+    Column("product_id", name(None), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("picture", Text, nullable=False),
+    Column("codes", LargeBinary, nullable=False),  # int16
+    Column("background_codes", LargeBinary, nullable=False),  # int16
+    Column("variant", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("seed", BigInteger, nullable=False),
+    Column("served_at", Moment, nullable=False),
+    Column("background", Text, nullable=False),
+    Column("stamp", Text, nullable=False),
+    Column("number", BigInteger),  # of the shop's own ads, in the order they came in
+    Index("ix_creative_product", "product_id", "ad_id"),
+    sqlite_with_rowid=False,
+)
+Index(
+    "ix_creative_number",
+    creatives.c.number,
+    sqlite_where=creatives.c.number.is_not(None),
+    postgresql_where=creatives.c.number.is_not(None),
+)
+
+creative_numbers = Table(
+    "creative_number",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("last", BigInteger, nullable=False),
+)
+"""One row: the last number that an ad of the shop's own was given."""

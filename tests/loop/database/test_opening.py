@@ -1,0 +1,120 @@
+"""A database is made by migrations, and one of another release is refused in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from pydantic import ValidationError
+from sqlalchemy import Engine, inspect, text
+
+from adloom.loop.catalogue.opening import open_catalogue, open_creatives
+from adloom.loop.database import migrations, revision
+from adloom.loop.database.health import DatabaseUnusable
+from adloom.loop.database.opening import open_database
+from adloom.loop.database.revision import OtherRevision, upgrade
+from adloom.loop.database.tables import metadata
+from adloom.loop.settings.database import DatabaseSettings
+from tests.postgres_server import PostgresServer
+
+
+def renamed(engine: Engine, number: str) -> None:
+    with engine.begin() as connection:
+        connection.execute(text(f"UPDATE adloom_revision SET version_num = '{number}'"))
+
+
+def test_migrations_make_the_tables_that_are_known(
+    tmp_path: Path, database: DatabaseSettings
+) -> None:
+    engine = open_database(tmp_path, database)
+    with engine.connect() as connection:
+        options = {"compare_type": True, "version_table": "adloom_revision"}
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, metadata) == []
+    engine.dispose()
+    scripts = ScriptDirectory(str(Path(migrations.__file__).parent))
+    assert scripts.get_current_head() == revision.REVISION
+
+
+def test_a_database_of_another_release_is_refused_and_an_older_one_led_to_migrate(
+    tmp_path: Path, database: DatabaseSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = open_database(tmp_path, database)
+    renamed(engine, "0000")
+    with pytest.raises(OtherRevision, match=r"of revision 0000, .* then adloom migrate$"):
+        open_catalogue(tmp_path, None, database)
+    renamed(engine, "9999")
+    with pytest.raises(OtherRevision, match="install the newer adloom"):
+        open_creatives(tmp_path, database)
+    with pytest.raises(OtherRevision, match="leads forward only"):
+        upgrade(engine)
+    renamed(engine, revision.REVISION)
+    assert not upgrade(engine)
+    engine.dispose()
+
+
+def test_tables_are_made_all_or_none(
+    tmp_path: Path, database: DatabaseSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_database(tmp_path / "other").dispose()  # as it is loaded, so that it can be broken
+    broken = "adloom.loop.database.revision._run_migrations"
+
+    def half(connection: object) -> None:
+        whole(connection)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    whole = revision._run_migrations
+    monkeypatch.setattr(broken, half)
+    with pytest.raises(KeyboardInterrupt):
+        open_database(tmp_path, database)
+    monkeypatch.setattr(broken, whole)
+    engine = open_database(tmp_path, database)
+    assert set(inspect(engine).get_table_names()) > set(metadata.tables)
+    engine.dispose()
+
+
+def test_a_postgres_that_goes_away_is_told_and_used_again_once_it_is_back(
+    tmp_path: Path, postgres: PostgresServer
+) -> None:
+    database = postgres.new_database()
+    catalogue, ads = open_catalogue(tmp_path, None, database), open_creatives(tmp_path, database)
+    assert (catalogue.problem(), ads.problem()) == (None, None)
+    postgres.stop()
+    try:
+        for asked in (catalogue.count, lambda: len(ads), lambda: open_database(tmp_path, database)):
+            with pytest.raises(DatabaseUnusable, match=r"127\.0\.0\.1.*/shop_\w+ cannot be used"):
+                asked()
+        assert "see that it runs" in (catalogue.problem() or "")
+    finally:
+        postgres.start()
+    assert (catalogue.problem(), ads.problem()) == (None, None)
+    assert catalogue.count() == len(ads) == 0
+    catalogue.close()
+    ads.close()
+
+
+def test_a_wrong_password_is_told_without_the_password(
+    tmp_path: Path, postgres: PostgresServer
+) -> None:
+    wrong = DatabaseSettings.model_validate(
+        {"url": postgres.new_database().url, "password": "hush-hush"}
+    )
+    with pytest.raises(DatabaseUnusable, match="ADLOOM_DATABASE__PASSWORD") as raised:
+        open_database(tmp_path, wrong)
+    assert "hush" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("postgresql://ann:hush@db/shop", "keep the password out of it"),
+        ("mysql://ann@db/shop", "not the address of a Postgres database"),
+        ("postgresql://db", "not the address of a Postgres database"),
+    ],
+)
+def test_an_address_that_will_not_do_is_refused(url: str, told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        DatabaseSettings(url=url)
