@@ -50,13 +50,14 @@ def train_round_command(
     share each batch (fine_tune.batch_size), and come to the version that one would. Those of other
     machines need the same home and base folders.
     """
-    from adloom.loop.home import ROUNDS_FOLDER
+    from adloom.loop.home import ROUNDS_FOLDER, shared_database
     from adloom.loop.learning.rounds.turn import RoundUnderWay, who_runs
 
     settings: Settings = context.obj
     refuse_both(ray, workers)
     with errors_told(*_foreseen()):
-        who = who_runs(settings.home / ROUNDS_FOLDER)
+        with shared_database(settings) as database:
+            who = who_runs(settings.home / ROUNDS_FOLDER, database)
         if who is not None and not watch:
             raise RoundUnderWay(who)  # before the model is loaded
         if learns_with_first(settings):
@@ -78,10 +79,10 @@ def _foreseen() -> tuple[type[Exception], ...]:
     from adloom.loop.learning.ray_cluster import CannotScaleOut
     from adloom.loop.learning.registry import UnknownVersion
     from adloom.loop.learning.rounds.plan import NotEnoughClicks
-    from adloom.loop.learning.rounds.turn import RoundUnderWay
+    from adloom.loop.learning.rounds.turn import RoundUnderWay, TurnLost
     from adloom.models.training.data_parallel import WorkerLost
 
-    of_rounds = (NotEnoughClicks, RoundUnderWay, UnfitVersion, UnknownVersion)
+    of_rounds = (NotEnoughClicks, RoundUnderWay, TurnLost, UnfitVersion, UnknownVersion)
     return *of_rounds, WorkerLost, CannotScaleOut
 
 

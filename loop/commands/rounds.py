@@ -26,13 +26,14 @@ def list_rounds(
     """List the rounds that were begun, what came of them, and who runs one now."""
     from pydantic import TypeAdapter
 
-    from adloom.loop.home import ROUNDS_FOLDER
+    from adloom.loop.home import ROUNDS_FOLDER, shared_database
     from adloom.loop.learning.rounds.kept import KeptRound, kept_rounds
     from adloom.loop.learning.rounds.turn import who_runs
 
     settings: Settings = context.obj
     folder = settings.home / ROUNDS_FOLDER
-    found, who = kept_rounds(folder), who_runs(folder)
+    with shared_database(settings) as database:
+        found, who = kept_rounds(folder), who_runs(folder, database)
     if as_json:
         print(TypeAdapter(list[KeptRound]).dump_json(found, indent=2).decode())
         return
@@ -80,6 +81,6 @@ def abandon(
         if unfinished is None or wanted != unfinished:
             which = "there is no round" if number is None else f"round {number} is none"
             fail(f"{which} that was cut off; adloom rounds list shows what there is")
-        with turn(folder):
+        with home.shared_database(settings) as database, turn(folder, database):
             given_up = give_up(home.open_registry(settings), unfinished, reason, by_hand=True)
     console.print(f"Round {given_up.number} is abandoned.")

@@ -15,6 +15,7 @@ from pathlib import Path
 from sqlalchemy.exc import DatabaseError
 
 from adloom.feature_store.backend import FeaturesLost, StoreUnavailable, StoreUnfit
+from adloom.loop.database.health import DatabaseUnusable
 from adloom.loop.learning.gate import judged, objections
 from adloom.loop.learning.lineage import base_tags
 from adloom.loop.learning.model_config import model_config
@@ -36,7 +37,7 @@ from adloom.loop.learning.rounds.learning_task import LearningTask
 from adloom.loop.learning.rounds.lessons import Lessons
 from adloom.loop.learning.rounds.plan import RoundClicks, RoundPlan, choose_clicks, offsets_of
 from adloom.loop.learning.rounds.record import record_round, record_start
-from adloom.loop.learning.rounds.turn import turn
+from adloom.loop.learning.rounds.turn import TurnLost, turn
 from adloom.loop.learning.trial import JudgedAds, Trial, try_out
 from adloom.loop.learning.versions import load_version
 from adloom.models.training.click_lessons import TrainingClicks
@@ -53,6 +54,8 @@ _OF_OTHERS = (
     StoreUnfit,
     FeaturesLost,
     DatabaseError,
+    DatabaseUnusable,
+    TurnLost,
     OSError,
     MemoryError,
     WorkerLost,
@@ -79,13 +82,20 @@ def train_round(
 
     Raises:
         NotEnoughClicks: there is nothing, or too little, to learn from yet.
-        RoundUnderWay: another process runs one.
+        RoundUnderWay: another process runs one, here or on another machine.
+        TurnLost: the database heard nothing of this process for too long.
         UnknownVersion, UnfitVersion: there is no champion to start from, or it is of another base.
         RegistryUnavailable, RegistryRefused: MLflow is away, or says no; the round goes on later.
         WorkerLost: one of the processes that learn has ended; the round goes on later.
     """
-    with turn(ground.folder):
-        return next_round(ground, force=force, on_step=on_step, on_abandoned=on_abandoned)
+    with turn(ground.folder, ground.past_ads.catalogue.engine) as still_ours:
+        return next_round(
+            ground,
+            force=force,
+            on_step=on_step,
+            on_abandoned=on_abandoned,
+            still_ours=still_ours,
+        )
 
 
 def next_round(
@@ -94,12 +104,13 @@ def next_round(
     force: bool,
     on_step: Callable[[int, float], None],
     on_abandoned: Callable[[Abandoned], None],
+    still_ours: Callable[[], None],
 ) -> RoundOutcome:
-    """As `train_round`, for who holds the turn."""
+    """As `train_round`, for who holds the turn; ``still_ours`` raises once it is lost."""
     abandon_hopeless(ground, on_abandoned)
     folder = unfinished_round(ground.folder) or _start(ground, force=force)
     try:
-        return _run(ground, folder, on_step)
+        return _run(ground, folder, on_step, still_ours)
     except _OF_OTHERS:
         raise
     except Exception as error:
@@ -110,16 +121,24 @@ def next_round(
 
 
 def _run(
-    ground: TrainingGround, folder: Path, on_step: Callable[[int, float], None]
+    ground: TrainingGround,
+    folder: Path,
+    on_step: Callable[[int, float], None],
+    still_ours: Callable[[], None],
 ) -> RoundOutcome:
+    def stepped(step: int, loss: float) -> None:
+        still_ours()
+        on_step(step, loss)
+
     started = time.monotonic()
     plan = RoundPlan.model_validate_json((folder / PLAN).read_text())
     record_start(ground.registry, plan)
     lessons = Lessons(ground, plan.clicks)
-    result = _learn(ground, plan, lessons.training(), folder, on_step)
+    result = _learn(ground, plan, lessons.training(), folder, stepped)
     ads = lessons.judged()
     champion, challenger = _trials(ground, plan, ads, folder.name)
     verdict = judged(ads, champion, challenger, ground.gate)
+    still_ours()  # or another registers it as well
     version = record_round(
         ground.registry,
         plan,

@@ -89,8 +89,14 @@ def _round_if_due(
     on_abandoned: Callable[[Abandoned], None],
 ) -> RoundOutcome | None:
     """Looked at once more with the turn in hand: another process may have run it."""
-    with turn(ground.folder):
+    with turn(ground.folder, ground.past_ads.catalogue.engine) as still_ours:
         abandon_hopeless(ground, on_abandoned)
         if due(ground, datetime.now(UTC)).reason is None:
             return None
-        return next_round(ground, force=True, on_step=on_step, on_abandoned=on_abandoned)
+        return next_round(
+            ground,
+            force=True,
+            on_step=on_step,
+            on_abandoned=on_abandoned,
+            still_ours=still_ours,
+        )

@@ -1,17 +1,31 @@
-"""One process at a time runs rounds of a home; the others are told which."""
+"""One process at a time runs rounds, of all that share a home or a database; others are told which.
+
+On one machine a lock of the system holds the turn: it is let go when its holder ends, however it
+ends. Machines that share a Postgres have a claim in it beside, which a thread keeps alive.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sqlalchemy import Engine
+
+from adloom.loop.database.claims import Claim, claimed, who_has
+from adloom.loop.database.health import DatabaseUnusable
+
 _FILE = "turn.lock"
 _MOST_CHARACTERS = 200
+_WORK = "round"
+_SILENT_SECONDS = 60.0  # whoever is not heard of for so long has ended
+_BEAT_SECONDS = 10.0
 
 
 class RoundUnderWay(RuntimeError):
@@ -23,16 +37,85 @@ class RoundUnderWay(RuntimeError):
         )
 
 
+class TurnLost(RuntimeError):
+    """This process was not heard of for too long: another may run the round by now."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the turn to run a round was lost: the database heard nothing of this process for "
+            f"{_SILENT_SECONDS:.0f} s; the round goes on where it stood, here or elsewhere"
+        )
+
+
 @contextmanager
-def turn(folder: Path) -> Iterator[None]:
-    """Hold the turn for this block; the system lets it go when its holder ends, however it ends.
+def turn(folder: Path, database: Engine | None = None) -> Iterator[Callable[[], None]]:
+    """Hold the turn for this block; gives what raises TurnLost once it is lost.
 
     Args:
         folder: of all rounds; made where it is not there.
+        database: that machines may share.
 
     Raises:
         RoundUnderWay: it is held.
     """
+    with _turn_of_home(folder):
+        if database is None or not _is_shared(database):
+            yield lambda: None
+            return
+        with claimed(database, _WORK, _SILENT_SECONDS) as claim:
+            if not claim:
+                raise RoundUnderWay(who_has(database, _WORK) or "another process")
+            with _kept_alive(claim) as lost:
+
+                def still_ours() -> None:
+                    if lost.is_set():
+                        raise TurnLost
+
+                yield still_ours
+
+
+def who_runs(folder: Path, database: Engine | None = None) -> str | None:
+    """Who holds the turn; None where nobody does. Writes nothing."""
+    found = _who_of_home(folder)
+    if found is None and database is not None and _is_shared(database):
+        return who_has(database, _WORK)
+    return found
+
+
+def _is_shared(database: Engine) -> bool:
+    return database.dialect.name != "sqlite"
+
+
+@contextmanager
+def _kept_alive(claim: Claim) -> Iterator[threading.Event]:
+    """Renews it until the block ends; the event is set once it is another's."""
+    lost, ended = threading.Event(), threading.Event()
+
+    def beat() -> None:
+        heard = time.monotonic()
+        while not ended.wait(_BEAT_SECONDS):
+            before = time.monotonic()
+            with suppress(DatabaseUnusable):  # it may be back before the claim runs out
+                if not claim.renew():
+                    break
+                heard = before
+            if time.monotonic() - heard >= _SILENT_SECONDS:
+                break
+        else:
+            return
+        lost.set()
+
+    thread = threading.Thread(target=beat, name="turn", daemon=True)
+    thread.start()
+    try:
+        yield lost
+    finally:
+        ended.set()
+        thread.join()
+
+
+@contextmanager
+def _turn_of_home(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / _FILE).open("a+") as file:
         try:
@@ -49,8 +132,7 @@ def turn(folder: Path) -> Iterator[None]:
         file.truncate(0)
 
 
-def who_runs(folder: Path) -> str | None:
-    """Who holds the turn; None where nobody does. Writes nothing."""
+def _who_of_home(folder: Path) -> str | None:
     try:
         file = (folder / _FILE).open()
     except FileNotFoundError:
