@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -45,12 +46,18 @@ def shaped_model(shape: str) -> AdModel:
     """A base with weights drawn by chance: ``janus-pro-1b``, ``janus-pro-7b``, or a folder's sizes.
 
     Raises:
-        OSError: there is no such checkpoint.
+        FileNotFoundError: it is neither of the sizes nor a folder.
+        OSError: the folder holds no checkpoint.
         ValueError: it is none of Janus.
     """
     size = shape.lower().removeprefix("janus-pro-")
+    known = size.upper() in JANUS_SIZES
+    if not known and not Path(shape).is_dir():
+        raise FileNotFoundError(
+            f"there is no folder {shape}: give janus-pro-1b, janus-pro-7b, or the folder of a base"
+        )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return BaseShape.of(size if size.upper() in JANUS_SIZES else shape).with_random_weights(device)
+    return BaseShape.of(size if known else shape).with_random_weights(device)
 
 
 def bench_generate(

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from adloom.loop.bench.generate import bench_generate
+from adloom.loop.bench.generate import bench_generate, shaped_model
 from adloom.loop.commands.app import app
-from tests.tiny_model import tiny_model
+from adloom.models.ad_generator import AdGenerator
+from tests.models.public_janus import public_checkpoint
+from tests.tiny_model import brief, products, tiny_model
 
 
 def report(command: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Any:
@@ -45,3 +47,31 @@ def test_generate() -> None:
     assert found["mixed_adapter_cost"] < 1
     assert found["bound_ratio"] > 0
     assert all(found["p50_latency_seconds"][n] > 0 for n in ("1", "8", "32"))
+
+
+def test_a_base_of_a_shape_draws_by_weights_of_chance(tmp_path: Path) -> None:
+    """Which are so large that hardly a guessed token comes true."""
+    model = shaped_model(str(public_checkpoint(tmp_path / "janus")))
+    generator = AdGenerator(model, rows=1)
+    started = generator.start(brief(products()[0], 0), seeds=[1])
+    generator.finish([started])
+    [drawn] = started.result()
+    assert len(drawn.codes) == model.config.image_tokens
+    assert drawn.steps > 0.9 * model.config.image_tokens
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--shape", "janus-pro-3b"], "there is no folder janus-pro-3b"),
+        (["--shape", "1b", "--untrained"], "give --shape or --untrained"),
+    ],
+)
+def test_a_shape_that_is_none_is_told(
+    given: list[str], told: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["bench", "generate", *given])
+    assert result.exit_code != 0
+    assert told in result.output
+    assert "Traceback" not in result.output
