@@ -52,9 +52,9 @@ def shaped_model(shape: str) -> AdModel:
     """
     size = shape.lower().removeprefix("janus-pro-")
     known = size.upper() in JANUS_SIZES
-    if not known and not Path(shape).is_dir():
+    if not known and not (shape and Path(shape).is_dir()):
         raise FileNotFoundError(
-            f"there is no folder {shape}: give janus-pro-1b, janus-pro-7b, or the folder of a base"
+            f"there is no folder {shape!r}: give janus-pro-1b, janus-pro-7b, or a base's folder"
         )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return BaseShape.of(size if known else shape).with_random_weights(device)

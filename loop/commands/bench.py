@@ -63,23 +63,23 @@ def generate(
         bool, typer.Option("--untrained", help="A model of the bundled sizes without its weights.")
     ] = False,
     shape: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--shape",
             help="A base of these sizes with weights drawn by chance, on a GPU where there is one: "
             "janus-pro-1b, janus-pro-7b, or the folder of a base or checkpoint.",
         ),
-    ] = "",
+    ] = None,
 ) -> None:
     """Ads a second against decoding as the paper's code does; cost of mixed adapters."""
-    if untrained and shape:
+    if untrained and shape is not None:
         fail("--untrained is a shape too: give --shape or --untrained")
     from transformers.utils.logging import disable_progress_bar
 
     from adloom.loop.bench.generate import bench_generate, shaped_model
 
     disable_progress_bar()
-    if shape:
+    if shape is not None:
         with errors_told(OSError, ValueError):
             model = shaped_model(shape)
     elif untrained:

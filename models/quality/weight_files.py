@@ -67,7 +67,7 @@ def _unpickled(path: Path) -> Any:
             f"{path} holds objects that loading would run; where it was made, save its weights "
             "alone: torch.save({'state_dict': model.state_dict()}, FILE)"
         ) from error
-    except (RuntimeError, OSError, EOFError, KeyError, ValueError, AttributeError) as error:
+    except (RuntimeError, OSError, EOFError, LookupError, ValueError, AttributeError) as error:
         if isinstance(error, OSError) and error.errno != errno.EINVAL:  # so a file cut off is told
             raise
         raise BadEncoder(f"{path}: damaged, or no file of torch.save") from error

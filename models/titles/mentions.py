@@ -14,13 +14,18 @@ from functools import lru_cache
 
 import regex
 
-from adloom.models.titles.scripts import characters, parted_by_spaces, takes_endings
+from adloom.models.titles.scripts import UNSPACED, characters, parted_by_spaces, takes_endings
 
 _ALIKE = str.maketrans({"\u2019": "'", "\u02bc": "'", "\u2010": "-", "\u2011": "-", "\u2212": "-"})
 _TWICE = regex.compile(
     r"(?<![\p{L}\p{M}\p{N}])([\p{L}\p{M}\p{N}]+(?:[^\p{L}\p{M}\p{N}\0]+[\p{L}\p{M}\p{N}]+){0,3}?)"
     r"[^\p{L}\p{M}\p{N}\0]+\1(?![\p{L}\p{M}\p{N}])",
     regex.IGNORECASE | regex.FULLCASE,
+)
+_TWICE_UNSPACED = regex.compile(
+    # Kana double a word to say how something is (fuwafuwa); Han characters of a title do not.
+    r"(\p{Han}{2,12}?)\1|(\p{Han}{4,12}?)[^\p{L}\p{M}\p{N}\0]+\2"
+    rf"|(?<![{UNSPACED}])([{UNSPACED}]{{2,12}}?)[^\p{{L}}\p{{M}}\p{{N}}\0]+\3(?![{UNSPACED}])"
 )
 _UNSEEN = regex.compile(r"\p{Default_Ignorable_Code_Point}")
 
@@ -69,9 +74,12 @@ def without(title: str, name: str) -> str:
 
 def said_twice(text: str) -> str | None:
     """The first word of ``text``, or phrase of up to four, that follows itself with nothing but
-    marks between; None where none does."""
-    found = _TWICE.search(text)
-    return found[1] if found else None
+    marks between; None where none does.
+
+    Where words are not parted, any two to twelve characters are a phrase.
+    """
+    found = _TWICE.search(text) or _TWICE_UNSPACED.search(text)
+    return next(phrase for phrase in found.groups() if phrase) if found else None
 
 
 @dataclass(frozen=True)

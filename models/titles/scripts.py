@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import regex
 
-_UNSPACED = (
+UNSPACED = (
     r"\p{Han}\p{Hiragana}\p{Katakana}\p{Bopomofo}ー"
     r"\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
 )
 """Scripts that write words without spaces between them."""
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}_]")
-_OF_UNSPACED = regex.compile(f"[{_UNSPACED}]")
+_OF_UNSPACED = regex.compile(f"[{UNSPACED}]")
 _HANGUL = regex.compile(r"\p{Hangul}")
 _CLUSTER = regex.compile(r"\X")
 _UNFIT = regex.compile(

@@ -164,6 +164,14 @@ def test_a_file_that_was_cut_off_is_told(name: str, kept: int, tmp_path: Path) -
         load_encoder(path)
 
 
+@pytest.mark.parametrize("held", [b"abc\n", b"weights", b"{}", b"\x80", b"(.", b"0\n.", b"t."])
+def test_a_file_of_something_else_is_told(held: bytes, tmp_path: Path) -> None:
+    (tmp_path / "pbs.pth").write_bytes(held)
+    with pytest.raises(BadEncoder, match=r"pbs\.pth.*(damaged|weights alone)") as refused:
+        load_encoder(tmp_path / "pbs.pth")
+    assert "\n" not in str(refused.value)
+
+
 def test_what_is_not_there_and_what_is_no_encoder_by_its_name_is_told(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="adloom pretrain-pbs"):
         load_encoder(tmp_path / "none.pth.tar")

@@ -128,6 +128,15 @@ def test_a_plain_title_is_the_name_and_a_selling_point_that_may_be_said() -> Non
         ("Mit Deckel. Mit Deckel: Lampe", "Mit Deckel"),
         ("Mit Deckel, mit Henkel: Lampe", None),
         ("Neu, neuer Lampe", None),
+        ("防水防水 Lampe", "防水"),
+        ("保暖防水保暖，防水保暖。Lampe", "防水保暖"),
+        ("防水 防水头盔 Lampe", None),
+        ("大容量 大容量！Lampe", "大容量"),
+        ("大容量，容量大 Lampe", None),
+        ("高高兴兴 Lampe", None),
+        ("ふわふわ Lampe", None),
+        ("ふわふわ、ふわふわ！Lampe", "ふわふわ"),
+        ("กันน้ำ กันน้ำ Lampe", "กันน้ำ"),
     ],
 )
 def test_no_word_follows_itself_but_in_the_name(title: str, word: str | None) -> None:

@@ -63,7 +63,8 @@ def test_a_base_of_a_shape_draws_by_weights_of_chance(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        (["--shape", "janus-pro-3b"], "there is no folder janus-pro-3b"),
+        (["--shape", "janus-pro-3b"], "there is no folder 'janus-pro-3b'"),
+        (["--shape", ""], "there is no folder ''"),
         (["--shape", "1b", "--untrained"], "give --shape or --untrained"),
     ],
 )
