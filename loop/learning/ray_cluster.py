@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import warnings
 from importlib import import_module
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 from adloom.loop.settings.serving import RaySettings
 
 _OBJECT_STORE_BYTES = 100 << 20  # neither requests nor weights pass through it
+
+_PATIENCE_SECONDS = 10
 
 
 class CannotScaleOut(RuntimeError):
@@ -40,6 +43,8 @@ def join_ray(ray: Any, settings: RaySettings) -> None:
     Raises:
         CannotScaleOut: there is no such cluster.
     """
+    if settings.address is not None:
+        _knock(settings.address)
     alone = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
     told = logging.getLogger("adloom").isEnabledFor(logging.INFO)
     try:
@@ -51,3 +56,14 @@ def join_ray(ray: Any, settings: RaySettings) -> None:
         )
     except ConnectionError as error:
         raise CannotScaleOut(f"ray.address: no Ray cluster at {settings.address}") from error
+
+
+def _knock(address: str) -> None:
+    """Ray itself tries for minutes where nothing listens, and says in many lines that it does."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdigit():
+        return  # such as "auto"
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise CannotScaleOut(f"ray.address: no Ray cluster at {address}: {error}") from error

@@ -48,7 +48,8 @@ class TrainingOrder(BaseModel):
         for split in ("train", "heldout"):
             if not data_set.records.get(split):
                 raise CannotTrain(
-                    f"{data} has no records to train on and to hold out: {split} is 0"
+                    f"{data} has no records to train on and to hold out: {split} is 0 "
+                    "(adloom base encode --heldout, into another folder)"
                 )
         AdGeneratorConfig.load(base)
         if not data_set.read_by(PictureEncoder.from_pretrained(base, "cpu")):

@@ -58,6 +58,12 @@ def encode(
         print(json.dumps({"out": str(out), **made.model_dump()}, indent=2, ensure_ascii=False))
     else:
         _tell(made, out)
+    if made.records and not (made.records.get("train") and made.records.get("heldout")):
+        problems.print(
+            "One of the two splits is empty, and adloom base train needs both: encode with another "
+            "--heldout, into another folder",
+            highlight=False,
+        )
 
 
 def _tell(made: Manifest, out: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from adloom.loop.commands.app import app
+from adloom.loop.learning.ray_cluster import CannotScaleOut, join_ray
 from adloom.loop.settings.serving import RaySettings
 from adloom.models.training.data_parallel import WorkerLost
 from tests.loop.learning.small_round import assert_same_weights, learnt_alone, task
@@ -75,3 +77,14 @@ def test_what_ray_cannot_do_is_told_in_a_line(
     assert "leave torchrun out" in told("--ray", WORLD_SIZE="2")
     monkeypatch.setitem(sys.modules, "ray", None)
     assert "Ray is not installed: pip install 'adloom[ray]'" in told("--ray")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:{}", "ray://127.0.0.1:{}", "ray://no.invalid:{}"])
+def test_a_cluster_that_is_not_there_is_told_at_once(address: str) -> None:
+    """Ray would try for minutes; here it is not even asked."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    given = address.format(port)
+    with pytest.raises(CannotScaleOut, match=r"ray\.address: no Ray cluster at") as told:
+        join_ray(None, RaySettings(address=given))
+    assert given in str(told.value)
