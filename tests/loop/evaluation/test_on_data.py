@@ -225,6 +225,9 @@ def test_an_adapter_and_a_version_that_holds_it_are_judged_alike(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Registry:
+        def versions(self) -> list[Version]:
+            return [self.version(1), self.version(2)]
+
         def version(self, number: int) -> Version:
             return Version(number, "run", datetime(2026, 1, 1, tzinfo=UTC), {}, ())
 
