@@ -10,7 +10,7 @@ from torch import Tensor
 from adloom.models.engine.decoder import Decoder
 from adloom.models.engine.lora import LoraBank, LoraRows
 from adloom.models.engine.pictures import Pictures
-from adloom.models.engine.steps import STEP_TOKENS, Steps
+from adloom.models.engine.steps import KEPT, STEP_TOKENS, Steps
 from adloom.models.engine.titles import Titles
 
 Stage = Titles | Pictures
@@ -31,7 +31,10 @@ class Forward:
     def __init__(self, decoder: Decoder, bank: LoraBank, steps: Steps, capacity: int) -> None:
         self._decoder, self._bank, self._steps = decoder, bank, steps
         self._capacity = capacity
-        self._lora: dict[Hashable, LoraRows | None] = {}
+        # Of the step, or of each kind of stage by itself: the adapters of the rows that run.
+        self._lora: dict[type[Stage] | None, LoraRows | None] = {}
+        # Those of fixed shape that ran last, whose memory graphs read.
+        self._kept: dict[Hashable, LoraRows | None] = {}
 
     def __call__(self, stages: Sequence[Stage], changed: bool) -> list[Logits]:
         """Of the stages' next step; ``changed`` is true once other rows run."""
@@ -50,16 +53,25 @@ class Forward:
         ]
 
     def _alone(self, stage: Stage, changed: bool) -> Logits:
-        rows = self._steps.rows(len(stage.rows), self._capacity)
-        adapters = stage.adapters(rows)
-        adapters += adapters[:1] * (STEP_TOKENS - len(adapters))
-        key: Hashable = (type(stage), rows, self._bank.running(adapters))
-        lora = self._lora.get(key)
-        if lora is None or changed:
-            self._lora[key] = lora = self._bank.rows(adapters, lora)
+        kind, rows = type(stage), self._steps.rows(len(stage.rows), self._capacity)
+        if changed or kind not in self._lora:
+            self._lora[kind] = self._adapters(stage, rows)
+        lora = self._lora[kind]
 
         def work() -> Tensor:
             [states] = self._decoder.step([stage.feed(rows)], lora, tokens=STEP_TOKENS)
             return stage.logits(states, rows)
 
+        # With the adapters themselves in it: a graph reads these and no others that are alike.
+        key = (kind, rows, lora)
         return Logits(stage, self._steps.run(key, work), key)
+
+    def _adapters(self, stage: Stage, rows: int) -> LoraRows | None:
+        """Of a step of fixed shape, where adapters that ran so before had them."""
+        adapters = stage.adapters(rows)
+        adapters += adapters[:1] * (STEP_TOKENS - len(adapters))
+        place = (type(stage), rows, self._bank.running(adapters))
+        self._kept[place] = found = self._bank.rows(adapters, self._kept.pop(place, None))
+        if len(self._kept) > KEPT:
+            del self._kept[next(iter(self._kept))]
+        return found

@@ -106,17 +106,29 @@ class _LayerLora:
 @dataclass(frozen=True, eq=False)
 class _Group:
     """Adapters of one layout; ``foreign`` bool ``(rows, slots * rank)`` is false where a row's own
-    adapter lies. None: there is one adapter, and every row has it."""
+    adapter lies, ``foreign_qkv`` has it three times side by side. None: there is one adapter, and
+    every row has it."""
 
     layers: list[_LayerLora]
     foreign: Tensor | None
+    foreign_qkv: Tensor | None
 
-    def low(self, product: Product, x: Tensor) -> Tensor:
-        """What the As of each row's own adapter make of ``x``, and 0 for the others."""
-        low = product(x)
-        if self.foreign is None:
-            return low
-        return low.masked_fill_(self.foreign.repeat(1, low.shape[1] // self.foreign.shape[1]), 0.0)
+    @classmethod
+    def of(cls, layers: list[_LayerLora], foreign: Tensor | None) -> _Group:
+        """Adapters as ``foreign`` tells them."""
+        return cls(layers, foreign, None if foreign is None else foreign.repeat(1, 3))
+
+    def low_qkv(self, layer: int, x: Tensor) -> Tensor:
+        """What the As of q, k and v of each row's own adapter make of ``x``; 0 for the others."""
+        return _blanked(self.layers[layer].qkv_down(x), self.foreign_qkv)
+
+    def low_out(self, layer: int, x: Tensor) -> Tensor:
+        """The same of the output projection."""
+        return _blanked(self.layers[layer].out_down(x), self.foreign)
+
+
+def _blanked(low: Tensor, foreign: Tensor | None) -> Tensor:
+    return low if foreign is None else low.masked_fill_(foreign, 0.0)
 
 
 def filled_rank(rank: int) -> int:
@@ -136,33 +148,35 @@ class LoraRows:
     def exchange(self, other: LoraRows) -> None:
         """Take the rows of ``other``, as many and of the same adapters, in the same memory."""
         for group, theirs in zip(self._groups, other._groups, strict=True):
-            if group.foreign is not None and theirs.foreign is not None:
-                group.foreign.copy_(theirs.foreign)
+            for own, other_rows in (
+                (group.foreign, theirs.foreign),
+                (group.foreign_qkv, theirs.foreign_qkv),
+            ):
+                if own is not None and other_rows is not None:
+                    own.copy_(other_rows)
 
     def qkv(self, layer: int, x: Tensor) -> Tensor:
         """Queries, keys and values of ``x``, each row's own change in them."""
         first, *others = self._groups
         lora = first.layers[layer]
-        low = first.low(lora.qkv_down, x)
+        low = first.low_qkv(layer, x)
         if lora.base is None:
             return lora.qkv(torch.cat([x, low], dim=1))
         change = lora.qkv(low)
         for group in others:
-            theirs = group.layers[layer]
-            change = theirs.qkv.plus(group.low(theirs.qkv_down, x), change)
+            change = group.layers[layer].qkv.plus(group.low_qkv(layer, x), change)
         return lora.base.qkv.plus(x, change)
 
     def out_plus(self, layer: int, x: Tensor, other: Tensor) -> Tensor:
         """``other`` and the output projection of ``x``, each row's own change in it."""
         first, *others = self._groups
         lora = first.layers[layer]
-        low = first.low(lora.out_down, x)
+        low = first.low_out(layer, x)
         if lora.base is None:
             return lora.out.plus(torch.cat([x, low], dim=1), other)
         changed = lora.out.plus(low, other)
         for group in others:
-            theirs = group.layers[layer]
-            changed = theirs.out.plus(group.low(theirs.out_down, x), changed)
+            changed = group.layers[layer].out.plus(group.low_out(layer, x), changed)
         return lora.base.out.plus(x, changed)
 
 
@@ -187,7 +201,7 @@ class LoraBank:
         if not running:
             return None
         groups = [
-            _Group(layers, None if alone else self._foreign(adapters, slots, rank))
+            _Group.of(layers, None if alone else self._foreign(adapters, slots, rank))
             for slots, rank, layers in self._side_by_side(running)
         ]
         if before is None:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 STEP_TOKENS = 128
 """Tokens of a step of fixed shape. Up to about so many, weights are read longer than used."""
-_KEPT = 64
+KEPT = 64
 """Graphs, of the shapes and adapters that were met last."""
 
 Work = Callable[[], Tensor]
@@ -91,7 +91,7 @@ class FixedSteps(Steps):
     def _keep(self, key: Hashable, kept: tuple[torch.cuda.CUDAGraph, Tensor] | None) -> None:
         self._graphs[key] = kept
         self._graphs.move_to_end(key)
-        if len(self._graphs) > _KEPT:
+        if len(self._graphs) > KEPT:
             self._graphs.popitem(last=False)
 
     def onto(self, tensor: Tensor, device: torch.device) -> Tensor:
