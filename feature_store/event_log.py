@@ -6,24 +6,25 @@ twice is no harm: reading leaves out events it has seen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
-import pyarrow.parquet as pq
 
-from adloom.feature_store.backend import LogDamaged
-from adloom.feature_store.log_files import LogFiles
-from adloom.feature_store.log_order import IDENTITY, STREAM, StreamOrder, once_each
+from adloom.feature_store.log_files import LogFiles, clicks_alone
+from adloom.feature_store.log_order import STREAM, StreamOrder
+from adloom.feature_store.log_rows import ROWS_OF_ONE_READ, footer, read_rows, tables
+from adloom.feature_store.log_spans import Spans
+from adloom.feature_store.log_window import Window
+from adloom.feature_store.logged import SCHEMA, EventKind, LoggedEvent, events_of, table_of
 
-EventKind = Literal["impression", "click", "exposure", "outcome"]
+__all__ = ["FILE_TOPIC", "LOG_FOLDER", "WITHOUT_FEATURES", "EventKind", "EventLog", "LoggedEvent"]
 
 WITHOUT_FEATURES: EventKind = "outcome"
 """The kind of events that are kept and read, and change no features."""
@@ -31,65 +32,19 @@ LOG_FOLDER = "log"
 """The log's folder under the home of the feature store."""
 FILE_TOPIC = "file"
 """What stands for a topic where events came from a file; each file has a topic id of its own."""
-_ROWS_OF_ONE_READ = 10_000
-
-
-class LoggedEvent(NamedTuple):
-    """An event and the place in the stream it came from.
-
-    `ts` is aware; `context` and `extra` are JSON objects, the latter with the fields of the event
-    that adloom does not know. `topic_id` tells a topic from one of the same name made later.
-    """
-
-    kind: EventKind
-    event_id: str
-    ts: datetime
-    user_id: str
-    item_id: str
-    topic: str
-    partition: int
-    offset: int
-    topic_id: str = ""
-    ad_id: str | None = None
-    variant: str | None = None
-    propensity: float | None = None
-    position: int | None = None
-    context: str = "{}"
-    extra: str = "{}"
-
-
-_COLUMNS: dict[str, pa.DataType] = {
-    "kind": pa.string(),
-    "event_id": pa.string(),
-    "ts": pa.timestamp("us", tz="UTC"),
-    "user_id": pa.string(),
-    "item_id": pa.string(),
-    "topic": pa.string(),
-    "partition": pa.int32(),
-    "offset": pa.int64(),
-    "topic_id": pa.string(),
-    "ad_id": pa.string(),
-    "variant": pa.string(),
-    "propensity": pa.float64(),
-    "position": pa.int32(),
-    "context": pa.string(),
-    "extra": pa.string(),
-}
-_SCHEMA = pa.schema(list(_COLUMNS.items()))
-assert tuple(_COLUMNS) == LoggedEvent._fields
-_TOLD_APART = (*IDENTITY, *STREAM, "offset", "ts")
 
 
 class EventLog:
     """The log in one folder. Any number of processes may append and read at once."""
 
     def __init__(self, folder: Path) -> None:
-        self._files = LogFiles(folder, _SCHEMA)
+        self._files = LogFiles(folder, SCHEMA)
+        self._spans, self._click_spans = Spans(), Spans()
 
     def append(self, events: Sequence[LoggedEvent]) -> None:
         """Adds events; they are on the disk when this returns."""
         if events:
-            self._files.add(_table(events))
+            self._files.add(table_of(events))
 
     @contextmanager
     def staged(self, batches: Iterable[Sequence[LoggedEvent]]) -> Iterator[Callable[[], None]]:
@@ -97,18 +52,18 @@ class EventLog:
 
         Whatever fails before, a batch that raises or the end of the process, adds none of them.
         """
-        with self._files.staged(_table(events) for events in batches if events) as put_in:
+        with self._files.staged(table_of(events) for events in batches if events) as put_in:
             yield put_in
 
     def records(self) -> int:
         """How many there are, those of events that came again too."""
         with self._files.listed() as files:
-            return sum(_rows_in(path) for path in files)
+            return sum(footer(path).num_rows for path in files)
 
     def columns(self, names: Sequence[str]) -> Iterator[pa.Table]:
         """Some columns of all records, as they were appended, some thousand at a time."""
         with self._files.listed() as files:
-            yield from _tables(files, names)
+            yield from tables(files, names)
 
     def close(self) -> None:
         """Waits for files that are being merged."""
@@ -116,34 +71,40 @@ class EventLog:
 
     def read(
         self,
-        kind: EventKind | None = None,
+        *kinds: EventKind,
         since: datetime | None = None,
         until: datetime | None = None,
-        columns: Sequence[str] = _SCHEMA.names,
+        columns: Sequence[str] = SCHEMA.names,
+        users: Collection[str] | None = None,
     ) -> pd.DataFrame:
-        """Events of a kind (all kinds: None) with since <= ts < until, in order of time.
+        """Events of some kinds (none named: all) with since <= ts < until, in order of time.
 
-        Columns are the fields of `LoggedEvent`, ts as datetime64[us, UTC]; where only some are
-        asked for, those come and the ones that tell events apart. An event counts once,
-        by what it says where it counts: see `adloom.feature_store.log_order`. Values that an
-        event does not have are null.
+        What is read from the disk is the columns asked for of the files with that time.
+
+        An event counts once, by what it says where it counts: see `adloom.feature_store.log_order`.
+        Copies are told apart from it where their times are less than
+        `adloom.feature_store.log_window.COPIES_APART` away from the window.
+
+        Args:
+            columns: fields of `LoggedEvent`; ts is datetime64[us, UTC], what an event does not
+                have is null.
+            users: none = all.
+
+        Raises LogDamaged.
         """
-        wanted = [name for name in _SCHEMA.names if name in {*_TOLD_APART, *columns}]
-        of_kind = pc.field("kind") == kind if kind is not None else pc.scalar(True)
-        window = _window(since, until)
+        window = Window(kinds, since, until, users)
         with self._files.listed() as files:
-            rows = _read(files, of_kind & window, wanted)
-            # What happened at another time by the row of the event that counts is not in here.
-            ids = pc.field("event_id").isin(rows.column("event_id").unique())
-            elsewhere = of_kind & ids & ~window
-            if (since or until) and _read(files, elsewhere, ["event_id"]).num_rows:
-                rows = _read(files, of_kind & ids, wanted)
-        frame = once_each(rows.to_pandas())
-        if since is not None:
-            frame = frame[frame["ts"] >= since]
-        if until is not None:
-            frame = frame[frame["ts"] < until]
-        return frame.sort_values(["ts", "event_id"], ignore_index=True)
+            if kinds == ("click",):
+                return window.read(list(map(clicks_alone, files)), self._click_spans, columns)
+            return window.read(files, self._spans, columns)
+
+    def ends(self) -> tuple[datetime, datetime] | None:
+        """The times of the earliest and the latest event; None in an empty log."""
+        with self._files.listed() as files:
+            spans = [span for span in self._spans.of(files) if span is not None]
+        if not spans:
+            return None
+        return min(span.first for span in spans), max(span.last for span in spans)
 
     def batches(self) -> Iterator[list[LoggedEvent]]:
         """Every record, in the order they were appended, some thousand at a time.
@@ -153,18 +114,18 @@ class EventLog:
         last batch was taken.
         """
         with self._files.listed() as files:
-            order = StreamOrder(_read(files, None, [*STREAM, "offset"]))
+            order = StreamOrder(read_rows(files, None, [*STREAM, "offset"]))
             late = _read_places(files, order.late)
             late_places = np.flatnonzero(order.late)
             first = 0
-            for table in _tables(files):
+            for table in tables(files):
                 kept, joining = order.between(first, first + table.num_rows)
                 rows = [
                     table.take(kept - first),
                     late.take(np.searchsorted(late_places, joining)),
                 ]
                 told = order.sorted(np.concatenate([kept, joining]))
-                yield _events(pa.concat_tables(rows).take(told))
+                yield events_of(pa.concat_tables(rows).take(told))
                 first += table.num_rows
 
     def between(
@@ -174,10 +135,10 @@ class EventLog:
         offset = pc.field("offset")
         wanted = _of(topic, topic_id, partition) & (offset >= first) & (offset < end)
         with self._files.listed() as files:
-            rows = _read(files, wanted)
+            rows = read_rows(files, wanted)
         offsets, places = np.unique(rows.column("offset").to_numpy(), return_index=True)
-        for start in range(0, len(offsets), _ROWS_OF_ONE_READ):
-            yield _events(rows.take(places[start : start + _ROWS_OF_ONE_READ]))
+        for start in range(0, len(offsets), ROWS_OF_ONE_READ):
+            yield events_of(rows.take(places[start : start + ROWS_OF_ONE_READ]))
 
     def of(self, users: Sequence[str], items: Sequence[str] = ()) -> list[LoggedEvent]:
         """Every record of these users and items, in the order that `batches` has.
@@ -188,12 +149,12 @@ class EventLog:
         wanted = pc.field("user_id").isin(pa.array(users, pa.string()))
         with self._files.listed() as files:
             if items:
-                ids = _read(files, of_items, ["event_id"]).column("event_id").unique()
+                ids = read_rows(files, of_items, ["event_id"]).column("event_id").unique()
                 wanted |= pc.field("event_id").isin(ids)
-            rows = _read(files, wanted)
+            rows = read_rows(files, wanted)
         order = StreamOrder(rows)
         kept, joining = order.between(0, rows.num_rows)
-        return _events(rows.take(order.sorted(np.concatenate([kept, joining]))))
+        return events_of(rows.take(order.sorted(np.concatenate([kept, joining]))))
 
     def last_offset(self, topic: str, topic_id: str, partition: int) -> int | None:
         """The highest offset that is logged of a partition; None where there is none."""
@@ -203,7 +164,7 @@ class EventLog:
                 wanted = _of(topic, topic_id, partition)
                 if highest is not None:
                     wanted &= pc.field("offset") > highest
-                found = pc.max(_read([path], wanted, ["offset"]).column("offset")).as_py()
+                found = pc.max(read_rows([path], wanted, ["offset"]).column("offset")).as_py()
                 highest = highest if found is None else found
         return highest
 
@@ -216,81 +177,11 @@ def _of(topic: str, topic_id: str, partition: int) -> pc.Expression:
     )
 
 
-def _window(since: datetime | None, until: datetime | None) -> pc.Expression:
-    window = pc.scalar(True)
-    if since is not None:
-        window &= pc.field("ts") >= pa.scalar(since, _COLUMNS["ts"])
-    if until is not None:
-        window &= pc.field("ts") < pa.scalar(until, _COLUMNS["ts"])
-    return window
-
-
-def _read(
-    files: Sequence[Path], condition: pc.Expression | None, columns: Sequence[str] | None = None
-) -> pa.Table:
-    """Rows in the order they were appended."""
-    if not files:
-        empty: pa.Table = _SCHEMA.empty_table()
-        return empty.select(columns or _SCHEMA.names)
-    try:
-        return pq.read_table(files, filters=condition, schema=_SCHEMA, columns=columns)
-    except (pa.ArrowException, OSError) as error:
-        raise _unreadable(files, error) from error
-
-
-def _tables(files: Sequence[Path], names: Sequence[str] = _SCHEMA.names) -> Iterator[pa.Table]:
-    """All rows in the order they were appended, some thousand at a time."""
-    for path in files:
-        rows = ds.dataset(path, schema=_SCHEMA, format="parquet")
-        batches = rows.to_batches(columns=list(names), batch_size=_ROWS_OF_ONE_READ)
-        while True:
-            try:
-                batch = next(batches, None)
-            except (pa.ArrowException, OSError) as error:
-                raise _unreadable([path], error) from error
-            if batch is None:
-                break
-            yield pa.Table.from_batches([batch])
-
-
-def _rows_in(file: Path) -> int:
-    try:
-        return int(pq.read_metadata(file).num_rows)
-    except (pa.ArrowException, OSError) as error:
-        raise _unreadable([file], error) from error
-
-
-def _unreadable(files: Sequence[Path], error: Exception) -> LogDamaged:
-    """Names the first of the files that cannot be read whole."""
-    for file in files:
-        try:
-            pq.read_table(file, schema=_SCHEMA)
-        except (pa.ArrowException, OSError) as found:
-            first = str(found).splitlines()[0]
-            return LogDamaged(
-                f"{file} of the event log is damaged ({first}): put a copy of it back, or move it "
-                "out of the folder and run adloom backfill, which leaves its events out"
-            )
-    return LogDamaged(f"the event log could not be read: {error}")
-
-
 def _read_places(files: Sequence[Path], wanted: np.ndarray[Any, np.dtype[np.bool_]]) -> pa.Table:
     """The rows whose places are wanted, bool (n,), in the order they were appended."""
-    found, first = [_SCHEMA.empty_table()], 0
+    found, first = [SCHEMA.empty_table()], 0
     if wanted.any():
-        for table in _tables(files):
+        for table in tables(files):
             found.append(table.filter(pa.array(wanted[first : first + table.num_rows])))
             first += table.num_rows
     return pa.concat_tables(found)
-
-
-def _table(events: Sequence[LoggedEvent]) -> pa.Table:
-    columns = zip(zip(*events, strict=True), _COLUMNS.values(), strict=True)
-    return pa.Table.from_arrays(
-        [pa.array(values, kind) for values, kind in columns], schema=_SCHEMA
-    )
-
-
-def _events(rows: pa.Table) -> list[LoggedEvent]:
-    columns = [column.to_pylist() for column in rows.select(_SCHEMA.names).columns]
-    return list(map(LoggedEvent._make, zip(*columns, strict=True)))

@@ -34,8 +34,15 @@ class PastHistories:
 
     def at(self, moments: Sequence[tuple[str, datetime]], limit: int) -> list[UserHistory]:
         """The last `limit` clicks strictly before each (user id, aware moment)."""
-        clicks = self._log.read("click")
-        if clicks.empty or not moments:
+        if not moments:
+            return []
+        clicks = self._log.read(
+            "click",
+            until=max(at for _, at in moments),
+            columns=["ts", "user_id", "item_id", "ad_id"],
+            users={user_id for user_id, _ in moments},
+        )
+        if clicks.empty:
             return [UserHistory()] * len(moments)
         clicks["ad_id"] = clicks["ad_id"].fillna("")
         # Clicks of the same moment are in the order that online histories have.

@@ -3,6 +3,9 @@
 Their names tell the order in which they were appended: `<size>-<time>-<random>.parquet`. When
 enough neighbours of a size have gathered, they become one file of the next size in the place of
 the oldest, so the number of files grows with the logarithm of the number of batches.
+
+Beside a file that is not small lie its clicks alone, `<name>.clicks`: histories are made of clicks
+of any age, and clicks are few. Where they are not, the file itself is read.
 """
 
 from __future__ import annotations
@@ -14,10 +17,11 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import groupby
+from itertools import accumulate, groupby
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from adloom.feature_store.locking import file_lock
@@ -25,8 +29,13 @@ from adloom.feature_store.locking import file_lock
 _log = logging.getLogger(__name__)
 
 _FILES_TO_MERGE = 32
+_FEWEST_TO_MERGE = 16  # where so many are as large as a merge may be
 _LARGEST_MERGE_BYTES = 32 * 1024 * 1024  # a merge of more would hold up the consumer
+_ROWS_OF_A_GROUP = 16_384
+"""Of a file, readers of a window take the groups of rows that have some of it."""
 _STAGED = ".staged"
+_CLICKS = ".clicks"
+_SMALL = "0"
 _WHOLE = "9"
 """The size of a file that is never merged: it was large when it was appended."""
 
@@ -47,7 +56,7 @@ class LogFiles:
 
     def add(self, table: pa.Table) -> None:
         """Adds a file; it is on the disk when this returns. Merging goes on behind it."""
-        self._write(table, "0", _place_now())
+        self._write(table, _SMALL, _place_now())
         if self._merge is None or self._merge.done():
             self._merge = self._merger.submit(self._merge_neighbours)
 
@@ -87,7 +96,7 @@ class LogFiles:
             with path.open("wb") as file:
                 with pq.ParquetWriter(file, self._schema) as writer:
                     for table in tables:
-                        writer.write_table(table)
+                        writer.write_table(table, row_group_size=_ROWS_OF_A_GROUP)
                 file.flush()
                 os.fsync(file.fileno())
         except BaseException:
@@ -95,8 +104,22 @@ class LogFiles:
             raise
 
     def _put_in_place(self, path: Path, size: str, place: str) -> None:
-        path.replace(self._folder / f"{size}-{place}.parquet")
+        file = self._folder / f"{size}-{place}.parquet"
+        path.replace(file)
         self._folder_to_disk()
+        if size != _SMALL:
+            self._set_clicks_apart(file)
+
+    def _set_clicks_apart(self, file: Path) -> None:
+        clicks = pq.read_table(file, schema=self._schema, filters=pc.field("kind") == "click")
+        partial = file.with_suffix(f"{_CLICKS}.partial")
+        self._write_whole(partial, iter([clicks]))
+        partial.replace(file.with_suffix(_CLICKS))
+
+    def _remove_clicks_of_merged(self) -> None:
+        for clicks in self._folder.glob(f"*{_CLICKS}"):
+            if not clicks.with_suffix(".parquet").exists():
+                clicks.unlink()
 
     def _folder_to_disk(self) -> None:
         """A name is in the folder's own block: without this, a power cut can take it back."""
@@ -118,6 +141,7 @@ class LogFiles:
                         self._write(table, f"{int(size) + 1}", f"{place}-{_random()}")
                         for path in files:
                             path.unlink()
+                        self._remove_clicks_of_merged()
         except OSError:
             _log.exception("small files of the event log were not merged; the next batch tries it")
 
@@ -125,6 +149,12 @@ class LogFiles:
 def in_order(files: Iterable[Path]) -> list[Path]:
     """Files of a log in the order they were appended; others by name."""
     return sorted(files, key=lambda path: (_place(path), path.name))
+
+
+def clicks_alone(file: Path) -> Path:
+    """What has the clicks of a file, and as little else as there is."""
+    clicks = file.with_suffix(_CLICKS)
+    return clicks if clicks.exists() else file
 
 
 def _place_now() -> str:
@@ -145,7 +175,7 @@ def _place(path: Path) -> str:
     return rest.partition("-")[0] if size.isdecimal() else path.name
 
 
-def _worth_merging(files: Sequence[Path]) -> list[Path]:
+def _worth_merging(files: Sequence[Path]) -> Sequence[Path]:
     """The first neighbours of a size that are enough and not too large; none where there are."""
     try:
         for size, neighbours in groupby(files, _size):
@@ -153,9 +183,15 @@ def _worth_merging(files: Sequence[Path]) -> list[Path]:
                 continue
             of_size = list(neighbours)
             for start in range(0, len(of_size) - _FILES_TO_MERGE + 1, _FILES_TO_MERGE):
-                run = of_size[start : start + _FILES_TO_MERGE]
-                if sum(path.stat().st_size for path in run) <= _LARGEST_MERGE_BYTES:
+                run = _fitting(of_size[start : start + _FILES_TO_MERGE])
+                if len(run) >= _FEWEST_TO_MERGE:
                     return run
     except FileNotFoundError:  # another process is merging them
         pass
     return []
+
+
+def _fitting(files: Sequence[Path]) -> Sequence[Path]:
+    """The first of them that are not too large together."""
+    sizes = accumulate(path.stat().st_size for path in files)
+    return [path for path, size in zip(files, sizes, strict=True) if size <= _LARGEST_MERGE_BYTES]

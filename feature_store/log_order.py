@@ -16,18 +16,19 @@ IDENTITY = ["kind", "user_id", "event_id"]
 STREAM = ["topic", "topic_id", "partition"]
 
 
-def once_each(rows: pd.DataFrame) -> pd.DataFrame:
-    """The row that counts of every event, out of rows in the order they were appended."""
-    again = rows.duplicated(IDENTITY, keep=False)
-    if not again.any():
-        return rows
-    copies = rows.loc[again, [*IDENTITY, *STREAM, "offset"]]
-    copies["place"] = np.arange(len(copies))
+def counting(rows: pd.DataFrame) -> NDArray[np.bool_]:
+    """Which rows count, bool (n,): one of every event, of rows in the order they were appended.
+
+    Args:
+        rows: the columns IDENTITY, STREAM and `offset`.
+    """
+    copies = rows.assign(place=np.arange(len(rows)))
     by_stream = copies.groupby([*IDENTITY, *STREAM], dropna=False, sort=False)
     copies["stream_place"] = by_stream["place"].transform("min")
     copies = copies.sort_values(["stream_place", "offset", "place"])
-    again.loc[copies.drop_duplicates(IDENTITY).index] = False
-    return rows[~again].reset_index(drop=True)
+    counts = np.zeros(len(rows), bool)
+    counts[copies.drop_duplicates(IDENTITY)["place"].to_numpy()] = True
+    return counts
 
 
 class StreamOrder:

@@ -48,6 +48,17 @@ def features(quick: Quick = False, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def log(quick: Quick = False, as_json: AsJson = False) -> None:
+    """Time and memory of what reads the event log, by its length; the window stays the same."""
+    from adloom.loop.bench.log.run import QUICK_SIZES, SIZES, bench_log
+
+    def on_step(step: str) -> None:
+        problems.print(step, highlight=False)
+
+    _show(bench_log(QUICK_SIZES if quick else SIZES, on_step=on_step), as_json)
+
+
+@app.command()
 def retrieval(quick: Quick = False, as_json: AsJson = False) -> None:
     """Cost of a request and of a start by number of products, against one flat index."""
     from adloom.loop.bench.retrieval import bench_retrieval

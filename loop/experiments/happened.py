@@ -50,7 +50,10 @@ def happened(
     names = {metric.event for metric in experiment.metrics.values()} - {None}
     if not names:
         return Happened()
-    told = log.read("outcome", since=experiment.start, until=until, columns=["item_id", "extra"])
+    columns = ["ts", "user_id", "item_id", "extra"]
+    told = log.read(
+        "outcome", since=experiment.start, until=until, columns=columns, users=outcomes.users
+    )
     user = pd.Index(outcomes.users, dtype=object).get_indexer(pd.Index(told["user_id"]))
     said = [from_json(extra) for extra in told["extra"]]
     name = np.array([each.get("name") for each in said], dtype=object)

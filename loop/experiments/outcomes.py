@@ -13,12 +13,16 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic_core import from_json
 
-from adloom.feature_store.event_log import EventKind, EventLog
+from adloom.feature_store.event_log import EventLog
 from adloom.loop.learning.labels import label_exposures
 from adloom.loop.settings.experiments import Experiment
 
 _LARGEST = 2.0**31
 _OF_A_DEAL = ("experiment", "batch", "propensities")
+_COLUMNS = (
+    *("kind", "ts", "user_id", "item_id", "ad_id"),
+    *("variant", "propensity", "context"),
+)
 _OF_ALL = ("arms", "users", "items", "window")
 
 
@@ -109,8 +113,7 @@ def experiment_outcomes(
         attribution: a click later than this after its exposure counts nothing.
         until: events from then on are as if they had not happened.
     """
-    kinds: tuple[EventKind, ...] = ("exposure", "click")
-    events = pd.concat([log.read(kind, since=experiment.start, until=until) for kind in kinds])
+    events = log.read("exposure", "click", since=experiment.start, until=until, columns=_COLUMNS)
     shown = label_exposures(events, attribution=attribution, until=until, kinds=("exposure",))
     inside = shown["propensity"].notna()
     if experiment.end is not None:

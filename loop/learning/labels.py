@@ -11,10 +11,11 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from adloom.feature_store.event_log import EventKind
 
-_KEYS = ["user_id", "ad_id"]
+_MICROSECOND = timedelta(microseconds=1)
 _SHOWN: tuple[EventKind, ...] = ("exposure", "impression")
 
 
@@ -42,24 +43,22 @@ def label_exposures(
         click is known; ``labelled_at``, the moment from which the label may be used: the click's,
         or the end of the window where there was none (it may lie after ``until``: still open).
     """
-    events = events[events["ad_id"].fillna("") != ""]
-    if until is not None:
-        events = events[events["ts"] < until]
-    clicks = events.loc[events["kind"] == "click", [*_KEYS, "ts"]]
-    shown = _showings(events[events["kind"].isin(kinds)])
-    window = pd.Timedelta(attribution)
-    joined = pd.merge_asof(
-        clicks.rename(columns={"ts": "clicked_at"}).sort_values("clicked_at"),
-        shown[[*_KEYS, "shown_at", "showing"]],
-        left_on="clicked_at",
-        right_on="shown_at",
-        by=_KEYS,
-        tolerance=window,
-    ).dropna(subset=["showing"])
-    first = joined.drop_duplicates("showing").set_index("showing")["clicked_at"]
-    labelled = shown.assign(clicked_at=shown["showing"].map(first)).drop(columns="showing")
-    closes_at = labelled["shown_at"] + window
-    return labelled.assign(labelled_at=labelled["clicked_at"].fillna(closes_at))
+    events = _of_ads(events, until)
+    pair, at = _pairs(events), _microseconds(events["ts"])
+    showing = _showings(events, pair, at, kinds)
+    clicks = np.flatnonzero(events["kind"] == "click")
+    clicks = clicks[np.argsort(at[clicks], kind="stable")]
+    moment = np.unique(at, return_inverse=True)[1] + pair * (len(at) + 1)
+    answered = _last_before(moment[showing], moment[clicks])
+    clicks, answered = clicks[answered >= 0], answered[answered >= 0]
+    counts = pair[showing[answered]] == pair[clicks]
+    counts &= at[clicks] - at[showing[answered]] <= attribution // _MICROSECOND
+    clicks, answered = clicks[counts], answered[counts]
+    shown = events.iloc[showing].rename(columns={"ts": "shown_at"}).reset_index(drop=True)
+    first, places = np.unique(answered, return_index=True)
+    clicked_at = events["ts"].iloc[clicks[places]].set_axis(first).reindex(shown.index)
+    closes_at = shown["shown_at"] + pd.Timedelta(attribution)
+    return shown.assign(clicked_at=clicked_at, labelled_at=clicked_at.fillna(closes_at))
 
 
 def unshown_clicks(events: pd.DataFrame, *, since: datetime | None = None, until: datetime) -> int:
@@ -70,20 +69,51 @@ def unshown_clicks(events: pd.DataFrame, *, since: datetime | None = None, until
         since: clicks before this do not count.
         until: nor do clicks from then on.
     """
-    events = events[(events["ad_id"].fillna("") != "") & (events["ts"] < until)]
-    first = events[events["kind"].isin(_SHOWN)].groupby(_KEYS, as_index=False)["ts"].min()
-    clicks = events[events["kind"] == "click"]
+    events = _of_ads(events, until)
+    pair, at = _pairs(events), _microseconds(events["ts"])
+    shown = events["kind"].isin(_SHOWN).to_numpy(bool)
+    first = np.full(len(events), np.iinfo(np.int64).max)
+    np.minimum.at(first, pair[shown], at[shown])
+    counts = (events["kind"] == "click").to_numpy(bool)
     if since is not None:
-        clicks = clicks[clicks["ts"] >= since]
-    answered = clicks.merge(first, on=_KEYS, suffixes=("", "_shown"))
-    return len(clicks) - int((answered["ts_shown"] <= answered["ts"]).sum())
+        counts &= (events["ts"] >= since).to_numpy(bool)
+    return int((first[pair[counts]] > at[counts]).sum())
 
 
-def _showings(shown: pd.DataFrame) -> pd.DataFrame:
-    """Numbered in the order of time; the page's word of an exposure is left out."""
-    exposed = pd.MultiIndex.from_frame(shown.loc[shown["kind"] == "exposure", _KEYS])
-    echo = (shown["kind"] == "impression") & pd.MultiIndex.from_frame(shown[_KEYS]).isin(exposed)
-    shown = shown[~echo].rename(columns={"ts": "shown_at"})
+def _of_ads(events: pd.DataFrame, until: datetime | None) -> pd.DataFrame:
+    known = events["ad_id"].fillna("") != ""
+    return events[known if until is None else known & (events["ts"] < until)]
+
+
+def _pairs(events: pd.DataFrame) -> NDArray[np.int64]:
+    """Each shopper with each ad has a number; shape (n,)."""
+    user, _ = pd.factorize(events["user_id"])
+    ad, ads = pd.factorize(events["ad_id"])
+    return pd.factorize(user.astype(np.int64) * max(1, len(ads)) + ad)[0].astype(np.int64)
+
+
+def _microseconds(times: pd.Series[pd.Timestamp]) -> NDArray[np.int64]:
+    return np.asarray(times.dt.as_unit("us"), "datetime64[us]").astype(np.int64)
+
+
+def _showings(
+    events: pd.DataFrame, pair: NDArray[np.int64], at: NDArray[np.int64], kinds: Sequence[str]
+) -> NDArray[np.int64]:
+    """Their places, in the order of time; the page's word of an exposure is left out."""
+    kind = events["kind"]
+    shown = kind.isin(kinds).to_numpy(bool)
+    exposed = np.zeros(len(events), bool)
+    exposed[pair[shown & (kind == "exposure").to_numpy(bool)]] = True
+    shown &= ~((kind == "impression").to_numpy(bool) & exposed[pair])
+    places = np.flatnonzero(shown)
+    places = places[np.argsort(at[places], kind="stable")]
     # At the same moment a user can be shown an ad once.
-    shown = shown.sort_values("shown_at", kind="stable").drop_duplicates([*_KEYS, "shown_at"])
-    return shown.assign(showing=np.arange(len(shown))).reset_index(drop=True)
+    again = pd.DataFrame({"pair": pair[places], "at": at[places]}).duplicated().to_numpy(bool)
+    return places[~again]
+
+
+def _last_before(showings: NDArray[np.int64], clicks: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The index of the last showing that is not after each click, of numbers; -1 where none is."""
+    order = np.argsort(showings, kind="stable")
+    place = np.searchsorted(showings[order], clicks, side="right") - 1
+    return np.append(order, -1)[place].astype(np.int64)

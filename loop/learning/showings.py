@@ -8,12 +8,22 @@ ads adloom sees nothing, so there the shop's impressions tell.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
 import pandas as pd
 
-from adloom.loop.catalogue.creatives.store import SHOP, CreativeStore
+from adloom.loop.catalogue.creatives.store import SHOP, KnownAd
 
 
-def believed(events: pd.DataFrame, creatives: CreativeStore) -> pd.DataFrame:
+class AdsKnown(Protocol):
+    """A store of ads, such as `CreativeStore`."""
+
+    def known_ads(self, ad_ids: Sequence[str]) -> Mapping[str, KnownAd]:
+        """Those of `ad_ids` that were stored, by ad id."""
+
+
+def believed(events: pd.DataFrame, ads: AdsKnown) -> pd.DataFrame:
     """The events of known ads, less the showings of adloom's own ads that it did not log.
 
     An impression of an ad that adloom drew is no showing, nor is an exposure that names another
@@ -23,7 +33,7 @@ def believed(events: pd.DataFrame, creatives: CreativeStore) -> pd.DataFrame:
     Args:
         events: columns of ``FeatureStore.log.read``.
     """
-    known = creatives.known_ads(events["ad_id"].dropna().unique().tolist())
+    known = ads.known_ads(events["ad_id"].dropna().unique().tolist())
     events = events[events["ad_id"].isin(known.keys())]
     products = events["ad_id"].map({ad_id: ad.product_id for ad_id, ad in known.items()})
     drawn = events["ad_id"].isin([ad.ad_id for ad in known.values() if ad.variant != SHOP])

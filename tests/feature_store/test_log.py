@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from adloom.feature_store import log_files
 from adloom.feature_store.event_log import EventLog
 from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.store import FeatureStore, UserHistory
@@ -74,6 +75,19 @@ def test_many_batches_are_few_files(log: EventLog, tmp_path: Path) -> None:
     again.close()
     assert len(list((tmp_path / "log").glob("*.parquet"))) < 32 + 3
     assert len(log.read()) == 71
+
+
+def test_large_batches_of_a_burst_become_few_files_too(
+    log: EventLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.append([logged(0)])
+    [first] = (tmp_path / "log").glob("*.parquet")
+    monkeypatch.setattr(log_files, "_LARGEST_MERGE_BYTES", 20 * first.stat().st_size + 1_000)
+    for n in range(1, 70):
+        log.append([logged(n)])
+    log.close()
+    assert len(list((tmp_path / "log").glob("*.parquet"))) < 40
+    assert [event.offset for batch in log.batches() for event in batch] == list(range(70))
 
 
 def test_batches_come_in_the_order_they_were_appended(log: EventLog) -> None:

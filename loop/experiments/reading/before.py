@@ -14,7 +14,7 @@ from adloom.feature_store.event_log import EventLog
 
 HISTORY = timedelta(days=28)
 """How far the log is read back from the start of an experiment."""
-_COLUMNS = ("user_id",)
+_COLUMNS = ("kind", "user_id")
 _PRIOR_ADS = 10.0
 
 
@@ -51,7 +51,7 @@ class Before:
 def before_start(log: EventLog, users: Sequence[str], start: datetime) -> Before:
     """Reads the days before `start`, of these users."""
     known = pd.Index(users)
-    told = log.read(None, since=start - HISTORY, until=start, columns=_COLUMNS)
+    told = log.read(since=start - HISTORY, until=start, columns=_COLUMNS, users=users)
     number = known.get_indexer(pd.Index(told["user_id"]))
     clicked = (told["kind"] == "click").to_numpy(bool)
     shown = told["kind"].isin(["exposure", "impression"]).to_numpy(bool)

@@ -19,7 +19,7 @@ from adloom.loop.statistics.power import (
     detectable_lift,
 )
 
-_COLUMNS = ("user_id", "item_id", "ad_id")
+_COLUMNS = ("kind", "ts", "user_id", "item_id", "ad_id")
 _SHOWN_FOR_DAYS = (7, 14, 28, 56)
 
 
@@ -78,7 +78,7 @@ class Plan:
 
 def traffic_before(log: EventLog, until: datetime, *, attribution: timedelta) -> Traffic | None:
     """Of ads shown in the four weeks before `until` whose windows are closed; None without any."""
-    events = log.read(None, since=until - HISTORY, until=until, columns=_COLUMNS)
+    events = log.read(since=until - HISTORY, until=until, columns=_COLUMNS)
     shown = label_exposures(events, attribution=attribution, until=until)
     shown = shown[shown["shown_at"] + attribution <= until]
     if shown.empty:

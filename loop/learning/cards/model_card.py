@@ -78,7 +78,8 @@ def model_card(lineage: Lineage, judgement: Judgement) -> str:
                 ],
             ),
             "What judges was neither trained on nor used to choose the best step. The Kafka "
-            "offsets of all events are in `data.json`; no shopper is named in this run.",
+            "offsets of the events that were read are in `data.json`; no shopper is named in this "
+            "run.",
             "## Judgement",
             f"Differences to the champion (version {lineage.parent}) on {judgement.clicks} clicks "
             f"of {judgement.shoppers} shoppers, with {judgement.confidence:.0%} intervals by "

@@ -7,14 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-import pandas as pd
-
 from adloom.feature_store.store import FeatureStore
 from adloom.loop.catalogue.histories.past_ads import PastAds
 from adloom.loop.catalogue.product import Product
 from adloom.loop.learning.registry import AdRegistry
+from adloom.loop.learning.rounds.events import RoundEvents, round_events
 from adloom.loop.learning.rounds.learning_task import Learners, ThisProcess
-from adloom.loop.learning.showings import believed
 from adloom.loop.settings.learning import GateSettings, RoundSettings
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.settings import FineTuneSettings, GeneratorSettings
@@ -44,9 +42,11 @@ class TrainingGround:
     drawing: GeneratorSettings
     learners: Learners = field(default_factory=ThisProcess)
 
-    def usable_events(self, until: datetime) -> pd.DataFrame:
-        """The log before a moment, as far as there is something to learn from it.
+    def events(self, until: datetime, back_to: datetime | None = None) -> RoundEvents:
+        """The newest of the log before a moment, as far as there is something to learn from it.
 
         Left out are ads that adloom does not know, and showings of its own that it did not log.
+        Arguments as for `adloom.loop.learning.rounds.events.round_events`.
         """
-        return believed(self.features.log.read(None, until=until), self.past_ads.creatives)
+        log, ads = self.features.log, self.past_ads.creatives
+        return round_events(log, ads, self.rounds, until=until, back_to=back_to)

@@ -86,7 +86,7 @@ Offsets = dict[str, dict[int, tuple[int, int]]]
 class RoundPlan(RoundHead):
     """A round: its number, MLflow run, the version it starts from, and its clicks.
 
-    ``offsets`` are those of the events that were known.
+    ``offsets`` are those of the events that it was planned by.
     """
 
     offsets: Offsets
@@ -109,6 +109,7 @@ def choose_clicks(
     *,
     since: datetime | None,
     until: datetime,
+    read_since: datetime | None = None,
     force: bool = False,
 ) -> RoundClicks:
     """Choose from the log what the next round learns from.
@@ -118,6 +119,8 @@ def choose_clicks(
         rounds: bounds.
         since: end of the last round, if there was one.
         until: events from then on are as if they had not happened.
+        read_since: the events are those from then on; of a click up to an attribution window
+            later it is not said whether its ad was shown. None = they are all.
         force: take what there is, however little is new.
 
     Raises:
@@ -154,6 +157,8 @@ def choose_clicks(
     unclicked = never_clicked(
         [ad for ad in left if ad not in judged], attribution=attribution, until=until
     )
+    told_from = None if read_since is None else read_since + attribution
+    counted = [moment for moment in (since, told_from) if moment is not None]
     return RoundClicks(
         train=tuple(train),
         replay=tuple(fair(earlier(known, train[0]), share, newest=rounds.max_replay)),
@@ -163,7 +168,7 @@ def choose_clicks(
         left=beside,
         late=tuple(click for click in judge if not answers.count(click)),
         beyond_share=dict(Counter(click.user_id for click in left_out).most_common()),
-        unshown=unshown_clicks(events, since=since, until=until),
+        unshown=unshown_clicks(events, since=max(counted, default=None), until=until),
     )
 
 

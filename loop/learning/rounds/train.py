@@ -179,12 +179,13 @@ def _run(
 def _start(ground: TrainingGround, *, force: bool) -> Path:
     rounds, earlier = ground.rounds, outcomes(ground.folder)
     until = datetime.now(UTC)
-    events = ground.usable_events(until)
+    events = ground.events(until)
     clicks = choose_clicks(
-        events,
+        events.rows,
         rounds,
         since=earlier[-1].until if earlier else None,
         until=until,
+        read_since=events.since,
         force=force,
     )
     _tell_what_is_left_out(clicks)
@@ -204,7 +205,7 @@ def _start(ground: TrainingGround, *, force: bool) -> Path:
         parent=parent.number,
         until=until,
         base=ground.generator.base_name,
-        offsets=offsets_of(events),
+        offsets=offsets_of(events.rows),
         clicks=clicks,
     )
     write(folder / PLAN, plan)

@@ -51,7 +51,8 @@ def due(ground: TrainingGround, now: datetime) -> Trigger:
         return Trigger("a round was cut off", 0)
     finished = outcomes(ground.folder)
     last = finished[-1].until if finished else None
-    clicks = new_clicks(ground.usable_events(now), ground.rounds, since=last, until=now)
+    events = ground.events(now, back_to=last)
+    clicks = new_clicks(events.rows, ground.rounds, since=last, until=now)
     return trigger(clicks, ground.rounds, last=last, now=now)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -16,12 +17,15 @@ from adloom.loop.learning.rounds.kept import RoundOutcome, outcomes
 from adloom.loop.serving.studio.curves import Curve, click_through_curves
 
 if TYPE_CHECKING:
+    from adloom.feature_store.event_log import EventLog
     from adloom.loop.serving.server import AdServer
 
 _WINDOW = timedelta(days=30)
 _RATE_WINDOW = timedelta(minutes=1)
 _READ_EVERY_SECONDS = 4.0
+_PAUSES = 10  # as long as the reading took, which ads wait for
 _MOST_SHOPPERS = 500
+_COLUMNS = ("kind", "ts", "user_id", "item_id", "ad_id", "variant")
 
 
 class Stream(BaseModel):
@@ -91,17 +95,21 @@ class Shopper(BaseModel):
 class RecentEvents:
     """The log's last 30 days, read again after some seconds. Safe to use from several threads."""
 
-    def __init__(self, server: AdServer) -> None:
-        self._log = server.features.log
+    def __init__(
+        self, log: EventLog, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._log, self._now = log, now
         self._lock = threading.Lock()
-        self._read_at = -_READ_EVERY_SECONDS
+        self._due = 0.0
         self._events = pd.DataFrame()
 
     def events(self) -> pd.DataFrame:
         with self._lock:
-            if time.monotonic() - self._read_at >= _READ_EVERY_SECONDS:
-                self._events = self._log.read(None, since=datetime.now(UTC) - _WINDOW)
-                self._read_at = time.monotonic()
+            started = time.monotonic()
+            if started >= self._due:
+                self._events = self._log.read(since=self._now() - _WINDOW, columns=_COLUMNS)
+                ended = time.monotonic()
+                self._due = ended + max(_READ_EVERY_SECONDS, _PAUSES * (ended - started))
             return self._events
 
     def shoppers(self, search: str) -> list[Shopper]:

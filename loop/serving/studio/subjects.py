@@ -21,7 +21,7 @@ def recent_events(request: Request) -> RecentEvents:
     """The log's last days, read once for all who look."""
     state = request.app.state
     if not hasattr(state, "recent"):
-        state.recent = RecentEvents(state.server)
+        state.recent = RecentEvents(state.server.features.log)
     recent: RecentEvents = state.recent
     return recent
 

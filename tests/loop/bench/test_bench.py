@@ -40,6 +40,17 @@ def test_features(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_what_reads_the_log_does_not_slow_down_as_it_grows(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    found = report("log", monkeypatch, tmp_path)
+    assert set(found) == {"round", "look", "labels", "histories", "studio", "report"}
+    for one in found.values():
+        assert set(one["events"]) == {"25000", "50000"}
+        assert one["memory_ratio"] < 1.5
+
+
+@pytest.mark.slow
 def test_generate() -> None:
     found = bench_generate(tiny_model(), quick=True)
     assert set(found["speedup"]) == set(found["ads_per_second"]) == {"1", "8", "32"}

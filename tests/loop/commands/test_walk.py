@@ -26,6 +26,7 @@ CALLS: dict[str, str] = {
     "base train": "--data shards --base base --stage general --out run",
     "bench features": "",
     "bench generate": "",
+    "bench log": "",
     "bench retrieval": "",
     "bench stream": "",
     "catalog check": "feed.csv",

@@ -1,0 +1,1 @@
+"""What reading the event log costs, by how much of it lies before the window."""

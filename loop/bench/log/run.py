@@ -1,0 +1,79 @@
+"""Each reader over logs of growing length, every one in a process of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adloom.feature_store.event_log import LOG_FOLDER, EventLog
+from adloom.loop.bench.log.made import make_log
+from adloom.loop.bench.log.reads import READS
+
+SIZES = (100_000, 1_000_000, 10_000_000)
+QUICK_SIZES = (25_000, 50_000)
+_TIMES = 5
+_MIB = 2**20 if sys.platform == "darwin" else 2**10
+
+
+def bench_log(
+    sizes: Sequence[int] = SIZES, *, on_step: Callable[[str], None] = lambda step: None
+) -> dict[str, Any]:
+    """Seconds and peak memory of every reader by number of logged events; the window is the same.
+
+    Time is the median of several reads in one process, the first left out, by the clock and of the
+    processor, which neighbours disturb less; memory is the peak of that process. The ratios are of
+    the longest log to the shortest.
+    """
+    with tempfile.TemporaryDirectory(prefix="adloom-bench-") as scratch:
+        folders = [Path(scratch) / f"{size}" for size in sizes]
+        for size, folder in zip(sizes, folders, strict=True):
+            on_step(f"Writing a log of {size:,} events")
+            _alone(_fill, folder, size)
+        found: dict[str, Any] = {}
+        for name in READS:
+            on_step(f"Reading: {name}")
+            measured = [_alone(_measured, folder, name) for folder in folders]
+            found[name] = {
+                "events": {f"{size}": one for size, one in zip(sizes, measured, strict=True)},
+                "time_ratio": measured[-1]["seconds"] / measured[0]["seconds"],
+                "cpu_ratio": measured[-1]["cpu_seconds"] / measured[0]["cpu_seconds"],
+                "memory_ratio": measured[-1]["peak_mib"] / measured[0]["peak_mib"],
+            }
+    return found
+
+
+def _alone(measure: Callable[..., Any], *given: Any) -> Any:
+    """In a process of its own, whose memory nothing else has used."""
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=1, mp_context=fresh) as pool:
+        return pool.submit(measure, *given).result()
+
+
+def _fill(folder: Path, events: int) -> None:
+    log = EventLog(folder / LOG_FOLDER)
+    make_log(log, events)
+    log.close()
+
+
+def _measured(folder: Path, name: str) -> dict[str, float]:
+    spent = []
+    for _ in range(_TIMES):
+        started, began = time.perf_counter(), time.process_time()
+        READS[name](folder)
+        spent.append((time.perf_counter() - started, time.process_time() - began))
+    seconds, cpu_seconds = np.median(spent[1:], axis=0)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _MIB
+    return {
+        "seconds": float(seconds),
+        "cpu_seconds": float(cpu_seconds),
+        "peak_mib": round(peak, 1),
+    }
