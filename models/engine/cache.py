@@ -47,6 +47,7 @@ class RowCache:
             later = torch.full((self._most_tokens, self._most_tokens), -torch.inf, device=device)
             self._masks = later.triu_(1).to(dtype)
         self.lengths = torch.zeros(rows, dtype=torch.long, device=device)
+        self._ahead = torch.arange(self._most_tokens, device=device)
         self._rows = self._width = 0
         self._in_parts = device.type == "cpu" and dtype == torch.float32
         size = self._size(rows, self._most_tokens) if fixed else self._size(0, 0)
@@ -129,8 +130,7 @@ class RowCache:
         if rows != self._rows:
             self._views = [self._view(layer, rows) for layer in range(self.shape.layers)]
         self._rows, self._width = rows, width
-        ahead = torch.arange(width, device=self.lengths.device)
-        positions = (self.lengths[:rows, None] + ahead).flatten()
+        positions = (self.lengths[:rows, None] + self._ahead[:width]).flatten()
         at = self._places[:rows, None] + positions.view(rows, width, 1)
         self._at = at.flatten(0, 1)
         if not self._by_kernel:

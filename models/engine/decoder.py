@@ -90,24 +90,24 @@ class Decoder:
             lora: the tokens' adapters.
             tokens: what is fed is filled up to so many, for products of one shape.
         """
-        caches = [at for part in parts for at in part.caches]
+        shape, caches = self.weights.shape, [at for part in parts for at in part.caches]
         positions = [cache.open_step(rows, each) for cache, rows, each in caches]
         counts = [rows * each for _, rows, each in caches]
         used = sum(counts)
         filling = max(0, tokens - used)
-        at = F.pad(torch.cat(positions), (0, filling))
+        at = _filled(positions, filling)
         turns = self._turned_by(self._turns.index_select(0, at))
-        fed = F.pad(torch.cat([part.tokens for part in parts]), (0, filling))
+        fed = _filled([part.tokens for part in parts], filling)
         hidden, foreground = self.weights.embed(fed), parts[-1].foreground
-        rest = hidden.new_zeros(filling, self.weights.shape.queries)
-        for number in range(self.weights.shape.layers):
+        rest = hidden.new_zeros(filling, shape.heads, shape.depth)
+        for number in range(shape.layers):
             every = self._foreground_every
             seen = None if foreground is None else added_before(number, every, foreground)
             if seen is not None:
                 hidden[used - 2 * len(seen) : used].view(2, *seen.shape).add_(seen)
             queries, keys_values = self._projected(number, hidden, turns, lora)
             attended = [
-                cache.attend(number, q, kv).flatten(1)
+                cache.attend(number, q, kv)
                 for (cache, _, _), q, kv in zip(
                     caches,
                     queries[:used].split(counts),
@@ -115,7 +115,8 @@ class Decoder:
                     strict=True,
                 )
             ]
-            hidden = self._after_attention(number, hidden, torch.cat([*attended, rest]), lora)
+            over = torch.cat([*attended, rest]).flatten(1)
+            hidden = self._after_attention(number, hidden, over, lora)
         states = self._normed(hidden, self.weights.last_norm)
         ends = [sum(rows * each for _, rows, each in part.caches) for part in parts]
         return [*states[:used].split(ends)]
@@ -162,3 +163,9 @@ class Decoder:
             return F.rms_norm(hidden, factors.shape, factors, self.weights.eps)
         length = torch.linalg.vector_norm(hidden, dim=-1, keepdim=True)
         return hidden / torch.hypot(length, self._least)
+
+
+def _filled(parts: Sequence[Tensor], filling: int) -> Tensor:
+    """The parts one after another, and so many zeros."""
+    found = torch.cat([*parts])
+    return F.pad(found, (0, filling)) if filling else found

@@ -54,6 +54,8 @@ class Pictures:
         self._codes = torch.zeros(rows, room, dtype=torch.long, device=device)
         self._counts = torch.zeros(rows, dtype=torch.long, device=device)
         self._runs = torch.zeros(rows, dtype=torch.long, device=device)
+        self._next = torch.arange(WIDEST, device=device)
+        self._starts = torch.arange(rows, device=device)[:, None] * config.image_tokens
         tokens = max(n * self.tokens_each(n) for n in range(1, rows + 1))
         self._guided = torch.zeros(tokens, weights.codes, device=device)
         self._unread: list[tuple[list[Row], Read]] = []
@@ -123,14 +125,13 @@ class Pictures:
 
     def _foregrounds(self, rows: int, each: int) -> Tensor:
         """Features of the image tokens drawn next, ``(mlps, rows * each, width)``."""
-        tokens = self._image_tokens
-        first = torch.arange(rows, device=self._counts.device)[:, None] * tokens
-        places = first + self._ahead(rows, each).clamp_max(tokens - 1)
+        places = self._ahead(rows, each).clamp_max_(self._image_tokens - 1)
+        places += self._starts[:rows]
         return self._foreground.flatten(1, 2).index_select(1, places.flatten())
 
     def _ahead(self, rows: int, each: int) -> Tensor:
         """Numbers of the codes drawn next, ``(rows, each)``."""
-        return self._counts[:rows, None] + torch.arange(each, device=self._counts.device)
+        return self._counts[:rows, None] + self._next[:each]
 
     def draw(self, guided: Tensor, key: Hashable) -> None:
         """Draw codes from :meth:`logits`; ``key`` names what their shapes hang on."""
