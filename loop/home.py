@@ -93,9 +93,7 @@ def past_ads(catalogue: Catalogue, creatives: CreativeStore, generator: AdGenera
     codes = PictureCodes(
         catalogue.engine, generator.history_codebook_name, generator.encode_history
     )
-    whole = generator.model.config.history_pictures == "pooled"
-    kept_codes = generator.model.config.image_tokens if whole else None
-    return PastAds(catalogue, creatives, codes, kept_codes)
+    return PastAds(catalogue, creatives, codes)
 
 
 def title_words(settings: Settings, catalogue: Catalogue) -> TitleWords:
@@ -176,12 +174,14 @@ def training_ground(
 ) -> TrainingGround:
     """Where rounds learn, with their settings."""
     from adloom.loop.learning.rounds.ground import TrainingGround
+    from adloom.loop.learning.target_codes import TargetCodes
 
     return TrainingGround(
         settings.home / ROUNDS_FOLDER,
         generator,
         features,
         past_ads,
+        TargetCodes.of_base(generator, past_ads.catalogue.engine, past_ads.creatives),
         registry,
         titles,
         settings.rounds,

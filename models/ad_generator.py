@@ -38,7 +38,7 @@ class AdGenerator(AdaptedModel):
         self._rows = rows
         self._dtype = dtype
         self._engine: Engine | None = None
-        self._pictures = PictureEncoder(model.janus.model.vqmodel, model.config)
+        self.pictures = PictureEncoder(model.janus.model.vqmodel, model.config)
 
     @classmethod
     def from_pretrained(
@@ -194,18 +194,18 @@ class AdGenerator(AdaptedModel):
 
     def encode_pictures(self, pictures: Sequence[Image.Image]) -> NDArray[np.int16]:
         """VQ codes of pictures of any size: int16 ``(n, image tokens)``."""
-        return self._pictures.encode(pictures)
+        return self.pictures.encode(pictures)
 
     def encode_history(self, pictures: Sequence[Image.Image]) -> NDArray[np.int16]:
         """VQ codes of pictures of clicked ads as the base reads them: int16 ``(n, tokens)``."""
-        return self._pictures.encode_history(pictures)
+        return self.pictures.encode_history(pictures)
 
     @property
     def history_codebook_name(self) -> str:
         """As `codebook_name`, of the pictures of clicked ads."""
-        return self._pictures.history_codebook_name
+        return self.pictures.history_codebook_name
 
     @property
     def codebook_name(self) -> str:
         """Names the codebook that pictures are encoded with, and their size."""
-        return self._pictures.codebook_name
+        return self.pictures.codebook_name

@@ -30,7 +30,7 @@ from adloom.stream.events import Click, Exposure
 from adloom.stream.producer import EventProducer
 from adloom.stream.settings import KafkaSettings
 from tests.stocked import stocked
-from tests.tiny_model import TINY, tiny_model
+from tests.tiny_model import TINY, tiny_codebook, tiny_model
 
 TEST_HOST = "testserver"  # what Starlette's test client calls the application
 
@@ -76,6 +76,7 @@ def keep_shop_ads(creatives: CreativeStore, n: int) -> list[Creative]:
                 "",
                 ad.seed,
                 now,
+                codebook=tiny_codebook(),
             )
         )
     creatives.add(kept)

@@ -20,7 +20,7 @@ from adloom.loop.catalogue.store import Catalogue
 from adloom.loop.database.sqlite import database_file
 from adloom.loop.demo.shop.catalog import FEED
 from adloom.loop.settings.catalogue import CatalogSettings
-from tests.tiny_model import TINY
+from tests.tiny_model import TINY, tiny_codebook
 
 
 def stocked(home: Path) -> Path:
@@ -42,8 +42,8 @@ def past_ads_of(home: Path) -> PastAds:
         return np.zeros((len(pictures), TINY.image_tokens), dtype=np.int16)
 
     catalogue = stocked_catalogue(home)
-    codes = PictureCodes(catalogue.engine, "none", encode)
-    return PastAds(catalogue, open_creatives(home), codes, TINY.image_tokens)
+    codes = PictureCodes(catalogue.engine, tiny_codebook(), encode)
+    return PastAds(catalogue, open_creatives(home), codes)
 
 
 @cache

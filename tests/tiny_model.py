@@ -76,6 +76,12 @@ def tiny_generator() -> AdGenerator:
     return AdGenerator(tiny_model())
 
 
+@cache
+def tiny_codebook() -> str:
+    """Names the codebook of the tiny model."""
+    return tiny_generator().codebook_name
+
+
 def brief(
     product: Product, history: int, *, seed: int = 0, titles: TitleRules | None = None
 ) -> AdBrief:

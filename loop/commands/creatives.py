@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
@@ -21,7 +21,6 @@ from adloom.loop.settings import Settings
 from adloom.loop.settings.private import as_the_user_shares
 
 if TYPE_CHECKING:
-    import numpy as np
     from PIL import Image
 
     from adloom.loop.catalogue.creatives.store import Creative
@@ -139,13 +138,13 @@ def _import(
             fail("the catalogue has no products: import it first (adloom catalog import)")
         links = PictureLinks(settings.catalog, file.parent)
         importer = CreativeImporter(
-            catalogue, creatives, settings.catalog, links, _encode(settings), on_rows=on_rows
+            catalogue, creatives, settings.catalog, links, _encoder(settings), on_rows=on_rows
         )
         importer.take(read_creatives(file, told, settings.catalog), report)
 
 
-def _encode(settings: Settings) -> Callable[[Sequence[Image.Image]], np.ndarray]:
-    """Codes of pictures; the model is loaded when the first ones are wanted."""
+def _encoder(settings: Settings) -> Callable[[], PictureEncoder]:
+    """What makes codes of pictures; it is loaded when the first ones are wanted."""
 
     @cache
     def encoder() -> PictureEncoder:
@@ -154,7 +153,7 @@ def _encode(settings: Settings) -> Callable[[Sequence[Image.Image]], np.ndarray]
         given = settings.generator
         return PictureEncoder.from_pretrained(given.path, given.device)
 
-    return lambda pictures: encoder().encode(pictures)
+    return encoder
 
 
 def _told(report: CreativeReport, as_json: bool) -> None:

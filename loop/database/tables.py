@@ -134,6 +134,7 @@ creatives = Table(
     Column("background", Text, nullable=False),
     Column("stamp", Text, nullable=False),
     Column("number", BigInteger),  # of the shop's own ads, in the order they came in
+    Column("codebook", Text),  # names what both codes are of; none in rows of before
     Index("ix_creative_product", "product_id", "ad_id"),
     sqlite_with_rowid=False,
 )

@@ -112,7 +112,7 @@ def _keep(loop: DemoLoop, ads: Sequence[SeedCreative], advance: Callable[[int, s
         loop.creatives,
         settings,
         PictureLinks(settings),
-        loop.generator.encode_pictures,
+        lambda: loop.generator.pictures,
     )
     importer.take(rows(), report)
     assert not report.refused, report.refusals

@@ -13,6 +13,7 @@ from adloom.loop.catalogue.briefs import brief
 from adloom.loop.catalogue.histories.past_ads import PastAds
 from adloom.loop.catalogue.product import Product
 from adloom.loop.learning.labels import label_exposures
+from adloom.loop.learning.target_codes import TargetCodes
 from adloom.models.brief import Example
 from adloom.models.settings import Coarse
 from adloom.models.titles.rules import TitleRules
@@ -83,6 +84,7 @@ def examples(
     shown: Sequence[ShownAd],
     features: FeatureStore,
     past_ads: PastAds,
+    targets: TargetCodes,
     *,
     history_items: int,
     coarse: Coarse = "representative",
@@ -94,25 +96,28 @@ def examples(
     ``titles`` tells what the titles of a product may say; where it is ``constrained``, what is
     drawn for an example is held to that.
 
-    ``None`` stands for an ad that the creative store or the catalogue does not know, and for one
-    that shows its product's whole picture: nothing of it was drawn.
+    ``None`` stands for an ad that the creative store or the catalogue does not know, for one that
+    shows its product's whole picture, since nothing of it was drawn, and for one of which
+    ``targets`` has nothing.
 
     Raises:
         FutureLeak: a history holds a click of when the ad was shown, or later.
     """
     products = past_ads.catalogue.find(ad.item_id for ad in shown)
     kept = past_ads.creatives.get_many([ad.ad_id for ad in shown])
+    codes = targets.of(list(kept.values()))
     histories = features.history_at([(ad.user_id, ad.shown_at) for ad in shown])
     made: list[Example | None] = []
     for ad, history in zip(shown, histories, strict=True):
         product, target = products.get(ad.item_id), kept.get(ad.ad_id)
-        if product is None or target is None or not product.cutout_name:
+        drawn = codes.get(ad.ad_id)
+        if product is None or target is None or drawn is None or not product.cutout_name:
             made.append(None)
             continue
         refuse_leak(f"ad {ad.ad_id!r} was shown to {ad.user_id!r}", ad.shown_at, history)
         past = past_ads.representing(history, product, history_items, coarse=coarse)
         told = brief(product, past, titles(product), constrained=constrained)
-        made.append(Example(told, target.title, target.background_codes))
+        made.append(Example(told, target.title, drawn))
     return made
 
 

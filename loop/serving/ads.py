@@ -275,6 +275,7 @@ class AdMaker:
             version=str(serving.version),
             seed=request.seed,
             served_at=datetime.now(UTC),
+            codebook=self.generator.codebook_name,
         )
         return Ad(
             request,

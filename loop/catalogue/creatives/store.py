@@ -60,6 +60,9 @@ class Creative:
         background: for the shop's own, the hash of the picture that ``background_codes`` were made
             of; "" where the shop has none but ``picture``.
         stamp: for the shop's own, what the picture's file looked like; "" for others.
+        codebook: names the codebook that both codes are of, and the size of the picture
+            (`adloom.models.picture_encoder.PictureEncoder.codebook_name`); None where nobody noted
+            it. Another codebook's codes mean other pictures.
     """
 
     ad_id: str
@@ -74,6 +77,7 @@ class Creative:
     served_at: datetime
     background: str = ""
     stamp: str = ""
+    codebook: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ class KnownAd:
     variant: str
     background: str
     stamp: str
+    codebook: str | None = None
 
 
 @dataclass(frozen=True)
@@ -145,6 +150,14 @@ class CreativeStore:
         if rows:
             with self._engine.begin() as connection:
                 connection.execute(chosen.values(stamp=bindparam("now")), rows)
+
+    def note_codebook(self, ad_ids: Sequence[str], codebook: str) -> None:
+        """Note of which codebook the codes of ads are, where nobody has."""
+        unknown = creatives.c.codebook.is_(None)
+        with self._engine.begin() as connection:
+            for some in parts(sorted(ad_ids)):
+                of_these = creatives.update().where(creatives.c.ad_id.in_(some), unknown)
+                connection.execute(of_these.values(codebook=codebook))
 
     def get(self, ad_id: str) -> Creative:
         """Raises UnknownAd when no such ad was stored."""

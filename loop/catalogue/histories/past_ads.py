@@ -70,23 +70,21 @@ class PastAds:
         catalogue: Catalogue,
         creatives: CreativeStore,
         codes: PictureCodes,
-        kept_codes: int | None = None,
     ) -> None:
         """``codes`` makes what a history reads of a picture.
 
-        ``kept_codes`` is how many codes an ad was kept with where histories read those; of one
-        with other codes, and where it is None of every ad, the picture is encoded.
+        What an ad was kept with is read where it is of the same codebook and size of pictures; of
+        other ads, and of those that tell no codebook, the picture is encoded.
         """
         self.catalogue = catalogue
         self.creatives = creatives
         self._codes = codes
-        self._kept_codes = kept_codes
 
     def codes_of(self, ads: Sequence[Creative]) -> dict[str, Codes]:
         """What a history reads of the pictures of ads by ad id; a lost picture has no codes."""
-        others = [ad for ad in ads if len(ad.codes) != self._kept_codes]
-        made = self._codes.of_ads(others, self.creatives)
-        return made | {ad.ad_id: ad.codes for ad in ads if len(ad.codes) == self._kept_codes}
+        kept = {ad.ad_id: ad.codes for ad in ads if ad.codebook == self._codes.codebook}
+        others = [ad for ad in ads if ad.ad_id not in kept]
+        return kept | self._codes.of_ads(others, self.creatives)
 
     def representing(
         self,

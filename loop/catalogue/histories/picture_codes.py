@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 from PIL import Image
@@ -28,12 +29,24 @@ Encode = Callable[[Sequence[Image.Image]], np.ndarray]
 Load = Callable[[], Image.Image | None]
 
 
+class Encoder(Protocol):
+    """Makes codes of whole pictures."""
+
+    @property
+    def codebook_name(self) -> str:
+        """Names the codebook, and the size of the pictures."""
+
+    def encode(self, pictures: Sequence[Image.Image]) -> np.ndarray:
+        """Codes, int16 ``(n, tokens)``."""
+
+
 class PictureCodes:
     """Codes by picture, as one codebook has them: another one's mean something else."""
 
     def __init__(self, engine: Engine, codebook: str, encode: Encode) -> None:
+        """``codebook`` names what ``encode`` makes, also where codes are kept."""
         self._engine = engine
-        self._codebook = codebook
+        self.codebook = codebook
         self._encode = encode
 
     def of(self, products: Sequence[Product]) -> dict[str, Codes]:
@@ -67,7 +80,7 @@ class PictureCodes:
         with self._engine.connect() as connection:
             for some in parts(names):
                 query = select(columns.picture_name, columns.codes).where(
-                    columns.codebook == self._codebook, columns.picture_name.in_(some)
+                    columns.codebook == self.codebook, columns.picture_name.in_(some)
                 )
                 for name, content in connection.execute(query):
                     found[name] = np.frombuffer(content, dtype="<i2")
@@ -80,7 +93,7 @@ class PictureCodes:
         rows = [
             {
                 "picture_name": name,
-                "codebook": self._codebook,
+                "codebook": self.codebook,
                 "codes": codes.astype("<i2").tobytes(),
             }
             for name, codes in sorted(made.items())  # in one order by whoever writes

@@ -14,8 +14,8 @@ from adloom.loop.database.tables import creatives, products, titles_read, vector
 from adloom.loop.database.types import Moment
 
 Row = dict[str, Any]
-_LATER = {"background": "", "stamp": ""}
-"""Columns of creatives that the first releases did not have."""
+_LATER = {"background": "", "stamp": "", "codebook": None}
+"""Columns of creatives that earlier releases did not have."""
 
 
 class OldRows:

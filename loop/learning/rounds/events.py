@@ -31,10 +31,12 @@ class RoundEvents:
         rows: in order of time.
         since: the log was read from then on; None = all of it. Of a click up to an attribution
             window later, the showing may lie before.
+        of_other_bases: ads whose events are left out, since this base learns nothing from them.
     """
 
     rows: pd.DataFrame
     since: datetime | None = None
+    of_other_bases: int = 0
 
 
 def round_events(

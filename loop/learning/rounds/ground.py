@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from adloom.loop.catalogue.product import Product
 from adloom.loop.learning.registry import AdRegistry
 from adloom.loop.learning.rounds.events import RoundEvents, round_events
 from adloom.loop.learning.rounds.learning_task import Learners, ThisProcess
+from adloom.loop.learning.target_codes import LearnableAds, TargetCodes
 from adloom.loop.settings.learning import GateSettings, RoundSettings
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.settings import FineTuneSettings, GeneratorSettings
@@ -25,6 +26,7 @@ class TrainingGround:
 
     Attributes:
         folder: holds a folder a round.
+        targets: what there is to draw of an ad.
         titles: what the titles of a product may say.
         drawing: how ads are drawn where champion and challenger are compared.
         learners: the processes that learn.
@@ -34,6 +36,7 @@ class TrainingGround:
     generator: AdGenerator
     features: FeatureStore
     past_ads: PastAds
+    targets: TargetCodes
     registry: AdRegistry
     titles: Callable[[Product], TitleRules]
     rounds: RoundSettings
@@ -45,8 +48,10 @@ class TrainingGround:
     def events(self, until: datetime, back_to: datetime | None = None) -> RoundEvents:
         """The newest of the log before a moment, as far as there is something to learn from it.
 
-        Left out are ads that adloom does not know, and showings of its own that it did not log.
-        Arguments as for `adloom.loop.learning.rounds.events.round_events`.
+        Left out are ads that adloom does not know, those of other bases that this one can learn
+        nothing from, and showings of its own that it did not log. Arguments as for
+        `adloom.loop.learning.rounds.events.round_events`.
         """
-        log, ads = self.features.log, self.past_ads.creatives
-        return round_events(log, ads, self.rounds, until=until, back_to=back_to)
+        log, ads = self.features.log, LearnableAds(self.targets)
+        found = round_events(log, ads, self.rounds, until=until, back_to=back_to)
+        return replace(found, of_other_bases=len(ads.left_out))

@@ -69,6 +69,7 @@ class Lessons:
             shown,
             ground.features,
             ground.past_ads,
+            ground.targets,
             history_items=ground.drawing.history_items,
             coarse=ground.drawing.coarse,
             titles=ground.titles,

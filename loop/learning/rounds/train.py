@@ -180,6 +180,8 @@ def _start(ground: TrainingGround, *, force: bool) -> Path:
     rounds, earlier = ground.rounds, outcomes(ground.folder)
     until = datetime.now(UTC)
     events = ground.events(until)
+    if ads := events.of_other_bases:
+        _log.warning("%d ads are left out: other bases drew them, in codes of their own", ads)
     clicks = choose_clicks(
         events.rows,
         rounds,

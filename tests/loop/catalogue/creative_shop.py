@@ -36,6 +36,10 @@ class Shop:
         self.catalogue.close()
         self.creatives.close()
 
+    @property
+    def codebook_name(self) -> str:
+        return self.generator.codebook_name
+
     def encode(self, pictures: Sequence[Image.Image]) -> np.ndarray:
         self.encoded += len(pictures)
         return self.generator.encode_pictures(pictures)
@@ -43,7 +47,7 @@ class Shop:
     def importer(self, **given: Any) -> CreativeImporter:
         settings = CatalogSettings(**given)
         links = PictureLinks(settings, self.folder)
-        return CreativeImporter(self.catalogue, self.creatives, settings, links, self.encode)
+        return CreativeImporter(self.catalogue, self.creatives, settings, links, lambda: self)
 
     def take(self, *rows: CreativeRow, **given: Any) -> CreativeReport:
         report = CreativeReport()

@@ -34,6 +34,7 @@ def test_an_ad_is_kept_as_the_shop_showed_it(shop: Shop) -> None:
     kept = shop.creatives.get("ad-1")
     assert (kept.product_id, kept.title, kept.served_at) == (SHOE, "Run on clouds", created)
     assert (kept.variant, kept.version, kept.seed) == ("shop", "", 0)
+    assert kept.codebook == shop.generator.codebook_name
     assert shop.creatives.picture(kept.picture).tobytes() == noise(0).tobytes()
     [codes] = shop.generator.encode_pictures([noise(0)])
     np.testing.assert_array_equal(kept.codes, codes)

@@ -9,14 +9,15 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from pydantic import ValidationError
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine, inspect, select, text
 
 from adloom.loop.catalogue.opening import open_catalogue, open_creatives
+from adloom.loop.catalogue.taking_over.take_over import take_over
 from adloom.loop.database import migrations, revision
 from adloom.loop.database.health import DatabaseUnusable
 from adloom.loop.database.opening import open_database
 from adloom.loop.database.revision import OtherRevision, upgrade
-from adloom.loop.database.tables import metadata
+from adloom.loop.database.tables import creatives, metadata
 from adloom.loop.settings.database import DatabaseSettings
 from tests.postgres_server import PostgresServer
 
@@ -53,6 +54,22 @@ def test_a_database_of_another_release_is_refused_and_an_older_one_led_to_migrat
         upgrade(engine)
     renamed(engine, revision.REVISION)
     assert not upgrade(engine)
+    engine.dispose()
+
+
+def test_ads_of_before_tell_no_codebook(tmp_path: Path, database: DatabaseSettings) -> None:
+    engine = open_database(tmp_path, database)
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE creative DROP COLUMN codebook"))
+        row = "'a', 'mug', 't', 'p', 'x', 'x', 'champion', '1', 7, '2026-01-02', '', '', NULL"
+        connection.execute(text(f"INSERT INTO creative VALUES ({row})"))
+    renamed(engine, "0001")
+    with pytest.raises(OtherRevision, match=r"of revision 0001, .* then adloom migrate$"):
+        open_creatives(tmp_path, database)
+    assert take_over(tmp_path, database).changed
+    with engine.connect() as connection:
+        [(ad_id, codebook)] = connection.execute(select(creatives.c.ad_id, creatives.c.codebook))
+    assert (ad_id, codebook) == ("a", None)
     engine.dispose()
 
 

@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from adloom.feature_store.event_log import LoggedEvent
 from adloom.feature_store.store import FeatureStore, UserHistory
 from adloom.loop.demo.shop.copywriting import title_rules
+from adloom.loop.learning.target_codes import TargetCodes
 from adloom.loop.learning.training_set import ClickedAd, FutureLeak, clicked_ads, examples
 from tests.loop_parts import keep_shop_ads
 from tests.stocked import past_ads_of
+from tests.tiny_model import tiny_generator
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 DAY = timedelta(hours=24)
@@ -118,6 +120,7 @@ class LeakyStore:
 def test_a_planted_leak_is_caught(store: FeatureStore, tmp_path: Path) -> None:
     """The shopper clicks once before the ad is shown, and once after: the leak."""
     past_ads = past_ads_of(tmp_path / "home")
+    targets = TargetCodes.of_base(tiny_generator(), past_ads.catalogue.engine, past_ads.creatives)
     shown, before, planted = keep_shop_ads(past_ads.creatives, 3)
     at = NOON + timedelta(minutes=10)
     store.log.append(
@@ -137,9 +140,9 @@ def test_a_planted_leak_is_caught(store: FeatureStore, tmp_path: Path) -> None:
         ]
     )
     clicked = [ClickedAd(shown.ad_id, "ann", shown.product_id, at, at + timedelta(minutes=1))]
-    (example,) = examples(clicked, store, past_ads, history_items=10, titles=title_rules)
+    (example,) = examples(clicked, store, past_ads, targets, history_items=10, titles=title_rules)
     assert example is not None
     assert [ad.title for ad in example.brief.history] == [before.title]
     leaky = cast(FeatureStore, LeakyStore(store))
     with pytest.raises(FutureLeak, match=shown.ad_id):
-        examples(clicked, leaky, past_ads, history_items=10, titles=title_rules)
+        examples(clicked, leaky, past_ads, targets, history_items=10, titles=title_rules)

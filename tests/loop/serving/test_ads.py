@@ -47,3 +47,4 @@ def test_the_candidate_most_like_the_clicked_ads_is_served(maker: AdMaker) -> No
     assert chosen.creative.title == alone[best].creative.title
     assert chosen.creative.seed == 11
     assert (chosen.creative.codes == alone[best].creative.codes).all()
+    assert chosen.creative.codebook == maker.generator.codebook_name

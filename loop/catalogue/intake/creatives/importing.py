@@ -19,7 +19,7 @@ from PIL import Image
 
 from adloom.loop.catalogue.creatives.store import SHOP, Creative, CreativeStore, KnownAd
 from adloom.loop.catalogue.feeds.refusals import FeedUnreadable, shown
-from adloom.loop.catalogue.histories.picture_codes import Encode, as_encoded
+from adloom.loop.catalogue.histories.picture_codes import Encoder, as_encoded
 from adloom.loop.catalogue.intake.creatives.feeds import CreativeRow, Picture, RefusedCreative
 from adloom.loop.catalogue.intake.creatives.pictures import CreativePictures, fingerprint
 from adloom.loop.catalogue.intake.picture_sources import NoPicture, PictureLinks
@@ -86,7 +86,7 @@ class CreativeImporter:
     Args:
         settings: which pictures are taken.
         links: where pictures lie that rows give by path or address.
-        encode: makes codes of square pictures; asked only where something is new.
+        encoder: gives what makes codes of square pictures; asked only where something is new.
         on_rows: told how many rows were looked at, again and again.
     """
 
@@ -96,14 +96,14 @@ class CreativeImporter:
         creatives: CreativeStore,
         settings: CatalogSettings,
         links: PictureLinks,
-        encode: Encode,
+        encoder: Callable[[], Encoder],
         *,
         on_rows: Callable[[int], None] = lambda rows: None,
     ) -> None:
         self._catalogue = catalogue
         self._creatives = creatives
         self._pictures = CreativePictures(settings, links)
-        self._encode = encode
+        self._encoder = encoder
         self._on_rows = on_rows
 
     def take(self, rows: Iterable[Row], report: CreativeReport) -> None:
@@ -209,7 +209,8 @@ class CreativeImporter:
         """Creatives of what is new, with their codes."""
         backgrounds = [ad.background for ad in new if ad.background is not None]
         pictures = [as_encoded(kept) for kept in (*(ad.picture for ad in new), *backgrounds)]
-        codes = self._encode(pictures)
+        encoder = self._encoder()
+        codes = encoder.encode(pictures)
         drawn = iter(codes[len(new) :])
         now = datetime.now(UTC)
         for ad, shown_codes in zip(new, codes[: len(new)], strict=True):
@@ -227,6 +228,7 @@ class CreativeImporter:
                 served_at=ad.row.created or now,
                 background="" if ad.background is None else fingerprint(ad.background),
                 stamp=ad.stamp,
+                codebook=encoder.codebook_name,
             )
 
 
