@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from adloom.feature_store.event_log import FILE_TOPIC, EventLog, LoggedEvent
-from adloom.feature_store.log_order import STREAM
 from adloom.feature_store.progress import Progress, Reads
 
 
@@ -52,9 +51,6 @@ class Applied:
     def _begins(self) -> dict[tuple[str, str, int], int]:
         """In which order the streams begin in the log; asked where two lives of a topic meet."""
         if self._begun is None:
-            self._begun = {}
-            for rows in self._log.columns(STREAM):
-                for stream in rows.group_by(STREAM, use_threads=False).aggregate([]).to_pylist():
-                    place = (stream["topic"], stream["topic_id"], stream["partition"])
-                    self._begun.setdefault(place, len(self._begun))
+            streams = self._log.streams()
+            self._begun = {stream[:3]: number for number, stream in enumerate(streams)}
         return self._begun

@@ -33,6 +33,10 @@ class LogDamaged(StoreUnavailable):
     """A file of the event log cannot be read; the message says which."""
 
 
+class LogUnavailable(StoreUnavailable):
+    """The event log's table does not answer, or others keep it busy."""
+
+
 class StoreUnfit(ValueError):
     """The online store is set up so that it would lose features; the message says what to set."""
 

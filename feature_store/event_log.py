@@ -1,50 +1,84 @@
-"""The offline store's ground: every event, in parquet files that are only ever added.
+"""The offline store's ground: every event, in a Delta table.
 
-A batch is one small file, written beside its place and moved into it. A batch that is logged
-twice is no harm: reading leaves out events it has seen.
+A batch that is logged twice is no harm: the table knows how far it has partitions, and reading
+leaves out events that came before.
 """
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Self
+from weakref import WeakSet
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from adloom.feature_store.log_files import LogFiles, clicks_alone
-from adloom.feature_store.log_order import STREAM, StreamOrder
-from adloom.feature_store.log_rows import ROWS_OF_ONE_READ, footer, read_rows, tables
-from adloom.feature_store.log_spans import Spans
+from adloom.feature_store.log_layout import TABLE, Where
+from adloom.feature_store.log_order import StreamOrder
+from adloom.feature_store.log_staging import staged_rows
+from adloom.feature_store.log_streams import LoggedStream, last_offset_of, of_stream, streams_of
+from adloom.feature_store.log_table import LogTable
+from adloom.feature_store.log_telling import ROWS_AT_ONCE, in_order_of_appending, tell
 from adloom.feature_store.log_window import Window
+from adloom.feature_store.log_writer import LogWriter
 from adloom.feature_store.logged import SCHEMA, EventKind, LoggedEvent, events_of, table_of
+from adloom.feature_store.progress import Reached
+from adloom.feature_store.settings import LogSettings
 
-__all__ = ["FILE_TOPIC", "LOG_FOLDER", "WITHOUT_FEATURES", "EventKind", "EventLog", "LoggedEvent"]
+__all__ = ["FILE_TOPIC", "WITHOUT_FEATURES", "EventKind", "EventLog", "LoggedEvent"]
 
 WITHOUT_FEATURES: EventKind = "outcome"
 """The kind of events that are kept and read, and change no features."""
-LOG_FOLDER = "log"
-"""The log's folder under the home of the feature store."""
 FILE_TOPIC = "file"
 """What stands for a topic where events came from a file; each file has a topic id of its own."""
 
 
 class EventLog:
-    """The log in one folder. Any number of processes may append and read at once."""
+    """The log in one table. Any number of processes and machines may append and read at once.
 
-    def __init__(self, folder: Path) -> None:
-        self._files = LogFiles(folder, SCHEMA)
-        self._spans, self._click_spans = Spans(), Spans()
+    Every method raises LogUnavailable.
+    """
 
-    def append(self, events: Sequence[LoggedEvent]) -> None:
-        """Adds events; they are on the disk when this returns."""
+    def __init__(self, url: Path | str, endpoint_url: str | None = None) -> None:
+        """Asks nothing yet.
+
+        Args:
+            url: a folder, or an address such as `s3://bucket/log`.
+            endpoint_url: of another object store than Amazon's.
+        """
+        self._table = LogTable(url, endpoint_url)
+        self._scratch = url if isinstance(url, Path) else None
+        self._writers: WeakSet[LogWriter] = WeakSet()
+
+    @classmethod
+    def under(cls, settings: LogSettings, home: Path) -> Self:
+        """The log of the feature store under a home."""
+        return cls(settings.place(home), settings.endpoint_url)
+
+    def append(self, events: Sequence[LoggedEvent], reached: Sequence[Reached] = ()) -> None:
+        """Adds events, in one step; they are on the disk when this returns.
+
+        Args:
+            reached: how far the events take partitions. What the log has of these already is left
+                out, so that a batch that comes again adds nothing, whoever brings it.
+        """
         if events:
-            self._files.add(table_of(events))
+            self._table.append(table_of(events), reached)
+
+    def writer(self, seconds: float) -> LogWriter:
+        """Who appends behind a reader of the stream, in commits so many seconds apart.
+
+        What it was given is in the log for every reader of this object.
+        """
+        writer = LogWriter(lambda events, reached: self.append(events, reached), seconds)
+        self._writers.add(writer)
+        return writer
 
     @contextmanager
     def staged(self, batches: Iterable[Sequence[LoggedEvent]]) -> Iterator[Callable[[], None]]:
@@ -52,22 +86,30 @@ class EventLog:
 
         Whatever fails before, a batch that raises or the end of the process, adds none of them.
         """
-        with self._files.staged(table_of(events) for events in batches if events) as put_in:
-            yield put_in
+        rows = (table_of(events) for events in batches if events)
+        scratch = self._scratch or Path(tempfile.gettempdir())
+        with staged_rows(rows, scratch / "_staged") as again:
+            yield lambda: self._table.append_all(again())
 
     def records(self) -> int:
         """How many there are, those of events that came again too."""
-        with self._files.listed() as files:
-            return sum(footer(path).num_rows for path in files)
+        self._flush()
+        files = self._table.files()
+        return int(pc.sum(files.column("num_records")).as_py() or 0) if files.num_columns else 0
 
     def columns(self, names: Sequence[str]) -> Iterator[pa.Table]:
-        """Some columns of all records, as they were appended, some thousand at a time."""
-        with self._files.listed() as files:
-            yield from tables(files, names)
+        """Some columns of all records, in any order, some thousand at a time."""
+        self._flush()
+        return self._table.all_rows(names)
+
+    def streams(self) -> list[LoggedStream]:
+        """The partitions that the log has events of, by which was appended to first."""
+        self._flush()
+        return streams_of(self._table)
 
     def close(self) -> None:
         """Waits for files that are being merged."""
-        self._files.close()
+        self._table.close()
 
     def read(
         self,
@@ -92,96 +134,61 @@ class EventLog:
 
         Raises LogDamaged.
         """
-        window = Window(kinds, since, until, users)
-        with self._files.listed() as files:
-            if kinds == ("click",):
-                return window.read(list(map(clicks_alone, files)), self._click_spans, columns)
-            return window.read(files, self._spans, columns)
+        self._flush()
+        return Window(kinds, since, until, users).read(self._table, columns)
 
     def ends(self) -> tuple[datetime, datetime] | None:
         """The times of the earliest and the latest event; None in an empty log."""
-        with self._files.listed() as files:
-            spans = [span for span in self._spans.of(files) if span is not None]
-        if not spans:
+        self._flush()
+        files = self._table.files()
+        if not files.num_rows:
             return None
-        return min(span.first for span in spans), max(span.last for span in spans)
+        return pc.min(files.column("min.ts")).as_py(), pc.max(files.column("max.ts")).as_py()
 
     def batches(self) -> Iterator[list[LoggedEvent]]:
         """Every record, in the order they were appended, some thousand at a time.
 
         Records of one topic id and partition are in the order of offsets, however late some were
-        appended. An event comes as often as there are records of it. Nothing is merged until the
-        last batch was taken.
+        appended. An event comes as often as there are records of it. What is appended meanwhile
+        may be left out. Raises LogDamaged.
         """
-        with self._files.listed() as files:
-            order = StreamOrder(read_rows(files, None, [*STREAM, "offset"]))
-            late = _read_places(files, order.late)
-            late_places = np.flatnonzero(order.late)
-            first = 0
-            for table in tables(files):
-                kept, joining = order.between(first, first + table.num_rows)
-                rows = [
-                    table.take(kept - first),
-                    late.take(np.searchsorted(late_places, joining)),
-                ]
-                told = order.sorted(np.concatenate([kept, joining]))
-                yield events_of(pa.concat_tables(rows).take(told))
-                first += table.num_rows
+        self._flush()
+        return tell(self._table)
 
     def between(
         self, topic: str, topic_id: str, partition: int, first: int, end: int
     ) -> Iterator[list[LoggedEvent]]:
         """Records of a partition with first <= offset < end, by offset, each offset once."""
+        self._flush()
         offset = pc.field("offset")
-        wanted = _of(topic, topic_id, partition) & (offset >= first) & (offset < end)
-        with self._files.listed() as files:
-            rows = read_rows(files, wanted)
+        wanted = of_stream(topic, topic_id, partition) & (offset >= first) & (offset < end)
+        where: Where = [("topic", "=", topic), ("offset", ">=", first), ("offset", "<", end)]
+        rows = in_order_of_appending(self._table.rows(TABLE.names, wanted, where))
         offsets, places = np.unique(rows.column("offset").to_numpy(), return_index=True)
-        for start in range(0, len(offsets), ROWS_OF_ONE_READ):
-            yield events_of(rows.take(places[start : start + ROWS_OF_ONE_READ]))
+        for start in range(0, len(offsets), ROWS_AT_ONCE):
+            yield events_of(rows.take(places[start : start + ROWS_AT_ONCE]))
 
     def of(self, users: Sequence[str], items: Sequence[str] = ()) -> list[LoggedEvent]:
         """Every record of these users and items, in the order that `batches` has.
 
         With them come other records of the same events, which may count instead.
         """
+        self._flush()
         of_items = pc.field("item_id").isin(pa.array(items, pa.string()))
         wanted = pc.field("user_id").isin(pa.array(users, pa.string()))
-        with self._files.listed() as files:
-            if items:
-                ids = read_rows(files, of_items, ["event_id"]).column("event_id").unique()
-                wanted |= pc.field("event_id").isin(ids)
-            rows = read_rows(files, wanted)
+        if items:
+            ids = self._table.rows(["event_id"], of_items).column("event_id").unique()
+            wanted |= pc.field("event_id").isin(ids)
+        rows = in_order_of_appending(self._table.rows(TABLE.names, wanted))
         order = StreamOrder(rows)
         kept, joining = order.between(0, rows.num_rows)
         return events_of(rows.take(order.sorted(np.concatenate([kept, joining]))))
 
     def last_offset(self, topic: str, topic_id: str, partition: int) -> int | None:
         """The highest offset that is logged of a partition; None where there is none."""
-        highest = None
-        with self._files.listed() as files:
-            for path in reversed(files):  # where the newest are, most of the older is passed over
-                wanted = _of(topic, topic_id, partition)
-                if highest is not None:
-                    wanted &= pc.field("offset") > highest
-                found = pc.max(read_rows([path], wanted, ["offset"]).column("offset")).as_py()
-                highest = highest if found is None else found
-        return highest
+        self._flush()
+        return last_offset_of(self._table, topic, topic_id, partition)
 
-
-def _of(topic: str, topic_id: str, partition: int) -> pc.Expression:
-    return (
-        (pc.field("topic") == topic)
-        & (pc.field("topic_id") == topic_id)
-        & (pc.field("partition") == pa.scalar(partition, pa.int32()))
-    )
-
-
-def _read_places(files: Sequence[Path], wanted: np.ndarray[Any, np.dtype[np.bool_]]) -> pa.Table:
-    """The rows whose places are wanted, bool (n,), in the order they were appended."""
-    found, first = [SCHEMA.empty_table()], 0
-    if wanted.any():
-        for table in tables(files):
-            found.append(table.filter(pa.array(wanted[first : first + table.num_rows])))
-            first += table.num_rows
-    return pa.concat_tables(found)
+    def _flush(self) -> None:
+        for writer in list(self._writers):
+            writer.flush()

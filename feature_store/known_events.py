@@ -20,7 +20,7 @@ import numpy as np
 from feast.protos.feast.types.Value_pb2 import Value
 
 from adloom.feature_store import wire
-from adloom.feature_store.event_log import LoggedEvent
+from adloom.feature_store.logged import LoggedEvent
 
 FINGERPRINTS_OF_A_PAGE = 128
 _FINGERPRINT_BYTES = 8

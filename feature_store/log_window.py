@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import reduce
-from operator import or_
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from adloom.feature_store.log_layout import BY_DAY, BY_USER, OF_HISTORIES, PLACE, TABLE, between
 from adloom.feature_store.log_order import IDENTITY, STREAM, counting
-from adloom.feature_store.log_rows import read_rows
-from adloom.feature_store.log_spans import Spans
+from adloom.feature_store.log_table import LogTable
 from adloom.feature_store.logged import SCHEMA, EventKind
 
 COPIES_APART = timedelta(days=1)
 """Copies of an event are found whose times are no further apart."""
-_TOLD_APART = [*IDENTITY, *STREAM, "offset", "ts"]
+_TOLD_APART = [*IDENTITY, *STREAM, "offset", "ts", PLACE]
 _TS = SCHEMA.field("ts").type
 
 
@@ -34,19 +31,25 @@ class Window:
     until: datetime | None = None
     users: Collection[str] | None = None
 
-    def read(
-        self, files: Sequence[Path], spans: Spans, columns: Sequence[str] = SCHEMA.names
-    ) -> pd.DataFrame:
-        """The columns, in order of time. Raises LogDamaged."""
-        wanted = [name for name in SCHEMA.names if name in {*_TOLD_APART, *columns}]
-        here = spans.between(files, self.since, self.until)
-        rows = read_rows(here, self._of_these & self._inside, wanted)
-        again = self._with_copies(rows, files, spans, wanted)
+    def read(self, table: LogTable, columns: Sequence[str] = SCHEMA.names) -> pd.DataFrame:
+        """The columns, in order of time. Raises LogDamaged, LogUnavailable."""
+        wanted = [name for name in TABLE.names if name in {*_TOLD_APART, *columns}]
+        laid = self._laid(columns)
+        inside = between(self.since, self.until)
+        rows = table.rows(wanted, self._of_these & self._inside, inside, laid)
+        again = self._with_copies(rows, table, wanted, laid)
         rows = _counting(rows) if again is None else _counting(again).filter(self._inside)
         return _in_order_of_time(rows).select(list(columns)).to_pandas()
 
+    def _laid(self, columns: Sequence[str]) -> str:
+        """Which rows have them at the least cost."""
+        clicks_of_all_time = tuple(self.kinds) == ("click",) and (
+            self.users is not None or self.since is None
+        )
+        return BY_USER if clicks_of_all_time and OF_HISTORIES.issuperset(columns) else BY_DAY
+
     def _with_copies(
-        self, rows: pa.Table, files: Sequence[Path], spans: Spans, wanted: Sequence[str]
+        self, rows: pa.Table, table: LogTable, wanted: Sequence[str], laid: str
     ) -> pa.Table | None:
         """The rows again with their copies of other times; None where there are none.
 
@@ -55,15 +58,14 @@ class Window:
         beside = self._beside
         if not beside or not rows.num_rows:
             return None
-        near = {path for ends in beside for path in spans.between(files, *ends)}
         ids = pc.field("event_id").isin(rows.column("event_id").combine_chunks())
-        outside = reduce(or_, (_between(*ends) for ends in beside))
-        copied = self._of_these & outside & ids
-        if not read_rows([p for p in files if p in near], copied, ["event_id"]).num_rows:
+        copies = [
+            table.rows(wanted, self._of_these & _between(*ends) & ids, between(*ends), laid)
+            for ends in beside
+        ]
+        if not any(found.num_rows for found in copies):
             return None
-        near |= set(spans.between(files, self.since, self.until))
-        again = self._of_these & (self._inside | outside) & ids
-        return read_rows([path for path in files if path in near], again, wanted)
+        return pa.concat_tables([rows, *copies])
 
     @property
     def _beside(self) -> list[tuple[datetime, datetime]]:
@@ -104,7 +106,10 @@ def _counting(rows: pa.Table) -> pa.Table:
     again = found.field("values").filter(pc.greater(found.field("counts"), 1))
     places = np.flatnonzero(pc.is_in(ids, again).to_numpy())
     kept = np.ones(rows.num_rows, bool)
-    kept[places] = counting(rows.select([*IDENTITY, *STREAM, "offset"]).take(places).to_pandas())
+    copies = rows.take(places)
+    appended = np.argsort(copies.column(PLACE).to_numpy(), kind="stable")
+    copies = copies.select([*IDENTITY, *STREAM, "offset"]).take(appended)
+    kept[places[appended]] = counting(copies.to_pandas())
     return rows.filter(pa.array(kept))
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 
 from feast.protos.feast.types.Value_pb2 import Value
 
-from adloom.feature_store.event_log import LoggedEvent
+from adloom.feature_store.logged import LoggedEvent
 from adloom.feature_store.wire import string_value
 
 NOTHING = -1

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+_BUCKET = re.compile(r"s3://[^/@:?#\s]+(/[^?#\s]*)?")
 _NODE = re.compile(r"[^\s:/=@]+:[0-9]{1,5}")
 _OPTION = re.compile(r"[a-z_]+=.*")
 
@@ -24,6 +26,39 @@ def _feasts_form(address: SecretStr) -> SecretStr:
 
 def _is_part(part: str) -> bool:
     return bool(_NODE.fullmatch(part) or _OPTION.fullmatch(part))
+
+
+def _folder_or_bucket(url: str) -> str:
+    """Raises ValueError; what was given is not told, since it may hold a key."""
+    if "://" in url and not _BUCKET.fullmatch(url):
+        raise ValueError("a folder, or s3://bucket/path; keys come from the environment alone")
+    return url
+
+
+class LogSettings(BaseModel):
+    """`[log]`: where the event log lies, and how often the stream adds to it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    url: Annotated[str, AfterValidator(_folder_or_bucket)] | None = Field(
+        default=None,
+        description="folder, or s3://bucket/path with what the storage asks for in the environment "
+        "(AWS_ACCESS_KEY_ID, ...), that machines share; none = under home",
+    )
+    endpoint_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^@?#\s]+$",
+        description="of another object store than Amazon's, such as http://minio:9000",
+    )
+    commit_seconds: float = Field(
+        default=2.0, ge=0, le=300, description="between commits of one that consumes"
+    )
+
+    def place(self, home: Path) -> Path | str:
+        """Where it lies: `home` is the home of the feature store."""
+        if self.url is None:
+            return home / "events"
+        return self.url if "://" in self.url else Path(self.url)
 
 
 class FeatureStoreSettings(BaseModel):

@@ -19,11 +19,12 @@ from adloom.feature_store.backend import (
     StoreUnavailable,
 )
 from adloom.feature_store.definitions_file import applied
-from adloom.feature_store.event_log import LOG_FOLDER, EventLog, LoggedEvent
+from adloom.feature_store.event_log import EventLog, LoggedEvent
 from adloom.feature_store.history import PastHistories
 from adloom.feature_store.locking import file_lock
 from adloom.feature_store.mending import LogMender
 from adloom.feature_store.missing import missing_rows
+from adloom.feature_store.old_log import refuse_old_log
 from adloom.feature_store.progress import Progress, Reached
 from adloom.feature_store.rebuilding import rebuild
 from adloom.feature_store.redis_backend import RedisBackend
@@ -33,7 +34,7 @@ from adloom.feature_store.rows import (
     UserHistory,
     UserStats,
 )
-from adloom.feature_store.settings import FeatureStoreSettings
+from adloom.feature_store.settings import FeatureStoreSettings, LogSettings
 from adloom.feature_store.sqlite_backend import SqliteBackend
 from adloom.feature_store.sqlite_file import create_tables
 from adloom.feature_store.tables import Tables
@@ -54,6 +55,7 @@ _log = logging.getLogger(__name__)
 
 _PROJECT = "adloom"
 _SQLITE_FILE = "online.db"
+_OWN_LOG = LogSettings()
 
 
 class FeatureStore:
@@ -63,13 +65,17 @@ class FeatureStore:
     one user, and of one partition, must be applied by one of them at a time.
     """
 
-    def __init__(self, settings: FeatureStoreSettings, home: Path) -> None:
+    def __init__(
+        self, settings: FeatureStoreSettings, home: Path, log: LogSettings = _OWN_LOG
+    ) -> None:
         """Use `open`."""
         folder = home.absolute()
+        refuse_old_log(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.settings = settings
-        self.log = EventLog(folder / LOG_FOLDER)
+        self.log_settings = log
+        self.log = EventLog.under(log, folder)
         with file_lock(folder / "apply.lock"):  # Feast's registry is one file, written in place
             self.feast = applied(_config(settings, folder), _definitions(folder))
         self._histories_then = PastHistories(self.feast, self.log, folder)
@@ -86,9 +92,9 @@ class FeatureStore:
             raise
 
     @classmethod
-    def open(cls, settings: FeatureStoreSettings, home: Path) -> Self:
+    def open(cls, settings: FeatureStoreSettings, home: Path, log: LogSettings = _OWN_LOG) -> Self:
         """Opens the store under `home`; what is missing is made. Raises StoreUnfit."""
-        return cls(settings, home)
+        return cls(settings, home, log)
 
     def close(self) -> None:
         """Lets go of the connections to the online store, and of the log."""

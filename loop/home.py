@@ -35,14 +35,29 @@ def open_features(settings: Settings) -> FeatureStore:
     """The Feast repo and its stores."""
     from adloom.feature_store.store import FeatureStore
 
-    return FeatureStore.open(settings.features, settings.home / _FEATURES)
+    return FeatureStore.open(settings.features, settings.home / _FEATURES, settings.log)
 
 
 def open_log(settings: Settings) -> EventLog:
-    """The event log of the features: enough to read what happened."""
-    from adloom.feature_store.event_log import LOG_FOLDER, EventLog
+    """The event log of the features: enough to read what happened. Raises OldLog."""
+    from adloom.feature_store.event_log import EventLog
+    from adloom.feature_store.old_log import refuse_old_log
 
-    return EventLog(settings.home / _FEATURES / LOG_FOLDER)
+    folder = (settings.home / _FEATURES).absolute()
+    refuse_old_log(folder)
+    return EventLog.under(settings.log, folder)
+
+
+def take_over_log(settings: Settings, on_rows: Callable[[int, int], None]) -> int:
+    """The event log of an earlier release comes into the table; how many records it had.
+
+    Args:
+        on_rows: told how many are taken over, and of how many in all, again and again.
+    """
+    from adloom.feature_store.old_log import take_over_log
+
+    folder = (settings.home / _FEATURES).absolute()
+    return take_over_log(folder, settings.log, on_rows)
 
 
 def open_creatives(settings: Settings) -> CreativeStore:

@@ -1,11 +1,11 @@
 """Events from Kafka into the feature store, each with effect exactly once.
 
-A batch goes through these steps: the online features are written while the events are logged, then
-dead letters are produced and acknowledged, then the batch is done. How far all that is, is part of
-the features: a member reads on there, and Kafka's committed offsets are only for the tools that
-show lag. Whatever step is the last before a crash, the batch comes again, and every step knows
-what it has done already. A member that lost its partitions and goes on writing is kept out by the
-feature store.
+A batch goes through these steps: the online features are written, dead letters are produced and
+acknowledged, and its events are logged, in commits of seconds behind the stream; then it is done.
+How far all that is, is part of the features: a member reads on there, and Kafka's committed offsets
+are only for the tools that show lag. Whatever step is the last before a crash, the batch comes
+again, and every step knows what it has done already. A member that lost its partitions and goes on
+writing is kept out by the feature store, and by the log.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
 from kafka.errors import KafkaError
 
+from adloom.feature_store.progress import Reached
 from adloom.feature_store.store import FeatureStore
 from adloom.stream import metrics
 from adloom.stream.burial_log import BurialLog
@@ -72,7 +72,7 @@ class EventConsumer:
         self._condition = Condition()
         self._crossing = Crossing(self._condition.notes)
         self._member = Member(kafka, store, self._condition.notes)
-        self._logger = ThreadPoolExecutor(max_workers=1, thread_name_prefix="log")
+        self._log_writer = store.log.writer(store.log_settings.commit_seconds)
         self._counts = Counts()
         self._burials = BurialLog()
         self._lag, self._lag_due = 0, 0.0
@@ -159,7 +159,12 @@ class EventConsumer:
                 if tracing():
                     trace_records(records, started, ended)
             else:
-                self._member.tidy()
+                self._settle(self._log_writer.tend(idle=True))
+                if not self._log_writer.waits:
+                    self._member.tidy()
+            if self._member.is_to_be_placed:
+                self._log_writer.flush()  # reading goes on after what is done
+                self._settle(self._log_writer.settled())
             self._member.place(self._look_at_topics)
         if not records or time.monotonic() >= self._lag_due:
             self._measure_lag()
@@ -168,13 +173,15 @@ class EventConsumer:
     def _take(self, records: Records) -> None:
         try:
             batch = self._read(records)
-            rows = self._update_and_log(batch)
+            rows = self._update_features(batch)
             self._bury_dead_letters(batch)
         except BaseException:
             self._member.rewind(records)
             raise
         self._account(batch, rows)
-        self._finish(batch)
+        self._member.took(batch.reached)
+        self._log_writer.add(batch.events, batch.reached)
+        self._settle(self._log_writer.tend())
 
     def behind(self) -> int:
         """Events that are not in the features, as the broker tells now: a sole member's question.
@@ -186,6 +193,7 @@ class EventConsumer:
     def close(self) -> None:
         """Leaves the group, so that others take the partitions over at once."""
         try:
+            self._settle(self._log_writer.close())
             self._store.save_progress()
         except OUTAGES as error:
             _log.warning("the last batch will come again: %s", error)
@@ -197,7 +205,6 @@ class EventConsumer:
             _log.warning("dead letters were left: %s", error)
         self._topics.close()
         self._burials.tell(at_once=True)
-        self._logger.shutdown()
 
     def __enter__(self) -> Self:
         return self
@@ -213,23 +220,10 @@ class EventConsumer:
     def _read(self, records: Records) -> Batch:
         return read_batch(records, self._reader, self._member.topic_id)
 
-    def _update_and_log(self, batch: Batch) -> int:
-        """Both at once: each waits for the disk, and neither needs the other done."""
-        logged = self._logger.submit(self._log_events, batch)
-        try:
-            rows = self._update_features(batch)
-        finally:
-            wait([logged])  # whatever happened: the batch may come again at once
-        logged.result()
-        return rows
-
     def _update_features(self, batch: Batch) -> int:
         rows = self._store.apply(batch.events, batch.reached)
         metrics.FRESHNESS.observe(event.ts for event in batch.events)
         return rows
-
-    def _log_events(self, batch: Batch) -> None:
-        self._store.log.append(batch.events)
 
     def _bury_dead_letters(self, batch: Batch) -> None:
         topic = dead_letter_topic(self._kafka)
@@ -238,8 +232,9 @@ class EventConsumer:
         if batch.dead_letters:
             self._dead_letters.flush()
 
-    def _finish(self, batch: Batch) -> None:
-        self._member.done(batch.reached)
+    def _settle(self, reached: list[Reached]) -> None:
+        if reached:
+            self._member.done(reached)
 
     def _measure_lag(self) -> None:
         self._burials.tell()

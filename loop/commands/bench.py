@@ -50,12 +50,19 @@ def features(quick: Quick = False, as_json: AsJson = False) -> None:
 @app.command()
 def log(quick: Quick = False, as_json: AsJson = False) -> None:
     """Time and memory of what reads the event log, by its length; the window stays the same."""
-    from adloom.loop.bench.log.run import QUICK_SIZES, SIZES, bench_log
+    from adloom.loop.bench.log.run import (
+        COMMITS,
+        QUICK_COMMITS,
+        QUICK_SIZES,
+        SIZES,
+        bench_log,
+    )
 
     def on_step(step: str) -> None:
         problems.print(step, highlight=False)
 
-    _show(bench_log(QUICK_SIZES if quick else SIZES, on_step=on_step), as_json)
+    sizes, commits = (QUICK_SIZES, QUICK_COMMITS) if quick else (SIZES, COMMITS)
+    _show(bench_log(sizes, commits=commits, on_step=on_step), as_json)
 
 
 @app.command()

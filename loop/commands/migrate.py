@@ -21,26 +21,32 @@ def migrate(context: typer.Context, as_json: AsJson = False) -> None:
     """Bring the database to this release, and take over what the home kept elsewhere.
 
     Products and creatives of an earlier release, or of a home that had no [database] url yet, come
-    into the database in one step. Their files stay as they were until that is done, and are
-    removed then; pictures stay where they are. Killed, it begins anew. New homes need none of it.
+    into the database in one step, and its event log into the table of [log]. Their files stay as
+    they were until that is done, and are removed then; pictures stay where they are. Killed, it
+    goes on when it is run again. New homes need none of it. Stop all else of this home before.
     """
     from adloom.loop.catalogue.taking_over.left_behind import HomeInUse
     from adloom.loop.catalogue.taking_over.take_over import take_over
+    from adloom.loop.home import take_over_log
 
     settings: Settings = context.obj
     with errors_told(HomeInUse), progress_told(problems, "Taking over", "rows") as tell:
         done = take_over(
             settings.home, settings.database, lambda rows, total: tell(rows / total, rows)
         )
+        events = take_over_log(settings, lambda rows, total: tell(rows / total, rows))
     if as_json:
         files = [str(file.relative_to(settings.home)) for file in done.files]
         told = {"revision": done.revision, "changed": done.changed, "taken_over": files}
-        print(json.dumps(told | {"products": done.products, "creatives": done.creatives}, indent=2))
+        rows = {"products": done.products, "creatives": done.creatives, "events": events}
+        print(json.dumps(told | rows, indent=2))
         return
+    if events:
+        _console.print(f"{events:,} events of the log are taken over.", highlight=False)
     if done.files:
-        rows = f"{done.products:,} products and {done.creatives:,} creatives"
-        _console.print(f"{rows} are taken over.", highlight=False)
+        count = f"{done.products:,} products and {done.creatives:,} creatives"
+        _console.print(f"{count} are taken over.", highlight=False)
     elif done.changed:
         _console.print(f"The database is of revision {done.revision} now.", highlight=False)
-    else:
+    elif not events:
         _console.print("Nothing to do: all is of this release.", highlight=False)

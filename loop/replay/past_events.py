@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic_core import from_json
 
 from adloom.feature_store.event_log import FILE_TOPIC, EventKind, LoggedEvent
-from adloom.feature_store.log_files import in_order
+from adloom.feature_store.log_table import files_of_log
+from adloom.feature_store.old_log import in_order
 from adloom.loop.replay.errors import NotPastEvents
 from adloom.loop.replay.rounded_ids import refuse_rounded_ids
 from adloom.loop.replay.rows import Row, format_of, read_rows
@@ -62,7 +63,7 @@ class PastEvents:
 
         Raises FileNotFoundError; NotPastEvents for a zone that there is none of.
         """
-        self._files = in_order(path.glob("*.parquet")) if path.is_dir() else [path]
+        self._files = _parquet_files(path) if path.is_dir() else [path]
         if not self._files or not (path.is_dir() or path.exists()):
             raise FileNotFoundError(f"{path}: no parquet file is there")
         fields = FieldMap(ts=MomentSource(path="ts", unit=unit))
@@ -152,6 +153,11 @@ def from_kafka(
     reader, ids = EventReader(kafka, own_events), topic_ids(kafka)
     for records in read_to_end(kafka, list(event_topics(kafka))):
         yield read_batch(records, reader, lambda source: ids[source.topic]).events
+
+
+def _parquet_files(folder: Path) -> list[Path]:
+    """Those of an event log of adloom; else those that are there, by name."""
+    return files_of_log(folder) or in_order(folder.glob("*.parquet"))
 
 
 class _Place(NamedTuple):

@@ -21,7 +21,7 @@ from pydantic_settings import (
 )
 from pydantic_settings.exceptions import SettingsError as SourceError
 
-from adloom.feature_store.settings import FeatureStoreSettings
+from adloom.feature_store.settings import FeatureStoreSettings, LogSettings
 from adloom.loop.settings.catalogue import CatalogSettings, CreativesSettings
 from adloom.loop.settings.database import DatabaseSettings
 from adloom.loop.settings.experiments import (
@@ -68,6 +68,7 @@ class Settings(BaseSettings):
     kafka: KafkaSettings = KafkaSettings()
     events: EventSettings = EventSettings()
     features: FeatureStoreSettings = FeatureStoreSettings()
+    log: LogSettings = LogSettings()
     generator: GeneratorSettings = GeneratorSettings()
     fine_tune: FineTuneSettings = FineTuneSettings()
     mlflow: MlflowSettings = MlflowSettings()

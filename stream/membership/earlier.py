@@ -11,7 +11,6 @@ from typing import NamedTuple
 from kafka import TopicPartition
 
 from adloom.feature_store.event_log import EventLog
-from adloom.feature_store.log_order import STREAM
 from adloom.feature_store.progress import Progress
 from adloom.stream.membership.lives import topic_of
 
@@ -30,12 +29,8 @@ class LoggedStreams:
     def __init__(self, log: EventLog) -> None:
         # By topic and topic id, in the order they were first appended: last offsets by partition.
         self._last: dict[str, dict[str, dict[int, int]]] = {}
-        for table in log.columns([*STREAM, "offset"]):
-            lasts = table.group_by(STREAM, use_threads=False).aggregate([("offset", "max")])
-            columns = [lasts.column(name).to_pylist() for name in [*STREAM, "offset_max"]]
-            for topic, topic_id, partition, offset in zip(*columns, strict=True):
-                known = self._last.setdefault(topic, {}).setdefault(topic_id, {})
-                known[partition] = max(offset, known.get(partition, offset))
+        for topic, topic_id, partition, last in log.streams():
+            self._last.setdefault(topic, {}).setdefault(topic_id, {})[partition] = last
 
     def topics(self) -> set[str]:
         """Names of all topics, and what stands for one of files."""

@@ -162,13 +162,21 @@ class Member:
             self.consumer.seek(partition, records[partition][0].offset)
             self._owed.add(partition)
 
-    def done(self, reached: list[Reached]) -> None:
-        """All up to there is done. Raises KafkaError when Kafka does not learn of it."""
+    @property
+    def is_to_be_placed(self) -> bool:
+        """Whether it has partitions without a place."""
+        return bool(self._places.lost)
+
+    def took(self, reached: list[Reached]) -> None:
+        """All up to there is in the features, and nothing of it need come again."""
         partitions = {TopicPartition(place.topic, place.partition) for place in reached}
-        self._store.settle(reached)
         self._places.reach(reached)
         self._owed -= partitions
         self._holds.let_go(partitions)
+
+    def done(self, reached: list[Reached]) -> None:
+        """All up to there is logged too. Raises KafkaError when Kafka does not learn of it."""
+        self._store.settle(reached)
         self._commit(reached)
 
     def tidy(self) -> None:
@@ -178,6 +186,7 @@ class Member:
         self._tidy_due = time.monotonic() + _TIDY_EVERY_SECONDS
         if moved := self._places.moved():
             self._store.apply((), moved)
+            self.took(moved)
             self.done(moved)
         self._store.save_progress()
 

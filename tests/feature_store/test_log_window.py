@@ -22,7 +22,7 @@ def log(tmp_path: Path) -> EventLog:
 
 def test_a_window_opens_no_file_beside_it(log: EventLog, tmp_path: Path) -> None:
     log.append([logged(0)])
-    [old] = (tmp_path / "log").glob("*.parquet")
+    [old] = (tmp_path / "log").glob("laid=by_day/*/*.parquet")
     log.append([logged(1, 5 * DAY), logged(2, 6 * DAY, kind="impression")])
     assert log.ends() == (at(0), at(6 * DAY))
     content = bytearray(old.read_bytes())
@@ -56,27 +56,22 @@ def test_events_of_one_moment_are_told_by_their_ids(log: EventLog) -> None:
     assert log.read(columns=["event_id"])["event_id"].tolist() == ["z", "a", "b", "c"]
 
 
-def test_clicks_are_read_without_what_lies_between_them(log: EventLog, tmp_path: Path) -> None:
-    clicks = list(range(42))
-    for n in clicks[:40]:  # the first 32 become one file
-        log.append([logged(n, n), logged(n, n, "impression")])
-    log.close()
-    log = EventLog(tmp_path / "log")
-    with log.staged([[logged(40, 40), logged(40, 40, "exposure")]]) as put_in:
-        put_in()
-    log.append([logged(41, 41), logged(41, 41, "exposure")])
-    assert log.read("click")["offset"].tolist() == clicks
-    assert len(log.read()) == 2 * len(clicks)
-    assert len(list((tmp_path / "log").glob("*.clicks"))) == 2
-    for file in (tmp_path / "log").glob("*.clicks"):
-        damaged = file.with_suffix(".parquet")
-        damaged.write_bytes(b"PAR1" + b"\0" * 64)
-    assert log.read("click")["offset"].tolist() == clicks
+def test_clicks_of_users_are_read_without_what_lies_between_them(
+    log: EventLog, tmp_path: Path
+) -> None:
+    days = [30 * DAY * n for n in range(4)]
+    for n, day in enumerate(days):
+        log.append([logged(n, day, ad_id="a"), logged(n, day, "impression", user_id="bob")])
+    for file in (tmp_path / "log").glob("laid=by_day/*/*.parquet"):
+        file.write_bytes(b"PAR1" + b"\0" * 64)
+    read = log.read("click", columns=["ts", "ad_id"], users=["ann"])
+    assert read["ts"].tolist() == list(map(at, days))
+    assert read["ad_id"].tolist() == ["a"] * 4
+    assert log.read("click", columns=["ts"], users=["bob"]).empty
 
 
-def test_a_file_whose_clicks_do_not_lie_apart_is_read_itself(log: EventLog, tmp_path: Path) -> None:
-    with log.staged([[logged(0), logged(1, 1, "exposure")]]) as put_in:
-        put_in()
-    [clicks] = (tmp_path / "log").glob("*.clicks")
-    clicks.unlink()  # as the log of an earlier release has it
-    assert log.read("click")["offset"].tolist() == [0]
+def test_events_of_many_days_at_once_are_few_files(log: EventLog, tmp_path: Path) -> None:
+    log.append([logged(n, n * DAY, "impression") for n in range(300)])
+    assert len(list((tmp_path / "log").glob("laid=by_day/*/*.parquet"))) == 1
+    read = log.read(since=at(100 * DAY), until=at(103 * DAY))
+    assert read["offset"].tolist() == [100, 101, 102]

@@ -31,10 +31,11 @@ assert _SHOWN + _CLICKS + _OUTCOMES == EVENTS_A_DAY
 
 
 def make_log(log: EventLog, events: int) -> None:
-    """Append so many events, whole days of them, a batch a day."""
+    """Append so many events, whole days of them, a month at a time."""
     days = events // EVENTS_A_DAY
-    for day in range(days):
-        log.append(list(_day(day, days - day)))
+    for start in range(0, days, _MONTH):
+        month = range(start, min(start + _MONTH, days))
+        log.append([event for day in month for event in _day(day, days - day)])
 
 
 def shopper(number: int, ago: int = 1) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from adloom.feature_store.event_log import LOG_FOLDER, EventLog
+from adloom.feature_store.event_log import EventLog
+from adloom.feature_store.settings import LogSettings
 from adloom.loop.bench.log.made import ARMS, END, EXPERIMENT, USERS, shopper
 from adloom.loop.catalogue.creatives.store import SHOP, KnownAd
 from adloom.loop.settings.experiments import Arm, Experiment
@@ -111,4 +112,4 @@ READS: dict[str, Callable[[Path], None]] = {
 
 
 def _log(folder: Path) -> EventLog:
-    return EventLog(folder / LOG_FOLDER)
+    return EventLog.under(LogSettings(), folder)

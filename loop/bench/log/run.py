@@ -14,24 +14,30 @@ from typing import Any
 
 import numpy as np
 
-from adloom.feature_store.event_log import LOG_FOLDER, EventLog
+from adloom.feature_store.event_log import EventLog
+from adloom.feature_store.settings import LogSettings
 from adloom.loop.bench.log.made import make_log
+from adloom.loop.bench.log.members import MEMBERS, commits_together
 from adloom.loop.bench.log.reads import READS
 
 SIZES = (100_000, 1_000_000, 10_000_000)
-QUICK_SIZES = (25_000, 50_000)
+COMMITS = 20
+QUICK_SIZES, QUICK_COMMITS = (25_000, 50_000), 2
 _TIMES = 5
 _MIB = 2**20 if sys.platform == "darwin" else 2**10
 
 
 def bench_log(
-    sizes: Sequence[int] = SIZES, *, on_step: Callable[[str], None] = lambda step: None
+    sizes: Sequence[int] = SIZES,
+    *,
+    commits: int = COMMITS,
+    on_step: Callable[[str], None] = lambda step: None,
 ) -> dict[str, Any]:
     """Seconds and peak memory of every reader by number of logged events; the window is the same.
 
     Time is the median of several reads in one process, the first left out, by the clock and of the
     processor, which neighbours disturb less; memory is the peak of that process. The ratios are of
-    the longest log to the shortest.
+    the longest log to the shortest. `members` has what a commit takes one of many (`commits` each).
     """
     with tempfile.TemporaryDirectory(prefix="adloom-bench-") as scratch:
         folders = [Path(scratch) / f"{size}" for size in sizes]
@@ -48,6 +54,11 @@ def bench_log(
                 "cpu_ratio": measured[-1]["cpu_seconds"] / measured[0]["cpu_seconds"],
                 "memory_ratio": measured[-1]["peak_mib"] / measured[0]["peak_mib"],
             }
+        found["members"] = {}
+        for members in MEMBERS:
+            on_step(f"Committing: {members} at once")
+            folder = Path(scratch) / f"members-{members}"
+            found["members"][f"{members}"] = commits_together(folder, members, commits)
     return found
 
 
@@ -59,7 +70,7 @@ def _alone(measure: Callable[..., Any], *given: Any) -> Any:
 
 
 def _fill(folder: Path, events: int) -> None:
-    log = EventLog(folder / LOG_FOLDER)
+    log = EventLog.under(LogSettings(), folder)
     make_log(log, events)
     log.close()
 

@@ -44,6 +44,8 @@ def test_what_reads_the_log_does_not_slow_down_as_it_grows(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     found = report("log", monkeypatch, tmp_path)
+    members = found.pop("members")
+    assert [(one["lost"], one["doubled"]) for one in members.values()] == [(0, 0)] * 2
     assert set(found) == {"round", "look", "labels", "histories", "studio", "report"}
     for one in found.values():
         assert set(one["events"]) == {"25000", "50000"}

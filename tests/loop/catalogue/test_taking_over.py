@@ -177,6 +177,7 @@ def test_the_command_tells_what_was_taken_over(
         "taken_over": list(OLD),
         "products": 3,
         "creatives": 4,
+        "events": 0,
     }
     assert CliRunner().invoke(app, ["migrate"]).stdout == "Nothing to do: all is of this release.\n"
     assert CliRunner().invoke(app, ["catalog", "list"]).exit_code == 0

@@ -170,7 +170,7 @@ def test_the_page_needs_nothing_else_and_names_of_events_are_text(log: EventLog)
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    log_in(tmp_path / "home/features/log", ads=1_500)
+    log_in(tmp_path / "home/features/events", ads=1_500)
     arms = "[experiments.trial.arms]\ncontrol = {}\nother = { guidance = 5.0 }"
     Path("adloom.toml").write_text(
         f'home = "home"\n[experiments.trial]\nstart = {START.isoformat()}\n{arms}\n'

@@ -37,7 +37,7 @@ def test_a_backfill_equals_the_live_result(
     if source != "log":  # another home, which has to get all of it
         target = FeatureStore.open(store.settings, tmp_path / "other")
     if source == "folder":
-        events, new = PastEvents(store.folder / "log").batches(), new_by_identity(target.log)
+        events, new = PastEvents(store.folder / "events").batches(), new_by_identity(target.log)
     else:
         events, new = from_kafka(kafka), new_by_place(target.log)
     with planned(target, () if source == "log" else events, new) as plan:
@@ -139,7 +139,7 @@ def test_a_log_whose_files_were_merged_loses_nothing(store: FeatureStore, tmp_pa
         store.log.append([logged(offset)])
     store.log.close()
     with FeatureStore.open(store.settings, tmp_path / "other") as other:
-        assert add(other, store.folder / "log").new == 40
+        assert add(other, store.folder / "events").new == 40
         assert len(other.history("ann")) == 40
 
 

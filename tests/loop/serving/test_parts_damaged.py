@@ -14,11 +14,13 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from adloom.feature_store.event_log import EventLog
 from adloom.loop.database import file_health
 from adloom.loop.serving.app import create_app
 from adloom.loop.settings import Settings
 from tests.damage import a_text, emptied, in_the_middle
 from tests.loop_parts import keep_shop_ads, server_of, tiny_settings
+from tests.sample_events import logged
 from tests.serving_world.files import rebuilt
 
 AD = {"user_id": "ann", "product_id": "running-shoes", "seed": 7}
@@ -129,12 +131,14 @@ def test_without_the_database_nothing_is_drawn_and_all_is_well_once_it_is_back(
 
 
 def test_a_damaged_file_of_the_event_log_is_named(client: TestClient, settings: Settings) -> None:
-    log = settings.home / "features" / "log"
-    damaged = log / "0-00000000000000000000-damaged.parquet"
-    damaged.write_bytes(b"PAR1 no rows PAR1")
+    log = settings.home / "features" / "events"
+    EventLog(log).append([logged(0)._replace(ts=datetime.now(UTC))])
+    file = max(log.glob("laid=by_day/*/*.parquet"), key=lambda file: file.stat().st_mtime)
+    whole = file.read_bytes()
+    file.write_bytes(b"PAR1 no rows PAR1")
     answer = client.get("/studio/api/shoppers")
     assert answer.status_code == 503
-    damaged.unlink()
+    file.write_bytes(whole)
     assert client.post("/v1/ads", json=AD).status_code == 200
 
 

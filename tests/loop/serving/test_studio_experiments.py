@@ -23,7 +23,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
         "next": {"arms": ARMS, "start": later},
     }
     settings = studio_settings(tmp_path_factory.mktemp("studio"), experiments=experiments)
-    log_in(settings.home / "features/log", ads=1_500)
+    log_in(settings.home / "features/events", ads=1_500)
     with TestClient(create_app(settings), headers=KEYED) as client:
         yield client
 

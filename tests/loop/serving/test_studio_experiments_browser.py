@@ -53,7 +53,7 @@ def address(tmp_path_factory: pytest.TempPathFactory, browser: webdriver.Chrome)
         experiments={"trial": trial},
         kafka={"topics": {"outcomes": "adloom.outcomes"}},
     )
-    sell_in(log_in(settings.home / "features/log", ads=1_500), name=MARKUP)
+    sell_in(log_in(settings.home / "features/events", ads=1_500), name=MARKUP)
     with serving(settings) as address:
         yield address
 
