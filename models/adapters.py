@@ -12,7 +12,7 @@ from typing import Any, cast
 import torch
 from peft import LoraConfig, LoraModel, PeftConfig, PeftModel, get_peft_model
 from peft.tuners.lora import LoraLayer
-from safetensors.torch import load_model, save_model
+from safetensors.torch import load_model, save_file
 from torch.nn import Parameter
 
 from adloom.models.adapter_files import BASE, CONFIG_FILE, LORA_FILE, check_adapter
@@ -92,23 +92,24 @@ class AdaptedModel:
     def new_adapter(self, name: str, *, rank: int, alpha: int, copy_modules: bool = True) -> None:
         """Add a fresh LoRA adapter that starts as no change to the base.
 
-        Without ``copy_modules`` it has those of the base: they are in memory once, and the base
-        learns with it.
+        Its modules are float32, to be trained. Without ``copy_modules`` it has those of the base:
+        they are in memory once, and the base learns with it.
         """
         config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=LORA_TARGETS)
         modules = self._base_conditioning
-        self._add(name, config, copy.deepcopy(modules) if copy_modules else modules, Trends())
+        self._add(name, config, _to_train(modules) if copy_modules else modules, Trends())
 
     def copy_adapter(self, source: str, target: str) -> None:
         """Add adapter ``target`` as a copy of ``source``: rank, weights, modules and trends.
+
+        Its modules are float32, to be trained.
 
         Raises:
             UnknownAdapter: ``source`` was never loaded.
         """
         weights = self.lora_parameters(source)
         config = copy.deepcopy(self._wrapped(source).peft_config[source])
-        modules = copy.deepcopy(self._conditioning[source])
-        self._add(target, config, modules, self._trends[source])
+        self._add(target, config, _to_train(self._conditioning[source]), self._trends[source])
         copies = self.lora_parameters(target)
         with torch.no_grad():
             for key, weight in weights.items():
@@ -129,8 +130,18 @@ class AdaptedModel:
                 if key.endswith(ends)
             }
 
+    def end_training(self, name: str) -> None:
+        """Let an adapter's modules have the dtype of the base, as in its files.
+
+        Raises:
+            UnknownAdapter: ``name`` was never loaded.
+        """
+        self.conditioning(name).to(self.model.janus.dtype)
+
     def save_adapter(self, name: str, folder: Path) -> None:
         """Write adapter ``name`` as safetensors: plain PEFT files and the modules beside.
+
+        The modules are written in the dtype of the base.
 
         Raises:
             UnknownAdapter: ``name`` was never loaded.
@@ -143,8 +154,9 @@ class AdaptedModel:
             written = Path(scratch) if name == "default" else Path(scratch) / name
             for file in (CONFIG_FILE, LORA_FILE):
                 (written / file).replace(folder / file)
-        of_base = {BASE: self.base_name}
-        save_model(self._conditioning[name], str(folder / CONDITIONING_FILE), of_base)
+        of_base, dtype = {BASE: self.base_name}, self.model.janus.dtype
+        modules = {key: w.to(dtype) for key, w in self._conditioning[name].state_dict().items()}
+        save_file(modules, str(folder / CONDITIONING_FILE), of_base)
         self._trends[name].save(folder)
 
     def drop_adapter(self, name: str) -> None:
@@ -290,6 +302,10 @@ class AdaptedModel:
             adapter = Adapter(lora_of(self._wrapped(name), name, parameters), conditioning)
         self._snapshots[key] = state, adapter
         return adapter
+
+
+def _to_train(modules: Conditioning) -> Conditioning:
+    return copy.deepcopy(modules).float()
 
 
 def _tuner(peft: PeftModel) -> LoraModel:

@@ -14,8 +14,8 @@ CONDITIONING_FILE = "conditioning.safetensors"
 class Conditioning(nn.Module):
     """The modules that are trained whole: preference and foreground.
 
-    They stay float32 whatever the base computes in: in bfloat16 the small steps of a
-    fine-tuning round would be lost in rounding.
+    They have the dtype of the base, but for those that are trained. These are float32: in bfloat16
+    the small steps of a fine-tuning round would be lost in rounding.
     """
 
     def __init__(

@@ -57,6 +57,7 @@ class _Perception(nn.Module):
         In training whole pictures are dropped at the configured rate, each at all places at once.
         """
         mlps = self.project if isinstance(self.project, nn.ModuleList) else [self.project]
+        features = features.to(next(self.project.parameters()).dtype)
         placed = torch.stack([mlp(features) for mlp in mlps])
         if self.training and self.dropout > 0:
             chance = noise_like(features[:, :1, :1].detach().float(), Tensor.uniform_)
@@ -83,7 +84,8 @@ class ForegroundEncoder(_Perception):
 
     def forward(self, cutouts: Tensor) -> Tensor:
         """``(batch, 3, size, size)`` in -1..1 to ``(mlps, batch, grid * grid, width)``."""
-        return self.placed(self.stem(cutouts).flatten(2).transpose(1, 2))
+        seen = self.stem(cutouts.to(next(self.stem.parameters()).dtype))
+        return self.placed(seen.flatten(2).transpose(1, 2))
 
 
 class ForegroundProjection(_Perception):

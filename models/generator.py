@@ -61,7 +61,7 @@ class AdModel(nn.Module):
         self.dinov2 = None if dinov2 is None else Dinov2Features(dinov2, config.grid)
         features = None if dinov2 is None else dinov2.config.hidden_size
         mlps = config.foreground_mlps_of(janus.config.get_text_config().num_hidden_layers)
-        self.conditioning = Conditioning(self.width, config, features, mlps)
+        self.conditioning = Conditioning(self.width, config, features, mlps).to(janus.dtype)
         vocabulary = tokenizer.get_vocab()
         self.boi_id, self.eoi_id = vocabulary[BOI], vocabulary[EOI]
 
@@ -96,7 +96,7 @@ class AdModel(nn.Module):
         conditioning: Conditioning | None = None,
         embedded: Tensor | None = None,
     ) -> Preference:
-        """Run the fine stage over a batch's histories, in float32.
+        """Run the fine stage over a batch's histories; float32.
 
         ``keep`` is the share of history tokens that passes; ``None`` is the configured one.
         ``conditioning`` are the modules to run; ``None`` is the model's own. ``embedded``
@@ -270,7 +270,7 @@ class AdModel(nn.Module):
     @classmethod
     def from_pretrained(cls, folder: Path, *, dtype: torch.dtype = torch.float32) -> AdModel:
         """Load what :meth:`save_pretrained` wrote; ``dtype`` is what Janus
-        computes in, but for its VQ model, which is float32.
+        and the modules compute in, but for the VQ model, which is float32.
 
         Raises:
             FileNotFoundError: ``folder`` holds no saved generator.

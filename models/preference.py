@@ -46,6 +46,13 @@ def attendable(valid: Tensor) -> Tensor:
     return valid | first
 
 
+def encoded(encoder: nn.Module, tokens: Tensor, valid: Tensor) -> Tensor:
+    """``tokens`` ``(batch, tokens, width)`` in context, computed in the encoder's dtype."""
+    own = next((weight.dtype for weight in encoder.parameters()), tokens.dtype)
+    context: Tensor = encoder(tokens.to(own), src_key_padding_mask=~attendable(valid))
+    return context.to(tokens.dtype)
+
+
 @dataclass(frozen=True)
 class Selection:
     """Tokens that passed the selection, in their original order.
@@ -83,7 +90,7 @@ class TokenSelector(nn.Module):
         ``keep`` is the share to keep; ``None`` is the configured one, 1 passes every token on.
         """
         keep = self.keep if keep is None else keep
-        context = self.encoder(tokens, src_key_padding_mask=~attendable(valid))
+        context = encoded(self.encoder, tokens, valid)
         scores = F.cosine_similarity(context, tokens, dim=-1)
         logits = (scores / SCORE_TEMPERATURE).masked_fill(~valid, -torch.inf)
         if self.training:
@@ -165,6 +172,6 @@ class PreferenceEncoder(nn.Module):
             [seen.tokens + self.modality.weight[0], read.tokens + self.modality.weight[1]], dim=1
         )
         valid = torch.cat([seen.valid, read.valid], dim=1)
-        fused = self.fusion(tokens, src_key_padding_mask=~attendable(valid))
+        fused = encoded(self.fusion, tokens, valid)
         split = seen.tokens.shape[1]
         return Preference(fused[:, :split], fused[:, split:], seen, read)

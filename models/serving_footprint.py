@@ -9,7 +9,6 @@ from torch import Tensor
 
 from adloom.models.adapters import AdaptedModel
 from adloom.models.bare_model import BaseShape
-from adloom.models.conditioning import Conditioning
 from adloom.models.engine.cache import RowCache
 from adloom.models.engine.engine import MOST_ROWS, longest_prompt
 from adloom.models.engine.guesses import WIDEST
@@ -38,7 +37,7 @@ def serving_bytes(shape: BaseShape, *, rows: int, adapters: int, rank: int) -> d
     codes: int = model.janus.model.generation_embeddings.num_embeddings
     parts = {
         "janus": janus,
-        "modules": _bytes(model.conditioning.parameters()) + _fast_bytes(model.conditioning),
+        "modules": _bytes(model.conditioning.parameters()),
         **({} if model.dinov2 is None else {"dinov2": _bytes(model.dinov2.parameters())}),
         "embedded codes": codes * model.width * _DTYPE.itemsize,
         "picture decoder": decoder.bytes,
@@ -69,16 +68,16 @@ def _noise_bytes(model: AdModel, rows: int, codes: int) -> int:
 
 
 def _adapter_bytes(model: AdModel, rank: int) -> int:
-    """LoRA as PEFT holds it and as the engine keeps it, both float32; the modules too."""
+    """LoRA as PEFT holds it and as the engine keeps it, both float32; the modules in bfloat16."""
     adapted = AdaptedModel(model)
     name = f"rank {rank}".replace(" ", "")
     adapted.new_adapter(name, rank=rank, alpha=rank)
     weights = list(adapted.lora_parameters(name).values())
     numbers = sum(weight.numel() for weight in weights)
-    modules = adapted.conditioning(name)
+    modules = _bytes(model.conditioning.parameters())
     adapted.drop_adapter(name)
     lora = 2 * numbers * torch.float32.itemsize
-    return lora + _bytes(modules.parameters()) + _fast_bytes(modules)
+    return lora + modules
 
 
 def _side_by_side_bytes(shape: Shape, adapters: int, rank: int) -> int:
@@ -87,12 +86,6 @@ def _side_by_side_bytes(shape: Shape, adapters: int, rank: int) -> int:
     down = ranks * (3 * shape.width + shape.queries)
     up = ranks * (3 * (shape.queries + 2 * shape.keys) + shape.width)
     return -(-adapters // SLOTS) * shape.layers * (down + up) * _DTYPE.itemsize
-
-
-def _fast_bytes(modules: Conditioning) -> int:
-    """The engine's copy, of which the fusion is in the dtype that it computes in."""
-    whole, fusion = _bytes(modules.parameters()), _bytes(modules.preference.fusion.parameters())
-    return whole - fusion + fusion * _DTYPE.itemsize // torch.float32.itemsize
 
 
 def _bytes(tensors: Iterable[Tensor]) -> int:

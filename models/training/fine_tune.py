@@ -111,6 +111,7 @@ def fine_tune(
             generator.activate(name)
         if rank() == 0:
             generator.save_adapter(name, out / "adapter")
+        generator.end_training(name)
     except BaseException:
         generator.model.eval()
         if name in generator.adapters:

@@ -181,7 +181,7 @@ def test_a_saved_generator_draws_the_same(
     assert weights == pytest.approx(expected, rel=0.05)
 
 
-def test_a_base_in_half_precision_keeps_its_modules_in_full(
+def test_a_base_in_half_precision_has_half_modules_and_trains_full_ones(
     briefs: list[AdBrief], tmp_path: Path
 ) -> None:
     """As on a GPU: bfloat16 draws ads and has a loss with a gradient."""
@@ -189,8 +189,12 @@ def test_a_base_in_half_precision_keeps_its_modules_in_full(
     model = AdModel.from_pretrained(tmp_path, dtype=torch.bfloat16)
     assert {p.dtype for p in model.janus.model.language_model.parameters()} == {torch.bfloat16}
     assert {p.dtype for p in model.janus.model.vqmodel.parameters()} == {torch.float32}
+    assert {p.dtype for p in model.conditioning.parameters()} == {torch.bfloat16}
+    generator = AdGenerator(model)
+    assert len(generator.generate(briefs, seeds=[1, 2, 3, 4])) == 4
+    generator.new_adapter("round", rank=2, alpha=4)
+    generator.activate("round")
     assert {p.dtype for p in model.conditioning.parameters()} == {torch.float32}
-    assert len(AdGenerator(model).generate(briefs, seeds=[1, 2, 3, 4])) == 4
     clicked = examples(2)
     title, image = model(
         batch_briefs([e.brief for e in clicked], model.tokenizer, model.config),

@@ -13,7 +13,9 @@ from transformers import JanusForConditionalGeneration
 
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.adapters import AdaptedModel
+from adloom.models.batching import batch_briefs
 from adloom.models.engine import lora, weights
+from adloom.models.engine.history import fast_conditioning
 from adloom.models.engine.matmul import computes_from
 from adloom.models.generator import AdModel
 from adloom.models.sampling import Sampling
@@ -28,7 +30,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny model with more layers: most of a base is its language model."""
     folder, tiny = tmp_path_factory.mktemp("base"), tiny_model()
     config = copy.deepcopy(tiny.janus.config)
-    config.get_text_config().num_hidden_layers = 12
+    config.get_text_config().num_hidden_layers = 16
     torch.manual_seed(0)
     deeper = JanusForConditionalGeneration(config)
     AdModel(deeper, tiny.tokenizer, tiny.config).save_pretrained(folder)
@@ -136,3 +138,38 @@ def test_a_copy_is_made_where_products_need_another_form() -> None:
     assert [computes_from(full, full, device) for device in (cpu, gpu)] == [False, True]
     assert [computes_from(small, small, device) for device in (cpu, gpu)] == [True, True]
     assert not any(computes_from(full, small, device) for device in (cpu, gpu))
+
+
+def test_a_version_holds_its_modules_once_in_the_dtype_of_the_base(
+    half: AdGenerator, tmp_path: Path
+) -> None:
+    half.save_adapter("own", tmp_path)
+    half.drop_adapter("own")
+    half.finish([half.start(ASKS[1], seeds=[0])])
+    before = held()
+    half.load_adapter("served", tmp_path)
+    half.finish([half.start(ASKS[1], seeds=[0], adapter="served")])
+    modules = sum(2 * w.numel() for w in half.conditioning("served").parameters())
+    own = sum(w.nbytes for w in half.lora_parameters("served").values())
+    assert (tmp_path / "conditioning.safetensors").stat().st_size < 1.05 * modules
+    # LoRA as PEFT holds it, as the engine keeps it, and side by side with zeros between.
+    assert more_than(before) < 1.05 * modules + 6 * own
+
+
+def test_what_is_trained_is_float32_and_rests_in_the_dtype_of_the_base(half: AdGenerator) -> None:
+    half.end_training("own")
+    assert {w.dtype for w in half.conditioning("own").parameters()} == {torch.bfloat16}
+    half.copy_adapter("own", "next")
+    assert {w.dtype for w in half.conditioning("next").parameters()} == {torch.float32}
+    of_own, of_next = (half.conditioning(name).state_dict() for name in ("own", "next"))
+    assert all(torch.equal(of_own[key].float(), w) for key, w in of_next.items())
+
+
+def test_a_history_is_read_in_half_precision_as_the_model_reads_it(half: AdGenerator) -> None:
+    model = half.model
+    batch = batch_briefs([brief(products()[1], 3, seed=3)], model.tokenizer, model.config)
+    fast = fast_conditioning(model.conditioning, torch.bfloat16)
+    with torch.inference_mode():
+        read, wanted = (model.prefer(batch, conditioning=c) for c in (fast, model.conditioning))
+    for found, expected in ((read.pictures, wanted.pictures), (read.titles, wanted.titles)):
+        assert (found - expected).abs().mean() < 0.05 * expected.abs().mean()
