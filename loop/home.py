@@ -208,10 +208,7 @@ def training_ground(
 
 def load_generator(settings: Settings) -> AdGenerator:
     """The base model, without adapters."""
-    from transformers.utils.logging import disable_progress_bar
-
     from adloom.models.ad_generator import AdGenerator
 
-    disable_progress_bar()  # the files are small or cached: a bar would only flicker
     given = settings.generator
     return AdGenerator.from_pretrained(given.path, given.device, rows=given.batch_size)

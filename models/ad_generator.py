@@ -20,7 +20,7 @@ from adloom.models.generator import DEMO_MODEL, AdModel
 from adloom.models.picture_encoder import PictureEncoder
 from adloom.models.sampling import Sampling
 from adloom.models.settings import GeneratorSettings
-from adloom.models.titles.fit import title_name
+from adloom.models.titles.fit import fit_name, title_name
 from adloom.models.titles.mentions import spelt
 from adloom.models.titles.rules import TitleRules
 
@@ -175,6 +175,16 @@ class AdGenerator(AdaptedModel):
                 words(brief.selling_words, ""),
                 config.title_tokens,
             )
+        except ValueError:
+            return brief.product_name
+
+    def fitting_name(self, brief: AdBrief) -> str:
+        """The brief's product's name as far as a title has room for it, wanted or not."""
+        if name := self.title_name(brief):
+            return name
+        model, names = self.model, (brief.product_name, brief.short_name)
+        try:
+            return fit_name(model.tokenizer, *names, model.config.title_tokens).text
         except ValueError:
             return brief.product_name
 

@@ -18,10 +18,11 @@ from torch import Tensor, nn
 
 from adloom.models.conditioning import CONDITIONING_FILE, Conditioning
 from adloom.models.engine.lora import PROJECTIONS
+from adloom.models.folders import ADAPTER_FILES, no_adapter
 from adloom.models.generator import AdModel
 from adloom.models.trends import TRENDS_FILE, Trends
 
-CONFIG_FILE, LORA_FILE = "adapter_config.json", "adapter_model.safetensors"
+CONFIG_FILE, LORA_FILE, _ = ADAPTER_FILES
 BASE = "base"
 """What the file of the modules calls the base that an adapter was trained on."""
 
@@ -60,20 +61,23 @@ def check_adapter(folder: Path, model: AdModel, conditioning: Conditioning, base
         FileNotFoundError: a file is missing.
         UnfitAdapter: it does not fit the base, a file is damaged, a number is not finite.
     """
-    for file in (CONFIG_FILE, LORA_FILE, CONDITIONING_FILE):
-        if not (folder / file).is_file():
-            raise FileNotFoundError(f"{folder} holds no adapter: {file} is missing")
+    if (problem := no_adapter(folder)) is not None:
+        raise FileNotFoundError(problem)
+    # A wrong base explains whatever else would not fit.
+    _check_base(folder / CONDITIONING_FILE, base_name)
     rank, targets = _options(folder / CONFIG_FILE)
     _check_tensors(folder / LORA_FILE, _lora_shapes(model, rank, targets))
     modules = {name: tuple(weight.shape) for name, weight in conditioning.state_dict().items()}
     _check_tensors(folder / CONDITIONING_FILE, modules)
-    _check_base(folder / CONDITIONING_FILE, base_name)
     _check_trends(folder, model)
 
 
 def _check_base(file: Path, here: str) -> None:
-    with safe_open(file, framework="pt") as found:
-        told = (found.metadata() or {}).get(BASE, here)
+    try:
+        with safe_open(file, framework="pt") as found:
+            told = (found.metadata() or {}).get(BASE, here)
+    except SafetensorError as error:
+        raise UnfitAdapter(f"{file.name} is damaged ({error})") from error
     if told != here:
         raise UnfitAdapter(f"it was trained on the base {told}, and this one is {here}")
 

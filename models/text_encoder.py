@@ -62,9 +62,7 @@ class TextEncoder:
     @cached_property
     def _model(self) -> Any:
         from sentence_transformers import SentenceTransformer
-        from transformers.utils.logging import disable_progress_bar
 
-        disable_progress_bar()
         assert self._given is not None
         folder = _folder(self._given)
         try:

@@ -8,6 +8,7 @@ from adloom.loop.learning.lineage import refuse_other_base
 from adloom.loop.learning.registry import AdRegistry
 from adloom.loop.settings.out_folder import taken
 from adloom.models.ad_generator import AdGenerator
+from adloom.models.adapter_files import UnfitAdapter
 from adloom.models.generator import DEMO_MODEL, AdModel
 from adloom.models.training.base.finish import stored_dtype, write_base
 from adloom.models.trends import Trends
@@ -24,6 +25,7 @@ def merge_into_base(
     adapter: Path,
     out: Path,
     *,
+    called: str,
     of: AdRegistry | None = None,
     leave_trends: bool = False,
 ) -> None:
@@ -33,25 +35,30 @@ def merge_into_base(
         base: None is the bundled one.
         adapter: folder of the adapter.
         out: a folder that is not there yet, or empty.
+        called: what messages call the adapter, such as "version 3".
         of: the registry that the adapter is of; None for one of somebody's own.
         leave_trends: what the adapter knows of trends is no part of a base and is left out.
 
     Raises:
-        CannotMerge: ``out`` holds something, or the adapter goes by trends. No weight is loaded.
-        FileNotFoundError: one of them is not there.
-        OtherBase, UnfitAdapter: the adapter is damaged, or of another base.
+        CannotMerge: ``out`` holds something, the adapter is damaged or of another base, or it goes
+            by trends.
+        FileNotFoundError: the base is not there.
+        OtherBase: the versions of the registry are of another base.
     """
     if problem := taken(out):
         raise CannotMerge(problem)
-    if not leave_trends and Trends.load(adapter).items:
-        raise CannotMerge(
-            f"{adapter} goes by what everybody clicks of late, which no base can hold: "
-            "--leave-trends folds in the rest, and the next round finds trends of its own"
-        )
     folder = base or DEMO_MODEL
     generator = AdGenerator(AdModel.from_pretrained(folder, dtype=stored_dtype(folder)))
     if of is not None:
         refuse_other_base(of, generator, base)
-    generator.load_adapter(_NAME, adapter)
+    try:
+        generator.load_adapter(_NAME, adapter)
+    except (UnfitAdapter, FileNotFoundError) as error:
+        raise CannotMerge(f"{called} does not fit {base or 'the bundled base'}: {error}") from error
+    if not leave_trends and Trends.load(adapter).items:
+        raise CannotMerge(
+            f"{called} goes by what everybody clicks of late, which no base can hold: "
+            "--leave-trends folds in the rest, and the next round finds trends of its own"
+        )
     generator.merge_adapter(_NAME)
     write_base(generator, out, stored_dtype(folder))

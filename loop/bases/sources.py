@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 from huggingface_hub import HfApi, try_to_load_from_cache
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
+from adloom.loop.bases.checkpoint_folders import is_folder, unusable_folder
 from adloom.models.public_checkpoint import Kind, refuse_other_kinds
 
 _HUB_SECONDS = 20.0
-_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 
 class BadCheckpoint(ValueError):
@@ -30,37 +27,15 @@ def refuse_unusable(checkpoint: str, kind: Kind) -> None:
     Raises:
         BadCheckpoint: there is none of this kind, here or on the hub, or files of it are missing.
     """
-    if _is_folder(checkpoint):
-        _refuse_missing_files(Path(checkpoint))
+    if is_folder(checkpoint):
+        if (problem := unusable_folder(checkpoint)) is not None:
+            raise BadCheckpoint(problem)
     elif not isinstance(try_to_load_from_cache(checkpoint, "config.json"), str):
         _refuse_unknown_to_the_hub(checkpoint)
     try:
         refuse_other_kinds(checkpoint, kind)
     except (OSError, ValueError) as error:
         raise in_one_line(checkpoint, error) from error
-
-
-def _is_folder(checkpoint: str) -> bool:
-    """Whether it is a folder here, or can be nothing else: hub names are ``owner/name``."""
-    written_as_path = checkpoint.startswith((".", "/", "~")) or checkpoint.count("/") != 1
-    return Path(checkpoint).exists() or written_as_path
-
-
-def _refuse_missing_files(folder: Path) -> None:
-    if not folder.is_dir():
-        raise BadCheckpoint(f"{folder}: there is no such folder (a hub name is owner/name)")
-    if not (folder / "config.json").is_file():
-        raise BadCheckpoint(f"{folder}: no checkpoint lies there: config.json is missing")
-    if any((folder / name).is_file() for name in _WEIGHTS):
-        return
-    for index in (folder / f"{name}.index.json" for name in _WEIGHTS):
-        if index.is_file():
-            files = set(json.loads(index.read_text())["weight_map"].values())
-            missing = sorted(file for file in files if not (folder / file).is_file())
-            if missing:
-                raise BadCheckpoint(f"{folder}: {missing[0]} is missing: copy the checkpoint again")
-            return
-    raise BadCheckpoint(f"{folder}: the weights are missing ({' or '.join(_WEIGHTS)})")
 
 
 def _refuse_unknown_to_the_hub(checkpoint: str) -> None:

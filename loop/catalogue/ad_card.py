@@ -16,13 +16,13 @@ _SIZES = ((0.10, 2), (0.092, 2), (0.085, 2), (0.078, 3), (0.07, 3))
 """Title sizes to try, as shares of the room's width, with the lines each may take."""
 
 
-def finish_ad(picture: Image.Image, title: str, *, call: str = "Shop now") -> Image.Image:
+def finish_ad(picture: Image.Image, title: str, *, call: str = "") -> Image.Image:
     """Puts the title under the picture, on a banner in the picture's own colour.
 
     Args:
         picture: the ad's picture, RGB, square.
         title: two lines, three where it is long; cut with an ellipsis beyond that.
-        call: the words on the button.
+        call: the words on the button; without any there is none.
 
     Returns:
         RGB, as wide as the picture and a quarter higher (4:5, a feed's portrait format).
@@ -34,8 +34,10 @@ def finish_ad(picture: Image.Image, title: str, *, call: str = "Shop now") -> Im
     card.paste(picture.convert("RGB"), (0, 0))
     draw = ImageDraw.Draw(card)
     margin = round(size * _MARGIN)
-    button = _button(draw, call, accent, size, margin, size + banner // 2)
-    _write_title(draw, title, (margin, size, button - margin, size + banner), ink=(255, 255, 255))
+    right = size - margin
+    if call:
+        right = _button(draw, call, accent, size, margin, size + banner // 2) - margin
+    _write_title(draw, title, (margin, size, right, size + banner), ink=(255, 255, 255))
     return card
 
 

@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from adloom.loop.commands.errors import errors_told, fail, problems
+from adloom.loop.commands.errors import errors_told, fail, fail_if, problems
+from adloom.loop.settings.out_folder import taken
+from adloom.models.folders import no_adapter, no_base
 
 app = typer.Typer(no_args_is_help=True, help="What versions learned from clicks.")
 _console = Console()
@@ -33,20 +35,23 @@ def merge(
     ] = False,
 ) -> None:
     """Fold an adapter into its base: OUT draws the ads that both drew, and can be trained on."""
+    if (version is None) == (adapter is None):
+        fail("give --version N, or --adapter FOLDER")
+    of_base = base or context.obj.generator.path
+    fail_if(taken(out), no_base(of_base), adapter and no_adapter(adapter))
     from adloom.loop import home
     from adloom.loop.bases.merging import CannotMerge, merge_into_base
     from adloom.loop.learning.registry import UnknownVersion
-    from adloom.models.adapter_files import UnfitAdapter
 
-    if (version is None) == (adapter is None):
-        fail("give --version N, or --adapter FOLDER")
-    with errors_told(CannotMerge, UnknownVersion, UnfitAdapter):
+    with errors_told(CannotMerge, UnknownVersion):
         registry = None if version is None else home.open_registry(context.obj)
         if registry is not None and version is not None:
             adapter = registry.adapter(registry.version(version))
         if adapter is None:
             fail(f"version {version} is the base itself: there is nothing to merge")
         problems.print("Merging", highlight=False)
-        of_base = base or context.obj.generator.path
-        merge_into_base(of_base, adapter, out, of=registry, leave_trends=leave_trends)
+        called = f"{adapter}" if version is None else f"version {version}"
+        merge_into_base(
+            of_base, adapter, out, called=called, of=registry, leave_trends=leave_trends
+        )
     _console.print(f"The base is in {out}.", markup=False, highlight=False, soft_wrap=True)

@@ -92,11 +92,8 @@ def generate(
     """Ads a second against decoding as the paper's code does; cost of mixed adapters."""
     if untrained and shape is not None:
         fail("--untrained is a shape too: give --shape or --untrained")
-    from transformers.utils.logging import disable_progress_bar
-
     from adloom.loop.bench.generate import bench_generate, shaped_model
 
-    disable_progress_bar()
     if shape is not None:
         with errors_told(OSError, ValueError):
             model = shaped_model(shape)

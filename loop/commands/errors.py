@@ -92,6 +92,12 @@ def _of_the_machine(error: Exception) -> str | None:
     return None
 
 
+def fail_if(*found: str | None) -> None:
+    """Ends the command with the first that is wrong, before anything large is loaded."""
+    for message in filter(None, found):
+        fail(message)
+
+
 def fail(message: str) -> NoReturn:
     """Ends the command with exit status 2."""
     # One line for whoever reads it by a program; a terminal wraps it itself.

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from adloom.loop.commands.errors import errors_told, fail, problems
-from adloom.loop.commands.printing import AsJson
+from adloom.loop.commands.errors import errors_told, fail, fail_if, problems
+from adloom.loop.commands.printing import AsJson, print_tables
 from adloom.loop.commands.progress import progress_told
 from adloom.loop.settings import Settings
+from adloom.models.folders import no_adapter, no_base, no_shards
 
 if TYPE_CHECKING:
     from adloom.loop.evaluation.dataset.evaluate import DatasetPlan
@@ -119,6 +120,8 @@ def evaluate(
         return
     if adapter is not None and version is not None:
         fail("--adapter and --version are two adapters: give one of them")
+    of_base = context.obj.generator.path if base is None else base
+    fail_if(no_shards(data), no_base(of_base), adapter and no_adapter(adapter))
     from adloom.loop.evaluation.dataset.evaluate import DatasetPlan
     from adloom.loop.evaluation.dataset.run import Judged, Weights
 
@@ -137,12 +140,11 @@ def _on_data(
     from adloom.loop.evaluation.dataset.records import CannotJudge
     from adloom.loop.evaluation.dataset.run import evaluate_on_data
     from adloom.loop.learning.registry import UnknownVersion
-    from adloom.models.adapter_files import UnfitAdapter
     from adloom.models.datasets.shards import BadShards
     from adloom.models.quality.background import BadEncoder
     from adloom.models.quality.clip import BadScorer
 
-    foreseen = BadEncoder, BadScorer, BadShards, CannotJudge, UnfitAdapter, UnknownVersion
+    foreseen = BadEncoder, BadScorer, BadShards, CannotJudge, UnknownVersion
     with errors_told(*foreseen), progress_told(problems, "Drawing and judging", "ads") as tell:
         return evaluate_on_data(settings, judged, plan, sheet, seed, tell)
 
@@ -152,7 +154,8 @@ def _tell(found: Report, sheet: Path) -> None:
 
     judged = f"Base {found.base}" + (f", {found.adapter}" if found.adapter else "")
     console.print(judged, markup=False, highlight=False, soft_wrap=True)
-    console.print(*report_tables(found), f"The contact sheet is {sheet}", sep="\n\n")
+    print_tables(console, report_tables(found))
+    _tell_sheet(sheet)
 
 
 def _on_panel(
@@ -167,4 +170,9 @@ def _on_panel(
     if as_json:
         print(evaluation.as_json(scores))
         return
-    console.print(*evaluation.score_tables(scores), f"The contact sheet is {sheet}", sep="\n\n")
+    print_tables(console, evaluation.score_tables(scores))
+    _tell_sheet(sheet)
+
+
+def _tell_sheet(sheet: Path) -> None:
+    console.print(f"The contact sheet is {sheet}", markup=False, highlight=False, soft_wrap=True)

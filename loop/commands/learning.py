@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from adloom.loop.commands.errors import errors_told, in_one_line, problems
+from adloom.loop.commands.errors import errors_told, fail_if, in_one_line, problems
 from adloom.loop.commands.learners import learners, learns_with_first, refuse_both
+from adloom.loop.commands.printing import counted
+from adloom.loop.commands.progress import steps_told
 from adloom.loop.settings import Settings
+from adloom.models.folders import no_base
 
 if TYPE_CHECKING:
     from adloom.loop.learning.rounds.ground import TrainingGround
@@ -50,11 +52,12 @@ def train_round_command(
     share each batch (fine_tune.batch_size), and come to the version that one would. Those of other
     machines need the same home and base folders.
     """
+    settings: Settings = context.obj
+    refuse_both(ray, workers)
+    fail_if(no_base(settings.generator.path))
     from adloom.loop.home import ROUNDS_FOLDER, shared_database
     from adloom.loop.learning.rounds.turn import RoundUnderWay, who_runs
 
-    settings: Settings = context.obj
-    refuse_both(ray, workers)
     with errors_told(*_foreseen()):
         with shared_database(settings) as database:
             who = who_runs(settings.home / ROUNDS_FOLDER, database)
@@ -65,7 +68,7 @@ def train_round_command(
         with (
             learners(settings, ray, workers) as learning,
             _training_ground(settings, learning) as ground,
-            _progress(settings.fine_tune.most_steps) as (say, on_step),
+            steps_told(problems, "Training", settings.fine_tune.most_steps) as (say, on_step),
         ):
             if watch:
                 _watch(ground, say, on_step, as_json)
@@ -110,7 +113,7 @@ def _watch(
         nonlocal told
         told = None
         ground.learners.wait()
-        say(f"Waiting: {found.new_clicks} of {ground.rounds.min_clicks} new clicks")
+        say(f"Waiting: {found.new_clicks} of {counted(ground.rounds.min_clicks, 'new click')}")
 
     def trouble(error: Exception) -> None:
         nonlocal told
@@ -159,35 +162,18 @@ def _training_ground(settings: Settings, learning: Learners) -> Iterator[Trainin
         yield replace(ground, learners=learning)
 
 
-@contextmanager
-def _progress(
-    steps: int,
-) -> Iterator[tuple[Callable[[str], None], Callable[[int, float], None]]]:
-    """A bar that says what is under way, and steps."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=problems) as progress:
-        task = progress.add_task("Training", total=steps)
-
-        def say(text: str) -> None:
-            progress.update(task, description=text, completed=0)
-
-        def on_step(step: int, loss: float) -> None:
-            progress.update(task, description=f"Training, loss {loss:.2f}", completed=step)
-
-        yield say, on_step
-
-
 def _tell(outcome: RoundOutcome, as_json: bool) -> None:
     if as_json:
         print(outcome.model_dump_json(indent=2), flush=True)
         return
     console.print(
-        f"Round {outcome.number}: version {outcome.version} from {outcome.train_clicks} clicks, "
+        f"Round {outcome.number}: version {outcome.version} from "
+        f"{counted(outcome.train_clicks, 'click')}, "
         f"held-out loss {outcome.heldout_before:.4f} → {outcome.heldout_after:.4f}"
     )
     if outcome.beyond_share or outcome.unshown:
         console.print(
-            f"Left out: {outcome.beyond_share} clicks beyond their shopper's share "
+            f"Left out: {counted(outcome.beyond_share, 'click')} beyond their shopper's share "
             f"(rounds.max_user_share), {outcome.unshown} on ads that their shopper was not shown"
         )
     console.print(_what_now(outcome), soft_wrap=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -15,6 +16,7 @@ from adloom.loop.commands.errors import fail, problems
 AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 
 _SHOWN = 30
+_ANY_WIDTH = 10_000
 
 
 T = TypeVar("T")
@@ -36,6 +38,51 @@ def first_told(as_json: bool, words: Callable[[T], tuple[str, str]]) -> Callable
             problems.print("... and more; --json has the first thousand of them")
 
     return tell
+
+
+def counted(number: int, thing: str) -> str:
+    """``1 shard``, ``2 shards``."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def print_tables(console: Console, tables: Iterable[Table]) -> None:
+    """Print tables with nothing in them cut.
+
+    Where they go to is no terminal, lines are as long as they have to be. On one that is narrow a
+    table is parted by columns; those on its left that are not justified begin each part.
+    """
+    wide = Console(file=console.file, width=_ANY_WIDTH, force_terminal=console.is_terminal)
+    for table in tables:
+        parts = _parted(table, console, wide) if console.is_terminal else [table]
+        for part in parts:
+            (console if console.is_terminal else wide).print(part)
+            wide.print()
+
+
+def _parted(table: Table, console: Console, wide: Console) -> Iterator[Table]:
+    names = [column for column in table.columns if column.justify == "left"]
+    figures = [column for column in table.columns if column.justify != "left"]
+    if not figures:
+        yield table
+    while figures:
+        many = len(figures)
+        while many > 1 and wide.measure(_of(table, names, figures[:many])).maximum > console.width:
+            many -= 1
+        yield _of(table, names, figures[:many])
+        figures = figures[many:]
+
+
+def _of(table: Table, *columns: Sequence[Column]) -> Table:
+    """The table with these columns alone."""
+    chosen = list(chain(*columns))
+    part = Table(*map(_head, chosen), title=table.title, box=table.box, padding=table.padding)
+    for row in zip(*(column.cells for column in chosen), strict=True):
+        part.add_row(*row)
+    return part
+
+
+def _head(column: Column) -> Column:
+    return Column(column.header, justify=column.justify)
 
 
 def print_fields(console: Console, fields: Mapping[str, Any]) -> None:

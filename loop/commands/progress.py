@@ -5,38 +5,52 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 _LINE_EVERY_SECONDS = 5.0
+_SHARE_BETWEEN_LINES = 0.02
+"""Of the time so far: what takes a day says no more than some hundred lines."""
 
 Told = Callable[[float | None, int], None]
 """Takes the part that is done, 0 to 1, or None where it is not known, and a number of things."""
 
 
+Say = Callable[[str], None]
+OnStep = Callable[[int, float], None]
+"""Takes a step, from 1, and its loss."""
+
+
 @contextmanager
 def progress_told(console: Console, doing: str, things: str) -> Iterator[Told]:
     """Tells how far the block is: `Replaying: 40 %, 12,000 events`."""
-    if not console.is_terminal:
-        with _in_lines(console, doing, things) as tell:
-            yield tell
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[count]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task(doing, total=1.0, count="")
+    with _told(console, doing) as told:
+        yield lambda part, count: told(doing, part, f"{count:,} {things}")
 
-        def tell(part: float | None, count: int) -> None:
-            total = None if part is None else 1.0
-            progress.update(task, completed=part, total=total, count=f"{count:,} {things}")
 
-        yield tell
+@contextmanager
+def steps_told(console: Console, doing: str, total: int) -> Iterator[tuple[Say, OnStep]]:
+    """Tells each step of the block with its loss: `Training: 40 %, step 8 of 20, loss 2.310`.
+
+    The first that it yields says what is done besides, such as waiting.
+    """
+    with _told(console, doing) as told:
+        said = ""
+
+        def say(what: str) -> None:
+            nonlocal said
+            if what != said:  # it may be said again and again
+                told(what, 0.0, "", True)
+                said = what
+
+        def on_step(step: int, loss: float) -> None:
+            nonlocal said
+            said = ""
+            told(doing, step / total, f"step {step:,} of {total:,}, loss {loss:.3f}")
+
+        yield say, on_step
 
 
 @contextmanager
@@ -56,21 +70,54 @@ def rows_told(
         tell(1.0, seen)
 
 
+class _Tell(Protocol):
+    def __call__(
+        self, doing: str, part: float | None, note: str, at_once: bool = False, /
+    ) -> None: ...
+
+
 @contextmanager
-def _in_lines(console: Console, doing: str, things: str) -> Iterator[Told]:
-    """A line every few seconds, and where there was one, also of the end."""
-    due = time.monotonic() + _LINE_EVERY_SECONDS
+def _told(console: Console, doing: str) -> Iterator[_Tell]:
+    """A bar on a terminal, lines elsewhere; ``at_once`` is what no line may leave out."""
+    if not console.is_terminal:
+        with _in_lines(console) as tell_line:
+            yield tell_line
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(doing, total=1.0, note="")
+
+        def tell(doing: str, part: float | None, note: str, at_once: bool = False, /) -> None:
+            total = None if part is None else 1.0
+            progress.update(task, description=doing, completed=part, total=total, note=note)
+
+        yield tell
+
+
+@contextmanager
+def _in_lines(console: Console) -> Iterator[_Tell]:
+    """A line now and then, and where there was one, also of the end."""
+    began = time.monotonic()
+    due = began + _LINE_EVERY_SECONDS
     newest = printed = ""
 
-    def tell(part: float | None, count: int) -> None:
+    def tell(doing: str, part: float | None, note: str, at_once: bool = False, /) -> None:
         nonlocal due, newest, printed
-        known = "" if part is None else f"{part:.0%}, "
-        newest = f"{doing}: {known}{count:,} {things}"
-        if time.monotonic() >= due:
-            console.print(newest, highlight=False)
-            due = time.monotonic() + _LINE_EVERY_SECONDS
+        known = [] if part is None or at_once else [f"{part:.0%}"]
+        what = ", ".join([*known, note] if note else known)
+        newest = f"{doing}: {what}" if what else doing
+        now = time.monotonic()
+        if at_once or now >= due:
+            console.print(newest, markup=False, highlight=False, soft_wrap=True)
+            due = now + max(_LINE_EVERY_SECONDS, (now - began) * _SHARE_BETWEEN_LINES)
             printed = newest
 
     yield tell
     if printed and newest != printed:
-        console.print(newest, highlight=False)
+        console.print(newest, markup=False, highlight=False, soft_wrap=True)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from adloom.loop.commands.errors import errors_told, problems
+from adloom.loop.commands.errors import errors_told, fail_if, problems
 from adloom.loop.commands.starting import Starting
 from adloom.loop.settings import Settings
+from adloom.models.folders import no_base
 
 if TYPE_CHECKING:
     from socket import socket
@@ -40,15 +41,18 @@ def serve(
     ] = False,
 ) -> None:
     """Serve ads over HTTP; the page /docs shows how to ask for one."""
-    from adloom.loop.serving.edge.listening import CannotListen, bind, refuse_too_many_files
-    from adloom.loop.serving.http.access import OpenToAnyone, refuse_open_address
+    from adloom.loop.serving.edge.open_address import OpenToAnyone, refuse_open_address
 
     settings: Settings = context.obj
     host = host or settings.serve.host
     port = settings.serve.port if port is None else port
     # What may be wrong is told before anything large is loaded.
-    with errors_told(OpenToAnyone, CannotListen):
+    fail_if(no_base(settings.generator.path))
+    with errors_told(OpenToAnyone):
         refuse_open_address(settings.serve, host)
+    from adloom.loop.serving.edge.listening import CannotListen, bind, refuse_too_many_files
+
+    with errors_told(CannotListen):
         refuse_too_many_files(settings.serve.max_connections)
         sockets = bind(host, port)
     if ray:

@@ -32,6 +32,7 @@ from adloom.loop.demo.report.content import report_of
 from adloom.loop.demo.report.page import write_report
 from adloom.loop.demo.report.showcase import save_showcase
 from adloom.loop.demo.run import DemoRun, Shown
+from adloom.loop.demo.shop.catalog import CALL
 from adloom.loop.demo.shop.simulator import ShownAd
 from adloom.loop.experiments.report import report_experiment
 from adloom.loop.learning.rounds.train import train_round
@@ -109,7 +110,7 @@ def serve_round(loop: DemoLoop, run: DemoRun, number: int, out: Path, steps: Ste
     for i, (ad, chance) in enumerate(zip(ads, chances, strict=True)):
         file = f"round-{number}-{i:03d}-{ad.creative.product_id}.png"
         with as_the_user_shares():
-            finish_ad(ad.picture, ad.creative.title).save(out / "ads" / file)
+            finish_ad(ad.picture, ad.creative.title, call=CALL).save(out / "ads" / file)
         shopper = loop.crowd[ad.request.user_id]
         _, best = shopper.favourite(ad.request.product, number)
         run.shown.append(Shown(ad, number, file, ad.creative.ad_id in clicked, chance, best))

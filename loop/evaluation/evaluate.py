@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from adloom.loop.catalogue.briefs import brief
 from adloom.loop.demo.shop.catalog import catalog_vectors
@@ -246,7 +246,8 @@ def score_tables(scores: Scores) -> list[Table]:
     tables = []
     for condition, arms in scores.items():
         metrics = list(next(iter(arms.values())))
-        table = Table("", *metrics, title=f"{condition} histories", box=None)
+        heads = (Column(metric, justify="right") for metric in metrics)
+        table = Table("", *heads, title=f"{condition} histories", box=None)
         for arm, figures in arms.items():
             cells = [f"{f.mean:.2f} [dim]{f.low:.2f}…{f.high:.2f}[/]" for f in figures.values()]
             table.add_row(arm, *cells)

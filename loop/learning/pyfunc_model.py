@@ -20,6 +20,7 @@ import base64
 import json
 import shutil
 import tempfile
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,13 +100,16 @@ def log(
             artifacts["adapter"] = str(shutil.copytree(adapter, Path(scratch) / "adapter"))
         # MLflow keeps a file's mode too, and an installed one is for everybody to read.
         program = shutil.copyfile(__file__, Path(scratch) / Path(__file__).name)
-        info = mlflow.pyfunc.log_model(
-            name="ad-generator",
-            python_model=str(program),
-            artifacts=artifacts,
-            signature=SIGNATURE,
-            pip_requirements=["adloom"],
-        )
+        with warnings.catch_warnings():
+            # The example is kept as a file, as above.
+            warnings.filterwarnings("ignore", message=".*input example")
+            info = mlflow.pyfunc.log_model(
+                name="ad-generator",
+                python_model=str(program),
+                artifacts=artifacts,
+                signature=SIGNATURE,
+                pip_requirements=["adloom"],
+            )
     return str(info.model_uri)
 
 
@@ -113,12 +117,9 @@ class RegisteredAdGenerator(PythonModel):
     """A version of the ad generator behind MLflow's own interface."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        from transformers.utils.logging import disable_progress_bar
-
         from adloom.models.ad_generator import AdGenerator
         from adloom.models.sampling import Sampling
 
-        disable_progress_bar()
         self._config = json.loads(Path(context.artifacts["settings"]).read_text())
         sampling = dict(self._config["sampling"])
         # Versions of before titles had rules: their words stood here, null for no constraint.

@@ -36,8 +36,11 @@ def load_adapter(generator: AdGenerator, version: Version, folder: Path | None) 
     name = adapter_name(version)
     try:
         generator.load_adapter(name, folder)
-    except (UnfitAdapter, FileNotFoundError) as error:
+    except UnfitAdapter as error:
         raise UnfitVersion(f"version {version.number} does not fit this base: {error}") from error
+    except FileNotFoundError as error:
+        file = str(error).rpartition(": ")[2]  # not where it was fetched to
+        raise UnfitVersion(f"version {version.number} holds no whole adapter: {file}") from error
     return name
 
 

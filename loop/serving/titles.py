@@ -52,7 +52,7 @@ def drawn_title(
 
 
 def fallback_title(generator: AdGenerator, told: AdBrief, rules: TitleRules) -> Title:
-    """The name and a selling point, or two of these where the base wants no name."""
-    name = generator.title_name(told)
-    text = plain_title(name, told.selling_words, rules)
-    return Title(text, "fallback", describes(text, name, told.selling_words))
+    """The name and a selling point, also where the base wants no name: one that is drawn says more
+    than a word, and so does this."""
+    text = plain_title(generator.fitting_name(told), told.selling_words, rules)
+    return Title(text, "fallback", describes(text, generator.title_name(told), told.selling_words))

@@ -23,9 +23,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from adloom.models.brief import HistoryAd
 from adloom.models.datasets.record import AdRecord, Split
+from adloom.models.folders import DATA_SET_FILE, no_shards
 from adloom.models.placement import Placement
 
-MANIFEST = "dataset.json"
+MANIFEST = DATA_SET_FILE
 FORMAT = 1
 ROWS_AT_ONCE = 64
 """Rows of a row group: what a reader has in memory of each shard it reads."""
@@ -107,8 +108,8 @@ class Manifest(BaseModel):
             BadShards: there is none, or it is damaged or of another format.
         """
         path = folder / MANIFEST
-        if not path.is_file():
-            raise BadShards(f"{folder} holds no shards ({MANIFEST} is missing): adloom base encode")
+        if (problem := no_shards(folder)) is not None:
+            raise BadShards(problem)
         try:
             found = json.loads(path.read_text())
             if isinstance(found, dict) and found.get("format") != FORMAT:

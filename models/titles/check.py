@@ -5,10 +5,14 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
+import regex
+
 from adloom.models.titles.languages import punctuation
 from adloom.models.titles.mentions import first_mentioned, mentions, said_twice, without
 from adloom.models.titles.rules import TitleRules
-from adloom.models.titles.scripts import unfit_in
+from adloom.models.titles.scripts import capitalised, unfit_in
+
+_LETTER = regex.compile(r"[\p{L}\p{N}]")
 
 
 def check_title(
@@ -33,8 +37,10 @@ def check_title(
         return f"holds {unicodedata.name(character, f'U+{ord(character):04X}')}"
     if cut:
         return "is cut"
-    if not name and first_mentioned(title, words) is None:
+    if not name and (word := first_mentioned(title, words)) is None:
         return "says none of its product's words"
+    if not name and (word := _alone(title, words)) is not None:
+        return f"says nothing but {word!r}"
     if name and not mentions(title, name):
         return f"does not name {name!r}"
     if (word := said_twice(without(title, name))) is not None:
@@ -42,14 +48,19 @@ def check_title(
     return rules.objection(title, name) if rules is not None else None
 
 
+def _alone(title: str, words: Sequence[str]) -> str | None:
+    """The one of ``words`` that a title is, and nothing else: it could be any product's."""
+    return next((word for word in words if not _LETTER.search(without(title, word))), None)
+
+
 def plain_title(name: str, selling_points: Sequence[str], rules: TitleRules | None = None) -> str:
     """A title that needs no model: the name and the first selling point that adds to it.
 
-    Without a name, where none is wanted, it is the first two selling points.
+    Without a name, where it cannot be spelt, it is the first two selling points.
     """
     rules = rules or TitleRules()
     said = rules.phrases(selling_points, name)
     marks = punctuation(rules.language)
     if not name:
-        return marks.between[0].join(said[:2])
+        return capitalised(marks.between[0].join(said[:2]))
     return name + marks.naming + said[0] if said else name

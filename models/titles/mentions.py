@@ -17,9 +17,11 @@ import regex
 from adloom.models.titles.scripts import UNSPACED, characters, parted_by_spaces, takes_endings
 
 _ALIKE = str.maketrans({"\u2019": "'", "\u02bc": "'", "\u2010": "-", "\u2011": "-", "\u2212": "-"})
+_MARKS = regex.compile(r"[^\p{L}\p{M}\p{N}\0]+")
+_MARKS_BETWEEN_HAN = regex.compile(r"(?<=\p{Han})[^\p{L}\p{M}\p{N}\0]+(?=\p{Han})")
 _TWICE = regex.compile(
-    r"(?<![\p{L}\p{M}\p{N}])([\p{L}\p{M}\p{N}]+(?:[^\p{L}\p{M}\p{N}\0]+[\p{L}\p{M}\p{N}]+){0,3}?)"
-    r"[^\p{L}\p{M}\p{N}\0]+\1(?![\p{L}\p{M}\p{N}])",
+    r"(?<![\p{L}\p{M}\p{N}])([\p{L}\p{M}\p{N}]+(?: [\p{L}\p{M}\p{N}]+){0,3}?)"
+    r" \1(?![\p{L}\p{M}\p{N}])",
     regex.IGNORECASE | regex.FULLCASE,
 )
 _TWICE_UNSPACED = regex.compile(
@@ -27,6 +29,8 @@ _TWICE_UNSPACED = regex.compile(
     r"(\p{Han}{2,12}?)\1|(\p{Han}{4,12}?)[^\p{L}\p{M}\p{N}\0]+\2"
     rf"|(?<![{UNSPACED}])([{UNSPACED}]{{2,12}}?)[^\p{{L}}\p{{M}}\p{{N}}\0]+\3(?![{UNSPACED}])"
 )
+_TWICE_OF_HAN = regex.compile(r"(\p{Han}{4,12}?)\1")
+"""In a text without its marks: two characters on both sides of one may belong to other words."""
 _UNSEEN = regex.compile(r"\p{Default_Ignorable_Code_Point}")
 
 
@@ -74,11 +78,15 @@ def without(title: str, name: str) -> str:
 
 def said_twice(text: str) -> str | None:
     """The first word of ``text``, or phrase of up to four, that follows itself with nothing but
-    marks between; None where none does.
+    marks between or within; None where none does.
 
     Where words are not parted, any two to twelve characters are a phrase.
     """
-    found = _TWICE.search(text) or _TWICE_UNSPACED.search(text)
+    found = (
+        _TWICE.search(_MARKS.sub(" ", text))
+        or _TWICE_UNSPACED.search(text)
+        or _TWICE_OF_HAN.search(_MARKS_BETWEEN_HAN.sub("", text))
+    )
     return next(phrase for phrase in found.groups() if phrase) if found else None
 
 

@@ -38,6 +38,14 @@ def save_state(
     partial.replace(path)
 
 
+def saved_step(path: Path) -> int:
+    """The step that :func:`save_state` wrote; 0 where there is no file."""
+    if not path.is_file():
+        return 0
+    with safe_open(str(path), framework="pt") as file:
+        return int(file.metadata()["step"])
+
+
 def load_state(
     path: Path, parameters: Mapping[str, Tensor], optimizers: Sequence[torch.optim.Optimizer]
 ) -> int:

@@ -83,9 +83,17 @@ def test_titles_are_judged_by_what_is_wanted() -> None:
     assert describes(SKU, SKU, ())
 
 
-def test_a_plain_title_has_words_where_no_name_is_wanted() -> None:
+def test_a_word_alone_is_no_title() -> None:
+    for title in ("紫砂", "紫砂！", " 紫砂。"):
+        assert check_title(title, "", RULES, words=WORDS) == "says nothing but '紫砂'"
+    assert check_title("紫砂，手工", "", RULES, words=WORDS) is None
+    assert check_title("Warm light", "", words=("warm light",)) == "says nothing but 'warm light'"
+
+
+def test_a_plain_title_names_the_product_also_where_no_name_is_wanted() -> None:
     assert plain_title("", ("送礼", "紫砂", "手工"), RULES) == "紫砂，手工"
+    assert plain_title("", ("warm light", "oak")) == "Warm light, oak"
     generator = wanting("words")
     shown = fallback_title(generator, ASK, RULES)
-    assert (shown.text, shown.describes) == ("紫砂，手工", True)
+    assert (shown.text, shown.describes) == ("紫砂壶：手工", True)
     assert check_title(shown.text, "", RULES, words=WORDS) is None

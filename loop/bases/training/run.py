@@ -18,6 +18,7 @@ from adloom.models.brief import Example
 from adloom.models.training.base.finish import finish_base
 from adloom.models.training.base.records import ShuffledRecords
 from adloom.models.training.base.train import TrainingData, train_base
+from adloom.models.training.checkpoint import saved_step
 from adloom.models.training.learning_curve import LearningCurve
 from adloom.models.training.trainer import CURVE, STATE
 
@@ -92,6 +93,8 @@ def _train(
     if first:
         order.save(out)
         tracked.go_on(LearningCurve.read(folder / CURVE, _steps_so_far(folder)))
+    if done := saved_step(folder / STATE):
+        telling.say(f"Going on from step {done:,}")
     train_base(generator, data, plan, folder, accelerator, _Watch(tracked, telling))
     del generator
     if first:

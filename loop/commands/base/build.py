@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from adloom.loop.commands.errors import errors_told, problems
+from adloom.loop.bases.checkpoint_folders import unusable_folder
+from adloom.loop.commands.errors import errors_told, fail_if, problems
 from adloom.loop.commands.printing import AsJson, print_fields
+from adloom.loop.settings.out_folder import taken
 
 if TYPE_CHECKING:
     from adloom.loop.bases.build import BuiltBase
@@ -41,15 +43,13 @@ def build(
 
     The modules that read histories and products start untrained: train it on a data set next.
     """
-    from transformers.utils.logging import disable_progress_bar
-
+    fail_if(taken(out), unusable_folder(janus), unusable_folder(dinov2))
     from adloom.loop.bases.build import CannotBuild, build_base
     from adloom.loop.bases.sources import BadCheckpoint
 
     def say(what: str) -> None:
         problems.print(what, markup=False, highlight=False)
 
-    disable_progress_bar()
     with errors_told(BadCheckpoint, CannotBuild):
         built = build_base(janus, dinov2, out, dtype=dtype.value, say=say)
     if as_json:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from adloom.loop.commands.errors import errors_told, problems
-from adloom.loop.commands.printing import AsJson
+from adloom.loop.commands.errors import errors_told, fail_if, problems
+from adloom.loop.commands.printing import AsJson, counted
 from adloom.loop.commands.progress import progress_told
+from adloom.models.folders import no_base
 
 if TYPE_CHECKING:
     from adloom.models.datasets.shards import Manifest
@@ -41,6 +42,11 @@ def encode(
     Pictures become codes of the base. What cannot be used is left out, and listed with its reason
     in left_out.jsonl. After a stop, run it again: it goes on where it was.
     """
+    fail_if(
+        None if data.is_file() else f"{data}: there is no such file",
+        None if pictures.is_dir() else f"{pictures}: there is no such folder of pictures",
+        no_base(base),
+    )
     from adloom.loop.bases.encode import CannotEncode, Encoding, devices_here, encode_data_set
     from adloom.loop.bases.encoding_plan import OtherEncoding
     from adloom.models.datasets.json_records import DamagedJson
@@ -68,7 +74,10 @@ def encode(
 
 def _tell(made: Manifest, out: Path) -> None:
     splits = ", ".join(f"{count:,} {split}" for split, count in made.records.items())
-    _console.print(f"{splits or 'No'} records in {made.shards} shards in {out}", markup=False)
+    shards = counted(made.shards, "shard")
+    _console.print(f"{splits or 'No'} records in {shards} in {out}", markup=False, soft_wrap=True)
     if made.left_out:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in made.left_out.items())
-        _console.print(f"Left out: {reasons}; listed in {out / 'left_out.jsonl'}", markup=False)
+        _console.print(
+            f"Left out: {reasons}; listed in {out / 'left_out.jsonl'}", markup=False, soft_wrap=True
+        )

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from adloom.loop.bases.checkpoint_folders import unusable_folder
 from adloom.loop.commands.base.train import Stage
-from adloom.loop.commands.errors import errors_told, fail, problems
+from adloom.loop.commands.errors import errors_told, fail, fail_if, problems
 from adloom.loop.commands.printing import AsJson
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 _console = Console()
 _GIB = 2**30
+_SIZES = ("1b", "7b")
 
 
 @app.command()
@@ -52,12 +54,13 @@ def plan(
     and as they are shared out by layers of the language model (FSDP), on bfloat16 GPUs, with the
     longest texts and histories. With --memory it says whether that fits, and what would.
     """
+    room = None if memory is None else _bytes(memory)
+    if janus.lower() not in _SIZES:
+        fail_if(unusable_folder(janus, weights=False))
     from adloom.loop.bases.memory_plan import plan_memory
     from adloom.loop.bases.sources import BadCheckpoint, in_one_line
     from adloom.models.bare_model import BaseShape
     from adloom.models.training.base.plan import BasePlan
-
-    room = None if memory is None else _bytes(memory)
 
     def say(what: str) -> None:
         problems.print(what, markup=False, highlight=False)

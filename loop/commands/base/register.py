@@ -8,6 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from adloom.loop.commands.errors import fail_if
+from adloom.models.folders import no_base
+
 app = typer.Typer()
 _console = Console()
 
@@ -21,6 +24,7 @@ def register(
     ] = None,
 ) -> None:
     """Register a base as version 1 of a model of its own: rounds of clicks go on from it."""
+    fail_if(no_base(base))
     from adloom.loop import home
     from adloom.loop.bases.lineage import register_base
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from adloom.loop.commands.errors import errors_told, problems
+from adloom.loop.commands.errors import errors_told, fail_if, problems
 from adloom.loop.commands.printing import AsJson, print_fields
+from adloom.loop.commands.progress import steps_told
+from adloom.models.folders import no_base, no_shards
 
 if TYPE_CHECKING:
     from adloom.loop.bases.training.run import Telling
@@ -88,8 +89,7 @@ def train(
     weights shared out (FSDP), by layers of the language model unless --fsdp_auto_wrap_policy says
     otherwise: accelerate launch --no_python --use_fsdp --fsdp_version 2 ...
     """
-    from transformers.utils.logging import disable_progress_bar
-
+    fail_if(no_shards(data), no_base(base))
     from adloom.loop import home
     from adloom.loop.bases.training.order import CannotTrain, TrainingOrder
     from adloom.loop.bases.training.processes import joined
@@ -97,7 +97,6 @@ def train(
     from adloom.models.datasets.shards import BadShards
     from adloom.models.training.base.plan import BasePlan
 
-    disable_progress_bar()
     plan = BasePlan(
         stage=stage.value,
         steps=steps,
@@ -137,18 +136,7 @@ def _told(steps: int, speaks: bool) -> Iterator[Telling]:
     if not speaks:
         yield Telling(lambda text: None, lambda step, loss: None)
         return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=problems) as progress:
-        task = progress.add_task("Training", total=steps)
-
-        def on_step(step: int, loss: float) -> None:
-            progress.update(task, description=f"Training, loss {loss:.3f}", completed=step)
-
+    with steps_told(problems, "Training", steps) as (_, on_step):
         yield Telling(
             lambda text: problems.print(text, markup=False, highlight=False, soft_wrap=True),
             on_step,
@@ -161,6 +149,7 @@ def _print(out: Path, curve: LearningCurve, as_json: bool) -> None:
         "steps": len(curve.losses),
         "loss": curve.losses[-1],
         "heldout": curve.heldout,
+        "best_step": curve.best_step,
     }
     if as_json:
         import json
@@ -168,9 +157,11 @@ def _print(out: Path, curve: LearningCurve, as_json: bool) -> None:
         print(json.dumps(told, indent=2))
         return
     (first, before), (last, after) = curve.heldout[0], curve.heldout[-1]
+    best = dict(curve.heldout)[curve.best_step]
     fields = {
         "Base": f"{out}: use it with generator.path in adloom.toml",
         "Steps": f"{len(curve.losses):,}",
-        "Held-out loss": f"{before:.4f} after step {first:,}, {after:.4f} after step {last:,}",
+        "Held-out loss": f"{before:.4f} after step {first:,}, {after:.4f} after step {last:,}, "
+        f"at best {best:.4f} after step {curve.best_step:,}",
     }
     print_fields(_console, fields)

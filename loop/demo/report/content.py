@@ -21,6 +21,7 @@ from adloom.loop.demo.report.page import (
     VersionRow,
 )
 from adloom.loop.demo.run import DemoRun, Shown, click_rate, oracle_rate
+from adloom.loop.demo.shop.catalog import CALL
 from adloom.loop.learning.registry import AdRegistry, Version
 
 _STORIES = 32
@@ -92,7 +93,7 @@ def _story(shown: Shown, creatives: CreativeStore) -> AdStory:
         user_id=ad.request.user_id,
         product_name=ad.request.product.name,
         title=ad.creative.title,
-        card=finish_ad(ad.picture, ad.creative.title),
+        card=finish_ad(ad.picture, ad.creative.title, call=CALL),
         file=shown.file,
         version=int(ad.creative.version),
         round_number=shown.round_number,

@@ -13,7 +13,7 @@ from adloom.loop.evaluation.dataset.arms import ARMS
 from adloom.loop.evaluation.dataset.drawing import Drawer
 from adloom.loop.evaluation.dataset.evaluate import DatasetPlan, Evaluation
 from adloom.loop.evaluation.dataset.judge import Judge, TextAndPicture
-from adloom.loop.evaluation.dataset.records import judged_count, refuse_other_codebooks
+from adloom.loop.evaluation.dataset.records import CannotJudge, judged_count, refuse_other_codebooks
 from adloom.loop.evaluation.dataset.tally import Report, report
 from adloom.loop.evaluation.dataset.title_rules import RecordTitles, learnt_words
 from adloom.loop.home import load_generator, open_registry
@@ -22,6 +22,7 @@ from adloom.loop.learning.versions import load_version
 from adloom.loop.settings import Settings
 from adloom.loop.settings.private import as_the_user_shares
 from adloom.models.ad_generator import AdGenerator
+from adloom.models.adapter_files import UnfitAdapter
 from adloom.models.datasets.shards import Manifest, shard_files
 from adloom.models.quality.clip import ClipScorer
 from adloom.models.quality.encoders import load_encoder
@@ -64,7 +65,7 @@ def evaluate_on_data(
         BadEncoder, BadScorer: weights to judge with cannot be used.
         BadShards, CannotJudge: the data set cannot be read, or not by this base.
         FileNotFoundError: the base is not there.
-        UnfitAdapter, UnfitVersion, UnknownVersion: there is no such adapter of this base.
+        CannotJudge, UnfitVersion, UnknownVersion: there is no such adapter of this base.
     """
     manifest = Manifest.load(plan.data)
     shard_files(plan.data)
@@ -75,8 +76,8 @@ def evaluate_on_data(
         update={} if judged.base is None else {"path": judged.base}
     )
     generator = load_generator(settings.model_copy(update={"generator": of_base}))
-    refuse_other_codebooks(plan.data, manifest, generator)
     adapter = _adapter(settings, judged, generator, of_base.path)
+    refuse_other_codebooks(plan.data, manifest, generator)
     constrained = of_base.constrain_titles
     drawer = Drawer(
         generator,
@@ -122,7 +123,11 @@ def _adapter(
         refuse_other_base(registry, generator, base)
         return load_version(generator, registry, registry.version(judged.version))
     if judged.adapter is not None:
-        generator.load_adapter("judged", judged.adapter)
+        try:
+            generator.load_adapter("judged", judged.adapter)
+        except UnfitAdapter as error:
+            told = f"{judged.adapter} does not fit {base or 'the bundled base'}: {error}"
+            raise CannotJudge(told) from error
         return "judged"
     return None
 

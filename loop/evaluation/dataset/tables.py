@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from adloom.loop.evaluation.dataset.tally import BASELINE, Figures, Group, Report
 from adloom.loop.evaluation.intervals import Figure
@@ -28,7 +28,7 @@ def _overall(report: Report) -> Table:
     table.title = f"{report.overall.records:,} held-out records"
     marks = "" if report.distances_of == "inception" else " (PBS)"
     for head in (f"FID{marks}", f"KID{marks}"):
-        table.add_column(head)
+        table.add_column(head, justify="right")
     for arm, figures in report.overall.arms.items():
         distances = f"{report.fid[arm]:.3f}", _cell(report.kid[arm])
         table.add_row(arm, *map(_cell, figures.values()), *distances)
@@ -45,7 +45,8 @@ def _table(title: str, arms: Figures, *, signed: bool) -> Table:
 
 def _by(kind: str, groups: Mapping[str, Group]) -> Table:
     """The paper's three metrics of each arm, a group after the other."""
-    table = Table(kind, "records", "", *(_HEADS[name] for name in _PAPER), box=None)
+    heads = (_figures(_HEADS[name]) for name in _PAPER)
+    table = Table(kind, "records", "", *heads, box=None)
     table.title = f"By {kind}"
     for name, group in list(groups.items())[:_SHOWN_GROUPS]:
         for n, (arm, figures) in enumerate(group.arms.items()):
@@ -55,7 +56,12 @@ def _by(kind: str, groups: Mapping[str, Group]) -> Table:
 
 
 def _metrics_table(metrics: list[str]) -> Table:
-    return Table("", *(_HEADS.get(name, name.replace("_", " ")) for name in metrics), box=None)
+    heads = (_figures(_HEADS.get(name, name.replace("_", " "))) for name in metrics)
+    return Table("", *heads, box=None)
+
+
+def _figures(head: str) -> Column:
+    return Column(head, justify="right")
 
 
 def _metrics(arms: Figures) -> list[str]:

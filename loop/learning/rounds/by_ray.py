@@ -127,11 +127,9 @@ class _Told:
 def _learn(given: dict[str, Any]) -> None:
     """What each worker does; Ray has let it join the others."""
     import ray
-    from transformers.utils.logging import disable_progress_bar
 
     from adloom.models.training.data_parallel import rank
 
-    disable_progress_bar()
     told, task = given["told"], ray.get(given["task"])
     generator = AdGenerator.from_pretrained(given["base"], given["device"])
     result = task.run(generator, lambda step, loss: told.put((step, loss)))

@@ -121,15 +121,21 @@ def choose_clicks(
         until: events from then on are as if they had not happened.
         read_since: the events are those from then on; of a click up to an attribution window
             later it is not said whether its ad was shown. None = they are all.
-        force: take what there is, however little is new.
+        force: take what there is, however little is new, if anything is.
 
     Raises:
-        NotEnoughClicks: fewer than ``rounds.min_clicks`` are new, or fewer than two in all.
+        NotEnoughClicks: fewer than ``rounds.min_clicks`` are new, none is, or fewer than two are
+            there in all.
     """
     attribution, share = timedelta(hours=rounds.attribution_hours), rounds.max_user_share
     clicked = clicked_ads(events, attribution=attribution, until=until)
     newest = fair(clicked, share, newest=rounds.max_examples)
     fresh = fair(_since(clicked, since), share, newest=rounds.max_examples)
+    if since is not None and not fresh and len(newest) >= _FEWEST:
+        raise NotEnoughClicks(
+            f"no ad was clicked since the last round, which learnt from the clicks before "
+            f"{since:%Y-%m-%d %H:%M} UTC: there is nothing new to learn from"
+        )
     if len(newest) < _FEWEST or (len(fresh) < rounds.min_clicks and not force):
         of_now = len(_since(clicked, since))
         raise NotEnoughClicks(_too_few(len(fresh), of_now, len(newest), rounds))

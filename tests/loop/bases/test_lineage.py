@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,15 +11,17 @@ import torch
 from typer.testing import CliRunner, Result
 
 from adloom.loop import home
-from adloom.loop.bases.merging import merge_into_base
+from adloom.loop.bases.merging import CannotMerge, merge_into_base
 from adloom.loop.commands.app import app
 from adloom.loop.learning.kept_adapters import UnfitVersion
 from adloom.loop.learning.lineage import OtherBase
+from adloom.loop.learning.registered_model import Version
 from adloom.loop.learning.registry import CHAMPION, AdRegistry
-from adloom.loop.learning.versions import load_version
+from adloom.loop.learning.versions import load_adapter, load_version
 from adloom.loop.settings import load_settings
 from adloom.loop.settings.learning import MlflowSettings
 from adloom.models.ad_generator import AdGenerator
+from adloom.models.adapter_files import UnfitAdapter
 from adloom.models.batching import batch_briefs, batch_targets
 from adloom.models.brief import HistoryAd
 from adloom.models.trends import Trends
@@ -91,6 +95,33 @@ def test_trends_are_left_out_only_where_that_is_asked_for(base: Path, tmp_path: 
     assert adloom(tmp_path, *merge, "--leave-trends").exit_code == 0
 
 
+def test_a_wrong_base_is_told_before_anything_else_of_an_adapter(
+    base: Path, tmp_path: Path
+) -> None:
+    generator, other = learnt(base), other_base(tmp_path)
+    codes = brief(products()[0], 1).history[0].codes
+    generator.know_trends("round", Trends(1, {"mugs": (HistoryAd("A mug", codes),)}))
+    folder = tmp_path / "adapter"
+    generator.save_adapter("round", folder)
+    told = f"does not fit {other}: it was trained on the base {generator.base_name}"
+    with pytest.raises(CannotMerge, match=f"^version 3 {re.escape(told)}"):
+        merge_into_base(other, folder, tmp_path / "merged", called="version 3")
+    with pytest.raises(CannotMerge, match=r"^version 3 goes by what everybody clicks of late"):
+        merge_into_base(base, folder, tmp_path / "merged", called="version 3")
+    wide = AdGenerator.from_pretrained(other, "cpu")
+    (folder / "trends.safetensors").write_bytes(b"damaged")
+    with pytest.raises(UnfitAdapter, match="trained on the base"):
+        wide.load_adapter("round", folder)
+    (folder / "adapter_model.safetensors").unlink()
+    version = Version(3, "run", datetime(2026, 1, 1, tzinfo=UTC), {}, ())
+    with pytest.raises(UnfitVersion) as raised:
+        load_adapter(wide, version, folder)
+    assert str(raised.value) == (
+        "version 3 holds no whole adapter: adapter_model.safetensors is missing"
+    )
+    assert not (tmp_path / "merged").exists()
+
+
 def test_a_base_is_version_one_of_a_model_of_its_own(base: Path, tmp_path: Path) -> None:
     command = ("base", "register", str(base), "--name", "mugs")
     for _ in range(2):
@@ -128,7 +159,9 @@ def test_what_serves_learns_judges_or_merges_on_another_base_than_the_versions_i
         load_version(generator, registry, registry.version(1))
     learnt(other).save_adapter("round", tmp_path / "adapter")
     with pytest.raises(OtherBase, match=names):
-        merge_into_base(other, tmp_path / "adapter", tmp_path / "merged", of=registry)
+        merge_into_base(
+            other, tmp_path / "adapter", tmp_path / "merged", called="version 2", of=registry
+        )
     told = CliRunner().invoke(
         app,
         ["train-round", "--force"],

@@ -24,6 +24,7 @@ from adloom.loop.settings import load_settings
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.datasets.shards import BadShards, Manifest
 from adloom.models.training.base.plan import BasePlan
+from adloom.models.training.checkpoint import saved_step
 from tests.adloom_process import AdloomProcess
 from tests.models.base_training import PLAN, clicked_shards
 from tests.tiny_model import tiny_generator
@@ -72,7 +73,9 @@ def test_killed_and_run_again_it_comes_to_the_losses_of_an_unbroken_run(
         time.sleep(0.02)
     process.kill()
     assert not is_finished(run)
-    again, _ = trained(given, run)
+    step = saved_step(run / "training" / "state.safetensors")
+    again, said = trained(given, run)
+    assert step == 0 or f"Going on from step {step}" in said
     assert again == pytest.approx(unbroken, rel=1e-5)
     one, other = (AdGenerator.from_pretrained(out, "cpu") for out in (run, tmp_path / "unbroken"))
     assert one.base_name == other.base_name

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from adloom.loop.commands import progress
-from adloom.loop.commands.progress import progress_told
+from adloom.loop.commands.progress import progress_told, steps_told
 
 
 def lines(parts: list[float], monkeypatch: pytest.MonkeyPatch, every_seconds: float) -> list[str]:
@@ -28,3 +28,23 @@ def test_where_lines_were_told_the_last_one_is_the_end(monkeypatch: pytest.Monke
 
 def test_what_is_done_at_once_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lines([0.5, 1.0], monkeypatch, 1e9) == []
+
+
+def test_steps_are_told_as_they_go_and_what_is_done_besides_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(progress, "_LINE_EVERY_SECONDS", 0.0)
+    written = io.StringIO()
+    with steps_told(Console(file=written), "Training", 1_200) as (say, on_step):
+        for _ in range(2):
+            say("Waiting: 3 of 50 new clicks")
+        on_step(600, 2.31)
+        assert written.getvalue().endswith("Training: 50%, step 600 of 1,200, loss 2.310\n")
+        say("Waiting: 3 of 50 new clicks")
+        on_step(1_200, 2.0)
+    assert written.getvalue().splitlines() == [
+        "Waiting: 3 of 50 new clicks",
+        "Training: 50%, step 600 of 1,200, loss 2.310",
+        "Waiting: 3 of 50 new clicks",
+        "Training: 100%, step 1,200 of 1,200, loss 2.000",
+    ]

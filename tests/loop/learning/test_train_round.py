@@ -95,10 +95,19 @@ def test_heldout_clicks_are_later_than_all_that_is_trained_on(ground: TrainingGr
 
 
 def test_too_few_new_clicks_are_told_and_force_trains_anyway(ground: TrainingGround) -> None:
+    few = ground.rounds.model_copy(update={"min_clicks": 1_000})
+    choosy = replace(ground, rounds=few)
+    with pytest.raises(NotEnoughClicks, match=r"rounds\.min_clicks is 1000"):
+        train_round(choosy)
+    assert train_round(choosy, force=True).number == 1
+
+
+def test_nothing_is_learnt_again_where_nothing_is_new(ground: TrainingGround) -> None:
     train_round(ground)
-    with pytest.raises(NotEnoughClicks, match="0 clicked ads since the last round"):
-        train_round(ground)
-    assert train_round(ground, force=True).number == 2
+    for force in (False, True):
+        with pytest.raises(NotEnoughClicks, match=r"no ad was clicked since the last round, which"):
+            train_round(ground, force=force)
+    assert len(outcomes(ground.folder)) == 1
 
 
 def test_a_cut_off_round_goes_on_and_registers_once(ground: TrainingGround) -> None:

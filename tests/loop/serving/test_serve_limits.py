@@ -18,7 +18,8 @@ from starlette.types import Message, Scope
 
 from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.loop.serving.app import create_app
-from adloom.loop.serving.http.access import Access, Admitted, OpenToAnyone, refuse_open_address
+from adloom.loop.serving.edge.open_address import OpenToAnyone, refuse_open_address
+from adloom.loop.serving.http.access import Access, Admitted
 from adloom.loop.serving.http.limits import BodyLimit
 from adloom.loop.serving.http.logs import log_as_json
 from adloom.loop.settings import Settings, SettingsError
