@@ -26,7 +26,9 @@ def no_shards(folder: Path) -> str | None:
     return f"{folder} holds no shards ({DATA_SET_FILE} is missing): adloom base encode"
 
 
-def no_adapter(folder: Path) -> str | None:
-    """Of an adapter."""
+def no_adapter(folder: Path | None) -> str | None:
+    """Of an adapter; None is no adapter at all."""
+    if folder is None:
+        return None
     missing = next((file for file in ADAPTER_FILES if not (folder / file).is_file()), None)
     return None if missing is None else f"{folder} holds no adapter: {missing} is missing"

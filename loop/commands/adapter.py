@@ -38,7 +38,7 @@ def merge(
     if (version is None) == (adapter is None):
         fail("give --version N, or --adapter FOLDER")
     of_base = base or context.obj.generator.path
-    fail_if(taken(out), no_base(of_base), adapter and no_adapter(adapter))
+    fail_if(taken(out), no_base(of_base), no_adapter(adapter))
     from adloom.loop import home
     from adloom.loop.bases.merging import CannotMerge, merge_into_base
     from adloom.loop.learning.registry import UnknownVersion

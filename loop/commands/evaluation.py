@@ -121,7 +121,7 @@ def evaluate(
     if adapter is not None and version is not None:
         fail("--adapter and --version are two adapters: give one of them")
     of_base = context.obj.generator.path if base is None else base
-    fail_if(no_shards(data), no_base(of_base), adapter and no_adapter(adapter))
+    fail_if(no_shards(data), no_base(of_base), no_adapter(adapter))
     from adloom.loop.evaluation.dataset.evaluate import DatasetPlan
     from adloom.loop.evaluation.dataset.run import Judged, Weights
 

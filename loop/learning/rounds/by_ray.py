@@ -8,6 +8,7 @@ https://docs.ray.io/en/latest/train/getting-started-pytorch.html
 from __future__ import annotations
 
 import shutil
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -76,7 +77,7 @@ class RayWorkers:
             run_config=RunConfig(storage_path=str(scratch)),
         )
         try:
-            with told.heard():
+            with told.heard(), _own_interrupts():
                 trainer.fit()
         except TrainingFailedError as error:
             raise _failed(error) from error
@@ -122,6 +123,20 @@ class _Told:
                 self.result = word
             else:
                 self._on_step(*word)
+
+
+@contextmanager
+def _own_interrupts() -> Iterator[None]:
+    """Ctrl-C is Ray's while it trains, which it answers by a silent end; afterwards it is ours
+    again, and not lost on a training that is over."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as ended:
+        raise KeyboardInterrupt from ended
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
 
 
 def _learn(given: dict[str, Any]) -> None:
