@@ -58,8 +58,8 @@ def connect_admin(
     return answered(connected, settings, patience_seconds)
 
 
-def create_topics(settings: KafkaSettings, needs: Needs | None = None) -> None:
-    """Creates the topics that do not exist yet.
+def create_topics(settings: KafkaSettings, needs: Needs | None = None) -> list[str]:
+    """Creates the topics that do not exist yet, and says which these were.
 
     Topics of events that come to others get as many partitions as those have. For topics that
     exist nothing is asked but to describe them, which is all that some logins may.
@@ -72,7 +72,10 @@ def create_topics(settings: KafkaSettings, needs: Needs | None = None) -> None:
     every = [*event_topics(settings), dead_letter_topic(settings), products_topic(settings)]
     wanted: Needs = dict.fromkeys(every, frozenset()) if needs is None else needs
     with closing(connect_admin(settings)) as admin:
-        answered(lambda: _create_missing(admin, settings, wanted), settings, _PATIENCE_SECONDS)
+        made: list[str] = answered(
+            lambda: _create_missing(admin, settings, wanted), settings, _PATIENCE_SECONDS
+        )
+    return made
 
 
 def check_topics(settings: KafkaSettings, needs: Needs) -> None:
@@ -86,7 +89,7 @@ def not_offered(settings: KafkaSettings, topics: Iterable[str]) -> str:
     return f"{settings.bootstrap_servers} does not offer {', '.join(topics)}"
 
 
-def _create_missing(admin: KafkaAdminClient, settings: KafkaSettings, needs: Needs) -> None:
+def _create_missing(admin: KafkaAdminClient, settings: KafkaSettings, needs: Needs) -> list[str]:
     events = event_topics(settings)
     there = _partitions(admin, needs, settings)
     sizes = {there[name] for name in events if name in there}
@@ -96,6 +99,7 @@ def _create_missing(admin: KafkaAdminClient, settings: KafkaSettings, needs: Nee
         number = size if name in events else settings.partitions
         _create(admin, settings, name, number, compacted=name == products_topic(settings))
     _wait_for(admin, new, settings)
+    return new
 
 
 def _partitions(admin: KafkaAdminClient, needs: Needs, settings: KafkaSettings) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -22,7 +23,8 @@ def metric_table(found: ExperimentReport) -> Table:
     table.add_column("")
     for name, metric in found.metrics.items():
         for arm_name, arm in metric.arms.items():
-            counts = f"{arm.users:,}", f"{arm.value:.4g}"
+            value = f"{arm.value:.4g}" if math.isfinite(arm.value) else "not known"
+            counts = f"{arm.users:,}", value
             table.add_row(name, arm_name, *counts, *_change(arm), _state(metric, arm_name))
     return table
 
@@ -35,7 +37,7 @@ def _change(arm: MetricArm) -> tuple[str, str, str]:
 
 
 def _span(interval: Interval) -> str:
-    high = "any" if interval.high > _LARGEST_SHOWN else f"{interval.high:+.1%}"
+    high = "no bound" if interval.high > _LARGEST_SHOWN else f"{interval.high:+.1%}"
     return f"{interval.low:+.1%} to {high}"
 
 

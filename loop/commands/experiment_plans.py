@@ -48,15 +48,17 @@ def power(
 ) -> None:
     """How many ads and days a lift takes, and which lift some days can show.
 
-    Where the log has ads of the last four weeks, their rate, number and how alike the clicks of
-    one user are (the design effect) are taken from it.
+    Where the log has ads of the four weeks before the start (or of the last four, where none of
+    those was clicked), their rate, number and how alike the clicks of one user are (the design
+    effect) are taken from it.
     """
     from adloom.loop import home
     from adloom.loop.experiments.reading.plan import (
         NothingToPlanBy,
         plan_experiment,
-        traffic_before,
+        traffic_to_plan_by,
     )
+    from adloom.loop.experiments.report import plain
 
     settings: Settings = context.obj
     now = datetime.now(UTC)
@@ -65,19 +67,20 @@ def power(
         if name is None
         else settings.experiments[chosen_experiment(settings, name)]
     )
-    seen = traffic_before(
+    seen = traffic_to_plan_by(
         home.open_log(settings),
-        min(now, experiment.start),
+        experiment.start,
+        now,
         attribution=timedelta(hours=settings.rounds.attribution_hours),
     )
     try:
         plan = plan_experiment(
-            experiment, seen, rate=rate, ads_a_day=visits, lift=lift, power=chance
+            experiment, seen, rate=rate, ads_a_day=visits, lift=lift, power=chance, now=now
         )
     except NothingToPlanBy as error:
         fail(str(error))
     if as_json:
-        print(json.dumps(asdict(plan), indent=2))
+        print(json.dumps(plain(asdict(plan)), indent=2))
     else:
         _show(plan)
 
@@ -119,7 +122,9 @@ def export(
 
 def _show(plan: Plan) -> None:
     seen = plan.traffic
-    alike = f"by {seen.ads:,} ads of the log" if seen.ads else "no ads in the log: 1 is assumed"
+    alike = "no ads in the log: 1 is assumed"
+    if seen.ads:
+        alike = f"by {seen.ads:,} ads of the log, {seen.first_day} to {seen.last_day}"
     _console.print(
         f"{seen.rate:.2%} of {seen.ads_a_day:,.0f} ads a day clicked; "
         f"design effect {seen.design_effect:.2f} ({alike})",

@@ -29,6 +29,11 @@ app = typer.Typer(help="Compare arms that serve side by side.", no_args_is_help=
 _console = Console()
 
 _LARGEST_SHOWN = 10.0
+_POLICIES = (
+    "Everybody in: clicks an ad had all ads been of that arm, told from those of every arm; for "
+    "reading, no verdict goes by it. IPS weighs an ad by one over the chance of its arm, SNIPS "
+    "divides by what these weights add up to, DR adds a rate by arm and product."
+)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 
@@ -66,6 +71,7 @@ def report(
 def _read(settings: Settings, name: str | None) -> ExperimentReading:
     from adloom.loop import home
     from adloom.loop.experiments.reading.reading import read_experiment
+    from adloom.loop.experiments.running import unservable_arms
 
     chosen = chosen_experiment(settings, name)
     return read_experiment(
@@ -74,6 +80,9 @@ def _read(settings: Settings, name: str | None) -> ExperimentReading:
         settings.experiments[chosen],
         attribution=timedelta(hours=settings.rounds.attribution_hours),
         products=lambda ids: home.open_catalogue(settings).find(ids),
+        unservable=unservable_arms(
+            chosen, settings.experiments[chosen], home.open_registry(settings), datetime.now(UTC)
+        ),
     )
 
 
@@ -116,17 +125,22 @@ def off_policy(
 
 
 def _show(found: ExperimentReport, told: Sequence[str]) -> None:
+    from adloom.loop.experiments.metric_words import metric_sentence
+
     judged = found.judgement
     head = f"[bold]{found.name}[/], {found.experiment.allocation} allocation, {found.users:,} users"
     parts = [head, _rate_table(found), _lift_table(found)]
     if found.metrics:
         parts.append(metric_table(found))
-    if found.users:
-        parts.append(_policy_table(found))
+    if any(found.policies.values()):
+        parts += [_policy_table(found), _POLICIES]
     for part in parts:
         _console.print(part, highlight=False)
         _console.print()
-    _console.print(_split(found), highlight=False)
+    _console.print(escape(judged.split_sentence), highlight=False)
+    for name, metric in found.metrics.items():
+        sentence = metric_sentence(name, metric, found.experiment)
+        _console.print(escape(sentence), highlight=False)
     for warning in found.warnings:
         _console.print(f"[yellow]Warning:[/] {escape(warning)}", highlight=False)
     for sentence in told:
@@ -135,22 +149,17 @@ def _show(found: ExperimentReport, told: Sequence[str]) -> None:
     _console.print(f"Verdict: [bold]{verdict}[/]; {judged.reason}", highlight=False)
 
 
-def _split(found: ExperimentReport) -> str:
-    split = found.judgement.split
-    return (
-        f"Split as defined: p = {split.p_value:.3g} (users {split.users:.3g}, "
-        f"ads {split.exposures:.3g}, ads a user {split.exposures_a_user:.3g})"
-    )
-
-
 def _rate_table(found: ExperimentReport) -> Table:
     table = Table("Arm", box=None)
     for column in ("Users", "Ads", "Clicks", "Rate", "95 %"):
         table.add_column(column, justify="right")
     for name, arm in found.judgement.arms.items():
         counts = (f"{count:,}" for count in (arm.users, arm.impressions, arm.clicks))
-        span = f"{arm.interval.low:.2%} to {arm.interval.high:.2%}"
-        table.add_row(name, *counts, f"{arm.rate:.2%}", span)
+        rate, span = f"{arm.rate:.2%}", f"{arm.interval.low:.2%} to {arm.interval.high:.2%}"
+        if not arm.impressions:
+            rate, span = "", "no window is over"
+        control = " (control)" if name == found.experiment.control_arm else ""
+        table.add_row(f"{name}{control}", *counts, rate, span)
     return table
 
 
@@ -167,16 +176,16 @@ def _lift_table(found: ExperimentReport) -> Table:
             spans = (_span(s.low, s.high) for s in (arm.lift.interval, arm.lift.always_valid))
             table.add_row(f"{name} clicks", f"{arm.lift.value:+.1%}", *spans)
         for quantity, rail in found.judgement.guardrails[name].items():
-            state = "[red]too much[/]" if rail.broken else f"limit {rail.limit:+.1%}"
+            change, span, limit = rail.told
+            state = "[red]too much[/]" if rail.broken else f"limit {limit}"
             state = state if rail.decides else "told, not judged"
             what = f"{name} {quantity.replace('_', ' ')}"
-            span = _span(rail.low, rail.high)
-            table.add_row(what, f"{rail.change:+.1%}", "", span, state)
+            table.add_row(what, change, "", span, state)
     return table
 
 
 def _span(low: float, high: float) -> str:
-    return f"{low:+.1%} to " + ("any" if high > _LARGEST_SHOWN else f"{high:+.1%}")
+    return f"{low:+.1%} to " + ("no bound" if high > _LARGEST_SHOWN else f"{high:+.1%}")
 
 
 def _policy_table(found: ExperimentReport) -> Table:

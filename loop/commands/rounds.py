@@ -33,7 +33,8 @@ def list_rounds(
     settings: Settings = context.obj
     folder = settings.home / ROUNDS_FOLDER
     with shared_database(settings) as database:
-        found, who = kept_rounds(folder), who_runs(folder, database)
+        who = who_runs(folder, database)
+        found = kept_rounds(folder, under_way=who is not None)
     if as_json:
         print(TypeAdapter(list[KeptRound]).dump_json(found, indent=2).decode())
         return

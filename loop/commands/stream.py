@@ -53,6 +53,8 @@ def consume(
     from adloom.loop import home
     from adloom.stream.consumer import EventConsumer
     from adloom.stream.monitor import monitor
+    from adloom.stream.needs import to_consume_events
+    from adloom.stream.topics import create_topics
     from adloom.stream.tracing import start_tracing
 
     port = settings.consume.port if port is None else port
@@ -61,6 +63,10 @@ def consume(
     stop = _stop_at_signal()
     with errors_told(OSError), ExitStack() as parts:
         features = parts.enter_context(home.open_features(settings))
+        # On a fresh cluster it may be the first to come, before who sends.
+        if made := create_topics(kafka, to_consume_events(kafka)):
+            told = f"Made the topics that were missing: {', '.join(made)}."
+            _console.print(told, markup=False, soft_wrap=True)
         consumer = EventConsumer(kafka, features, settings.events)
         parts.callback(_tell_counts, consumer)
         parts.callback(consumer.close)

@@ -26,7 +26,7 @@ def print_version(console: Console, told: VersionDetails, model: str, tracking_u
         "aliases": [f"@{alias}" for alias in version.aliases] or "none",
         "registered": f"{version.created:%Y-%m-%d %H:%M} UTC",
         "description": version.description or "none",
-        "from version": _NOT_KNOWN if told.parent is None else told.parent,
+        "from version": _parent(told),
         "clicks": _window(told),
         "gate": version.tags.get("gate", _NOT_KNOWN),
     }
@@ -76,7 +76,7 @@ def print_difference(console: Console, told: VersionDifference) -> None:
         ("", a, b),
         [
             ("description", *(side.version.description or "none" for side in sides)),
-            ("from version", *(_told(side.parent) for side in sides)),
+            ("from version", *map(_parent, sides)),
             ("clicks", *map(_window, sides)),
             ("gate", *(_told(side.version.tags.get("gate")) for side in sides)),
         ],
@@ -183,7 +183,13 @@ def _measured(of: Measured) -> str:
     return f"{told} ({of.low:+.4g} to {of.high:+.4g})" if finite else told
 
 
+def _parent(told: VersionDetails) -> str:
+    return "none" if told.version.is_base else _told(told.parent)
+
+
 def _window(told: VersionDetails) -> str:
+    if told.version.is_base:
+        return "none"
     tags: Mapping[str, str] = told.version.tags
     if "clicks_from" not in tags or "clicks_until" not in tags:
         return _NOT_KNOWN

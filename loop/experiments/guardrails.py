@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ ALPHA = 0.01
 """Of each guardrail: chance that its always-valid interval ever misses the truth."""
 _EXPECTED_SLOWDOWN = 0.25  # on the scale of the logarithm
 _EXPECTED_RISE = 0.02
+_LARGEST_TOLD = 10.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Guardrail:
         low, high: always-valid interval of the change.
         limit: the change that the experiment puts up with.
         decides: False where the quantity is only told.
+        unit: `relative`, or `points` of a share: 0.003 is 0.3 points.
     """
 
     value: float
@@ -46,6 +49,17 @@ class Guardrail:
     high: float
     limit: float
     decides: bool = True
+    unit: Literal["relative", "points"] = "relative"
+
+    @property
+    def told(self) -> tuple[str, str, str]:
+        """The change, its interval and the limit, in words."""
+        sign = " %" if self.unit == "relative" else " points"
+        change, low, limit = (
+            f"{100 * one:+.1f}{sign}" for one in (self.change, self.low, self.limit)
+        )
+        high = f"{100 * self.high:+.1f}{sign}" if self.high <= _LARGEST_TOLD else "no bound"
+        return change, f"{low} to {high}", limit
 
     @property
     def broken(self) -> bool:
@@ -94,6 +108,7 @@ def guardrails(outcomes: Outcomes, experiment: Experiment) -> dict[str, dict[str
                 low=max(-1.0, rise.value - reach),
                 high=min(1.0, rise.value + reach),
                 limit=experiment.max_invalid_titles,
+                unit="points",
             )
         found[name] = held
     return found

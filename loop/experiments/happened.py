@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
@@ -30,6 +31,8 @@ class Happened:
         value: float64.
         name: object, what they are called.
         item: object, ids of the products they are of; "" = of none.
+        seen: names of all outcomes of the experiment's users, those too that no metric names; the
+            most frequent first.
     """
 
     user: NDArray[np.int64] = field(default_factory=lambda: _nothing(np.int64))
@@ -37,10 +40,12 @@ class Happened:
     value: NDArray[np.float64] = field(default_factory=lambda: _nothing(np.float64))
     name: NDArray[np.object_] = field(default_factory=lambda: _nothing(np.object_))
     item: NDArray[np.object_] = field(default_factory=lambda: _nothing(np.object_))
+    seen: tuple[str, ...] = ()
 
     def where(self, kept: NDArray[np.bool_]) -> Happened:
         """Those that are `kept`, shape (n,)."""
-        return replace(self, **{each.name: getattr(self, each.name)[kept] for each in fields(self)})
+        arrays = [each.name for each in fields(self) if each.name != "seen"]
+        return replace(self, **{name: getattr(self, name)[kept] for name in arrays})
 
 
 def happened(
@@ -63,4 +68,5 @@ def happened(
     at = told["ts"].map(pd.Timestamp.timestamp).to_numpy(np.float64)
     kept = (user >= 0) & np.isfinite(value) & np.isin(name.astype(str), [*map(str, names)])
     item = told["item_id"].fillna("").to_numpy(object)
-    return Happened(user.astype(np.int64), at, value, name, item).where(kept)
+    seen = tuple(str(one) for one, _ in Counter(name[user >= 0]).most_common() if one is not None)
+    return Happened(user.astype(np.int64), at, value, name, item, seen).where(kept)

@@ -14,17 +14,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from adloom.loop.experiments.crossed import by_first_arm, units
 from adloom.loop.experiments.guardrails import Guardrail, guardrails
 from adloom.loop.experiments.lifts import FEWEST_USERS, Lift, alpha_of, click_rates, lift_of
 from adloom.loop.experiments.outcomes import Outcomes
+from adloom.loop.experiments.split_words import is_bad, split_sentence, why_bad
 from adloom.loop.settings.experiments import Experiment
 from adloom.loop.statistics.rates import ArmRates, Interval, rate_interval
 from adloom.loop.statistics.split import SplitCheck, split_check
 
 Verdict = Literal["bad_split", "collecting", "undecided", "ship", "keep_control"]
-_BAD_SPLIT_P = 0.01  # over all looks together, as a fixed test at 0.001 has in some dozens of looks
 _FEWEST_CLICKS = 20  # of each arm
 _NO_LIFT = Interval(0.0, 0.0)
 
@@ -34,14 +35,19 @@ class ArmResult:
     """What an arm's users did.
 
     Attributes:
-        users: who were shown an ad.
+        users: who were shown an ad whose window is closed.
+        users_shown: who were shown an ad at all.
         effective_users: how many users of equal weight they are worth.
         impressions: showings whose window is closed; all counts and rates are of these.
         open: showings whose window is not: nothing is known of them yet.
         lift: None where the arm or the control has no click yet.
+        chances_moved: whether its ads were dealt with different chances, so that they weigh
+            differently.
+        limited_users: who have more ads than count (`max_user_exposures`).
     """
 
     users: int
+    users_shown: int
     effective_users: float
     impressions: int
     open: int
@@ -49,6 +55,8 @@ class ArmResult:
     rate: float
     interval: Interval
     lift: Lift | None
+    chances_moved: bool
+    limited_users: int
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,11 @@ class Judgement:
     def split_p_value(self) -> float:
         """Always valid; small where the split is not as defined."""
         return self.split.p_value
+
+    @property
+    def split_sentence(self) -> str:
+        """What the test of the split found."""
+        return split_sentence(self.split, sum(arm.users_shown for arm in self.arms.values()))
 
 
 def judge(outcomes: Outcomes, experiment: Experiment) -> Judgement:
@@ -105,6 +118,7 @@ def _arm_results(outcomes: Outcomes, experiment: Experiment) -> dict[str, ArmRes
     return {
         name: ArmResult(
             users=int(rates.users[arm]),
+            users_shown=len(np.unique(outcomes.user[outcomes.arm == arm])),
             effective_users=float(rates.effective_users[arm]),
             impressions=int(impressions[arm]),
             open=int(shown[arm] - impressions[arm]),
@@ -112,9 +126,16 @@ def _arm_results(outcomes: Outcomes, experiment: Experiment) -> dict[str, ArmRes
             rate=float(rates.rate[arm]) if impressions[arm] else 0.0,
             interval=_rate_interval(rates, arm),
             lift=_lift(rates, arm, control, experiment),
+            chances_moved=len(np.unique(judged.propensity[judged.arm == arm])) > 1,
+            limited_users=_limited(judged.user[judged.arm == arm], experiment),
         )
         for arm, name in enumerate(names)
     }
+
+
+def _limited(users: NDArray[np.int64], experiment: Experiment) -> int:
+    most = experiment.max_user_exposures
+    return 0 if most is None else int((np.bincount(users) > most).sum())
 
 
 def _rate_interval(rates: ArmRates, arm: int) -> Interval:
@@ -138,8 +159,8 @@ def _verdict(
     split: SplitCheck,
     held: dict[str, dict[str, Guardrail]],
 ) -> tuple[Verdict, str, str | None]:
-    if split.p_value < _BAD_SPLIT_P:
-        return "bad_split", _why_bad(split), None
+    if is_bad(split):
+        return "bad_split", f"{why_bad(split)}: find out why before you trust a rate", None
     small = [
         name
         for name, arm in arms.items()
@@ -171,14 +192,3 @@ def _verdict(
     if least:
         return "undecided", f"it is not certain who loses more than {-least:.1%}: go on", None
     return "undecided", "no arm is certain to be better than the control, or worse: go on", None
-
-
-def _why_bad(split: SplitCheck) -> str:
-    if split.users <= min(split.exposures, split.exposures_a_user):
-        what = "the arms were not dealt as their shares say"
-    else:
-        what = (
-            "one arm has too few ads for its users: they are lost, or the other brings its users "
-            "back more often"
-        )
-    return f"{what}: find out why before you trust a rate"

@@ -80,7 +80,7 @@ class Countable:
             done: which outcomes count; none = all.
         """
         outcomes, (users, first, at) = self.outcomes, self._users
-        window = outcomes.window if metric.window_hours is None else metric.window_hours * _HOUR
+        window = self.window(metric)
         begun = outcomes.shown_at[first]
         late = outcomes.window if metric.counts_clicks else 0.0
         inside = outcomes.shown_at < begun[at] + window
@@ -112,6 +112,21 @@ class Countable:
             numerator=numerator,
             denominator=denominator,
         )
+
+    def late(self, metric: Metric) -> int:
+        """How many of its outcomes came after their user's window, and count nothing."""
+        users, first, _ = self._users
+        if metric.event is None or not len(users):
+            return 0
+        named = self.done.where(self.done.name == metric.event)
+        at = np.minimum(np.searchsorted(users, named.user), len(users) - 1)
+        over = self.outcomes.shown_at[first][at] + self.window(metric)
+        return int(((users[at] == named.user) & (named.at >= over)).sum())
+
+    def window(self, metric: Metric) -> float:
+        """For how many seconds from their first ad a user counts."""
+        hours = metric.window_hours
+        return self.outcomes.window if hours is None else hours * _HOUR
 
     def _outcomes(
         self,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adloom.loop.experiments.lifts import lift_json
+from adloom.loop.experiments.lifts import FEWEST_USERS, lift_json
 from adloom.loop.experiments.metrics import MetricArm, MetricResult
 from adloom.loop.settings.experiments import Experiment
 from adloom.loop.settings.metrics import Metric
+
+_MOST_NAMED, _MOST_CHARACTERS = 10, 64
 
 
 def metric_json(name: str, found: MetricResult, experiment: Experiment) -> dict[str, Any]:
@@ -19,6 +22,8 @@ def metric_json(name: str, found: MetricResult, experiment: Experiment) -> dict[
         "goal": found.metric.goal,
         "margin": found.metric.margin if found.metric.role == "guardrail" else None,
         "alpha": found.alpha,
+        "window_hours": found.window_hours,
+        "late_events": found.late,
         "sentence": metric_sentence(name, found, experiment),
         "arms": {
             arm_name: _arm_json(arm)
@@ -44,7 +49,36 @@ def metric_sentence(name: str, found: MetricResult, experiment: Experiment) -> s
         for arm in found.arms
         if arm != experiment.control_arm
     ]
-    return f"{name} ({counted(metric)}; {role}): {'; '.join(told)}."
+    window = f"within {_hours(found.window_hours)} of a user's first ad"
+    sentence = f"{name} ({counted(metric)}, {window}; {role}): {'; '.join(told)}."
+    return sentence + (f" {_late(found.late)}" if found.late else "")
+
+
+def unseen_events(metrics: Mapping[str, MetricResult], seen: Sequence[str]) -> list[str]:
+    """A sentence for each metric whose event no user ever sent, once there are users enough.
+
+    Args:
+        seen: what outcomes of the experiment's users are called, the most frequent first.
+    """
+    known = ", ".join(name[:_MOST_CHARACTERS] for name in seen[:_MOST_NAMED])
+    known += f" and {len(seen) - _MOST_NAMED} more" if len(seen) > _MOST_NAMED else ""
+    has = f"the log has: {known}" if seen else "the log has no outcomes of them at all"
+    return [
+        f"{name}: no event {found.metric.event} has been seen of the experiment's users; {has}"
+        for name, found in metrics.items()
+        if found.metric.event is not None
+        and found.metric.event not in seen
+        and sum(arm.users for arm in found.arms.values()) >= FEWEST_USERS
+    ]
+
+
+def _hours(hours: float) -> str:
+    return "1 hour" if hours == 1 else f"{hours:,.4g} hours"
+
+
+def _late(events: int) -> str:
+    came = "1 event came" if events == 1 else f"{events:,} events came"
+    return f"{came} after the window, and {'counts' if events == 1 else 'count'} nothing."
 
 
 def counted(metric: Metric) -> str:

@@ -58,6 +58,7 @@ class MetricArm:
 
 
 FEWEST_ACTIVE = 20
+_HOUR = 3_600.0
 
 MetricVerdict = Literal[
     "control", "collecting", "undecided", "better", "not_worse", "worse", "held", "broken"
@@ -72,11 +73,15 @@ class MetricResult:
     Attributes:
         alpha: chance that an always-valid interval of an arm ever misses the truth.
         arms: by name, in the order of the definition.
+        window_hours: how long a user counts, from the first ad on.
+        late: outcomes that came after their user's window.
     """
 
     metric: Metric
     alpha: float
     arms: dict[str, MetricArm]
+    window_hours: float
+    late: int
 
     def gain(self, arm: str) -> Lift | None:
         """The arm's change, turned so that better is above 0; None while it is not known."""
@@ -120,6 +125,8 @@ def metric_results(
             metric,
             metric_alpha(metric, experiment),
             metric_arms(countable.sums(metric), outcomes.arms, metric, experiment),
+            window_hours=countable.window(metric) / _HOUR,
+            late=countable.late(metric),
         )
         for name, metric in experiment.metrics.items()
     }

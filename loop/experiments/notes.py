@@ -24,6 +24,8 @@ def notes(judgement: Judgement, experiment: Experiment) -> list[str]:
 
 
 def _is_weighted(arm: ArmResult) -> bool:
+    if not (arm.chances_moved or arm.limited_users):
+        return False
     plain = arm.clicks / arm.impressions if arm.impressions else 0.0
     return abs(arm.rate - plain) > _TOLD * plain
 
@@ -33,11 +35,14 @@ def _weights(arms: list[str], judgement: Judgement, experiment: Experiment) -> s
         f"{judgement.arms[name].clicks / judgement.arms[name].impressions:.2%} in {name}"
         for name in arms
     )
-    why = "one over the chance with which its arm was dealt, since shares moved"
-    most = experiment.max_user_exposures
-    if most is not None:
-        why += f", and users with over {most} ads weigh as much as with {most}"
-    return f"The rate is weighted, which clicks over ads ({plain}) are not: an ad weighs {why}."
+    told, why = [judgement.arms[name] for name in arms], []
+    if any(arm.chances_moved for arm in told):
+        why.append("an ad weighs one over the chance with which its arm was dealt, since it moved")
+    if limited := sum(arm.limited_users for arm in told):
+        most = experiment.max_user_exposures
+        users = "1 user weighs" if limited == 1 else f"{limited:,} users weigh"
+        why.append(f"{users} as much as with {most} ads (max_user_exposures)")
+    return f"The rate is weighted, which clicks over ads ({plain}) are not: {'; '.join(why)}."
 
 
 def _several_arms(arms: int, alpha: float) -> str:

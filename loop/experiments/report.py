@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -17,7 +17,7 @@ from adloom.loop.experiments.heavy_users import HeavyUser, heavy_users
 from adloom.loop.experiments.judgement import ArmResult, Judgement, judge
 from adloom.loop.experiments.lifts import lift_json
 from adloom.loop.experiments.metric_verdict import with_metrics
-from adloom.loop.experiments.metric_words import metric_json
+from adloom.loop.experiments.metric_words import metric_json, unseen_events
 from adloom.loop.experiments.metrics import MetricResult, metric_results
 from adloom.loop.experiments.notes import notes
 from adloom.loop.experiments.outcomes import Outcomes, experiment_outcomes
@@ -50,6 +50,8 @@ class ExperimentReport:
         heavy_users: who has a large part of an arm's exposures.
         until: the moment up to which events count, aware, UTC.
         metrics: those of the settings, by name.
+        outcomes_seen: what outcomes of its users are called, the most frequent first.
+        unservable: a sentence for each arm whose version is not registered (any more).
     """
 
     name: str
@@ -64,11 +66,14 @@ class ExperimentReport:
     heavy_users: list[HeavyUser]
     until: datetime
     metrics: dict[str, MetricResult]
+    outcomes_seen: tuple[str, ...] = ()
+    unservable: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> list[str]:
         """What makes the figures harder to read."""
-        found = [
+        found = [*self.unservable]
+        found += [
             f"{arm} was drawn by versions {', '.join(map(str, numbers))}: its alias moved"
             for arm, numbers in self.versions.items()
             if len(numbers) > 1
@@ -80,11 +85,7 @@ class ExperimentReport:
                 "salt were changed while it ran; each is judged by the first arm"
                 + (", and lifts come out smaller for it" if share > FEW else "")
             )
-        if self.closes_at is not None:
-            found.append(
-                f"{self.open} ads can still be clicked and are not judged yet; "
-                f"the last window closes at {self.closes_at:%Y-%m-%d %H:%M} UTC"
-            )
+        found += unseen_events(self.metrics, self.outcomes_seen)
         found += [
             f"{heavy.user} saw {heavy.share:.0%} of the ads of {heavy.arm} ({heavy.exposures}), "
             f"and weighs {heavy.weight:.0%} of its rate (max_user_exposures)"
@@ -95,7 +96,16 @@ class ExperimentReport:
     @property
     def notes(self) -> list[str]:
         """How to read the figures."""
-        return notes(self.judgement, self.experiment)
+        return [*self._open, *notes(self.judgement, self.experiment)]
+
+    @property
+    def _open(self) -> list[str]:
+        if self.closes_at is None:
+            return []
+        ads = "1 ad can still be clicked and is" if self.open == 1 else f"{self.open:,} ads can "
+        ads += "" if self.open == 1 else "still be clicked and are"
+        closes = f"{self.closes_at:%Y-%m-%d %H:%M} UTC"
+        return [f"{ads} not judged yet; the last window closes at {closes}."]
 
     def as_json(self) -> dict[str, Any]:
         """Figures by name; what is not known or has no bound is null."""
@@ -121,6 +131,7 @@ class ExperimentReport:
             },
             "srm_p_value": judged.split_p_value,
             "split": asdict(judged.split),
+            "split_sentence": judged.split_sentence,
             "guardrails": {
                 arm: {
                     name: asdict(guardrail) | {"broken": guardrail.broken}
@@ -189,13 +200,16 @@ def report_outcomes(
     experiment: Experiment,
     until: datetime,
     done: Happened | None = None,
+    unservable: Sequence[str] = (),
 ) -> ExperimentReport:
     """Judges the experiment by what was read of it up to `until`.
 
     Args:
         done: outcomes, such as purchases; None = there were none.
+        unservable: what to say of arms whose version is not registered.
     """
-    metrics = metric_results(outcomes, done or Happened(), experiment, until=until.timestamp())
+    done = done or Happened()
+    metrics = metric_results(outcomes, done, experiment, until=until.timestamp())
     return ExperimentReport(
         name=name,
         experiment=experiment,
@@ -212,6 +226,8 @@ def report_outcomes(
         heavy_users=heavy_users(outcomes, experiment),
         until=until,
         metrics=metrics,
+        outcomes_seen=done.seen,
+        unservable=tuple(unservable),
     )
 
 

@@ -85,6 +85,25 @@ class UnservableArm(ValueError):
     """An arm names a version that is not registered; the message names the key."""
 
 
+def unservable_arms(
+    name: str, experiment: Experiment, registry: AdRegistry, now: datetime
+) -> list[str]:
+    """A sentence for each arm whose version or alias is not registered, by the key of its setting.
+
+    None is told of an experiment that is over, and while the registry cannot be asked.
+    """
+    if experiment.end is not None and experiment.end <= now:
+        return []
+    told = []
+    for arm_name, arm in experiment.arms.items():
+        try:
+            if arm.version != CHAMPION:
+                _find(registry, arm.version, f"experiments.{name}.arms.{arm_name}.version")
+        except UnservableArm as error:
+            told.append(f"{error}; a server starts only where it served this before")
+    return told
+
+
 def versions_of_arms(
     experiments: Mapping[str, Experiment],
     registry: AdRegistry,

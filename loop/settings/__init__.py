@@ -35,6 +35,7 @@ from adloom.loop.settings.replay import ReplaySettings
 from adloom.loop.settings.serving import ConsumeSettings, RaySettings, ServeSettings
 from adloom.loop.settings.titles import TitleSettings
 from adloom.loop.settings.undecided import refuse_undecided_for_many
+from adloom.loop.settings.words import not_toml, told
 from adloom.models.settings import FineTuneSettings, GeneratorSettings
 from adloom.stream.event_settings import EventSettings
 from adloom.stream.settings import KafkaSettings
@@ -128,9 +129,10 @@ def load_settings(file: Path | None = None, **given: Any) -> Settings:
     try:
         return FromFile(**given)
     except ValidationError as error:
-        raise SettingsError(_one_line(error)) from error
+        raise SettingsError("; ".join(map(told, error.errors()))) from error
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{source}: not valid TOML: {error}") from error
+        wrong = not_toml(error, source.read_text("utf-8", errors="replace"))
+        raise SettingsError(f"{source}: {wrong}") from error
     except SourceError as error:
         raise SettingsError(f"environment: {error}") from error
 
@@ -144,13 +146,3 @@ def _refuse_unknown_variables() -> None:
         if field not in Settings.model_fields:
             known = ", ".join(Settings.model_fields)
             raise SettingsError(f"{name}: no such setting (there are: {known})")
-
-
-def _one_line(error: ValidationError) -> str:
-    lines = []
-    for problem in error.errors():
-        key = ".".join(str(part) for part in problem["loc"])
-        unknown = problem["type"] == "extra_forbidden"
-        told = "no such setting" if unknown else problem["msg"].removeprefix("Value error, ")
-        lines.append(f"{key}: {told}" if key else told)
-    return "; ".join(lines)

@@ -179,5 +179,7 @@ def refuse_unread_outcomes(experiments: dict[str, Experiment]) -> None:
 def _version_name(name: object) -> object:
     """Aliases are written `@champion` as well; from the environment a number comes as text."""
     if isinstance(name, str):
-        return int(name) if name.isdecimal() else name.removeprefix("@")
+        name = int(name) if name.isdecimal() else name.removeprefix("@")
+    if not name or isinstance(name, bool) or not isinstance(name, int | str) or name == 0:
+        raise ValueError('must be the number of a version, from 1 on, or an alias: "@challenger"')
     return name

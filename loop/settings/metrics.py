@@ -44,7 +44,11 @@ class Metric(BaseModel):
         le=24 * 90,
         description="how long a user counts, from the first ad on; none = attribution_hours",
     )
-    goal: Literal["increase", "decrease"] = "increase"
+    goal: Literal["increase", "decrease"] = Field(
+        default="increase",
+        description="which way is good; a guardrail of outcomes has to say it: a sale that falls "
+        "does harm, a return that rises does",
+    )
     role: Literal["decision", "guardrail"] = Field(
         default="decision", description="decision: what ships an arm; guardrail: what stops one"
     )
@@ -63,6 +67,11 @@ class Metric(BaseModel):
             taken = [n for n in ("event", *_OF_OUTCOMES) if n in self.model_fields_set]
             if taken:
                 raise ValueError(f"{taken[0]}: goes with kind outcomes alone")
+        elif self.role == "guardrail" and "goal" not in self.model_fields_set:
+            raise ValueError(
+                f'goal: say which way is good for {self.event}: goal = "increase" where a fall '
+                'does harm (purchases), goal = "decrease" where a rise does (returns)'
+            )
         return self
 
     @property

@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 _WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM = 720.0, 58.0, 16.0, 14.0, 30.0
 _HEIGHT = 280.0
 _LARGEST = 5.0  # lifts beyond are drawn at the edge
+_SMALLEST = -1.0  # no lift is lower: that is to lose everything
 _ROW = 26.0
 _NAMES = 230.0
 
@@ -34,15 +35,16 @@ def lift_over_time(points: Sequence[LiftPoint], name: str) -> Markup:
     if not known:
         return Markup("")
     reach = _reach(known)
+    bottom = max(_SMALLEST, -reach)
     inner = _WIDTH - _LEFT - _RIGHT
     step = inner / max(1, len(known) - 1)
     xs = [_LEFT + (step * n if len(known) > 1 else inner / 2) for n in range(len(known))]
 
     def y(lift: float) -> float:
-        return _TOP + (_HEIGHT - _TOP - _BOTTOM) * (1 - (lift + reach) / (2 * reach))
+        return _TOP + (_HEIGHT - _TOP - _BOTTOM) * (1 - (lift - bottom) / (reach - bottom))
 
     parts = [_open(_HEIGHT, name)]
-    for lift in (-reach, -reach / 2, 0.0, reach / 2, reach):
+    for lift in (bottom, *(() if bottom > -reach else (bottom / 2,)), 0.0, reach / 2, reach):
         kind = "zero" if lift == 0 else "grid"
         parts.append(
             f'<line class="{kind}" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(lift):.1f}" '
@@ -74,13 +76,14 @@ def lifts_beside(points: Sequence[LiftPoint], name: str) -> Markup:
     if not known:
         return Markup("")
     reach = _reach(known)
+    bottom = max(_SMALLEST, -reach)
     height = _ROW * len(known) + _BOTTOM
 
     def x(lift: float) -> float:
-        return _NAMES + (_WIDTH - _NAMES - _RIGHT) * (lift + reach) / (2 * reach)
+        return _NAMES + (_WIDTH - _NAMES - _RIGHT) * (lift - bottom) / (reach - bottom)
 
     parts = [_open(height, name)]
-    for lift in (-reach, 0.0, reach):
+    for lift in (bottom, 0.0, reach):
         kind, anchor = ("zero", "middle") if lift == 0 else ("grid", "end" if lift > 0 else "start")
         parts.append(
             f'<line class="{kind}" x1="{x(lift):.1f}" x2="{x(lift):.1f}" y1="0" '
@@ -114,13 +117,16 @@ def _tick(lift: float) -> str:
 
 
 def _held(value: float | None, reach: float, *, low: bool = False) -> float:
-    unknown = -reach if low else reach
-    return unknown if value is None else min(reach, max(-reach, value))
+    bottom = max(_SMALLEST, -reach)
+    unknown = bottom if low else reach
+    return unknown if value is None else min(reach, max(bottom, value))
 
 
 def _ends(point: LiftPoint) -> str:
-    low = "any" if point.low is None else f"{point.low:+.1%}"
-    high = "any" if point.high is None or not math.isfinite(point.high) else f"{point.high:+.1%}"
+    low = "no bound" if point.low is None else f"{point.low:+.1%}"
+    high = (
+        "no bound" if point.high is None or not math.isfinite(point.high) else f"{point.high:+.1%}"
+    )
     return f"{low} to {high}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -30,19 +31,23 @@ class Day:
 
     Attributes:
         day: the last of them, UTC.
+        whole: whether it is over, and the windows of all its ads: else there is more to come.
         ads, clicks: of the day alone, by arm.
         so_far: of all ads up to the day's end, by arm.
         metrics: of all users whose first ad came up to the day's end, by metric and arm.
     """
 
     day: date
+    whole: bool
     ads: dict[str, int]
     clicks: dict[str, int]
     so_far: dict[str, ArmFigures]
     metrics: dict[str, dict[str, MetricFigures]]
 
 
-def by_day(outcomes: Outcomes, experiment: Experiment, sums: Mapping[str, UserSums]) -> list[Day]:
+def by_day(
+    outcomes: Outcomes, experiment: Experiment, sums: Mapping[str, UserSums], until: datetime
+) -> list[Day]:
     """Every day on which ads were shown, at most 60 points.
 
     The windows of its ads, and of the users who came first on it, are over by now; who looked on
@@ -51,6 +56,7 @@ def by_day(outcomes: Outcomes, experiment: Experiment, sums: Mapping[str, UserSu
     Args:
         outcomes: with closed windows alone, in the order of time.
         sums: of the experiment's metrics, by name.
+        until: the moment up to which was read.
     """
     day = _days(outcomes.shown_at)
     begun = {name: _days(each.begun) for name, each in sums.items()}
@@ -65,6 +71,9 @@ def by_day(outcomes: Outcomes, experiment: Experiment, sums: Mapping[str, UserSu
     last = days[::-1][::step][::-1]
     ends = np.searchsorted(day, last, side="right")
     found, start = [], 0
+    whole_until = until.timestamp() - outcomes.window
+    if experiment.end is not None and experiment.end.timestamp() <= whole_until:
+        whole_until = math.inf
     for number, end in zip(last, ends, strict=True):
         here = slice(start, end)
         arm, clicked = outcomes.arm[here], outcomes.clicked[here]
@@ -73,6 +82,7 @@ def by_day(outcomes: Outcomes, experiment: Experiment, sums: Mapping[str, UserSu
         found.append(
             Day(
                 day=datetime.fromtimestamp(float(number) * _DAY_SECONDS, UTC).date(),
+                whole=bool((number + 1) * _DAY_SECONDS <= whole_until),
                 ads=dict(zip(outcomes.arms, ads.tolist(), strict=True)),
                 clicks=dict(zip(outcomes.arms, clicks.tolist(), strict=True)),
                 so_far=arm_figures(outcomes.head(end), experiment),

@@ -12,6 +12,7 @@ from adloom.loop.experiments.reading.charts import LiftPoint, lift_over_time, li
 from adloom.loop.experiments.reading.lifts import LiftFigures
 from adloom.loop.experiments.reading.reading import ExperimentReading
 from adloom.loop.experiments.reading.sentences import sentences
+from adloom.loop.statistics.rates import Interval
 
 _LARGEST_SHOWN = 10.0
 _MARKS = {"better": "good", "not_worse": "good", "held": "good", "worse": "bad", "broken": "bad"}
@@ -33,6 +34,7 @@ def page_of(reading: ExperimentReading) -> str:
     )
     environment.filters["percent"] = _percent
     environment.filters["signed"] = _signed
+    environment.filters["span"] = _span
     environment.filters["amount"] = _amount
     environment.filters["format_count"] = "{:,}".format
     report = reading.report
@@ -55,6 +57,21 @@ def page_of(reading: ExperimentReading) -> str:
             metric_sentence(name, found, report.experiment)
             for name, found in report.metrics.items()
         ],
+        compared_parts=[
+            (segment, arm, segment.arms[arm])
+            for segment in reading.segments
+            for arm in others
+            if segment.arms[arm].lift is not None
+        ],
+        compared_metrics=[
+            (segment, metric, arm, figures)
+            for segment in reading.segments
+            for metric, arm, figures in segment.lifts
+            if metric and arm != control and segment.q_value(metric, arm) is not None
+        ],
+        metric_parts=sum(
+            len(arms) - 1 for segment in reading.segments for arms in segment.metrics.values()
+        ),
         beside={arm: _beside(reading, arm) for arm in others},
     )
 
@@ -92,7 +109,13 @@ def _amount(value: float | None, kind: str) -> str:
     return _percent(value) if kind == "click_through_rate" else f"{value:,.4g}"
 
 
+def _span(ends: Interval | LiftFigures) -> str:
+    if ends.low is None or ends.high is None or ends.high > _LARGEST_SHOWN:
+        return f"{_signed(ends.low)} to no bound"
+    return f"{100 * ends.low:+.1f} to {100 * ends.high:+.1f} %"
+
+
 def _signed(value: float | None) -> str:
     if value is None:
         return "?"
-    return "any" if value > _LARGEST_SHOWN else f"{100 * value:+.1f} %"
+    return "no bound" if value > _LARGEST_SHOWN else f"{100 * value:+.1f} %"

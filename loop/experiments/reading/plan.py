@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import pandas as pd
 
@@ -29,19 +29,22 @@ class NothingToPlanBy(LookupError):
 
 @dataclass(frozen=True)
 class Traffic:
-    """What is known of a shop's ads before the start.
+    """What is known of a shop's ads.
 
     Attributes:
         ads: of the log, that this was counted on; 0 where there are none.
         rate: clicks an ad.
         ads_a_day: ads shown a day.
         design_effect: variance of the rate over that of as many ads of different users.
+        first_day, last_day: that these ads were shown on, UTC; None where there are none.
     """
 
     ads: int
     rate: float
     ads_a_day: float
     design_effect: float
+    first_day: date | None = None
+    last_day: date | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,19 @@ class Plan:
     detectable: list[Detectable]
 
 
+def traffic_to_plan_by(
+    log: EventLog, start: datetime, now: datetime, *, attribution: timedelta
+) -> Traffic | None:
+    """That of the four weeks before the start; where no ad was clicked then, of those up to now.
+
+    None without any ad whose window is closed.
+    """
+    before = traffic_before(log, min(start, now), attribution=attribution)
+    if start >= now or (before is not None and before.rate):
+        return before
+    return traffic_before(log, now, attribution=attribution) or before
+
+
 def traffic_before(log: EventLog, until: datetime, *, attribution: timedelta) -> Traffic | None:
     """Of ads shown in the four weeks before `until` whose windows are closed; None without any."""
     events = log.read(since=until - HISTORY, until=until, columns=_COLUMNS)
@@ -88,7 +104,12 @@ def traffic_before(log: EventLog, until: datetime, *, attribution: timedelta) ->
     user = pd.factorize(shown["user_id"])[0].astype("int64")
     days = max(float(span), 1 / 24)
     return Traffic(
-        len(shown), float(clicked.mean()), len(shown) / days, design_effect(clicked, user)
+        len(shown),
+        float(clicked.mean()),
+        len(shown) / days,
+        design_effect(clicked, user),
+        shown["shown_at"].iloc[0].date(),
+        shown["shown_at"].iloc[-1].date(),
     )
 
 
@@ -100,6 +121,7 @@ def plan_experiment(
     ads_a_day: float | None = None,
     lift: float | None = None,
     power: float = 0.8,
+    now: datetime,
 ) -> Plan:
     """What is given goes before what was seen. Raises NothingToPlanBy, saying what to give."""
     if seen is not None:
@@ -107,8 +129,7 @@ def plan_experiment(
         ads_a_day = seen.ads_a_day if ads_a_day is None else ads_a_day
     if not rate or not ads_a_day:
         raise NothingToPlanBy(
-            "the log has no clicked ad of the last four weeks to plan by: give --rate "
-            "(clicks an ad) and --visits (ads a day)"
+            f"{_nothing(seen, now)}: give --rate (clicks an ad) and --visits (ads a day)"
         )
     design = design_of(experiment, rate, power)
     if design is None:
@@ -118,7 +139,9 @@ def plan_experiment(
     to_find = lift_of(experiment) if lift is None else lift
     ads = ads_needed(design, to_find)
     return Plan(
-        traffic=Traffic(seen.ads if seen else 0, rate, ads_a_day, effect),
+        traffic=replace(
+            seen or Traffic(0, rate, ads_a_day, effect), rate=rate, ads_a_day=ads_a_day
+        ),
         alpha=design.alpha,
         power=power,
         lift=to_find,
@@ -128,6 +151,15 @@ def plan_experiment(
         ads_one_look=ads_needed(replace(design, expected=None), to_find),
         detectable=[] if design.margin else _detectable(design, ads_a_day),
     )
+
+
+def _nothing(seen: Traffic | None, now: datetime) -> str:
+    """Why there is nothing to plan by, with the days that were looked at."""
+    if seen is not None:
+        days = f"{seen.first_day} to {seen.last_day}"
+        return f"none of the {seen.ads:,} ads of the log from {days} was clicked in its window"
+    days = f"from {(now - HISTORY).date()} to {now.date()}"
+    return f"the log has no ad {days} whose window for clicks is over"
 
 
 def _detectable(design: Design, ads_a_day: float) -> list[Detectable]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -68,8 +69,13 @@ def read_experiment(
     *,
     attribution: timedelta,
     products: Products,
+    unservable: Sequence[str] = (),
 ) -> ExperimentReading:
-    """Reads the experiment's days of the log once, and the four weeks before them."""
+    """Reads the experiment's days of the log once, and the four weeks before them.
+
+    Args:
+        unservable: what to say of arms whose version is not registered.
+    """
     until = datetime.now(UTC)
     outcomes = experiment_outcomes(log, name, experiment, attribution=attribution, until=until)
     before = before_start(log, outcomes.users, experiment.start)
@@ -81,8 +87,8 @@ def read_experiment(
     metrics = experiment.metrics
     missing = {name: without_product(done, metric) for name, metric in metrics.items()}
     return ExperimentReading(
-        report=report_outcomes(outcomes, name, experiment, until, done),
-        days=by_day(judged, experiment, {n: countable.sums(m) for n, m in metrics.items()}),
+        report=report_outcomes(outcomes, name, experiment, until, done, unservable),
+        days=by_day(judged, experiment, {n: countable.sums(m) for n, m in metrics.items()}, until),
         segments=by_segment(judged, countable, returning=before.returning, products=products),
         without_product={name: count for name, count in missing.items() if count},
         adjusted=adjusted_lifts(judged, experiment, before),

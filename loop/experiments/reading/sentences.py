@@ -11,7 +11,7 @@ def sentences(reading: ExperimentReading) -> list[str]:
     experiment = reading.report.experiment
     told = [*reading.report.notes, *_goal(experiment)]
     if reading.report.judgement.verdict not in ("ship", "keep_control"):
-        told += [_ahead(reading, arm) for arm in reading.ahead.arms]
+        told += [_ahead(reading, arm) for arm in reading.ahead.arms if not _certain(reading, arm)]
     told += [_adjusted(reading)]
     return told + (_parts(reading) if reading.segments else [])
 
@@ -79,6 +79,13 @@ def _ahead(reading: ExperimentReading, arm: str) -> str:
     )
 
 
+def _certain(reading: ExperimentReading, arm: str) -> bool:
+    """Whether its clicks are told apart from the control's already, and no more ads are needed."""
+    lift = reading.report.judgement.arms[arm].lift
+    least = -reading.report.experiment.tolerated_loss
+    return lift is not None and (lift.always_valid.low > least or lift.always_valid.high < least)
+
+
 def _by_margin(reading: ExperimentReading) -> bool:
     return reading.report.experiment.goal == "non_inferiority"
 
@@ -92,14 +99,17 @@ def _adjusted(reading: ExperimentReading) -> str:
     if reading.adjusted is None:
         if reading.report.experiment.allocation != "fixed":
             return "Lifts are not adjusted by the time before: users change their arm here."
-        return "Lifts are not adjusted: nobody was seen in the four weeks before the start."
+        return (
+            "Lifts are not adjusted by what users did before (CUPED, which narrows their "
+            "intervals): nobody was seen in the four weeks before the start."
+        )
     told = [
         f"{arm} {adjusted.figures.lift:+.1%} (variance saved: {adjusted.variance_saved:.0%})"
         for arm, adjusted in reading.adjusted.items()
         if adjusted.figures.lift is not None and adjusted.variance_saved is not None
     ]
     return (
-        "Adjusted by what users did in the four weeks before the start: "
+        "Adjusted by what users did in the four weeks before the start (CUPED): "
         + (", ".join(told) if told else "no lift yet")
         + "; the verdict goes by the plain lift."
     )

@@ -89,14 +89,15 @@ class Abandoned(BaseModel):
     at: datetime
 
 
-State = Literal["passed", "failed", "undecided", "abandoned", "cut off", "unreadable"]
+State = Literal["passed", "failed", "undecided", "abandoned", "cut off", "under way", "unreadable"]
 
 
 class KeptRound(BaseModel):
     """A round as it is listed; what is not known of it is None.
 
     ``passed``, ``failed`` and ``undecided`` say what the gate found, ``cut off`` that
-    `train-round` goes on with it; of an ``unreadable`` one the outcome cannot be read.
+    `train-round` goes on with it, ``under way`` that one does so now; of an ``unreadable`` one
+    the outcome cannot be read.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -132,9 +133,19 @@ def outcomes(folder: Path) -> list[RoundOutcome]:
     return [outcome for outcome in found if outcome is not None]
 
 
-def kept_rounds(folder: Path) -> list[KeptRound]:
-    """Every round that was planned, oldest first."""
-    return [_told(number, kept) for number, kept in _planned(folder)]
+def kept_rounds(folder: Path, *, under_way: bool = False) -> list[KeptRound]:
+    """Every round that was planned, oldest first.
+
+    Args:
+        under_way: whether somebody has the turn: the first round that is not over is theirs.
+    """
+    found = [_told(number, kept) for number, kept in _planned(folder)]
+    if under_way:
+        for place, one in enumerate(found):
+            if one.state == "cut off":
+                found[place] = one.model_copy(update={"state": "under way"})
+                break
+    return found
 
 
 def abandon(kept: Path, reason: str) -> Abandoned:

@@ -128,6 +128,9 @@ def choose_clicks(
             there in all.
     """
     attribution, share = timedelta(hours=rounds.attribution_hours), rounds.max_user_share
+    told_from = None if read_since is None else read_since + attribution
+    counted = [moment for moment in (since, told_from) if moment is not None]
+    told_since = max(counted, default=None)
     clicked = clicked_ads(events, attribution=attribution, until=until)
     newest = fair(clicked, share, newest=rounds.max_examples)
     fresh = fair(_since(clicked, since), share, newest=rounds.max_examples)
@@ -138,7 +141,8 @@ def choose_clicks(
         )
     if len(newest) < _FEWEST or (len(fresh) < rounds.min_clicks and not force):
         of_now = len(_since(clicked, since))
-        raise NotEnoughClicks(_too_few(len(fresh), of_now, len(newest), rounds))
+        unshown = unshown_clicks(events, since=told_since, until=until)
+        raise NotEnoughClicks(_too_few(len(fresh), of_now, len(newest), rounds, unshown))
     # Of the new ones, or a round with few of them would hold them all out.
     of = fresh if len(fresh) >= rounds.min_clicks else newest
     wanted = max(1, min(rounds.max_heldout, round(len(of) * rounds.heldout_share)))
@@ -163,8 +167,6 @@ def choose_clicks(
     unclicked = never_clicked(
         [ad for ad in left if ad not in judged], attribution=attribution, until=until
     )
-    told_from = None if read_since is None else read_since + attribution
-    counted = [moment for moment in (since, told_from) if moment is not None]
     return RoundClicks(
         train=tuple(train),
         replay=tuple(fair(earlier(known, train[0]), share, newest=rounds.max_replay)),
@@ -174,7 +176,7 @@ def choose_clicks(
         left=beside,
         late=tuple(click for click in judge if not answers.count(click)),
         beyond_share=dict(Counter(click.user_id for click in left_out).most_common()),
-        unshown=unshown_clicks(events, since=max(counted, default=None), until=until),
+        unshown=unshown_clicks(events, since=told_since, until=until),
     )
 
 
@@ -190,10 +192,13 @@ def new_clicks(
     return len(fair(clicked, rounds.max_user_share, newest=rounds.max_examples))
 
 
-def _too_few(counted: int, clicked: int, known: int, rounds: RoundSettings) -> str:
+def _too_few(counted: int, clicked: int, known: int, rounds: RoundSettings, unshown: int) -> str:
     told = f"{counted} clicked ads since the last round"
     if clicked > counted:
         told += f" ({clicked - counted} more are beyond rounds.max_user_share of a shopper)"
+    if unshown:
+        clicks = "1 click is on an ad" if unshown == 1 else f"{unshown} clicks are on ads"
+        told += f" ({clicks} that adloom does not know as shown to their shopper before)"
     told += f", rounds.min_clicks is {rounds.min_clicks}"
     if known >= _FEWEST:
         return f"{told}: wait for more clicks, or use --force"

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from adloom.loop.experiments.reading.reading import read_experiment
 from adloom.loop.experiments.reading.sentences import sentences
 from adloom.loop.experiments.report import choose_experiment
+from adloom.loop.experiments.running import unservable_arms
 from adloom.loop.serving.http.access import Admitted
 from adloom.loop.serving.http.errors import GUARDED, problem, refusals
 from adloom.loop.serving.http.routes import running
@@ -72,6 +73,9 @@ class Readings:
             server.settings.experiments[name],
             attribution=timedelta(hours=server.settings.rounds.attribution_hours),
             products=server.catalogue.find,
+            unservable=unservable_arms(
+                name, server.settings.experiments[name], server.registry, datetime.now(UTC)
+            ),
         )
         return ExperimentShown(sentences=sentences(found), reading=found.as_json())
 

@@ -141,6 +141,9 @@ def test_two_versions_differ_in_settings_figures_clicks(settings: Settings) -> N
     assert told(settings, "diff", "4", "3")["relation"] == "a judged against b"
     printed = run(settings, "diff", "2", "4").stdout
     assert "on different clicks" in printed
+    of_base = [line.split() for line in run(settings, "diff", "1", "1").stdout.splitlines()]
+    assert ["from", "version", "none", "none"] in of_base
+    assert ["clicks", "none", "none"] in of_base
     assert "+0.03 (+0.01 to +0.05)" in printed
 
 

@@ -123,7 +123,8 @@ def test_each_metric_has_a_verdict_and_a_sentence(log: EventLog) -> None:
     assert verdicts == {"sales": "better", "clicks": "undecided", "ads": "undecided"}
     assert found["sales"]["arms"]["control"]["verdict"] == "control"
     assert found["sales"]["sentence"] == (
-        "sales (value of purchase a user; decides; more is better): "
+        "sales (value of purchase a user, within 24 hours of a user's first ad; decides; "
+        "more is better): "
         "other is better than control for certain."
     )
     assert "guardrail; it may fall by 10.0% at most" in found["ads"]["sentence"]

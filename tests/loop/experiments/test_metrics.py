@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from adloom.feature_store.event_log import EventLog
 from adloom.loop.experiments.happened import Happened, happened
+from adloom.loop.experiments.metric_words import metric_sentence
 from adloom.loop.experiments.metrics import MetricResult, metric_results
 from adloom.loop.experiments.outcomes import Outcomes
 from adloom.loop.experiments.report import ExperimentReport, report_experiment, report_outcomes
@@ -222,6 +223,7 @@ def test_guardrails_alone_leave_the_decision_to_the_click_through_rate() -> None
         ({}, "event: name the outcomes"),
         ({"kind": "ads_per_user", "event": "purchase"}, "event: goes with kind outcomes"),
         ({"kind": "ads_per_user", "per": "ad"}, "per: goes with kind outcomes"),
+        ({"event": "return", "role": "guardrail"}, 'goal: say which way is good for return: .*"d'),
     ],
 )
 def test_a_metric_that_says_too_little_or_too_much_is_refused(
@@ -229,6 +231,43 @@ def test_a_metric_that_says_too_little_or_too_much_is_refused(
 ) -> None:
     with pytest.raises(ValidationError, match=told):
         experiment(metrics={"m": metric})
+
+
+def test_a_rise_of_what_does_harm_breaks_its_guardrail() -> None:
+    outcomes = visited(4, visits=(3, 3), rates=(0.1, 0.2))
+    done = bought(outcomes, (0.1, 0.3))
+    definition = SALES["sales"] | {"role": "guardrail"}
+    for goal, verdict in (("decrease", "keep_control"), ("increase", "ship")):
+        rail = experiment(metrics={"returns": definition | {"goal": goal}})
+        assert judged(outcomes, rail, done).judgement.verdict == verdict
+
+
+def test_events_that_come_after_the_window_are_counted_and_told() -> None:
+    outcomes = shopper([0], [False], [0])
+    found = sums(outcomes, {"event": "purchase"}, 48)
+    assert (found.late, found.window_hours) == (1, 24)
+    told = metric_sentence("m", found, experiment(metrics={"m": {"event": "purchase"}}))
+    assert "within 24 hours of a user's first ad" in told
+    assert "1 event came after the window" in told
+    wide = sums(outcomes, {"event": "purchase", "window_hours": 30}, 48)
+    assert (wide.late, wide.window_hours) == (0, 30)
+    assert sums(outcomes, {"event": "visit"}, 48).late == 0
+
+
+def test_an_event_that_nobody_ever_sent_is_told_beside_those_that_came(tmp_path: Path) -> None:
+    outcomes = visited(5, visits=(3, 3), rates=(0.1, 0.1), users=400)
+    misspelt = experiment(metrics={"sales": {"event": "purchse"}})
+    sent = replace(Happened(), seen=("purchase", "visit"))
+    told = judged(outcomes, misspelt, sent).as_json()["warnings"]
+    assert any(
+        "sales: no event purchse has been seen" in one
+        and one.endswith("the log has: purchase, visit")
+        for one in told
+    )
+    assert "no outcomes of them at all" in judged(outcomes, misspelt).warnings[0]
+    few = outcomes.where(outcomes.user < 10)
+    assert judged(few, misspelt, sent).warnings == []
+    assert judged(outcomes, experiment(metrics=SALES), sent).warnings == []
 
 
 def test_users_must_stay_in_their_arm() -> None:
@@ -268,6 +307,7 @@ def test_outcomes_come_from_the_log(tmp_path: Path) -> None:
     outcomes = replace(simulated(4, users=2, seed=0), users=tuple(names.tolist()))
     done = happened(log, outcomes, experiment(metrics=SALES), until=LATER)
     assert (done.user.tolist(), done.value.tolist()) == ([1], [3.0])
+    assert set(done.seen) == {"purchase", "visit", "x"}
     assert done.at.tolist() == [START.timestamp() + 3_600]
     found = report_experiment(
         log, "trial", experiment(metrics=SALES), attribution=timedelta(hours=24), until=LATER

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from adloom.loop.experiments.judgement import judge
@@ -23,6 +25,31 @@ def test_a_weighted_rate_says_so_beside_clicks_over_ads() -> None:
     told = notes(judged, definition)[1]
     assert "The rate is weighted" in told
     assert f"{other.clicks / other.impressions:.2%} in other" in told
+
+
+def test_shares_that_never_moved_are_not_blamed_for_a_weighted_rate() -> None:
+    definition = experiment(max_user_exposures=5)
+    outcomes = simulated(4_000, users=400, seed=0)
+    judged = judge(outcomes, definition)
+    told = notes(judged, definition)[1]
+    limited = sum(arm.limited_users for arm in judged.arms.values())
+    assert f"{limited} users weigh as much as with 5 ads" in told
+    assert "moved" not in told
+    one_arm = np.full(len(outcomes), 0.5)
+    steady = judge(replace(outcomes, propensity=one_arm), experiment(max_user_exposures=None))
+    assert len(notes(steady, definition)) == 1
+
+
+def test_the_split_is_told_as_it_was_found() -> None:
+    good, definition = simulated(4_000, users=800, seed=0), experiment()
+    told = judge(good, definition).split_sentence
+    assert told.startswith("Nothing speaks against the split")
+    assert "not tested" in judge(good.head(0), definition).split_sentence
+    lopsided = good.where((good.arm == 0) | (good.user % 2 == 0))
+    found = judge(lopsided, definition)
+    assert found.verdict == "bad_split"
+    assert found.split_sentence.startswith("The split is not as defined, p = ")
+    assert "as defined" not in told.replace("as it is defined", "")
 
 
 def test_three_arms_say_how_the_chance_of_error_is_shared() -> None:

@@ -19,9 +19,15 @@ from adloom.feature_store.event_log import EventLog, LoggedEvent
 from adloom.loop.catalogue.product import Product
 from adloom.loop.commands.app import app
 from adloom.loop.experiments.reading.page import page_of
+from adloom.loop.experiments.reading.plan import (
+    NothingToPlanBy,
+    plan_experiment,
+    traffic_to_plan_by,
+)
 from adloom.loop.experiments.reading.reading import ExperimentReading, read_experiment
 from adloom.loop.experiments.reading.sentences import sentences
 from adloom.loop.statistics.discoveries import false_discovery_rates
+from adloom.loop.statistics.rates import Interval
 from tests.experiment_data import experiment
 from tests.loop.experiments.reading_log import ITEMS, START, USERS, log_in
 
@@ -55,6 +61,8 @@ def test_the_last_day_says_what_the_verdict_goes_by(reading: ExperimentReading) 
     arms = reading.report.judgement.arms
     assert len(reading.days) in (11, 12)
     last = reading.days[-1].so_far["other"]
+    # Its windows close a day later, and those of the day before when it is over.
+    assert [day.whole for day in reading.days] == [*[True] * (len(reading.days) - 1), False]
     lift = arms["other"].lift
     assert lift is not None
     assert (last.lift, last.low, last.always_valid_low) == pytest.approx(
@@ -143,7 +151,14 @@ def test_a_smaller_lift_takes_more_ads_and_days(log: EventLog) -> None:
 
 def test_what_is_undecided_says_how_much_longer_it_takes(reading: ExperimentReading) -> None:
     undecided = replace(reading.report.judgement, verdict="undecided")
-    still = replace(reading, report=replace(reading.report, judgement=undecided))
+    certain = replace(reading, report=replace(reading.report, judgement=undecided))
+    assert "more ads" not in " ".join(sentences(certain))  # of an arm that is told apart already
+    lift = undecided.arms["other"].lift
+    assert lift is not None
+    open_lift = replace(lift, always_valid=Interval(-0.1, 0.9))
+    arms = undecided.arms | {"other": replace(undecided.arms["other"], lift=open_lift)}
+    judgement = replace(undecided, arms=arms)
+    still = replace(reading, report=replace(reading.report, judgement=judgement))
     assert "more ads" in " ".join(sentences(still))
     assert f"days at {still.ahead.ads_a_day:,.0f} a day" in " ".join(sentences(still))
 
@@ -221,6 +236,34 @@ def test_a_plan_goes_by_the_log_or_by_what_is_given(shop: Path) -> None:
     assert given["days"] == pytest.approx(given["ads"] / 1e5)
     assert given["detectable"][0]["lift"] > given["detectable"][-1]["lift"]
     assert "with a chance of 80%" in run("power", "trial").stdout.replace("\n", " ")
+
+
+def test_a_plan_says_which_days_it_goes_by_and_takes_those_there_are(tmp_path: Path) -> None:
+    log = log_in(tmp_path / "log", ads=800)
+    now = START + 12 * DAY
+    before = traffic_to_plan_by(log, START, now, attribution=DAY)
+    assert before is not None
+    assert before.last_day is not None
+    assert before.last_day < START.date()
+    early = START - timedelta(days=100)  # nothing was shown before: what came since is there
+    since = traffic_to_plan_by(log, early, now, attribution=DAY)
+    assert since is not None
+    assert since.ads > before.ads
+    assert since.last_day == (now - DAY - timedelta(minutes=1)).date()
+    nothing = plan_by_nothing(EventLog(tmp_path / "empty"), now)
+    assert f"no ad from {(now - 28 * DAY).date()} to {now.date()} whose window" in nothing
+    unclicked = replace(before, rate=0.0)
+    with pytest.raises(
+        NothingToPlanBy, match=rf"none of the {before.ads} ads .* {before.last_day}"
+    ):
+        plan_experiment(experiment(start=START), unclicked, now=now)
+
+
+def plan_by_nothing(log: EventLog, now: datetime) -> str:
+    seen = traffic_to_plan_by(log, START, now, attribution=DAY)
+    with pytest.raises(NothingToPlanBy) as told:
+        plan_experiment(experiment(start=START), seen, now=now)
+    return str(told.value)
 
 
 def test_without_a_log_a_plan_asks_for_figures(

@@ -129,6 +129,7 @@ def test_users_that_changed_their_arm_are_told() -> None:
     assert sum(arm["users"] for arm in found["arms"].values()) == 2
     assert "for one look" in found["notes"][0]
     assert set(found["split"]) == {"users", "exposures", "exposures_a_user", "p_value"}
+    assert found["split_sentence"].startswith("Nothing speaks against the split")
     assert "is for one look" in " ".join(run().stdout.split())
 
 

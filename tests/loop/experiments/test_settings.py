@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from adloom.loop import home
-from adloom.loop.experiments.running import UnservableArm, versions_of_arms
+from adloom.loop.experiments.running import UnservableArm, unservable_arms, versions_of_arms
 from adloom.loop.settings import SettingsError, load_settings
 from adloom.models.settings import GeneratorSettings
 from tests.loop_parts import tiny_settings
@@ -41,15 +41,28 @@ def test_a_definition_is_read(elsewhere: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "key"),
     [
-        (("arms.weak = {}\n", ""), "experiments.guidance.arms: "),
+        (("arms.weak = {}\n", ""), r"guidance\.arms: has 1 and needs at least 2: write \["),
+        (("arms.weak", "arms.'弱い'"), r"guidance\.arms\.弱い: cannot be a name here: .*digits"),
+        (("arms.weak", "arms.弱い"), r"adloom\.toml: not valid TOML: .*; a name has the letters"),
+        (
+            ("[experiments.guidance]", "[experiments.试验]"),
+            "not valid TOML: .*; a name has the letters",
+        ),
+        (
+            ("[experiments.guidance]", '[experiments."试验"]'),
+            r"experiments\.试验: cannot be a name here",
+        ),
+        (("arms.weak = {}", "arms.weak = 5"), r"arms\.weak: must be a table, such as"),
+        (("weight = 3", "weight = 'x'"), r"arms\.strong\.weight: must be a number$"),
         (("guidance = 5.0", "guidance = 50.0"), "experiments.guidance.arms.strong.guidance"),
         (("guidance = 5.0", "guidence = 5.0"), "arms.strong.guidence: no such setting"),
         (("guidance = 5.0", "batch_size = 4"), "arms.strong.batch_size: .* one base model"),
         (("weight = 3", "weight = 0"), "experiments.guidance.arms.strong.weight"),
-        (('"@challenger"', "0"), "experiments.guidance.arms.strong.version"),
-        (("00Z", "00"), "experiments.guidance.start: .*timezone"),
+        (('"@challenger"', "0"), r"arms\.strong\.version: must be the number [^;]*$"),
+        (('"@challenger"', "1.5"), r"arms\.strong\.version: must be the number [^;]*$"),
+        (("00Z", "00"), "experiments.guidance.start: has no timezone: write 2026-01-02T00:00:00Z"),
         (("2026-01-02T00:00:00Z", "20260102"), "experiments.guidance.start: ISO 8601"),
-        (("start", "end"), "experiments.guidance.start: Field required"),
+        (("start", "end"), r"guidance\.start: is missing: write start = 20\d\d-.*Z"),
         (("start", "control = 'x'\nstart"), "experiments.guidance: control: no arm 'x'"),
         (("start", "end = 2025-01-01T00:00:00Z\nstart"), "experiments.guidance: end: "),
         (("start", "allocation = 'magic'\nstart"), "experiments.guidance.allocation"),
@@ -82,3 +95,5 @@ def test_an_arm_of_an_unregistered_version_is_refused_by_key(tmp_path: Path) -> 
     registry = home.registry_with_base(settings)
     with pytest.raises(UnservableArm, match=r"experiments\.trial\.arms\.b\.version: no version 9"):
         versions_of_arms(settings.experiments, registry, datetime.now(UTC))
+    [told] = unservable_arms("trial", settings.experiments["trial"], registry, datetime.now(UTC))
+    assert told.startswith("experiments.trial.arms.b.version: no version 9")

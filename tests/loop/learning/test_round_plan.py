@@ -95,3 +95,13 @@ def test_force_is_no_advice_where_it_would_not_help(force: bool) -> None:
     with pytest.raises(NotEnoughClicks, match=r"0 clicked ads .* send the clicks") as few:
         choose_clicks(clicks_of_a_day(0), ROUNDS, since=None, until=NOON, force=force)
     assert "--force" not in str(few.value)
+
+
+def test_clicks_on_ads_that_nobody_was_shown_are_named_where_a_round_has_too_few() -> None:
+    events = clicks_of_a_day(16)
+    lost = events[events["kind"] == "click"]
+    with pytest.raises(NotEnoughClicks, match=rf"0 clicked ads .*\({len(lost)} clicks are on ads"):
+        choose_clicks(lost, ROUNDS, since=None, until=NOON + DAY)
+    with pytest.raises(NotEnoughClicks) as known:
+        choose_clicks(events, ROUNDS, since=NOON + DAY, until=NOON + DAY)
+    assert "does not know" not in str(known.value)

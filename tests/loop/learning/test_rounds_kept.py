@@ -77,6 +77,8 @@ def test_each_state_is_listed_and_later_rounds_go_on_with_their_numbers(tmp_path
         (5, "cut off", None),
     ]
     assert kept_rounds(tmp_path)[2].reason == "its parent is deleted"
+    running = kept_rounds(tmp_path, under_way=True)
+    assert [one.state for one in running] == [one[1] for one in found[:-1]] + ["under way"]
     assert [outcome.number for outcome in outcomes(tmp_path)] == [1, 2]
     assert unfinished_round(tmp_path) == cut_off
     assert next_number(tmp_path) == 6

@@ -47,15 +47,15 @@ async function show() {
 const empty = (text) => $("experiment").replaceChildren(el("p", { class: "empty" }, text));
 const card = (title, content) => el("article", { class: "card scroll" }, el("h3", {}, title), content);
 const percent = (value) => (value == null ? "" : `${(100 * value).toFixed(2)} %`);
-const signed = (value) => (value == null ? "any" : `${value < 0 ? "−" : "+"}${Math.abs(100 * value).toFixed(1)} %`);
-const span = (low, high) => `${signed(low)} to ${high > 10 ? "any" : signed(high)}`;
+const signed = (value) => (value == null ? "no bound" : `${value < 0 ? "−" : "+"}${Math.abs(100 * value).toFixed(1)} %`);
+const span = (low, high) => `${signed(low)} to ${high > 10 ? "no bound" : signed(high)}`;
 const count = (value) => value.toLocaleString();
 
 function verdict(reading, sentences) {
   const words = reading.verdict.replaceAll("_", " ");
   const told = [...reading.warnings.map((text) => el("li", { class: "bad" }, text)), ...sentences.map((text) => el("li", {}, text))];
   return el("article", { class: `card verdict ${reading.verdict}` },
-    el("h3", {}, `${reading.experiment}: ${words}`), el("p", {}, reading.reason), el("ul", {}, ...told));
+    el("h3", {}, `${reading.experiment}: ${words}`), el("p", {}, reading.reason), el("p", { id: "split" }, reading.split_sentence), el("ul", {}, ...told));
 }
 
 function arms(reading) {
@@ -64,7 +64,7 @@ function arms(reading) {
     const lift = name === reading.control ? ["the control", "", "", ""]
       : arm.lift == null ? ["no clicks to compare yet", "", "", ""]
       : [signed(arm.lift), span(arm.lift_low, arm.lift_high), span(arm.lift_always_valid_low, arm.lift_always_valid_high), adjusted == null ? "" : signed(adjusted)];
-    return [name, count(arm.users), count(arm.impressions), count(arm.clicks), percent(arm.ctr), ...lift];
+    return [name, count(arm.users), count(arm.impressions), count(arm.clicks), arm.impressions ? percent(arm.ctr) : "no window is over", ...lift];
   });
   return table(["Arm", "Users", "Ads", "Clicks", "Rate", "Lift", "95 %, one look", "Always valid", "Adjusted by the time before"], rows);
 }
@@ -86,21 +86,26 @@ function metrics(reading) {
 }
 
 function metricParts(reading, others) {
-  const rows = reading.segments.flatMap((part) => Object.entries(part.metrics).flatMap(([name, of]) => others.map((arm) => {
+  const all = reading.segments.flatMap((part) => Object.entries(part.metrics).flatMap(([name, of]) => others.map((arm) => {
     const [found, q] = [of[arm], part.metric_q_values[name][arm]];
-    const lift = found.lift == null ? ["nothing to compare yet", "", ""] : [signed(found.lift), span(found.low, found.high), q == null ? "too few to test" : q.toFixed(3)];
-    return [`${part.kind}: ${part.name}`, name, arm, count(found.users), amount(found.value, reading.metrics[name].kind), ...lift];
+    return q == null ? null : [`${part.kind}: ${part.name}`, name, arm, count(found.users), amount(found.value, reading.metrics[name].kind), signed(found.lift), span(found.low, found.high), q.toFixed(3)];
   })));
-  return table(["Part", "Metric", "Arm", "Users", "Value", "Lift", "95 %, one look", "q, of all parts"], rows);
+  return compared(["Part", "Metric", "Arm", "Users", "Value", "Lift", "95 %, one look", "q, of all parts"], all, "too few users to test");
 }
 
 function parts(reading, others) {
-  const rows = reading.segments.flatMap((part) => others.map((arm) => {
+  const all = reading.segments.flatMap((part) => others.map((arm) => {
     const found = part.arms[arm];
-    const lift = found.lift == null ? ["no clicks to compare yet", "", ""] : [signed(found.lift), span(found.low, found.high), (part.q_values[arm] ?? 1).toFixed(3)];
-    return [`${part.kind}: ${part.name}`, arm, count(found.ads), percent(found.rate), ...lift];
+    return found.lift == null ? null : [`${part.kind}: ${part.name}`, arm, count(found.ads), percent(found.rate), signed(found.lift), span(found.low, found.high), (part.q_values[arm] ?? 1).toFixed(3)];
   }));
-  return table(["Part", "Arm", "Ads", "Rate", "Lift", "95 %, one look", "q, of all parts"], rows);
+  return compared(["Part", "Arm", "Ads", "Rate", "Lift", "95 %, one look", "q, of all parts"], all, "no clicks to compare yet");
+}
+
+/** A table of the rows that have something to say, and how many have not. */
+function compared(heads, all, why) {
+  const [rows, left] = [all.filter(Boolean), all.filter((row) => !row).length];
+  return el("div", {}, ...(rows.length ? [table(heads, rows)] : []),
+    ...(left ? [el("p", { class: "empty" }, `${rows.length ? `${left} more` : left} ${left === 1 ? "has" : "have"} ${why}.`)] : []));
 }
 
 function table(heads, rows) {

@@ -7,18 +7,18 @@ const REACHES = [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
 
 /** `figures` says what of a day is drawn: its clicks, or one of its metrics, of an arm. */
 export function liftChart(days, name, figures) {
-  const points = days.map((day) => ({ day: day.day, ...figures(day) })).filter((point) => point.lift != null);
+  const points = days.map((day) => ({ day: day.day, whole: day.whole, ...figures(day) })).filter((point) => point.lift != null);
   if (!points.length) return el("p", { class: "empty" }, "Nothing to compare yet.");
   // What most days ask for: the first ones know nothing, and would make the rest a flat line.
   const wanted = points.map((point) => Math.max(...[point.lift, point.always_valid_low, point.always_valid_high ?? 0].map(Math.abs))).sort((a, b) => a - b);
   const reach = REACHES.find((one) => one >= wanted[Math.floor(0.8 * (wanted.length - 1))]) ?? 5;
   const x = (n) => (points.length > 1 ? LEFT + ((WIDTH - LEFT - RIGHT) * n) / (points.length - 1) : (LEFT + WIDTH - RIGHT) / 2);
-  const y = (lift) => TOP + ((HEIGHT - TOP - BOTTOM) * (1 - Math.min(1, Math.max(-1, lift / reach)))) / 2;
+  const lowest = Math.max(-1, -reach); // no lift is lower: that is to lose everything
+  const y = (lift) => TOP + ((HEIGHT - TOP - BOTTOM) * (reach - Math.min(reach, Math.max(lowest, lift)))) / (reach - lowest);
   const chart = svg("svg", { class: "curves", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `Lift of ${name} by day` });
-  for (const part of [-1, -0.5, 0, 0.5, 1]) {
-    const lift = part * reach;
+  for (const lift of [lowest, ...(lowest > -reach ? [] : [lowest / 2]), 0, reach / 2, reach]) {
     chart.append(
-      svg("line", { class: part ? "grid" : "zero", x1: LEFT, x2: WIDTH - RIGHT, y1: y(lift), y2: y(lift) }),
+      svg("line", { class: lift ? "grid" : "zero", x1: LEFT, x2: WIDTH - RIGHT, y1: y(lift), y2: y(lift) }),
       svg("text", { x: LEFT - 8, y: y(lift) + 4, "text-anchor": "end" }, `${lift > 0 ? "+" : lift < 0 ? "−" : ""}${Math.abs(100 * lift).toFixed(0)} %`));
   }
   const at = (value) => points.map((point, n) => `${x(n).toFixed(1)},${y(value(point)).toFixed(1)}`);
@@ -27,6 +27,6 @@ export function liftChart(days, name, figures) {
     svg("polyline", { class: "line-0", points: at((p) => p.lift).join(" ") }),
     ...points.map((point, n) => svg("circle", { class: "fill-0", cx: x(n), cy: y(point.lift), r: 3.5 }, svg("title", {}, `${point.day}: ${(100 * point.lift).toFixed(1)} %`))),
     svg("text", { x: LEFT, y: HEIGHT - 8 }, points[0].day),
-    svg("text", { x: WIDTH - RIGHT, y: HEIGHT - 8, "text-anchor": "end" }, points.at(-1).day));
+    svg("text", { x: WIDTH - RIGHT, y: HEIGHT - 8, "text-anchor": "end" }, points.at(-1).whole ? points.at(-1).day : `${points.at(-1).day}, so far`));
   return chart;
 }
