@@ -16,6 +16,7 @@ from safetensors.torch import load_model, save_file
 from torch.nn import Parameter
 
 from adloom.models.adapter_files import BASE, CONFIG_FILE, LORA_FILE, check_adapter
+from adloom.models.adapter_snapshots import Snapshots
 from adloom.models.base_name import base_name
 from adloom.models.brief import AdBrief
 from adloom.models.conditioning import CONDITIONING_FILE, Conditioning
@@ -48,7 +49,7 @@ class AdaptedModel:
         self._base_conditioning = model.conditioning
         self._conditioning: dict[str, Conditioning] = {}
         self._trends: dict[str, Trends] = {}
-        self._snapshots: dict[str | None, tuple[tuple[tuple[int, int], ...], Adapter]] = {}
+        self._snapshots = Snapshots()
         self.active: str | None = None
         # One thread may load or drop adapters while another looks through the model's layers.
         self._changing = threading.RLock()
@@ -178,7 +179,7 @@ class AdaptedModel:
                 self._peft = None
             del self._conditioning[name]
             del self._trends[name]
-            self._snapshots.pop(name, None)
+            self._snapshots.drop(name)
             self.activate(active)
 
     def merge_adapter(self, name: str) -> None:
@@ -283,25 +284,11 @@ class AdaptedModel:
     def _snapshot(self, name: str | None) -> Adapter:
         """An adapter as it is now, the same object as long as it is the same adapter."""
         with self._changing:
-            return self._known_snapshot(name)
-
-    def _known_snapshot(self, name: str | None) -> Adapter:
-        if name is None:
-            key, parameters = None, {}
-            conditioning = self._base_conditioning
-        else:
-            key, parameters = name, self.lora_parameters(name)
-            conditioning = self._conditioning[name]
-        watched = (*parameters.values(), *conditioning.parameters())
-        state = tuple((p.data_ptr(), p._version) for p in watched)
-        known = self._snapshots.get(key)
-        if known is not None and known[0] == state and known[1].conditioning is conditioning:
-            return known[1]
-        adapter = Adapter({}, conditioning)
-        if name is not None:
-            adapter = Adapter(lora_of(self._wrapped(name), name, parameters), conditioning)
-        self._snapshots[key] = state, adapter
-        return adapter
+            conditioning = self.conditioning(name)
+            if name is None:
+                return self._snapshots.of(None, {}, conditioning, dict)
+            own, peft = self.lora_parameters(name), self._wrapped(name)
+            return self._snapshots.of(name, own, conditioning, lambda: lora_of(peft, name, own))
 
 
 def _to_train(modules: Conditioning) -> Conditioning:
