@@ -95,7 +95,7 @@ class EventLog:
         """How many there are, those of events that came again too."""
         self._flush()
         files = self._table.files()
-        return int(pc.sum(files.column("num_records")).as_py() or 0) if files.num_columns else 0
+        return int(pc.sum(files.column("num_records")).as_py() or 0) if files.num_rows else 0
 
     def columns(self, names: Sequence[str]) -> Iterator[pa.Table]:
         """Some columns of all records, in any order, some thousand at a time."""

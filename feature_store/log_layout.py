@@ -1,7 +1,7 @@
 """How events lie in the log's table.
 
 An event lies by its day. A click lies there a second time, with what histories need of it, by its
-month and within that by its user: histories are of a few users' clicks of any age.
+year and within that by its user: histories are of a few users' clicks of any age.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Where = Sequence[tuple[str, str, object]]
 MOST_DAYS, EVERY_DAY = 62, 1_000_000
 """Of one commit: a file each. Events of more days than these lie by their year."""
 _WRITER_BITS = 12
-_YEAR, _MONTH, _DAY = "%Y", "%Y-%m", "%Y-%m-%d"
+_YEAR, _DAY = "%Y", "%Y-%m-%d"
 
 
 def between(since: datetime | None, until: datetime | None) -> list[tuple[str, str, object]]:
@@ -84,7 +84,7 @@ def laid_out(rows: pa.Table, places: NDArray[np.int64], most_days: int) -> pa.Ta
     ]
     clicks = pa.Table.from_arrays(bare, schema=clicks.schema)
     return pa.concat_tables(
-        [_laid(rows, BY_DAY, days), _laid(clicks, BY_USER, _periods(clicks, _MONTH))]
+        [_laid(rows, BY_DAY, days), _laid(clicks, BY_USER, _periods(clicks, _YEAR))]
     ).cast(TABLE)
 
 

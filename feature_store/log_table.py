@@ -7,21 +7,20 @@ import os
 import random
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
-import pyarrow.fs as pa_fs
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from adloom.feature_store.backend import LogDamaged, LogUnavailable
+from adloom.feature_store.backend import LogUnavailable
 from adloom.feature_store.log_layout import (
     BY_DAY,
+    BY_USER,
     EVERY_DAY,
     LAID,
     MOST_DAYS,
@@ -32,14 +31,12 @@ from adloom.feature_store.log_layout import (
     laid_out,
     unknown_rows,
 )
+from adloom.feature_store.log_reading import LogFiles
 from adloom.feature_store.log_tidying import WRITING, is_due, tidy
 from adloom.feature_store.progress import NOTHING, Reached
 
 _TRIES = 40
 _LONGEST_PAUSE_SECONDS = 0.05
-_ROWS_OF_ONE_READ = 10_000
-_FEW_AT_ONCE = {"fragment_readahead": 1, "batch_readahead": 2}
-"""Files and parts of them that are held while one is read: what is sought may lie in any number."""
 _SETTINGS: Mapping[str, str | None] = {
     "delta.dataSkippingStatsColumns": "kind,ts,user_id,topic,topic_id,partition,offset,place",
     "delta.deletedFileRetentionDuration": "interval 1 days",
@@ -61,6 +58,7 @@ class LogTable:
         self._options = None if endpoint_url is None else _options(endpoint_url)
         self._lock = threading.RLock()
         self._table: DeltaTable | None = None
+        self._files: LogFiles | None = None
         self._places = Places()
         self._tidier = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tidy-log")
         self._tidying: Future[None] | None = None
@@ -118,59 +116,43 @@ class LogTable:
         condition: pc.Expression | None = None,
         where: Where = (),
         laid: str = BY_DAY,
+        users: Collection[str] | None = None,
     ) -> pa.Table:
-        """Rows of the table in any order. Raises LogDamaged.
+        """Rows in any order. Raises LogDamaged.
 
         Args:
             where: of which files.
+            users: those that the condition asks for, where rows lie by user.
         """
-        found = self._dataset(laid, where)
-        if found is None:
+        files = self._files_now()
+        if files is None:
             return TABLE.empty_table().select(list(columns))
-        try:
-            return found.to_table(columns=list(columns), filter=condition, **_FEW_AT_ONCE)
-        except (pa.ArrowException, OSError) as error:
-            raise _unreadable(found, error) from error
+        if laid == BY_USER and users is not None:
+            return files.rows_of(users, where, columns, condition)
+        return files.rows(laid, where, columns, condition)
 
     def all_rows(self, columns: Sequence[str]) -> Iterator[pa.Table]:
         """All events in any order, some thousand at a time. Raises LogDamaged."""
-        found = self._dataset(BY_DAY, ())
-        if found is None:
-            return
-        batches = found.to_batches(columns=list(columns), batch_size=_ROWS_OF_ONE_READ)
-        while True:
-            try:
-                batch = next(batches, None)
-            except (pa.ArrowException, OSError) as error:
-                raise _unreadable(found, error) from error
-            if batch is None:
-                return
-            yield pa.Table.from_batches([batch])
+        files = self._files_now()
+        return iter(()) if files is None else files.all_rows(BY_DAY, columns)
 
     def files(self) -> pa.Table:
         """What is told of each file by day: `num_records`, and `min.…`, `max.…` by column."""
-        with self._lock:
-            table = self._opened()
-            if table is None:
-                return pa.table({})
-            files = pa.table(table.get_add_actions(flatten=True))
-        return files.filter(pc.field(f"partition.{LAID}") == BY_DAY)
+        files = self._files_now()
+        return pa.table({}) if files is None else files.told(BY_DAY)
 
-    def _dataset(self, laid: str, where: Where) -> ds.Dataset | None:
-        # The library's own handler of files would be called through Python for every read.
-        local = self._folder and pa_fs.SubTreeFileSystem(self._url, pa_fs.LocalFileSystem())
+    def _files_now(self) -> LogFiles | None:
+        """Those of the newest version; None where nothing was appended yet."""
         with self._lock:
             table = self._opened()
             if table is None:
                 return None
-            try:
-                return table.to_pyarrow_dataset(
-                    filesystem=local or None,
-                    schema=TABLE,
-                    file_pruning_predicate=[(LAID, "=", laid), *where],
-                )
-            except (DeltaError, OSError) as error:
-                raise self._unavailable(error) from error
+            if self._files is None or self._files.version != table.version():
+                try:
+                    self._files = LogFiles(table, self._folder)
+                except (DeltaError, OSError) as error:
+                    raise self._unavailable(error) from error
+            return self._files
 
     def _opened(self) -> DeltaTable | None:
         """As it is now; None where nothing was appended yet."""
@@ -263,19 +245,6 @@ def _to_disk(folder: Path, version: int) -> None:
             os.fsync(opened)
         finally:
             os.close(opened)
-
-
-def _unreadable(rows: ds.Dataset, error: Exception) -> LogDamaged:
-    """Names the first of the files that cannot be read whole."""
-    for fragment in rows.get_fragments():
-        try:
-            fragment.to_table(schema=TABLE)
-        except (pa.ArrowException, OSError) as found:
-            first = str(found).partition("\n")[0]
-            return LogDamaged(
-                f"{fragment.path} of the event log is damaged ({first}): put a copy of it back"
-            )
-    return LogDamaged(f"the event log could not be read: {error}")
 
 
 def files_of_log(folder: Path) -> list[Path]:

@@ -36,7 +36,7 @@ def tidy(url: str, options: dict[str, str] | None) -> None:
         table = DeltaTable(url, storage_options=options)
         for laid, period in _crowded(table):
             where = [(LAID, "=", laid), (PERIOD, "=", period)]
-            if laid == BY_USER and period < f"{datetime.now(UTC):%Y-%m}":
+            if laid == BY_USER and period < f"{datetime.now(UTC):%Y}":
                 table.optimize.z_order(
                     ["user_id"], where, target_size=_LARGE_BYTES, writer_properties=WRITING
                 )

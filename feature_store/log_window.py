@@ -36,7 +36,7 @@ class Window:
         wanted = [name for name in TABLE.names if name in {*_TOLD_APART, *columns}]
         laid = self._laid(columns)
         inside = between(self.since, self.until)
-        rows = table.rows(wanted, self._of_these & self._inside, inside, laid)
+        rows = table.rows(wanted, self._of_these & self._inside, inside, laid, self.users)
         again = self._with_copies(rows, table, wanted, laid)
         rows = _counting(rows) if again is None else _counting(again).filter(self._inside)
         return _in_order_of_time(rows).select(list(columns)).to_pandas()
@@ -60,7 +60,13 @@ class Window:
             return None
         ids = pc.field("event_id").isin(rows.column("event_id").combine_chunks())
         copies = [
-            table.rows(wanted, self._of_these & _between(*ends) & ids, between(*ends), laid)
+            table.rows(
+                wanted,
+                self._of_these & _between(*ends) & ids,
+                between(*ends),
+                laid,
+                self.users,
+            )
             for ends in beside
         ]
         if not any(found.num_rows for found in copies):

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from adloom.feature_store.event_log import EventLog
-from adloom.feature_store.settings import LogSettings
+from adloom.feature_store.settings import FeatureStoreSettings, LogSettings
 from adloom.loop.bench.log.made import ARMS, END, EXPERIMENT, USERS, shopper
 from adloom.loop.catalogue.creatives.store import SHOP, KnownAd
 from adloom.loop.settings.experiments import Arm, Experiment
 from adloom.loop.settings.learning import RoundSettings
+
+if TYPE_CHECKING:
+    from adloom.feature_store.store import FeatureStore
 
 _WINDOW = timedelta(days=7)
 _HISTORIES = 1_000
@@ -64,15 +69,11 @@ def read_labels(folder: Path) -> None:
 
 def read_histories(folder: Path) -> None:
     """Histories of a thousand shoppers as they were at moments of the last week."""
-    from adloom.feature_store.settings import FeatureStoreSettings
-    from adloom.feature_store.store import FeatureStore
-
     rng = np.random.default_rng(0)
     users = rng.integers(USERS, size=_HISTORIES).tolist()
     ages = rng.random(_HISTORIES).tolist()
     moments = [(shopper(u), END - age * _WINDOW) for u, age in zip(users, ages, strict=True)]
-    with FeatureStore.open(FeatureStoreSettings(), folder) as store:
-        store.history_at(moments)
+    _features(folder).history_at(moments)
 
 
 def read_studio(folder: Path) -> None:
@@ -111,5 +112,13 @@ READS: dict[str, Callable[[Path], None]] = {
 """By name; each reads the log of the feature store in a folder."""
 
 
+@cache
 def _log(folder: Path) -> EventLog:
     return EventLog.under(LogSettings(), folder)
+
+
+@cache
+def _features(folder: Path) -> FeatureStore:
+    from adloom.feature_store.store import FeatureStore
+
+    return FeatureStore.open(FeatureStoreSettings(), folder)

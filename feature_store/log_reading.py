@@ -1,0 +1,148 @@
+"""Rows out of the files of the log's table: those of a time, a partition, or some users."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial, reduce
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.fs as pa_fs
+from deltalake import DeltaTable
+
+from adloom.feature_store.backend import LogDamaged
+from adloom.feature_store.log_layout import BY_USER, LAID, TABLE, Where
+
+_ROWS_OF_ONE_READ = 10_000
+_GROUPS_AT_ONCE = 4
+_FEW_AT_ONCE = {"fragment_readahead": 1, "batch_readahead": 2}
+"""Files and parts of them that are held while one is read: what is sought may lie in any number."""
+_NAMES = pa.schema([("user_id", pa.dictionary(pa.int32(), pa.string()))])
+_NAMES_ALONE = ds.ParquetFileFormat(dictionary_columns=["user_id"])
+"""Of a part of a file, each user's name is read once."""
+_FORMAT = ds.ParquetFileFormat(default_fragment_scan_options=ds.ParquetFragmentScanOptions())
+
+
+class LogFiles:
+    """The files of one version of the table; they never change."""
+
+    def __init__(self, table: DeltaTable, folder: Path | None) -> None:
+        """List them; `folder` is where they lie on this machine."""
+        self.version = table.version()
+        self._told = pa.table(table.get_add_actions(flatten=True))
+        self._filesystem = _filesystem(table, folder)
+
+    def told(self, laid: str, where: Where = ()) -> pa.Table:
+        """What the table tells of the files that may have some: `min.ts`, `num_records`, ..."""
+        if not self._told.num_rows:
+            return self._told
+        fits = pc.equal(self._told.column(f"partition.{LAID}"), laid)
+        return self._told.filter(
+            reduce(pc.and_, (_may_have(self._told, *one) for one in where), fits)
+        )
+
+    def rows(
+        self, laid: str, where: Where, columns: Sequence[str], condition: pc.Expression | None
+    ) -> pa.Table:
+        """Rows in any order. Raises LogDamaged."""
+        found = self._dataset(laid, where)
+        try:
+            return found.to_table(columns=list(columns), filter=condition, **_FEW_AT_ONCE)
+        except (pa.ArrowException, OSError) as error:
+            raise _unreadable(found, error) from error
+
+    def rows_of(
+        self,
+        users: Collection[str],
+        where: Where,
+        columns: Sequence[str],
+        condition: pc.Expression | None,
+    ) -> pa.Table:
+        """Rows of those that lie by user: of parts without these users no more is read than names.
+
+        In any order. Raises LogDamaged.
+        """
+        wanted = pa.array(users, pa.string())
+        found = self._dataset(BY_USER, where)
+        read = partial(_of_users, wanted, list(columns), condition)
+        try:
+            with ThreadPoolExecutor(_GROUPS_AT_ONCE, thread_name_prefix="log-users") as threads:
+                parts = list(threads.map(read, found.get_fragments()))
+        except (pa.ArrowException, OSError) as error:
+            raise _unreadable(found, error) from error
+        empty = TABLE.empty_table().select(list(columns))
+        return pa.concat_tables([empty, *(part for part in parts if part is not None)])
+
+    def all_rows(self, laid: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """All of them in any order, some thousand at a time. Raises LogDamaged."""
+        found = self._dataset(laid, ())
+        batches = found.to_batches(columns=list(columns), batch_size=_ROWS_OF_ONE_READ)
+        while True:
+            try:
+                batch = next(batches, None)
+            except (pa.ArrowException, OSError) as error:
+                raise _unreadable(found, error) from error
+            if batch is None:
+                return
+            yield pa.Table.from_batches([batch])
+
+    def _dataset(self, laid: str, where: Where) -> ds.Dataset:
+        files = self.told(laid, where)
+        paths = files.column("path").to_pylist() if files.num_rows else []
+        fragments = [_FORMAT.make_fragment(path, self._filesystem) for path in paths]
+        return ds.FileSystemDataset(fragments, TABLE, _FORMAT, self._filesystem)
+
+
+def _filesystem(table: DeltaTable, folder: Path | None) -> pa_fs.FileSystem:
+    if folder is not None:  # the library's own would be through Python for every read
+        return pa_fs.SubTreeFileSystem(str(folder), pa_fs.LocalFileSystem())
+    return table.to_pyarrow_dataset(file_pruning_predicate=[(LAID, "=", "")]).filesystem
+
+
+def _may_have(files: pa.Table, name: str, op: str, value: object) -> pa.ChunkedArray:
+    """Whether each file may have rows with that; one that does not tell may."""
+    low, high = files.column(f"min.{name}"), files.column(f"max.{name}")
+    sought = pa.scalar(value, TABLE.field(name).type)
+    not_below, not_above = pc.greater_equal(high, sought), pc.less_equal(low, sought)
+    held = {
+        ">=": not_below,
+        "<=": not_above,
+        "<": pc.less(low, sought),
+        "=": pc.and_(not_below, not_above),
+    }[op]
+    return pc.fill_null(held, True)
+
+
+def _of_users(
+    users: pa.Array, columns: list[str], condition: pc.Expression | None, file: ds.Fragment
+) -> pa.Table | None:
+    """What a file has of the users; None where it has nothing."""
+    names = _NAMES_ALONE.make_fragment(file.path, file.filesystem)
+    groups = names.split_by_row_group(pc.field("user_id").isin(users), TABLE)
+    numbers = [group.row_groups[0].id for group in groups if _has_any(group, users)]
+    if not numbers:
+        return None
+    return file.subset(row_group_ids=numbers).to_table(
+        schema=TABLE, columns=columns, filter=condition
+    )
+
+
+def _has_any(group: ds.Fragment, users: pa.Array) -> bool:
+    found = group.to_table(schema=_NAMES, columns=["user_id"]).column("user_id")
+    return any(pc.any(pc.is_in(part.dictionary, users)).as_py() for part in found.chunks)
+
+
+def _unreadable(rows: ds.Dataset, error: Exception) -> LogDamaged:
+    """Names the first of the files that cannot be read whole."""
+    for fragment in rows.get_fragments():
+        try:
+            fragment.to_table(schema=TABLE)
+        except (pa.ArrowException, OSError) as found:
+            first = str(found).partition("\n")[0]
+            return LogDamaged(
+                f"{fragment.path} of the event log is damaged ({first}): put a copy of it back"
+            )
+    return LogDamaged(f"the event log could not be read: {error}")
