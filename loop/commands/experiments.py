@@ -158,7 +158,8 @@ def _rate_table(found: ExperimentReport) -> Table:
         rate, span = f"{arm.rate:.2%}", f"{arm.interval.low:.2%} to {arm.interval.high:.2%}"
         if not arm.impressions:
             rate, span = "", "no window is over"
-        control = " (control)" if name == found.experiment.control_arm else ""
+        is_control = name == found.experiment.control_arm and name != "control"
+        control = " (control)" if is_control else ""
         table.add_row(f"{name}{control}", *counts, rate, span)
     return table
 

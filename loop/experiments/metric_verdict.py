@@ -41,6 +41,8 @@ def with_metrics(
         what = "is better than" if not least else f"loses less than {-least:.1%} against"
         names = ", ".join(better[best])
         reason = f"{best} {what} {control} in {names}, and breaks no guardrail"
+        if unsure := _not_certain(metrics, experiment, best):
+            reason += f"; not certain to be held yet: {', '.join(unsure)}"
         return replace(judgement, verdict="ship", reason=reason, winner=best)
     told = [f"{arm} breaks {', '.join(broken[arm])}" for arm in arms if broken[arm]]
     told += [
@@ -80,6 +82,17 @@ def _gains(
         return {} if lift is None else {_CLICK_THROUGH_RATE: lift.always_valid}
     found = {name: result.gain(arm) for name, result in deciding.items()}
     return {name: gain.always_valid for name, gain in found.items() if gain is not None}
+
+
+def _not_certain(
+    metrics: Mapping[str, MetricResult], experiment: Experiment, arm: str
+) -> list[str]:
+    """Guardrails of the settings that the arm may yet break: also those whose events never came."""
+    return [
+        name
+        for name, found in metrics.items()
+        if found.metric.role == "guardrail" and found.verdict(arm, experiment) != "held"
+    ]
 
 
 def _broken(judgement: Judgement, metrics: Mapping[str, MetricResult], arm: str) -> list[str]:

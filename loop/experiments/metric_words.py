@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from adloom.loop.experiments.lifts import FEWEST_USERS, lift_json
-from adloom.loop.experiments.metrics import MetricArm, MetricResult
+from adloom.loop.experiments.metrics import FEWEST_ACTIVE, MetricArm, MetricResult
 from adloom.loop.settings.experiments import Experiment
 from adloom.loop.settings.metrics import Metric
 
@@ -110,6 +110,10 @@ def _verdict(found: MetricResult, arm: str, experiment: Experiment) -> str:
             return f"stays within {margin} for certain"
         case "broken":
             return f"goes beyond {margin} for certain"
+        case "collecting" if all(
+            one.effective_users >= FEWEST_USERS for one in found.arms.values()
+        ):
+            return f"is not told: an arm has fewer than {FEWEST_ACTIVE} users who did anything"
         case "collecting":
             return "has too few users to tell"
         case _ if found.metric.role == "guardrail":

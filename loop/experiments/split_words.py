@@ -12,8 +12,8 @@ def split_sentence(split: SplitCheck, users: int) -> str:
     if not users:
         return "The split is not tested yet: no user was dealt an arm."
     found = (
-        f"p = {split.p_value:.3g} over all looks (of users {split.users:.3g}, of ads "
-        f"{split.exposures:.3g}, of ads a user {split.exposures_a_user:.3g})"
+        f"p = {split.p_value:.3g} over all looks (of users p = {split.users:.3g}, of ads "
+        f"p = {split.exposures:.3g}, of ads a user p = {split.exposures_a_user:.3g})"
     )
     if is_bad(split):
         return f"The split is not as defined, {found}: {why_bad(split)}."

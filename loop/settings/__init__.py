@@ -35,7 +35,7 @@ from adloom.loop.settings.replay import ReplaySettings
 from adloom.loop.settings.serving import ConsumeSettings, RaySettings, ServeSettings
 from adloom.loop.settings.titles import TitleSettings
 from adloom.loop.settings.undecided import refuse_undecided_for_many
-from adloom.loop.settings.words import not_toml, told
+from adloom.loop.settings.words import not_json, not_toml, told
 from adloom.models.settings import FineTuneSettings, GeneratorSettings
 from adloom.stream.event_settings import EventSettings
 from adloom.stream.settings import KafkaSettings
@@ -134,7 +134,7 @@ def load_settings(file: Path | None = None, **given: Any) -> Settings:
         wrong = not_toml(error, source.read_text("utf-8", errors="replace"))
         raise SettingsError(f"{source}: {wrong}") from error
     except SourceError as error:
-        raise SettingsError(f"environment: {error}") from error
+        raise SettingsError(f"environment: {not_json(error)}") from error
 
 
 def _refuse_unknown_variables() -> None:

@@ -45,6 +45,7 @@ _BOUNDS = {
 }
 _OF_SEVERAL = ("Dictionary", "List", "Tuple", "Set", "Frozenset")
 _OF_A_KIND = re.compile(r"(\w+?)_(type|parsing|parsing_size|from_float|attributes_type|unicode)")
+_FIELD = re.compile(r'for field "(\w+)"')
 _LINE = re.compile(r"at line (\d+)")
 
 
@@ -63,6 +64,16 @@ def not_toml(error: tomllib.TOMLDecodeError, text: str) -> str:
     if 0 < number <= len(lines) and not lines[number - 1].partition("=")[0].isascii():
         return f"not valid TOML: {error}; {_OF_NAMES}"
     return f"not valid TOML: {error}"
+
+
+def not_json(error: Exception) -> str:
+    """What a variable is that cannot be read; its value stays untold."""
+    if (field := _FIELD.search(str(error))) is None:
+        return str(error)
+    return (
+        f"ADLOOM_{field[1].upper()}, or one that begins so, is no valid JSON, in which lists and "
+        """tables are written there, such as '["a", "b"]'"""
+    )
 
 
 def _words(problem: ErrorDetails) -> str:

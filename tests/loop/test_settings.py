@@ -60,6 +60,14 @@ def test_a_misspelt_variable_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
         load_settings()
 
 
+def test_a_list_that_is_no_json_is_told_with_what_to_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADLOOM_SERVE__API_KEYS", "hush-hush-hush-hush")
+    with pytest.raises(SettingsError, match=r"serve|SERVE") as told:
+        load_settings()
+    assert "hush" not in str(told.value)
+    assert "\n" not in str(told.value)
+
+
 def test_a_named_file_must_exist(elsewhere: Path) -> None:
     with pytest.raises(SettingsError, match="no such settings file"):
         load_settings(elsewhere / "other.toml")

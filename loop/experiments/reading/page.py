@@ -105,7 +105,7 @@ def _percent(value: float | None) -> str:
 def _amount(value: float | None, kind: str) -> str:
     """A metric's value: a share of the ads, or a sum a user, an ad or a click."""
     if value is None or not math.isfinite(value):
-        return "?"
+        return "not known"
     return _percent(value) if kind == "click_through_rate" else f"{value:,.4g}"
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from adloom.loop.home import ROUNDS_FOLDER
-from adloom.loop.learning.registry import Version
+from adloom.loop.learning.registry import CHAMPION, Version
 from adloom.loop.learning.rounds.kept import RoundOutcome, outcomes
 from adloom.loop.serving.studio.curves import Curve, click_through_curves
 
@@ -71,7 +71,9 @@ class CatalogueState(BaseModel):
 
 
 class LoopStatus(BaseModel):
-    """All of it; ``key_needed`` tells whether promoting asks for an API key."""
+    """All of it; ``key_needed`` tells whether promoting asks for an API key, ``can_roll_back``
+    whether there is a champion from before this one.
+    """
 
     model_config = ConfigDict(protected_namespaces=())
 
@@ -79,6 +81,7 @@ class LoopStatus(BaseModel):
     catalogue: CatalogueState
     rounds: list[RoundSummary]
     versions: list[VersionCard]
+    can_roll_back: bool
     serving: int
     curves: list[Curve]
     key_needed: bool
@@ -131,11 +134,14 @@ def loop_status(server: AdServer, recent: RecentEvents) -> LoopStatus:
     """The state of the loop as this server sees it."""
     events, settings = recent.events(), server.settings
     attribution = timedelta(hours=settings.rounds.attribution_hours)
+    versions = server.registry.versions()
+    others = {version.number for version in versions if CHAMPION not in version.aliases}
     return LoopStatus(
         stream=_stream(server, events),
         catalogue=_catalogue(server),
         rounds=[_round(outcome) for outcome in outcomes(settings.home / ROUNDS_FOLDER)],
-        versions=[_card(version) for version in reversed(server.registry.versions())],
+        versions=[_card(version) for version in reversed(versions)],
+        can_roll_back=not others.isdisjoint(server.registry.former_champions()),
         serving=server.champion.serving.version,
         curves=click_through_curves(events, attribution, datetime.now(UTC)),
         key_needed=bool(settings.serve.api_keys),

@@ -267,6 +267,15 @@ def test_an_event_that_nobody_ever_sent_is_told_beside_those_that_came(tmp_path:
     assert "no outcomes of them at all" in judged(outcomes, misspelt).warnings[0]
     few = outcomes.where(outcomes.user < 10)
     assert judged(few, misspelt, sent).warnings == []
+    rail = experiment(
+        metrics=SALES | {"r": {"event": "rtrn", "role": "guardrail", "goal": "decrease"}}
+    )
+    many = visited(5, visits=(3, 3), rates=(0.1, 0.1), users=2_000)
+    shipped = judged(many, rail, bought(many, (0.1, 0.5)))
+    assert shipped.judgement.verdict == "ship"
+    assert shipped.judgement.reason.endswith("not certain to be held yet: r")
+    sentence = shipped.as_json()["metrics"]["r"]["sentence"]
+    assert "an arm has fewer than 20 users who did anything" in sentence
     assert judged(outcomes, experiment(metrics=SALES), sent).warnings == []
 
 

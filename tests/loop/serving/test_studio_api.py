@@ -214,9 +214,11 @@ def test_another_sites_page_moves_nothing(client: TestClient) -> None:
 
 def test_promote_and_roll_back_move_the_champion(client: TestClient, settings: Settings) -> None:
     registry = home.registry_with_base(settings)
+    assert client.get("/studio/api/loop").json()["can_roll_back"] is False
     assert client.post("/studio/api/rollback").status_code == 409
     assert client.post("/studio/api/promote", json={"version": 99}).status_code == 404
     assert client.post("/studio/api/promote", json={"version": 2}).json() == {"champion": 2}
     assert registry.champion().number == 2
+    assert client.get("/studio/api/loop").json()["can_roll_back"] is True
     assert client.post("/studio/api/rollback").json() == {"champion": 1}
     assert registry.champion().number == 1

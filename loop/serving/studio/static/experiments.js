@@ -70,7 +70,7 @@ function arms(reading) {
 }
 
 const MARKS = { better: "good", not_worse: "good", held: "good", worse: "bad", broken: "bad" };
-const amount = (value, kind) => (value == null ? "?" : kind === "click_through_rate" ? percent(value) : value.toLocaleString(undefined, { maximumSignificantDigits: 4 }));
+const amount = (value, kind) => (value == null ? "not known" : kind === "click_through_rate" ? percent(value) : value.toLocaleString(undefined, { maximumSignificantDigits: 4 }));
 
 function metrics(reading) {
   const rows = Object.entries(reading.metrics).flatMap(([name, metric]) => Object.entries(metric.arms).map(([arm, told]) => {

@@ -35,18 +35,18 @@ function show(loop) {
     ...tile("Rounds", loop.rounds.length),
   );
   $("curves").replaceChildren(loop.curves.length ? curveChart(loop.curves) : empty("No ads shown yet: POST /v1/ads draws one and counts it as shown."));
-  $("versions").replaceChildren(...loop.versions.map((version) => versionRow(version, loop.versions.length > 1)));
+  $("versions").replaceChildren(...loop.versions.map((version) => versionRow(version, loop.can_roll_back)));
   $("rounds").replaceChildren(loop.rounds.length ? roundTable(loop.rounds) : empty("No rounds yet: adloom train-round learns from the clicks so far."));
 }
 
 const tile = (name, value) => [el("div", {}, el("dt", {}, name), el("dd", {}, `${value}`))];
 const empty = (text) => el("p", { class: "empty" }, text);
 
-function versionRow(version, others) {
+function versionRow(version, canRollBack) {
   const champion = version.aliases.includes("champion");
   const gain = version.heldout_after == null ? "" : `held-out loss ${version.heldout_before.toFixed(3)} → ${version.heldout_after.toFixed(3)}`;
   const gate = version.gate === "base" ? "base model" : `gate ${version.gate ?? "unknown"}`;
-  const button = champion && !others ? el("span", {}) : champion
+  const button = champion && !canRollBack ? el("span", {}) : champion
     ? el("button", { class: "plain", type: "button", id: "rollback", onclick: () => move("rollback", {}, "Make the champion before this one champion again?") }, "Roll back")
     : el("button", { class: "plain", type: "button", "data-promote": version.number, onclick: () => move("promote", { version: version.number }, `Let version ${version.number} draw the ads from now on?`) }, "Promote");
   const badges = version.aliases.map((alias) => el("span", { class: "badge" }, alias));
