@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from adloom.loop.catalogue.histories.past_ads import PastAds
     from adloom.loop.catalogue.intake.importing import Advice
     from adloom.loop.catalogue.neighbours import Neighbours
+    from adloom.loop.catalogue.pictures.store import PictureStore
     from adloom.loop.catalogue.product import Product
     from adloom.loop.catalogue.store import Catalogue
     from adloom.loop.catalogue.words.titles import TitleWords
@@ -60,11 +61,19 @@ def take_over_log(settings: Settings, on_rows: Callable[[int, int], None]) -> in
     return take_over_log(folder, settings.log, on_rows)
 
 
-def open_creatives(settings: Settings) -> CreativeStore:
-    """Every ad that was made."""
+def open_pictures(settings: Settings, *, keep_waiting: bool = False) -> PictureStore:
+    """Pictures of products and ads; ``keep_waiting``: see `opening.open_pictures`."""
+    from adloom.loop.catalogue.opening import open_pictures
+
+    return open_pictures(settings.home, settings.pictures, keep_waiting=keep_waiting)
+
+
+def open_creatives(settings: Settings, pictures: PictureStore | None = None) -> CreativeStore:
+    """Every ad that was made, with such pictures or those of the settings."""
     from adloom.loop.catalogue.opening import open_creatives
 
-    return open_creatives(settings.home, settings.database)
+    shown = pictures or open_pictures(settings)
+    return open_creatives(settings.home, settings.database, shown)
 
 
 @contextmanager
@@ -82,11 +91,12 @@ def shared_database(settings: Settings) -> Iterator[Engine | None]:
         engine.dispose()
 
 
-def open_catalogue(settings: Settings) -> Catalogue:
-    """The products of the shop."""
+def open_catalogue(settings: Settings, pictures: PictureStore | None = None) -> Catalogue:
+    """The products of the shop, with such pictures or those of the settings."""
     from adloom.loop.catalogue.opening import open_catalogue
 
-    return open_catalogue(settings.home, settings.catalog.text_encoder, settings.database)
+    shown = pictures or open_pictures(settings)
+    return open_catalogue(settings.home, settings.catalog.text_encoder, settings.database, shown)
 
 
 def open_neighbours(settings: Settings, catalogue: Catalogue) -> Neighbours:

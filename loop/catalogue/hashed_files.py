@@ -22,10 +22,9 @@ class HashedFiles:
     """
 
     def __init__(self, folder: Path, ending: str) -> None:
-        """``ending`` is that of the files, such as ".png"."""
+        """``ending`` is that of the files, such as ".png"; the folder is made with the first."""
         self._folder = folder
         self._ending = ending
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = threading.Lock()
         self._whole: OrderedDict[str, tuple[int, int, int]] = OrderedDict()
 
@@ -34,7 +33,8 @@ class HashedFiles:
         name = hashlib.sha256(content).hexdigest()
         if self.find(name) is None:
             path = self.place(name)
-            path.parent.mkdir(exist_ok=True, mode=0o700)
+            for folder in (self._folder, path.parent):
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             # A reader never sees half a file: write beside it, then move into place.
             partial = path.with_suffix(f".{uuid.uuid4().hex}.partial")
             made = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
@@ -48,6 +48,18 @@ class HashedFiles:
                 partial.unlink(missing_ok=True)
             self._keep(name, _state(path))
         return name
+
+    def read(self, name: str) -> bytes | None:
+        """The content of a name; None where there is none, or it is damaged."""
+        path = self.find(name)
+        try:
+            return None if path is None else path.read_bytes()
+        except OSError:
+            return None  # removed meanwhile
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a file, by a look that does not read it."""
+        return is_hash(name) and self.place(name).is_file()
 
     def find(self, name: str) -> Path | None:
         """The file of a name; None where there is none, or it is damaged.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal, Protocol, get_args
@@ -122,6 +122,27 @@ class Product:
         """The product as its shop shows it, RGB or RGBA; its cutout where that is all there is."""
         name = self.shown_name
         return self.pictures.load(name) if name and self.pictures is not None else None
+
+
+@dataclass(frozen=True)
+class _Held:
+    """Pictures that were read."""
+
+    by_name: Mapping[str, Image.Image]
+
+    def load(self, name: str) -> Image.Image:
+        return self.by_name[name].copy()
+
+
+def with_picture(product: Product) -> Product:
+    """The product with the picture that its ads are made of in memory: nothing else is read then.
+
+    As it is where it has none. Raises what its ``pictures`` raise.
+    """
+    name = product.cutout_name or product.shown_name
+    if not name or product.pictures is None:
+        return product
+    return replace(product, pictures=_Held({name: product.pictures.load(name)}))
 
 
 def index_text(name: str, selling_points: Sequence[str]) -> str:

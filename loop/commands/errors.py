@@ -62,6 +62,7 @@ def in_one_line(error: Exception, *expected: type[Exception]) -> str | None:
 def _of_all_commands() -> tuple[type[Exception], ...]:
     """Loaded only once something is wrong: Kafka and the stores take their time."""
     from adloom.feature_store.backend import FeaturesLost, StoreUnavailable, StoreUnfit
+    from adloom.loop.catalogue.picture_files.files import PicturesAway
     from adloom.loop.catalogue.vectors import OtherTextEncoder
     from adloom.loop.database.health import DatabaseUnusable
     from adloom.loop.database.opening import OldHome
@@ -72,7 +73,7 @@ def _of_all_commands() -> tuple[type[Exception], ...]:
     from adloom.stream.cluster.refusals import BrokerUnavailable, KafkaRefused
 
     of_stores = (StoreUnavailable, StoreUnfit, FeaturesLost)
-    of_database = (DatabaseUnusable, OldHome, OtherRevision)
+    of_database = (DatabaseUnusable, OldHome, OtherRevision, PicturesAway)
     of_registry = (RegistryUnavailable, RegistryRefused, UnfitVersion)
     of_texts = (OtherTextEncoder, NoTextEncoder)
     return BrokerUnavailable, KafkaRefused, *of_registry, *of_stores, *of_database, *of_texts

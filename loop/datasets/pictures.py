@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from pathlib import Path
 
-from adloom.loop.catalogue.creatives.store import CreativeStore, UnknownAd
+from adloom.loop.catalogue.creatives.store import CreativeStore
 from adloom.loop.catalogue.pictures.store import UnknownPicture
 from adloom.loop.catalogue.product import Product
 from adloom.models.compose import cutout_layer, show_whole
@@ -51,11 +50,12 @@ class ExportedPictures:
 
     def _copied(self, digest: str) -> str | None:
         try:
-            path = self._creatives.picture_path(digest)
-        except UnknownAd:
+            kept = self._creatives.pictures.file(digest)
+        except UnknownPicture:
             return None
-        shutil.copyfile(path, self._folder / f"{digest}{path.suffix}")
-        return f"{digest}{path.suffix}"
+        name = f"{digest}.{kept.kind}"
+        (self._folder / name).write_bytes(kept.content)
+        return name
 
     def _shown(self, product: Product) -> str | None:
         try:

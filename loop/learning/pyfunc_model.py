@@ -142,7 +142,7 @@ class RegisteredAdGenerator(PythonModel):
     ) -> pd.DataFrame:
         """Raises UnknownProduct for a product that the catalogue does not have."""
         from adloom.loop.catalogue.briefs import brief, finished
-        from adloom.loop.catalogue.creatives.store import png_bytes
+        from adloom.loop.catalogue.pictures.store import png_bytes
         from adloom.loop.catalogue.words.titles import TitleWords
         from adloom.loop.settings import load_settings
         from adloom.models.brief import HistoryAd
@@ -187,11 +187,12 @@ def _products(model_input: pd.DataFrame) -> list[Product]:
     wanted = [row["product_id"] for row in rows if not _told(row, "product_name")]
     known: dict[str, Product] = {}
     if wanted:
-        from adloom.loop.catalogue.opening import open_catalogue
+        from adloom.loop.catalogue.opening import open_catalogue, open_pictures
         from adloom.loop.settings import load_settings
 
         settings = load_settings()
-        catalogue = open_catalogue(settings.home, database=settings.database)
+        pictures = open_pictures(settings.home, settings.pictures)
+        catalogue = open_catalogue(settings.home, None, settings.database, pictures)
         known = {product_id: catalogue[product_id] for product_id in dict.fromkeys(wanted)}
     return [
         _sent_product(row) if _told(row, "product_name") else known[row["product_id"]]
@@ -222,7 +223,7 @@ def _told(row: dict[Any, Any], column: str) -> str:
 
 
 def _example_cutout() -> str:
-    from adloom.loop.catalogue.creatives.store import png_bytes
+    from adloom.loop.catalogue.pictures.store import png_bytes
 
     mug = Image.new("RGBA", (96, 96), (0, 0, 0, 0))
     ImageDraw.Draw(mug).rounded_rectangle((16, 8, 80, 92), radius=12, fill=(176, 82, 58, 255))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 
 from PIL import Image
 
@@ -17,6 +18,7 @@ from adloom.loop.catalogue.creatives.store import Creative
 from adloom.loop.catalogue.histories.past_ads import PastAd, PastAds
 from adloom.loop.catalogue.product import Product
 from adloom.loop.serving.histories import Histories
+from adloom.loop.serving.keeping import Keeping
 from adloom.loop.serving.requests import AdRequest, Serving
 from adloom.loop.serving.steps import StepTaken, since
 from adloom.loop.serving.titles import (
@@ -113,6 +115,7 @@ class AdMaker:
         self._titles = titles
         self.histories = Histories(features)
         self.reranker = Reranker(generator)
+        self._keeping = Keeping[Ad]()
         self._under_way: list[_UnderWay] = []
 
     def make(self, requests: Sequence[AdRequest], serving: Serving) -> list[Ad]:
@@ -143,8 +146,13 @@ class AdMaker:
         return started
 
     def step(self) -> None:
-        """Draw the next tokens of every ad, and finish those that are complete."""
+        """Draw the next tokens of every ad, and finish those that are complete.
+
+        Where all that is left of them is to be stored, a moment passes.
+        """
         self._drop_unwanted()
+        if not self._under_way and self._keeping:
+            self._keeping.wait()
         self.generator.step()
         complete = [one for one in self._under_way if one.drawn.done()]
         if complete:
@@ -191,7 +199,6 @@ class AdMaker:
         )
 
     def _finish(self, complete: Sequence[_UnderWay]) -> None:
-        ads: list[tuple[Future[Ad], Ad]] = []
         together = len(complete) + len(self._under_way)
         for one in complete:
             drawn = since("draw", one.read.ended)
@@ -204,20 +211,19 @@ class AdMaker:
                 if one.future.set_running_or_notify_cancel():
                     ad = self._composed(one, draft, picture, title, together)
                     steps = (one.read, drawn, since("encode", drawn.ended))
-                    ads.append((one.future, replace(ad, steps=steps)))
+                    kept = partial(self._kept, replace(ad, steps=steps), one.since)
+                    self._keeping.keep(one.future, kept)
             except Exception as error:  # its own: the others go on
                 if one.future.running() or one.future.set_running_or_notify_cancel():
                     one.future.set_exception(error)
-        began = time.monotonic()
-        try:
-            self.creatives.add(ad.creative for _, ad in ads)
-        except Exception as error:
-            for future, _ in ads:
-                future.set_exception(error)
-            return
-        stored = since("store", began)
-        for future, ad in ads:
-            future.set_result(replace(ad, steps=(*ad.steps, stored)))
+
+    def _kept(self, ad: Ad, began: float) -> Ad:
+        """The ad, stored: the picture first, then the row that names it."""
+        storing = time.monotonic()
+        creative = replace(ad.creative, picture=self.creatives.put_picture(ad.picture))
+        self.creatives.add([creative])
+        steps = (*ad.steps, since("store", storing))
+        return replace(ad, creative=creative, seconds=time.monotonic() - began, steps=steps)
 
     def _looked_through(self, one: _UnderWay) -> tuple[AdDraft, Image.Image, Title | None]:
         """The draft that is served, its picture, and its title where there is one to show."""
@@ -268,7 +274,7 @@ class AdMaker:
             ad_id=str(uuid.uuid4()),
             product_id=request.product.product_id,
             title=title.text,
-            picture=self.creatives.put_picture(picture),
+            picture="",  # it is named when it is kept
             codes=self.generator.encode_pictures([picture])[0],
             background_codes=draft.codes,
             variant=serving.variant,
@@ -282,7 +288,7 @@ class AdMaker:
             creative,
             picture,
             one.history,
-            seconds=time.monotonic() - one.since,
+            seconds=0.0,  # until it is kept
             drawn_together=together,
             row_steps=one.steps_so_far,
             degraded=one.degraded,

@@ -16,6 +16,7 @@ from adloom.loop.serving.http.events import mount_events
 from adloom.loop.serving.http.hosts import HostCheck
 from adloom.loop.serving.http.limits import BodyLimit
 from adloom.loop.serving.http.logs import RequestLog
+from adloom.loop.serving.http.pictures import router as pictures_router
 from adloom.loop.serving.http.pools import new_pools
 from adloom.loop.serving.http.products import router as products_router
 from adloom.loop.serving.http.routes import router
@@ -58,6 +59,7 @@ def create_app(
     app.state.access = Access(settings.serve)
     app.state.pools = new_pools(settings.serve.max_waiting)
     app.include_router(router)
+    app.include_router(pictures_router)
     mount_events(app, EventReader(settings.kafka, settings.events))
     app.include_router(products_router)
     mount_studio(app)

@@ -18,12 +18,14 @@ Part = Literal[
     "products",
     "feed",
     "database",
+    "pictures",
     "registry",
     "experiments",
     "drawing",
 ]
 """What a server is made of: `events` are sent, `features` kept up to date and read, `products`
-follow their topic, the `feed` is read anew, products and ads lie in the `database`."""
+follow their topic, the `feed` is read anew, products and ads lie in the `database`, their
+`pictures` in an object store."""
 
 _STEADY_SECONDS = 5.0  # a thread that ran so long is well again
 

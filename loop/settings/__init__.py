@@ -31,6 +31,7 @@ from adloom.loop.settings.experiments import (
     refuse_unread_outcomes,
 )
 from adloom.loop.settings.learning import GateSettings, MlflowSettings, RoundSettings
+from adloom.loop.settings.pictures import PicturesSettings
 from adloom.loop.settings.replay import ReplaySettings
 from adloom.loop.settings.serving import ConsumeSettings, RaySettings, ServeSettings
 from adloom.loop.settings.titles import TitleSettings
@@ -63,6 +64,7 @@ class Settings(BaseSettings):
 
     home: Path = Path(".adloom")
     database: DatabaseSettings = DatabaseSettings()
+    pictures: PicturesSettings = PicturesSettings()
     catalog: CatalogSettings = CatalogSettings()
     creatives: CreativesSettings = CreativesSettings()
     titles: TitleSettings = TitleSettings()

@@ -44,7 +44,7 @@ class ServedApp:
         return event_id, self._asked("POST", "/v1/events", json={"clicks": [event]})
 
     def picture(self, digest: str) -> httpx.Response:
-        return self._asked("GET", f"/v1/pictures/{digest}.png")
+        return self._asked("GET", f"/v1/pictures/{digest}.webp")
 
     def studio(self, path: str, **given: object) -> httpx.Response:
         return self._asked("POST", f"/studio/api/{path}", json=given)

@@ -88,7 +88,7 @@ class ServingWorld:
         if answer.status_code == 200:
             told = answer.json()
             self._checked(told["model_version"])
-            digest = told["picture_url"].rpartition("/")[2].removesuffix(".png")
+            digest = told["picture_url"].rpartition("/")[2].removesuffix(".webp")
             self._ads.append((self._seed, told["ad_id"], digest))
         else:
             _told_in_words(answer, 503)
@@ -162,7 +162,7 @@ class ServingWorld:
     def damage_picture(self) -> None:
         """Never shown as it is; the same ad, drawn again, mends it."""
         seed, _, digest = self._ads[-1]
-        path = next(self.settings.home.joinpath("creatives").rglob(f"{digest}.png"))
+        path = next(self.settings.home.rglob(f"{digest}.webp"))
         whole = path.read_bytes()
         path.write_bytes(whole[: len(whole) // 2])
         answer = self.served.picture(digest)

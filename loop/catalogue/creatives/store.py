@@ -1,6 +1,6 @@
 """The creative store: every ad that was ever made, with the picture tokens that made it.
 
-Rows live in the database, pictures beside it as PNG files named by the SHA-256 of their bytes, so
+Rows live in the database, pictures among those of products, named by the SHA-256 of their bytes:
 the same picture is stored once and can be cached for ever by whoever asks for it.
 Clicks name an ad id; through this store the ad id leads back to the title and the VQ codes that
 the generator needs, both as a shopper's history and as a training target.
@@ -8,18 +8,16 @@ the generator needs, both as a shopper's history and as a training target.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 from sqlalchemy import Connection, Engine, Row, bindparam, func, select
 
-from adloom.loop.catalogue.hashed_files import HashedFiles
+from adloom.loop.catalogue.pictures.store import PictureStore, UnknownPicture
 from adloom.loop.database.health import problem
 from adloom.loop.database.statements import insert_new, parts
 from adloom.loop.database.tables import creative_numbers, creatives
@@ -48,7 +46,7 @@ class Creative:
         ad_id: its name in events.
         product_id: the product it advertises.
         title: the text shown.
-        picture: SHA-256 (hex) of the PNG shown; `CreativeStore.picture_path` finds the file.
+        picture: name of the picture shown in the picture store.
         codes: the VQ codes of the finished picture, int16, shape (T,): what a generator that
             pools history pictures sees of this ad in a shopper's history.
         background_codes: the VQ codes of the picture without its product, int16, shape (T,): what
@@ -59,7 +57,8 @@ class Creative:
         served_at: when it was made, aware, UTC.
         background: for the shop's own, the hash of the picture that ``background_codes`` were made
             of; "" where the shop has none but ``picture``.
-        stamp: for the shop's own, what the picture's file looked like; "" for others.
+        stamp: for the shop's own, what the picture's file looked like and a hash of its pixels; ""
+            for others.
         codebook: names the codebook that both codes are of, and the size of the picture
             (`adloom.models.picture_encoder.PictureEncoder.codebook_name`); None where nobody noted
             it. Another codebook's codes mean other pictures.
@@ -103,19 +102,11 @@ class ShopTitle:
     title: str
 
 
-def png_bytes(picture: Image.Image) -> bytes:
-    """The picture as PNG. Level 6 costs little and 512 px stays under about 400 KB."""
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG", compress_level=6)
-    return buffer.getvalue()
-
-
 class CreativeStore:
     """Creatives by ad id, pictures by content hash. For several threads and processes at once."""
 
-    def __init__(self, engine: Engine, folder: Path) -> None:
-        """Pictures lie in the folder."""
-        self._pictures = HashedFiles(folder / "png", ".png")
+    def __init__(self, engine: Engine, pictures: PictureStore) -> None:
+        self.pictures = pictures
         self._engine = engine
 
     def close(self) -> None:
@@ -128,7 +119,7 @@ class CreativeStore:
 
     def put_picture(self, picture: Image.Image) -> str:
         """Stores a picture once and returns its SHA-256 (hex); a damaged file is written anew."""
-        return self._pictures.put(png_bytes(picture))
+        return self.pictures.put(picture)
 
     def add(self, made: Iterable[Creative]) -> None:
         """Stores creatives; one with a known ad id is left as it was (ads never change)."""
@@ -209,17 +200,12 @@ class CreativeStore:
         with self._engine.connect() as connection:
             connection.execute(select(creatives.c.ad_id).limit(1)).first()
 
-    def picture_path(self, digest: str) -> Path:
-        """The PNG file of a content hash. Raises UnknownAd for what is not stored whole."""
-        path = self._pictures.find(digest)
-        if path is None:
-            raise UnknownAd(digest)
-        return path
-
     def picture(self, digest: str) -> Image.Image:
-        """The picture of a content hash, RGB. Raises UnknownAd."""
-        with Image.open(self.picture_path(digest)) as opened:
-            return opened.convert("RGB")
+        """The picture of a content hash, RGB. Raises UnknownAd, PicturesAway."""
+        try:
+            return self.pictures.decoded(digest).convert("RGB")
+        except UnknownPicture as error:
+            raise UnknownAd(digest) from error
 
     def __len__(self) -> int:
         with self._engine.connect() as connection:

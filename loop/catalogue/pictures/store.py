@@ -1,22 +1,34 @@
-"""Pictures by the hash of their bytes: WebP files that never change."""
+"""Pictures by the hash of their bytes: files that never change."""
 
 from __future__ import annotations
 
 import io
-import os
 import threading
 from collections import OrderedDict
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from PIL import Image
 
 from adloom.loop.catalogue.hashed_files import HashedFiles
+from adloom.loop.catalogue.picture_files.opening import PictureFiles
+from adloom.loop.catalogue.picture_files.webp_folder import WebpFolder
 
 _MOST_SIDE = 1_024
 _QUALITY = 90
 _CUTOUT_SIDE = 256  # pictures with transparency up to it lose nothing
-_RIFF, _RIFF_HEAD = b"RIFF", 8  # how a WebP file begins: then the number of bytes that follow
 _IN_MEMORY = 64 << 20  # bytes of decoded pictures
+
+Kind = Literal["webp", "png"]
+
+
+@dataclass(frozen=True)
+class PictureFile:
+    """The bytes of a kept picture: new ones are WebP, ads of earlier releases PNG."""
+
+    content: bytes
+    kind: Kind
 
 
 class UnknownPicture(KeyError):
@@ -27,17 +39,25 @@ class UnknownPicture(KeyError):
 
 
 class PictureStore:
-    """Pictures under the SHA-256 (hex) of what is stored. For several threads and processes."""
+    """Pictures under the SHA-256 (hex) of what is stored. For several threads and processes.
 
-    def __init__(self, folder: Path) -> None:
-        self._files = HashedFiles(folder, ".webp")
+    All of it raises PicturesAway while the place of the files cannot be used.
+    """
+
+    def __init__(self, files: PictureFiles) -> None:
+        self.files = files
         self._lock = threading.Lock()
         self._decoded: OrderedDict[str, Image.Image] = OrderedDict()
         self._held = 0
 
+    @classmethod
+    def in_folder(cls, folder: Path) -> PictureStore:
+        """Of one folder."""
+        return cls(PictureFiles(WebpFolder(folder), HashedFiles(folder, ".png")))
+
     def put(self, picture: Image.Image) -> str:
         """Keep a picture, RGB or RGBA, at most 1,024 px a side; returns its name."""
-        return self._files.put(_webp(picture))
+        return self.files.webp.put(_webp(picture))
 
     def load(self, name: str) -> Image.Image:
         """A copy of a picture. Raises UnknownPicture, for a file that is damaged as well."""
@@ -46,35 +66,44 @@ class PictureStore:
             if known is not None:
                 self._decoded.move_to_end(name)
                 return known.copy()
-        try:
-            with Image.open(self.path(name), formats=["WEBP"]) as opened:
-                opened.load()
-                picture = opened.copy()
-        except (OSError, ValueError) as error:
-            raise UnknownPicture(name) from error
+        picture = self.decoded(name)
         self._hold(name, picture)
         return picture.copy()
 
-    def has(self, name: str) -> bool:
-        """Whether a picture is kept and none of its end is missing, by the file's own head.
-
-        An import asks for every picture of a shop: it must not read all of them.
-        """
+    def decoded(self, name: str) -> Image.Image:
+        """The same, and nothing of it stays in memory: for what is looked at once."""
+        content = io.BytesIO(self.file(name).content)
         try:
-            with self._files.place(name).open("rb") as file:
-                head = file.read(_RIFF_HEAD)
-                size = os.fstat(file.fileno()).st_size
-        except OSError:
-            return False
-        told = int.from_bytes(head[len(_RIFF) :], "little") + _RIFF_HEAD
-        return head.startswith(_RIFF) and size == told
+            with Image.open(content, formats=["WEBP", "PNG"]) as opened:
+                opened.load()
+                return opened.copy()
+        except (OSError, ValueError) as error:
+            raise UnknownPicture(name) from error
 
-    def path(self, name: str) -> Path:
-        """The file of a picture. Raises UnknownPicture for anything that is not kept whole."""
-        path = self._files.find(name)
-        if path is None:
-            raise UnknownPicture(name)
-        return path
+    def file(self, name: str) -> PictureFile:
+        """The bytes of a picture. Raises UnknownPicture for anything that is not kept whole."""
+        if (content := self.files.webp.read(name)) is not None:
+            return PictureFile(content, "webp")
+        if (content := self.files.png.read(name)) is not None:
+            return PictureFile(content, "png")
+        raise UnknownPicture(name)
+
+    def has(self, name: str) -> bool:
+        """Whether a picture is kept, by a look that does not read it."""
+        return self.kind(name) is not None
+
+    def kind(self, name: str) -> Kind | None:
+        """What is kept of a name, by such a look; None: nothing."""
+        if self.files.webp.has(name):
+            return "webp"
+        return "png" if self.files.png.has(name) else None
+
+    def public_url(self, name: str, kind: Kind) -> str | None:
+        """Where everybody may fetch a picture; None where the server itself has to send it."""
+        files = self.files
+        if files.public_url is None or (files.waiting and files.waiting.is_waiting(name)):
+            return None
+        return f"{files.public_url}/{name[:2]}/{name}.{kind}"
 
     def _hold(self, name: str, picture: Image.Image) -> None:
         with self._lock:
@@ -85,6 +114,13 @@ class PictureStore:
             while self._held > _IN_MEMORY:
                 _, oldest = self._decoded.popitem(last=False)
                 self._held -= _bytes(oldest)
+
+
+def png_bytes(picture: Image.Image) -> bytes:
+    """The picture as PNG. Level 6 costs little and 512 px stays under about 400 KB."""
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG", compress_level=6)
+    return buffer.getvalue()
 
 
 def _bytes(picture: Image.Image) -> int:

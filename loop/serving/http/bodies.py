@@ -53,7 +53,7 @@ class AdMade(BaseModel):
                     "user_id": "shopper-0001",
                     "product_id": "running-shoes",
                     "title": "Running Shoes, light as air",
-                    "picture_url": f"/v1/pictures/{'0f' * 32}.png",
+                    "picture_url": f"/v1/pictures/{'0f' * 32}.webp",
                     "picture_png": None,
                     "variant": "champion",
                     "experiment": None,
@@ -67,7 +67,7 @@ class AdMade(BaseModel):
                             "ad_id": "shop-0-00001",
                             "product_id": "trail-boots",
                             "title": "Trail Boots for wet days",
-                            "picture_url": f"/v1/pictures/{'1e' * 32}.png",
+                            "picture_url": f"/v1/pictures/{'1e' * 32}.webp",
                         }
                     ],
                 }
@@ -96,7 +96,7 @@ class AdMade(BaseModel):
 
 def picture_url(creative: Creative) -> str:
     """Where the server shows a creative's picture."""
-    return f"/v1/pictures/{creative.picture}.png"
+    return f"/v1/pictures/{creative.picture}.webp"
 
 
 def clicked_before(past: Clicked) -> ClickedBefore:
@@ -111,7 +111,7 @@ def clicked_before(past: Clicked) -> ClickedBefore:
 
 def past_picture_url(past: Clicked) -> str:
     """Where the server shows what was clicked: an ad, or a product."""
-    return f"/v1/pictures/{past.picture}.{'png' if past.ad_id else 'webp'}"
+    return f"/v1/pictures/{past.picture}.webp"
 
 
 def ad_made(ad: Ad, picture_png: str | None) -> AdMade:

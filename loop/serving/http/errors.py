@@ -14,6 +14,7 @@ from sqlalchemy.exc import DatabaseError
 from starlette.requests import ClientDisconnect
 
 from adloom.feature_store.backend import FeaturesLost, StoreDamaged, StoreUnavailable
+from adloom.loop.catalogue.picture_files.files import PicturesAway
 from adloom.loop.database.health import DatabaseUnusable
 from adloom.loop.learning.registry_errors import RegistryRefused, RegistryUnavailable
 from adloom.loop.serving.drawing_queue import DrawingEnded, QueueFull
@@ -31,6 +32,7 @@ _PARTS: dict[type[Exception], str] = {
     FeaturesLost: "the feature store has lost features: /readyz says which",
     DatabaseUnusable: "the database of catalogue and creatives cannot be used: /readyz says why",
     DatabaseError: "the database of catalogue and creatives is away",
+    PicturesAway: "the pictures are away: /readyz says why",
     DrawingEnded: "what draws has ended: the server has to be started again",
     KafkaRefused: "the broker refuses adloom's events: /readyz says why",
 }
@@ -43,6 +45,7 @@ PARTS_AWAY = (
     KafkaError,
     DatabaseError,
     DatabaseUnusable,
+    PicturesAway,
     DrawingEnded,
 )
 """What is answered by 503, with the part's name."""

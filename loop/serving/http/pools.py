@@ -45,9 +45,11 @@ class Pool:
 
 @dataclass(frozen=True)
 class Pools:
-    """One for what an ad needs, for events that pages send, for exposures of ads, for metrics."""
+    """One for what an ad needs, for pictures, for events that pages send, for exposures of ads, for
+    metrics."""
 
     ads: Pool
+    pictures: Pool
     events: Pool
     exposures: Pool
     metrics: Pool
@@ -58,6 +60,7 @@ def new_pools(waiting: int) -> Pools:
     """Pools where so many calls may wait for threads."""
     return Pools(
         ads=Pool("ads are looked up and stored", 8, waiting),
+        pictures=Pool("pictures are read", 16, waiting),
         events=Pool("events are on their way to the broker", 32, waiting),
         exposures=Pool("exposures are on their way to the broker", 4, waiting),
         metrics=Pool("metrics are read", 2, waiting),

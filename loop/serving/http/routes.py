@@ -1,18 +1,18 @@
-"""The API: `POST /v1/ads` draws, pictures are fetched by their hash."""
+"""The API: `POST /v1/ads` draws; how the server is."""
 
 from __future__ import annotations
 
 import base64
 import secrets
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, BackgroundTasks, HTTPException, Request, Response
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from adloom.loop.catalogue.creatives.store import UnknownAd
-from adloom.loop.catalogue.pictures.store import UnknownPicture
-from adloom.loop.catalogue.product import UnknownProduct
+from adloom.loop.catalogue.pictures.store import UnknownPicture, png_bytes
+from adloom.loop.catalogue.product import Product, UnknownProduct, with_picture
 from adloom.loop.serving.exposures import exposure
 from adloom.loop.serving.http.access import Admitted
 from adloom.loop.serving.http.bodies import AdMade, AdWanted, ad_made
@@ -27,10 +27,6 @@ from adloom.stream.events import Exposure
 if TYPE_CHECKING:
     from adloom.loop.serving.event_sender import EventSender
     from adloom.loop.serving.server import AdServer
-
-_PICTURE: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}}}
-_PRODUCT_PICTURE: dict[int | str, dict[str, Any]] = {200: {"content": {"image/webp": {}}}}
-_FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 router = APIRouter(tags=["ads"])
 
@@ -54,7 +50,7 @@ async def make_ad(wanted: AdWanted, request: Request, after: BackgroundTasks) ->
     """
     server = running(request)
     try:
-        product = await pools(request).ads.run(server.catalogue.selling, wanted.product_id)
+        product = await pools(request).ads.run(_to_draw, server, wanted.product_id)
     except UnknownProduct as error:
         raise HTTPException(404, problem("product_id", str(error))) from error
     seed = secrets.randbelow(2**31) if wanted.seed is None else wanted.seed
@@ -63,38 +59,17 @@ async def make_ad(wanted: AdWanted, request: Request, after: BackgroundTasks) ->
     trace_ad(ad)
     png = None
     if wanted.inline_picture:
-        path = server.creatives.picture_path(ad.creative.picture)
-        png = base64.b64encode(await pools(request).ads.run(path.read_bytes)).decode()
+        png = base64.b64encode(await pools(request).ads.run(png_bytes, ad.picture)).decode()
     after.add_task(_send, pools(request), server.producer, exposure(ad))
     return ad_made(ad, png)
 
 
-@router.get(
-    "/v1/pictures/{digest}.webp",
-    responses=_PRODUCT_PICTURE | refusals(404),
-    response_class=FileResponse,
-)
-def product_picture(digest: str, request: Request) -> FileResponse:
-    """The picture of a product by the SHA-256 of its bytes: the same for ever."""
-    try:
-        path = running(request).catalogue.pictures.path(digest)
-    except UnknownPicture as error:
-        raise _no_picture() from error
-    return FileResponse(path, media_type="image/webp", headers=_FOR_EVER)
-
-
-@router.get(
-    "/v1/pictures/{digest}.png",
-    responses=_PICTURE | refusals(404),
-    response_class=FileResponse,
-)
-def picture(digest: str, request: Request) -> FileResponse:
-    """The picture of an ad by the SHA-256 of its bytes: the same for ever."""
-    try:
-        path = running(request).creatives.picture_path(digest)
-    except UnknownAd as error:
-        raise _no_picture() from error
-    return FileResponse(path, media_type="image/png", headers=_FOR_EVER)
+def _to_draw(server: AdServer, product_id: str) -> Product:
+    """The product with its picture: what draws must wait for nothing. Raises UnknownProduct."""
+    product = server.catalogue.selling(product_id)
+    with suppress(UnknownPicture):  # then its ad says so
+        product = with_picture(product)
+    return product
 
 
 async def _send(threads: Pools, sender: EventSender, shown: Exposure) -> None:
@@ -102,12 +77,6 @@ async def _send(threads: Pools, sender: EventSender, shown: Exposure) -> None:
         await threads.exposures.run(sender.send, shown)
     except NoRoom:
         EXPOSURES_LOST.inc()
-
-
-def _no_picture() -> HTTPException:
-    """None is kept, or it is damaged: then it is drawn anew, so that nobody may remember this."""
-    told = problem("digest", "no such picture", place="path")
-    return HTTPException(404, told, headers={"Cache-Control": "no-store"})
 
 
 @router.get("/healthz", tags=["state"])

@@ -51,7 +51,8 @@ def why(subject: Subject, request: Request) -> Reasons:
 @router.post("/api/ads", responses=refusals(*GUARDED, 404, 500, 503, 504), dependencies=Admitted)
 async def draw(wanted: Draw, request: Request) -> list[Drawn]:
     """An ad of each live variant, all from one seed. No shopper is shown them: no exposures."""
-    server, product = running(request), product_of(request, wanted.product_id)
+    server = running(request)
+    product = await asyncio.to_thread(product_of, request, wanted.product_id)
     seed = secrets.randbelow(MAX_SEED) if wanted.seed is None else wanted.seed
     requests = await asyncio.to_thread(_previews, server, wanted.user_id, product, seed)
     futures: list[Future[Ad]] = []

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from fastapi import HTTPException, Request
 
-from adloom.loop.catalogue.product import Product, UnknownProduct
+from adloom.loop.catalogue.pictures.store import UnknownPicture
+from adloom.loop.catalogue.product import Product, UnknownProduct, with_picture
 from adloom.loop.serving.http.errors import problem
 from adloom.loop.serving.http.routes import running
 from adloom.loop.serving.studio.status import RecentEvents
@@ -32,7 +35,10 @@ def product_of(request: Request, product_id: str, place: str = "body") -> Produc
     if uploaded is not None:
         return uploaded
     try:
-        return running(request).catalogue.selling(product_id)
+        product = running(request).catalogue.selling(product_id)
+        with suppress(UnknownPicture):
+            return with_picture(product)
+        return product
     except UnknownProduct as error:
         told = str(error)
         if product_id.startswith(PREFIX):

@@ -16,6 +16,7 @@ from adloom.loop.catalogue.creatives.store import UnknownAd
 from adloom.loop.catalogue.hashed_files import HashedFiles
 from adloom.loop.catalogue.opening import open_creatives
 from adloom.loop.catalogue.pictures.store import PictureStore, UnknownPicture
+from tests.kept_pictures import file_of
 
 CONTENT = b"a picture" * 1_000
 
@@ -103,16 +104,16 @@ def test_nobody_else_reads_the_files(tmp_path: Path) -> None:
 
 def test_pictures_of_ads_and_products_are_repaired_by_putting_them_again(tmp_path: Path) -> None:
     picture = Image.new("RGB", (32, 32), "teal")
-    ads, products = open_creatives(tmp_path / "ads"), PictureStore(tmp_path / "products")
+    ads, products = open_creatives(tmp_path / "ads"), PictureStore.in_folder(tmp_path / "products")
     ad, product = ads.put_picture(picture), products.put(picture)
     assert products.has(product)
-    emptied(ads.picture_path(ad))
-    halved(products.path(product))
+    emptied(file_of(ads.pictures, ad))
+    halved(file_of(products, product))
     assert not products.has(product)
     with pytest.raises(UnknownAd):
-        ads.picture_path(ad)
+        ads.picture(ad)
     with pytest.raises(UnknownPicture):
-        products.path(product)
+        products.file(product)
     assert (ads.put_picture(picture), products.put(picture)) == (ad, product)
     assert ads.picture(ad).size == products.load(product).size == (32, 32)
     ads.close()

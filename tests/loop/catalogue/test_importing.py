@@ -22,6 +22,7 @@ from adloom.loop.catalogue.pictures.intake import take_in
 from adloom.loop.catalogue.store import Catalogue
 from adloom.loop.settings.catalogue import CatalogSettings
 from adloom.models.retrieval import product_vectors
+from tests.kept_pictures import file_of
 
 SETTINGS = CatalogSettings()
 HEAD = ["id", "title", "product_type", "product_highlight", "price", "image_link"]
@@ -156,7 +157,7 @@ def test_a_picture_whose_file_was_lost_is_taken_in_again(
     import_feed(catalogue, path, SETTINGS)
     product = catalogue["mug-1"]
     for name in (product.picture_name, product.cutout_name):
-        file = catalogue.pictures.path(name)
+        file = file_of(catalogue.pictures, name)
         file.write_bytes(b"") if empty else file.unlink()
     import_feed(catalogue, path, SETTINGS)
     again = open_catalogue(shop / "home")["mug-1"]

@@ -15,6 +15,7 @@ from adloom.feature_store.store import UserHistory
 from adloom.loop.catalogue.histories.past_ads import PastAds
 from adloom.loop.catalogue.histories.picture_codes import PictureCodes
 from adloom.models.settings import Coarse
+from tests.kept_pictures import file_of
 from tests.loop_parts import keep_shop_ads
 from tests.stocked import past_ads_of
 from tests.tiny_model import TINY
@@ -58,8 +59,8 @@ def test_retired_products_are_read(past_ads: PastAds) -> None:
 
 def test_a_click_whose_picture_is_lost_or_damaged_is_left_out(past_ads: PastAds) -> None:
     catalogue = past_ads.catalogue
-    catalogue.pictures.path(catalogue["coffee-mug"].picture_name).unlink()
-    catalogue.pictures.path(catalogue["laptop"].picture_name).write_bytes(b"no picture")
+    file_of(catalogue.pictures, catalogue["coffee-mug"].picture_name).unlink()
+    file_of(catalogue.pictures, catalogue["laptop"].picture_name).write_bytes(b"no picture")
     clicks = history(*((item, "") for item in ("laptop", "coffee-mug", "wrist-watch")))
     read = past_ads.representing(clicks, catalogue["running-shoes"], 10)
     assert [one.product_id for one in read] == ["wrist-watch"]
@@ -123,7 +124,7 @@ def test_an_ad_that_was_kept_with_other_codes_is_read_by_its_picture_made_once(
     codes = PictureCodes(past_ads.catalogue.engine, "small", encode)
     small = PastAds(past_ads.catalogue, past_ads.creatives, codes)
     ad, lost = keep_shop_ads(past_ads.creatives, 2)
-    past_ads.creatives.picture_path(lost.picture).unlink()
+    file_of(past_ads.creatives.pictures, lost.picture).unlink()
     clicks = history((ad.product_id, ad.ad_id), (lost.product_id, lost.ad_id))
     for _ in range(2):
         [read] = small.representing(clicks, past_ads.catalogue["coffee-mug"], 10)

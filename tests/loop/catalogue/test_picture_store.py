@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from adloom.loop.catalogue.pictures.store import PictureStore, UnknownPicture
+from tests.kept_pictures import file_of
 
 
 def noise(side: int, mode: str = "RGBA") -> Image.Image:
@@ -21,26 +22,26 @@ def noise(side: int, mode: str = "RGBA") -> Image.Image:
 
 
 def test_a_cutout_comes_back_pixel_by_pixel(tmp_path: Path) -> None:
-    store = PictureStore(tmp_path / "pictures")
+    store = PictureStore.in_folder(tmp_path / "pictures")
     name = store.put(noise(256))
     np.testing.assert_array_equal(np.asarray(store.load(name)), np.asarray(noise(256)))
-    again = PictureStore(tmp_path / "pictures")
+    again = PictureStore.in_folder(tmp_path / "pictures")
     np.testing.assert_array_equal(np.asarray(again.load(name)), np.asarray(noise(256)))
 
 
 def test_the_name_is_the_hash_of_the_file_and_the_same_for_the_same_picture(
     tmp_path: Path,
 ) -> None:
-    store = PictureStore(tmp_path)
+    store = PictureStore.in_folder(tmp_path)
     name = store.put(noise(64))
-    assert hashlib.sha256(store.path(name).read_bytes()).hexdigest() == name
+    assert hashlib.sha256(store.file(name).content).hexdigest() == name
     assert store.put(noise(64)) == name
     assert store.put(noise(65)) != name
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
 def test_whole_pictures_are_made_smaller(tmp_path: Path, mode: str) -> None:
-    store = PictureStore(tmp_path)
+    store = PictureStore.in_folder(tmp_path)
     wide = Image.new(mode, (3000, 1500), "teal")
     shown = store.load(store.put(wide))
     assert (shown.mode, shown.size) == ("RGB" if mode == "RGB" else shown.mode, (1024, 512))
@@ -48,7 +49,7 @@ def test_whole_pictures_are_made_smaller(tmp_path: Path, mode: str) -> None:
 
 
 def test_what_was_loaded_may_be_painted_over(tmp_path: Path) -> None:
-    store = PictureStore(tmp_path)
+    store = PictureStore.in_folder(tmp_path)
     name = store.put(noise(32))
     for _ in range(2):
         shown = store.load(name)
@@ -57,8 +58,8 @@ def test_what_was_loaded_may_be_painted_over(tmp_path: Path) -> None:
 
 
 def test_nobody_else_reads_the_files(tmp_path: Path) -> None:
-    store = PictureStore(tmp_path / "pictures")
-    path = store.path(store.put(noise(16)))
+    store = PictureStore.in_folder(tmp_path / "pictures")
+    path = file_of(store, store.put(noise(16)))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert stat.S_IMODE((tmp_path / "pictures").stat().st_mode) == 0o700
@@ -66,15 +67,15 @@ def test_nobody_else_reads_the_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "../secret", "a" * 63, "A" * 64, "a" * 64, "/etc/passwd"])
 def test_only_names_of_pictures_are_looked_up(tmp_path: Path, name: str) -> None:
-    store = PictureStore(tmp_path)
+    store = PictureStore.in_folder(tmp_path)
     with pytest.raises(UnknownPicture):
-        store.path(name)
+        store.file(name)
     with pytest.raises(UnknownPicture):
         store.load(name)
 
 
 def test_many_threads_put_and_load_the_same_pictures(tmp_path: Path) -> None:
-    stores = [PictureStore(tmp_path) for _ in range(2)]
+    stores = [PictureStore.in_folder(tmp_path) for _ in range(2)]
 
     def there_and_back(i: int) -> bool:
         picture = noise(40 + i % 5)
@@ -87,7 +88,7 @@ def test_many_threads_put_and_load_the_same_pictures(tmp_path: Path) -> None:
 
 
 def test_more_pictures_than_memory_holds_are_still_there(tmp_path: Path) -> None:
-    store = PictureStore(tmp_path)
+    store = PictureStore.in_folder(tmp_path)
     whites = [Image.new("RGB", (1024, 1000 + i), "white") for i in range(20)]
     names = [store.put(white) for white in whites]
     for name, white in zip(names * 2, whites * 2, strict=True):

@@ -178,6 +178,8 @@ def test_the_command_tells_what_was_taken_over(
         "products": 3,
         "creatives": 4,
         "events": 0,
+        "pictures": 0,
+        "damaged_pictures": [],
     }
     assert CliRunner().invoke(app, ["migrate"]).stdout == "Nothing to do: all is of this release.\n"
     assert CliRunner().invoke(app, ["catalog", "list"]).exit_code == 0

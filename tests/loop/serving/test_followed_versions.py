@@ -132,7 +132,7 @@ def test_a_version_is_tried_between_the_ads_that_are_wanted(
     while client.get("/readyz").json()["version"] != str(passing):
         assert client.post("/v1/ads", json=AD | {"seed": asked}).status_code == 200
         asked += 1
-    pictures = set(settings.home.rglob("*.png"))
+    pictures = set(settings.home.rglob("*.webp"))
     registry.promote(good)
     until(lambda: client.get("/readyz").json()["version"] == str(good))
-    assert set(settings.home.rglob("*.png")) == pictures
+    assert set(settings.home.rglob("*.webp")) == pictures

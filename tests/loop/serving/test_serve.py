@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
@@ -43,11 +44,15 @@ def test_an_unknown_shopper_gets_an_unpersonalised_ad(client: TestClient) -> Non
     assert ad["personalised"] is False
     assert ad["history"] == []
     assert (ad["variant"], ad["model_version"]) == ("champion", "1")
-    picture = base64.b64decode(ad["picture_png"])
-    assert Image.open(io.BytesIO(picture)).size == (512, 512)
+    picture = Image.open(io.BytesIO(base64.b64decode(ad["picture_png"])))
+    assert picture.size == (512, 512)
     fetched = client.get(ad["picture_url"])
-    assert fetched.content == picture
+    shown = Image.open(io.BytesIO(fetched.content))
+    assert (shown.format, fetched.headers["content-type"]) == ("WEBP", "image/webp")
+    assert np.abs(np.asarray(shown, float) - np.asarray(picture, float)).mean() < 3
     assert "immutable" in fetched.headers["cache-control"]
+    seen = {"if-none-match": fetched.headers["etag"]}
+    assert client.get(ad["picture_url"], headers=seen).status_code == 304
 
 
 def test_the_same_seed_draws_the_same_ad(client: TestClient) -> None:
@@ -116,9 +121,10 @@ def test_a_huge_body_is_refused(client: TestClient) -> None:
     assert client.post("/v1/ads", content=pieces, headers=headers).status_code == 413
 
 
+@pytest.mark.parametrize("kind", ["webp", "png"])
 @pytest.mark.parametrize("name", ["0" * 64, "..%2f..%2fsecret", "creatives.db"])
-def test_only_stored_pictures_are_shown(client: TestClient, name: str) -> None:
-    assert client.get(f"/v1/pictures/{name}.png").status_code == 404
+def test_only_stored_pictures_are_shown(client: TestClient, name: str, kind: str) -> None:
+    assert client.get(f"/v1/pictures/{name}.{kind}").status_code == 404
 
 
 def test_the_server_tells_how_it_is(client: TestClient) -> None:

@@ -16,6 +16,7 @@ from adloom.feature_store.store import FeatureStore
 from adloom.loop import home
 from adloom.loop.catalogue.creatives.store import Creative
 from adloom.loop.catalogue.histories.past_ads import past_ad
+from adloom.loop.catalogue.pictures.store import png_bytes
 from adloom.loop.learning.versions import load_version
 from adloom.loop.serving.ads import Ad
 from adloom.loop.serving.requests import AdRequest, Preview, Serving, Variant
@@ -58,7 +59,7 @@ def served_here(settings: Settings, history: tuple[Creative, ...], seed: int) ->
         product = maker.past_ads.catalogue["running-shoes"]
         request = AdRequest("ann", product, seed, preview=preview)
         [ad] = maker.make([request], Serving("v2", 2, adapter))
-    return ad, maker.creatives.picture_path(ad.creative.picture).read_bytes()
+    return ad, png_bytes(ad.picture)
 
 
 @pytest.mark.parametrize("clicks", [0, 2])
