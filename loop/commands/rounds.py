@@ -28,11 +28,13 @@ def list_rounds(
 
     from adloom.loop.home import ROUNDS_FOLDER, shared_database
     from adloom.loop.learning.rounds.kept import KeptRound, kept_rounds
+    from adloom.loop.learning.rounds.shared import SharedRounds
     from adloom.loop.learning.rounds.turn import who_runs
 
     settings: Settings = context.obj
     folder = settings.home / ROUNDS_FOLDER
     with shared_database(settings) as database:
+        SharedRounds(folder, database).fetch()
         who = who_runs(folder, database)
         found = kept_rounds(folder, under_way=who is not None)
     if as_json:
@@ -70,18 +72,21 @@ def abandon(
     from adloom.loop import home
     from adloom.loop.learning.rounds import kept
     from adloom.loop.learning.rounds.giving_up import give_up
+    from adloom.loop.learning.rounds.shared import SharedRounds
     from adloom.loop.learning.rounds.turn import RoundUnderWay, turn
 
     settings: Settings = context.obj
     if len(reason) > _MOST_REASON:
         fail(f"--reason has {len(reason)} characters; {_MOST_REASON} at most")
     folder = settings.home / home.ROUNDS_FOLDER
-    with errors_told(RoundUnderWay):
+    with errors_told(RoundUnderWay), home.shared_database(settings) as database:
+        rounds = SharedRounds(folder, database)
+        rounds.fetch()
         unfinished = kept.unfinished_round(folder)
         wanted = unfinished if number is None else kept.round_folder(folder, number)
         if unfinished is None or wanted != unfinished:
             which = "there is no round" if number is None else f"round {number} is none"
             fail(f"{which} that was cut off; adloom rounds list shows what there is")
-        with home.shared_database(settings) as database, turn(folder, database):
+        with turn(folder, database) as held, rounds.held(held):
             given_up = give_up(home.open_registry(settings), unfinished, reason, by_hand=True)
     console.print(f"Round {given_up.number} is abandoned.")

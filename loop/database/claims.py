@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Engine, extract, func, select
+from sqlalchemy import Connection, Engine, extract, func, select
 
 from adloom.loop.database.statements import insert_new
 from adloom.loop.database.tables import claims
@@ -37,6 +37,11 @@ class Claim:
         False where another has it by now: this process was not heard of for too long.
         """
         return self._until(_now(self.engine) + self.seconds)
+
+    def holds(self, connection: Connection) -> bool:
+        """Whether the work is still this process's; nobody else gets it in this transaction."""
+        row = select(claims.c.holder).where(claims.c.work == self.work).with_for_update()
+        return self.ours and connection.execute(row).scalar() == self.holder
 
     def _until(self, moment: Any) -> bool:
         if not self.ours:

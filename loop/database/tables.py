@@ -110,6 +110,17 @@ claims = Table(
     Column("since", Moment),
 )
 
+round_files = Table(
+    "round_file",
+    metadata,
+    Column("round", Integer, primary_key=True),
+    Column("name", name(160), primary_key=True),  # in the folder of the round
+    Column("part", Integer, primary_key=True),  # large files come in several
+    Column("stamp", String(64), nullable=False),  # hash of the whole file
+    Column("content", LargeBinary, nullable=False),
+)
+"""What another machine needs to go on with a round; while one alone runs rounds it is empty."""
+
 revisions = Table(
     "catalogue_revision",
     metadata,

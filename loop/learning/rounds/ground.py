@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
+
+from sqlalchemy import Engine
 
 from adloom.feature_store.store import FeatureStore
 from adloom.loop.catalogue.histories.past_ads import PastAds
@@ -13,6 +16,7 @@ from adloom.loop.catalogue.product import Product
 from adloom.loop.learning.registry import AdRegistry
 from adloom.loop.learning.rounds.events import RoundEvents, round_events
 from adloom.loop.learning.rounds.learning_task import Learners, ThisProcess
+from adloom.loop.learning.rounds.shared import SharedRounds
 from adloom.loop.learning.target_codes import LearnableAds, TargetCodes
 from adloom.loop.settings.learning import GateSettings, RoundSettings
 from adloom.models.ad_generator import AdGenerator
@@ -44,6 +48,16 @@ class TrainingGround:
     gate: GateSettings
     drawing: GeneratorSettings
     learners: Learners = field(default_factory=ThisProcess)
+
+    @property
+    def database(self) -> Engine:
+        """What machines share, where they do."""
+        return self.past_ads.catalogue.engine
+
+    @cached_property
+    def shared(self) -> SharedRounds:
+        """The rounds of all machines that share it."""
+        return SharedRounds(self.folder, self.database)
 
     def events(self, until: datetime, back_to: datetime | None = None) -> RoundEvents:
         """The newest of the log before a moment, as far as there is something to learn from it.

@@ -119,17 +119,17 @@ def round_folder(folder: Path, number: int) -> Path:
 
 def next_number(folder: Path) -> int:
     """Of the round after all that were planned."""
-    return max((number for number, _ in _planned(folder)), default=0) + 1
+    return max((number for number, _ in planned_rounds(folder)), default=0) + 1
 
 
 def unfinished_round(folder: Path) -> Path | None:
     """The folder of the first round that was planned and neither finished nor abandoned."""
-    return next((kept for _, kept in _planned(folder) if not _is_over(kept)), None)
+    return next((kept for _, kept in planned_rounds(folder) if not _is_over(kept)), None)
 
 
 def outcomes(folder: Path) -> list[RoundOutcome]:
     """Outcomes of the finished rounds, oldest first; one that cannot be read is left out."""
-    found = (read(kept / OUTCOME, RoundOutcome) for _, kept in _planned(folder))
+    found = (read(kept / OUTCOME, RoundOutcome) for _, kept in planned_rounds(folder))
     return [outcome for outcome in found if outcome is not None]
 
 
@@ -139,7 +139,7 @@ def kept_rounds(folder: Path, *, under_way: bool = False) -> list[KeptRound]:
     Args:
         under_way: whether somebody has the turn: the first round that is not over is theirs.
     """
-    found = [_told(number, kept) for number, kept in _planned(folder)]
+    found = [_told(number, kept) for number, kept in planned_rounds(folder)]
     if under_way:
         for place, one in enumerate(found):
             if one.state == "cut off":
@@ -202,7 +202,7 @@ def _found(outcome: RoundOutcome) -> State:
     return "passed" if outcome.passed else "failed"
 
 
-def _planned(folder: Path) -> Iterator[tuple[int, Path]]:
+def planned_rounds(folder: Path) -> Iterator[tuple[int, Path]]:
     """Folders with a plan by their numbers, in their order."""
     folders = folder.iterdir() if folder.is_dir() else ()
     numbered = [(_number(kept), kept) for kept in folders if _FOLDER.fullmatch(kept.name)]

@@ -37,6 +37,7 @@ from adloom.loop.learning.rounds.learning_task import LearningTask
 from adloom.loop.learning.rounds.lessons import Lessons
 from adloom.loop.learning.rounds.plan import RoundClicks, RoundPlan, choose_clicks, offsets_of
 from adloom.loop.learning.rounds.record import record_round, record_start
+from adloom.loop.learning.rounds.shared import HeldRounds
 from adloom.loop.learning.rounds.turn import TurnLost, turn
 from adloom.loop.learning.trial import JudgedAds, Trial, try_out
 from adloom.loop.learning.versions import load_version
@@ -88,13 +89,14 @@ def train_round(
         RegistryUnavailable, RegistryRefused: MLflow is away, or says no; the round goes on later.
         WorkerLost: one of the processes that learn has ended; the round goes on later.
     """
-    with turn(ground.folder, ground.past_ads.catalogue.engine) as still_ours:
+    with turn(ground.folder, ground.database) as still_ours, ground.shared.held(still_ours) as kept:
         return next_round(
             ground,
             force=force,
             on_step=on_step,
             on_abandoned=on_abandoned,
             still_ours=still_ours,
+            kept=kept,
         )
 
 
@@ -105,12 +107,14 @@ def next_round(
     on_step: Callable[[int, float], None],
     on_abandoned: Callable[[Abandoned], None],
     still_ours: Callable[[], None],
+    kept: HeldRounds,
 ) -> RoundOutcome:
     """As `train_round`, for who holds the turn; ``still_ours`` raises once it is lost."""
     abandon_hopeless(ground, on_abandoned)
     folder = unfinished_round(ground.folder) or _start(ground, force=force)
+    kept.keep()  # from here on another machine can go on with it
     try:
-        return _run(ground, folder, on_step, still_ours)
+        return _run(ground, folder, on_step, still_ours, kept)
     except _OF_OTHERS:
         raise
     except Exception as error:
@@ -125,9 +129,12 @@ def _run(
     folder: Path,
     on_step: Callable[[int, float], None],
     still_ours: Callable[[], None],
+    kept: HeldRounds,
 ) -> RoundOutcome:
     def stepped(step: int, loss: float) -> None:
         still_ours()
+        if (step - 1) % ground.fine_tune.checkpoint_every == 0:  # there may be one of before it
+            kept.look()
         on_step(step, loss)
 
     started = time.monotonic()

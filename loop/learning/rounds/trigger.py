@@ -46,7 +46,10 @@ def trigger(clicks: int, rounds: RoundSettings, *, last: datetime | None, now: d
 
 
 def due(ground: TrainingGround, now: datetime) -> Trigger:
-    """Whether the next round of a training ground is due; one that was cut off always is."""
+    """Whether the next round of a training ground is due; one that was cut off always is.
+
+    Rounds of other machines are those that `SharedRounds.fetch` found last.
+    """
     if unfinished_round(ground.folder) is not None:
         return Trigger("a round was cut off", 0)
     finished = outcomes(ground.folder)
@@ -72,6 +75,7 @@ def rounds_when_due(
     """
     while True:
         try:
+            ground.shared.fetch()
             found = due(ground, datetime.now(UTC))
             if found.reason is not None:
                 outcome = _round_if_due(ground, on_step, on_abandoned)
@@ -90,7 +94,7 @@ def _round_if_due(
     on_abandoned: Callable[[Abandoned], None],
 ) -> RoundOutcome | None:
     """Looked at once more with the turn in hand: another process may have run it."""
-    with turn(ground.folder, ground.past_ads.catalogue.engine) as still_ours:
+    with turn(ground.folder, ground.database) as still_ours, ground.shared.held(still_ours) as kept:
         abandon_hopeless(ground, on_abandoned)
         if due(ground, datetime.now(UTC)).reason is None:
             return None
@@ -100,4 +104,5 @@ def _round_if_due(
             on_step=on_step,
             on_abandoned=on_abandoned,
             still_ours=still_ours,
+            kept=kept,
         )

@@ -11,12 +11,12 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from adloom.loop.database.claims import Claim, claimed, who_has
 from adloom.loop.database.health import DatabaseUnusable
@@ -47,9 +47,27 @@ class TurnLost(RuntimeError):
         )
 
 
+class Turn:
+    """The turn that this process holds, or has lost."""
+
+    def __init__(self, claim: Claim | None = None, lost: threading.Event | None = None) -> None:
+        self._claim = claim
+        self._lost = lost
+
+    def __call__(self) -> None:
+        """Raises TurnLost once it is lost, as far as this process knows."""
+        if self._lost is not None and self._lost.is_set():
+            raise TurnLost
+
+    def verify(self, connection: Connection) -> None:
+        """The same, by what the database says; until the transaction ends nobody else gets it."""
+        if self._claim is not None and not self._claim.holds(connection):
+            raise TurnLost
+
+
 @contextmanager
-def turn(folder: Path, database: Engine | None = None) -> Iterator[Callable[[], None]]:
-    """Hold the turn for this block; gives what raises TurnLost once it is lost.
+def turn(folder: Path, database: Engine | None = None) -> Iterator[Turn]:
+    """Hold the turn for this block.
 
     Args:
         folder: of all rounds; made where it is not there.
@@ -59,30 +77,26 @@ def turn(folder: Path, database: Engine | None = None) -> Iterator[Callable[[], 
         RoundUnderWay: it is held.
     """
     with _turn_of_home(folder):
-        if database is None or not _is_shared(database):
-            yield lambda: None
+        if database is None or not is_shared(database):
+            yield Turn()
             return
         with claimed(database, _WORK, _SILENT_SECONDS) as claim:
             if not claim:
                 raise RoundUnderWay(who_has(database, _WORK) or "another process")
             with _kept_alive(claim) as lost:
-
-                def still_ours() -> None:
-                    if lost.is_set():
-                        raise TurnLost
-
-                yield still_ours
+                yield Turn(claim, lost)
 
 
 def who_runs(folder: Path, database: Engine | None = None) -> str | None:
     """Who holds the turn; None where nobody does. Writes nothing."""
     found = _who_of_home(folder)
-    if found is None and database is not None and _is_shared(database):
+    if found is None and database is not None and is_shared(database):
         return who_has(database, _WORK)
     return found
 
 
-def _is_shared(database: Engine) -> bool:
+def is_shared(database: Engine) -> bool:
+    """Whether other machines may have it too."""
     return database.dialect.name != "sqlite"
 
 

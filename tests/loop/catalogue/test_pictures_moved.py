@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,6 @@ from typer.testing import CliRunner
 from adloom.loop.catalogue.opening import open_pictures
 from adloom.loop.catalogue.picture_files.files import PicturesAway
 from adloom.loop.catalogue.pictures.store import png_bytes
-from adloom.loop.catalogue.taking_over import pictures as taking_over
 from adloom.loop.catalogue.taking_over.pictures import take_over_pictures
 from adloom.loop.commands.app import app
 from adloom.loop.database.opening import OldHome
@@ -114,10 +114,10 @@ def test_killed_it_goes_on_where_it_stood(
     child = os.fork()
     if child == 0:
         if where == "renamed":
-            monkeypatch.setattr(taking_over.shutil, "rmtree", die)
+            monkeypatch.setattr(shutil, "rmtree", die)
         if where == "removing":
             removed = next((home / "catalogue").rglob("*.webp"))
-            rmtree = taking_over.shutil.rmtree
+            rmtree = shutil.rmtree
 
             def some(folder: Path) -> None:
                 if folder.name.startswith("pictures"):
@@ -125,7 +125,7 @@ def test_killed_it_goes_on_where_it_stood(
                     die()
                 rmtree(folder)
 
-            monkeypatch.setattr(taking_over.shutil, "rmtree", some)
+            monkeypatch.setattr(shutil, "rmtree", some)
         take_over_pictures(home, place, die if where == "first" else lambda n: None)
         os._exit(0)
     _, status = os.waitpid(child, 0)
