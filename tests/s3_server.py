@@ -64,7 +64,7 @@ class S3Server:
         told: str = self._client().head_object(Bucket=_bucket(place)[0], Key=key)["ContentType"]
         return told
 
-    def _client(self) -> boto3.client:  # type: ignore[valid-type]
+    def _client(self) -> boto3.client:
         return boto3.client(
             "s3",
             endpoint_url=self.url,

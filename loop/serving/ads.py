@@ -222,6 +222,8 @@ class AdMaker:
         storing = time.monotonic()
         creative = replace(ad.creative, picture=self.creatives.put_picture(ad.picture))
         self.creatives.add([creative])
+        if ad.request.ad_id is not None:  # what was drawn for it before, here or elsewhere, stays
+            creative = self.creatives.get(ad.request.ad_id)
         steps = (*ad.steps, since("store", storing))
         return replace(ad, creative=creative, seconds=time.monotonic() - began, steps=steps)
 
@@ -271,7 +273,7 @@ class AdMaker:
     ) -> Ad:
         request, serving = one.request, one.serving
         creative = Creative(
-            ad_id=str(uuid.uuid4()),
+            ad_id=request.ad_id or str(uuid.uuid4()),
             product_id=request.product.product_id,
             title=title.text,
             picture="",  # it is named when it is kept

@@ -14,9 +14,11 @@ def exposure(ad: Ad) -> Exposure:
 
     Its context has what an experiment is judged by: see `adloom.loop.experiments.outcomes`.
     """
-    assignment = ad.request.assignment
+    assignment, name = ad.request.assignment, ad.request.ad_id
+    # A request that comes again, since its answer was lost, shows its ad once.
+    event_id = uuid.uuid4() if name is None else uuid.uuid5(uuid.NAMESPACE_OID, name)
     return Exposure(
-        event_id=str(uuid.uuid4()),
+        event_id=str(event_id),
         ts=datetime.now(UTC),
         user_id=ad.request.user_id,
         item_id=ad.creative.product_id,

@@ -32,7 +32,8 @@ class AdRequest:
     """An ad wanted for a shopper and a product; the same ``seed`` draws the same ad.
 
     ``assignment`` is the arm that the shopper is in while an experiment runs; ``preview`` says
-    who draws and after what, whatever arm the shopper is in.
+    who draws and after what, whatever arm the shopper is in. ``ad_id`` names the ad of a request
+    that may come again, here or to another server: it gets the ad that it got first.
     """
 
     user_id: str
@@ -40,6 +41,7 @@ class AdRequest:
     seed: int
     assignment: Assignment | None = None
     preview: Preview | None = None
+    ad_id: str | None = None
 
 
 @dataclass(frozen=True)

@@ -155,10 +155,15 @@ class AdServer:
         of_stream = self.producer.notes if self.consumer is None else self.consumer.state.notes
         return (*of_stream, _NO_PRODUCTS) if self.catalogue.sells_nothing else of_stream
 
-    def request(self, user_id: str, product: Product, seed: int) -> Future[Ad]:
-        """Queue an ad, from the arm that the shopper is in. Raises QueueFull."""
+    def request(
+        self, user_id: str, product: Product, seed: int, ad_id: str | None = None
+    ) -> Future[Ad]:
+        """Queue an ad, from the arm that the shopper is in. Raises QueueFull.
+
+        ``ad_id`` as in `AdRequest`.
+        """
         assignment = self._experiments.assign(user_id, datetime.now(UTC))
-        return self.queue.submit(AdRequest(user_id, product, seed, assignment))
+        return self.queue.submit(AdRequest(user_id, product, seed, assignment, ad_id=ad_id))
 
     def preview(self, request: AdRequest) -> Future[Ad]:
         """Queue an ad that no shopper is shown. Raises QueueFull."""

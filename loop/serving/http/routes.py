@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import base64
-import secrets
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, BackgroundTasks, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
@@ -18,6 +17,7 @@ from adloom.loop.serving.http.access import Admitted
 from adloom.loop.serving.http.bodies import AdMade, AdWanted, ad_made
 from adloom.loop.serving.http.errors import GUARDED, problem, refusals
 from adloom.loop.serving.http.exposition import exposition
+from adloom.loop.serving.http.once_more import IDEMPOTENCY_KEY, named_by
 from adloom.loop.serving.http.pools import NoRoom, Pools, pools
 from adloom.loop.serving.http.traces import trace_ad
 from adloom.loop.serving.http.waiting import drawn_in_time
@@ -25,6 +25,7 @@ from adloom.loop.serving.metrics import EXPOSURES_LOST
 from adloom.stream.events import Exposure
 
 if TYPE_CHECKING:
+    from adloom.loop.serving.ads import Ad
     from adloom.loop.serving.event_sender import EventSender
     from adloom.loop.serving.server import AdServer
 
@@ -42,8 +43,16 @@ def running(request: Request) -> AdServer:
     responses=refusals(*GUARDED, 404, 500, 503, 504),
     dependencies=Admitted,
 )
-async def make_ad(wanted: AdWanted, request: Request, after: BackgroundTasks) -> AdMade:
+async def make_ad(
+    wanted: AdWanted,
+    request: Request,
+    after: BackgroundTasks,
+    idempotency_key: Annotated[str | None, IDEMPOTENCY_KEY] = None,
+) -> AdMade:
     """Draw an ad for a shopper and a product; it counts as shown once it is sent.
+
+    A request that is sent again, here or to another server, with the same `Idempotency-Key` gets
+    the same ad, and that counts once.
 
     Where the queue is full the answer is 429. While the feature store is away, ads are drawn
     without a history and say so (`degraded`).
@@ -53,13 +62,13 @@ async def make_ad(wanted: AdWanted, request: Request, after: BackgroundTasks) ->
         product = await pools(request).ads.run(_to_draw, server, wanted.product_id)
     except UnknownProduct as error:
         raise HTTPException(404, problem("product_id", str(error))) from error
-    seed = secrets.randbelow(2**31) if wanted.seed is None else wanted.seed
-    future = server.request(wanted.user_id, product, seed)
+    seed, ad_id = named_by(idempotency_key, wanted)
+    future = server.request(wanted.user_id, product, seed, ad_id)
     [ad] = await drawn_in_time([future], request, server.timeout_seconds)
     trace_ad(ad)
     png = None
     if wanted.inline_picture:
-        png = base64.b64encode(await pools(request).ads.run(png_bytes, ad.picture)).decode()
+        png = base64.b64encode(await pools(request).ads.run(_png, server, ad)).decode()
     after.add_task(_send, pools(request), server.producer, exposure(ad))
     return ad_made(ad, png)
 
@@ -70,6 +79,13 @@ def _to_draw(server: AdServer, product_id: str) -> Product:
     with suppress(UnknownPicture):  # then its ad says so
         product = with_picture(product)
     return product
+
+
+def _png(server: AdServer, ad: Ad) -> bytes:
+    """The picture as it was drawn, or as it was kept when it was drawn for the first time."""
+    if ad.request.ad_id is None:
+        return png_bytes(ad.picture)
+    return png_bytes(server.creatives.picture(ad.creative.picture))
 
 
 async def _send(threads: Pools, sender: EventSender, shown: Exposure) -> None:

@@ -7,6 +7,7 @@ import io
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,6 +61,30 @@ def test_the_same_seed_draws_the_same_ad(client: TestClient) -> None:
     assert first["ad_id"] != second["ad_id"]
     assert first["picture_url"] == second["picture_url"]
     assert first["title"] == second["title"]
+
+
+def test_a_request_that_is_sent_again_gets_the_same_ad_and_shows_it_once(
+    client: TestClient, settings: Settings
+) -> None:
+    def ask(key: str, **changes: object) -> dict[str, Any]:
+        body = wanted(user_id="again", seed=None, inline_picture=True, **changes)
+        answer = client.post("/v1/ads", json=body, headers={"Idempotency-Key": key})
+        told: dict[str, Any] = answer.raise_for_status().json()
+        return told
+
+    first, again, other = ask("a-lost-answer"), ask("a-lost-answer"), ask("another-one")
+    assert first == again
+    assert other["ad_id"] != first["ad_id"]
+    assert ask("a-lost-answer", product_id="coffee-mug")["ad_id"] != first["ad_id"]
+    with home.open_features(settings) as features:
+        while features.user_stats(["again"])["again"].impressions < 3:
+            time.sleep(0.05)
+        shown = features.log.read("exposure")
+    ads = shown[shown["user_id"] == "again"]["ad_id"]
+    assert (len(ads), len(set(ads)), list(ads).count(first["ad_id"])) == (3, 3, 1)
+    for key in ("short", "x" * 129, "with a space"):
+        answer = client.post("/v1/ads", json=wanted(), headers={"Idempotency-Key": key})
+        assert answer.status_code == 422
 
 
 def test_a_click_posted_here_changes_the_next_ad(client: TestClient) -> None:
