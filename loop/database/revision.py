@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-REVISION = "0002"
+REVISION = "0003"
 """What this release knows; a test holds it against the newest migration."""
 _VERSIONS = "adloom_revision"  # a database may be shared with others that use Alembic
 _MIGRATIONS = Path(__file__).with_name("migrations")
