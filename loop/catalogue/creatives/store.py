@@ -57,8 +57,7 @@ class Creative:
         served_at: when it was made, aware, UTC.
         background: for the shop's own, the hash of the picture that ``background_codes`` were made
             of; "" where the shop has none but ``picture``.
-        stamp: for the shop's own, what the picture's file looked like and a hash of its pixels; ""
-            for others.
+        stamp: for the shop's own, what the picture's file looked like; "" for others.
         codebook: names the codebook that both codes are of, and the size of the picture
             (`adloom.models.picture_encoder.PictureEncoder.codebook_name`); None where nobody noted
             it. Another codebook's codes mean other pictures.
@@ -117,9 +116,9 @@ class CreativeStore:
         """Why its database cannot be used, in one line; None where it can."""
         return problem(self._engine, self._probe)
 
-    def put_picture(self, picture: Image.Image) -> str:
+    def put_picture(self, picture: Image.Image, *, lossless: bool = False) -> str:
         """Stores a picture once and returns its SHA-256 (hex); a damaged file is written anew."""
-        return self.pictures.put(picture)
+        return self.pictures.put(picture, lossless=lossless)
 
     def add(self, made: Iterable[Creative]) -> None:
         """Stores creatives; one with a known ad id is left as it was (ads never change)."""

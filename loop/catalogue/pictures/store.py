@@ -55,9 +55,12 @@ class PictureStore:
         """Of one folder."""
         return cls(PictureFiles(WebpFolder(folder), HashedFiles(folder, ".png")))
 
-    def put(self, picture: Image.Image) -> str:
-        """Keep a picture, RGB or RGBA, at most 1,024 px a side; returns its name."""
-        return self.files.webp.put(_webp(picture))
+    def put(self, picture: Image.Image, *, lossless: bool = False) -> str:
+        """Keep a picture, RGB or RGBA, at most 1,024 px a side; returns its name.
+
+        Cutouts lose nothing, whole pictures little, and nothing where ``lossless`` asks for it.
+        """
+        return self.files.webp.put(_webp(picture, lossless))
 
     def load(self, name: str) -> Image.Image:
         """A copy of a picture. Raises UnknownPicture, for a file that is damaged as well."""
@@ -127,13 +130,12 @@ def _bytes(picture: Image.Image) -> int:
     return 4 * picture.width * picture.height  # Pillow gives RGB four bytes as well
 
 
-def _webp(picture: Image.Image) -> bytes:
-    """Cutouts lose nothing, whole pictures little."""
+def _webp(picture: Image.Image, lossless: bool) -> bytes:
     kept = picture if picture.mode == "RGBA" else picture.convert("RGB")
     if max(kept.size) > _MOST_SIDE:
         kept = kept.copy()
         kept.thumbnail((_MOST_SIDE, _MOST_SIDE), Image.Resampling.LANCZOS)
     cutout = kept.mode == "RGBA" and max(kept.size) <= _CUTOUT_SIDE
     buffer = io.BytesIO()
-    kept.save(buffer, "WEBP", lossless=cutout, quality=_QUALITY, method=4)
+    kept.save(buffer, "WEBP", lossless=lossless or cutout, quality=_QUALITY, method=4)
     return buffer.getvalue()

@@ -19,7 +19,6 @@ from PIL import Image
 
 from adloom.loop.catalogue.creatives.store import SHOP, Creative, CreativeStore, KnownAd
 from adloom.loop.catalogue.feeds.refusals import FeedUnreadable, shown
-from adloom.loop.catalogue.hashes import is_hash
 from adloom.loop.catalogue.histories.picture_codes import Encoder, as_encoded
 from adloom.loop.catalogue.intake.creatives.feeds import CreativeRow, Picture, RefusedCreative
 from adloom.loop.catalogue.intake.creatives.pictures import CreativePictures, fingerprint
@@ -162,8 +161,8 @@ class CreativeImporter:
                     "catalogue first (adloom catalog import)"
                 )
             stamp, picture, background = self._stamp(row), self._picture(row), self._background(row)
-            name = self._creatives.put_picture(picture)
-            return _New(row, _joined(stamp, fingerprint(picture)), name, picture, background)
+            name = self._creatives.put_picture(picture, lossless=True)
+            return _New(row, stamp, name, picture, background)
         except _Refused as refused:
             return refused
 
@@ -171,9 +170,8 @@ class CreativeImporter:
         """Whether a look at the files is enough to see that an ad is as it was."""
         before = known[row.ad_id]
         told = before.variant, before.product_id, before.title
-        look, _ = _parted(before.stamp)
         try:
-            return told == (SHOP, row.product_id, row.title) and look == self._stamp(row)
+            return told == (SHOP, row.product_id, row.title) and before.stamp == self._stamp(row)
         except _Refused:
             return False
 
@@ -187,15 +185,13 @@ class CreativeImporter:
         ):
             if before != now:
                 raise _otherwise(row, attribute)
-        stamp, now = self._stamp(row), fingerprint(self._picture(row))
-        _, before = _parted(known.stamp)
-        # Earlier releases noted no pixels, and kept them all: WebP loses some.
-        if now != (before or fingerprint(self._creatives.picture(known.picture))):
+        stamp = self._stamp(row)
+        if fingerprint(self._picture(row)) != fingerprint(self._creatives.picture(known.picture)):
             raise _otherwise(row, "picture")
         background = self._background(row)
         if known.background != ("" if background is None else fingerprint(background)):
             raise _otherwise(row, "background")
-        return _joined(stamp, now)
+        return stamp
 
     def _stamp(self, row: CreativeRow) -> str:
         look = self._pictures.stamp
@@ -234,17 +230,6 @@ class CreativeImporter:
                 stamp=ad.stamp,
                 codebook=encoder.codebook_name,
             )
-
-
-def _joined(look: str, pixels: str) -> str:
-    """What is noted of an ad's files: how they looked, and a hash of the picture's pixels."""
-    return f"{look}#{pixels}"
-
-
-def _parted(stamp: str) -> tuple[str, str]:
-    """The two; earlier releases noted no pixels."""
-    look, sign, pixels = stamp.rpartition("#")
-    return (look, pixels) if sign and is_hash(pixels) else (stamp, "")
 
 
 def _told(attribute: str, made: Callable[[Picture], T], picture: Picture) -> T:
