@@ -17,7 +17,7 @@ from adloom.feature_store.backend import LogDamaged
 from adloom.feature_store.log_layout import BY_USER, LAID, TABLE, Where
 
 _ROWS_OF_ONE_READ = 10_000
-_GROUPS_AT_ONCE = 4
+_FILES_AT_ONCE = 4
 _FEW_AT_ONCE = {"fragment_readahead": 1, "batch_readahead": 2}
 """Files and parts of them that are held while one is read: what is sought may lie in any number."""
 _NAMES = pa.schema([("user_id", pa.dictionary(pa.int32(), pa.string()))])
@@ -69,7 +69,7 @@ class LogFiles:
         found = self._dataset(BY_USER, where)
         read = partial(_of_users, wanted, list(columns), condition)
         try:
-            with ThreadPoolExecutor(_GROUPS_AT_ONCE, thread_name_prefix="log-users") as threads:
+            with ThreadPoolExecutor(_FILES_AT_ONCE, thread_name_prefix="log-users") as threads:
                 parts = list(threads.map(read, found.get_fragments()))
         except (pa.ArrowException, OSError) as error:
             raise _unreadable(found, error) from error
@@ -126,12 +126,13 @@ def _of_users(
     if not numbers:
         return None
     return file.subset(row_group_ids=numbers).to_table(
-        schema=TABLE, columns=columns, filter=condition
+        schema=TABLE, columns=columns, filter=condition, use_threads=False, **_FEW_AT_ONCE
     )
 
 
 def _has_any(group: ds.Fragment, users: pa.Array) -> bool:
-    found = group.to_table(schema=_NAMES, columns=["user_id"]).column("user_id")
+    names = group.to_table(schema=_NAMES, columns=["user_id"], use_threads=False)
+    found = names.column("user_id")
     return any(pc.any(pc.is_in(part.dictionary, users)).as_py() for part in found.chunks)
 
 
