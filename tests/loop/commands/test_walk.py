@@ -111,7 +111,7 @@ OF_WHAT_IS_NOT_THERE = {
     "evaluate": ("--data shards", "adloom base encode"),
     "events check": ("", "give a FILE of payloads"),
     "experiment export": ("--out users.csv", "no experiment is defined"),
-    "experiment power": ("", "the log has no clicked ad of the last four weeks"),
+    "experiment power": ("", "whose window for clicks is over: give --rate"),
     "experiment report": ("", "no experiment is defined"),
     "pretrain-pbs": ("--data shards", "adloom base encode"),
     "promote": ("7", "no version 7"),

@@ -146,7 +146,7 @@ def test_an_ipv6_customer_is_counted_once(tmp_path: Path) -> None:
         ("hosts", ["a..b"], "no scheme, port or path"),
         ("trusted_proxies", ["proxy.example"], "not a valid IPv4 or IPv6 network"),
         ("trusted_proxies", ["10.0.0.0/64"], "not a valid IPv4 or IPv6 network"),
-        ("max_connections", 0, "greater than or equal to 8"),
+        ("max_connections", 0, "must be at least 8"),
     ],
 )
 def test_a_wrong_setting_is_told_at_start(
