@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol, Self
 
+from adloom.feature_store.naming import Name
+
 Row = Mapping[str, bytes]
 """Serialised Feast values by name of the feature; read, it is empty for a row that is not there."""
 
@@ -60,6 +62,9 @@ class OnlineBackend(Protocol):
 
     def check(self) -> None:
         """Asks the store. Raises StoreUnfit."""
+
+    def name(self) -> Name:
+        """The same for all who write to it at a time."""
 
     def read(self, view: str, keys: Sequence[bytes]) -> list[Row]:
         """The rows of a view, in the order of the keys."""

@@ -19,6 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from adloom.feature_store.backend import LogUnavailable
 from adloom.feature_store.log_layout import TABLE, Where
 from adloom.feature_store.log_order import StreamOrder
 from adloom.feature_store.log_staging import staged_rows
@@ -28,6 +29,7 @@ from adloom.feature_store.log_telling import ROWS_AT_ONCE, in_order_of_appending
 from adloom.feature_store.log_window import Window
 from adloom.feature_store.log_writer import LogWriter
 from adloom.feature_store.logged import SCHEMA, EventKind, LoggedEvent, events_of, table_of
+from adloom.feature_store.naming import Name, name_of_folder
 from adloom.feature_store.progress import Reached
 from adloom.feature_store.settings import LogSettings
 
@@ -53,8 +55,18 @@ class EventLog:
             endpoint_url: of another object store than Amazon's.
         """
         self._table = LogTable(url, endpoint_url)
+        self._url = url
         self._scratch = url if isinstance(url, Path) else None
         self._writers: WeakSet[LogWriter] = WeakSet()
+
+    def name(self) -> Name:
+        """The same for all who append to it."""
+        if isinstance(self._url, str):
+            return Name(self._url, self._url)
+        try:
+            return name_of_folder(self._url)
+        except OSError as error:
+            raise LogUnavailable(f"{self._url} cannot be used ({error.strerror})") from error
 
     @classmethod
     def under(cls, settings: LogSettings, home: Path) -> Self:

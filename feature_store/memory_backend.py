@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Self
 
 from adloom.feature_store.backend import Known, Row, Rows
+from adloom.feature_store.naming import Name
 
 
 class MemoryBackend:
@@ -16,6 +17,9 @@ class MemoryBackend:
 
     def check(self) -> None:
         """Nothing can be wrong with it."""
+
+    def name(self) -> Name:
+        return Name(f"memory {id(self)}", "memory")
 
     def read(self, view: str, keys: Sequence[bytes]) -> list[Row]:
         rows = self._rows.get(view, {})

@@ -28,6 +28,7 @@ from adloom.feature_store.backend import (
     StoreUnfit,
     differing,
 )
+from adloom.feature_store.naming import Name
 from adloom.feature_store.redis_swap import STAGED, batched_keys, finish_swap, staging, swap
 
 _log = logging.getLogger(__name__)
@@ -120,6 +121,12 @@ class RedisBackend:
                 "own, such as host:port,db=1",
                 strange[0][:_NAME_BYTES],
             )
+
+    def name(self) -> Name:
+        with _failures_told():  # of the server itself: it has many addresses
+            server, client = self._redis.info("server"), self._redis.client_info()
+        key = f"{server['run_id']}-{client['db']}"
+        return Name(key, f"Redis {client['laddr']}, database {client['db']}")
 
     def read(self, view: str, keys: Sequence[bytes]) -> list[Row]:
         with _failures_told():

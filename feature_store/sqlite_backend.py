@@ -28,6 +28,7 @@ from adloom.feature_store.backend import (
     StoreUnavailable,
     differing,
 )
+from adloom.feature_store.naming import Name, name_of_folder
 from adloom.feature_store.sqlite_errors import damage_in
 from adloom.feature_store.sqlite_file import (
     REMEDY,
@@ -105,6 +106,10 @@ class SqliteBackend:
             self._reader.execute("SELECT 1 FROM sqlite_master").fetchone()
             if not os.access(self._file, os.W_OK):
                 raise StoreUnavailable(f"{self._file} cannot be written: mend its rights")
+
+    def name(self) -> Name:
+        with failures_told(self._file):
+            return name_of_folder(self._file.parent)
 
     def read(self, view: str, keys: Sequence[bytes]) -> list[Row]:
         with self._reading, self._told():

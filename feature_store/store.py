@@ -24,6 +24,7 @@ from adloom.feature_store.history import PastHistories
 from adloom.feature_store.locking import file_lock
 from adloom.feature_store.mending import LogMender
 from adloom.feature_store.missing import missing_rows
+from adloom.feature_store.naming import Name
 from adloom.feature_store.old_log import refuse_old_log
 from adloom.feature_store.progress import Progress, Reached
 from adloom.feature_store.rebuilding import rebuild
@@ -111,6 +112,11 @@ class FeatureStore:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def name(self) -> Name:
+        """The same for all who share features and log. Raises StoreUnavailable."""
+        features, log = self._backend.name(), self.log.name()
+        return Name(f"{features.key} {log.key}", f"{features.told}, its log {log.told}")
 
     def ping(self) -> None:
         """Asks the online store, and holds it against what was written.

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import (
     CommitFailedError,
     IllegalGenerationError,
@@ -20,6 +19,8 @@ from kafka.errors import (
 )
 from kafka.structs import OffsetAndMetadata
 
+from adloom.feature_store.backend import StoreUnavailable
+from adloom.feature_store.naming import Name
 from adloom.feature_store.progress import Reached
 from adloom.feature_store.store import FeaturesLost, FeatureStore, ProgressMoved
 from adloom.stream import metrics
@@ -33,6 +34,7 @@ from adloom.stream.membership.fetches import (
 )
 from adloom.stream.membership.gaps import Notes
 from adloom.stream.membership.holds import Holds
+from adloom.stream.membership.one_store import OneStoreAssignor
 from adloom.stream.membership.placing import Places
 from adloom.stream.settings import KafkaSettings
 from adloom.stream.topics import event_topics
@@ -62,7 +64,8 @@ class Member:
         """Asks nothing yet, and reads no partition before it has its place."""
         self._kafka = kafka
         self._store = store
-        self.consumer = _client(kafka)
+        self._assignor = OneStoreAssignor(self._store_name)
+        self.consumer = _client(kafka, self._assignor)
         Fetches(self.consumer)
         self._places = Places(self.consumer, store, notes)
         self._holds = Holds()
@@ -78,6 +81,8 @@ class Member:
     @property
     def problem(self) -> str | None:
         """What is left to be mended though nothing failed."""
+        if elsewhere := self._assignor.problem:
+            return elsewhere
         if self._places.joining_seconds > self._kafka.session_seconds:
             return "it waits for the group to say which partitions it is to read"
         if self._places.lost:
@@ -207,6 +212,12 @@ class Member:
         except (*_REBALANCED, KafkaTimeoutError) as error:
             _log.info("offsets were not committed, which tools that show lag may see: %s", error)
 
+    def _store_name(self) -> Name | None:
+        try:
+            return self._store.name()
+        except StoreUnavailable:
+            return None
+
     def _end(self, partition: TopicPartition) -> int:
         return self._places.asked(self.consumer.highwater, partition)
 
@@ -214,7 +225,7 @@ class Member:
         return self._places.asked(self._places.position, partition)
 
 
-def _client(kafka: KafkaSettings) -> KafkaConsumer:
+def _client(kafka: KafkaSettings, assignor: OneStoreAssignor) -> KafkaConsumer:
     session = int(kafka.session_seconds * 1000)
     return KafkaConsumer(
         **kafka.client_options(),
@@ -228,6 +239,5 @@ def _client(kafka: KafkaSettings) -> KafkaConsumer:
         max_poll_records=kafka.max_batch,
         session_timeout_ms=session,
         heartbeat_interval_ms=session // _HEARTBEATS_IN_A_SESSION,
-        # Partition 3 of every topic goes to the same member: it owns those users and shards.
-        partition_assignment_strategy=[RangePartitionAssignor],
+        partition_assignment_strategy=[assignor],
     )
