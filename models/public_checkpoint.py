@@ -65,9 +65,17 @@ def janus_tokenizer(checkpoint: str | Path) -> PreTrainedTokenizerFast:
 
     Raises:
         OSError: there is none.
-        ValueError: it has no padding token, or none of those around a picture.
+        ValueError: it cannot be read, or has no padding token, or none of those around a picture.
     """
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(checkpoint)
+    try:
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(checkpoint)
+    except OSError:
+        raise
+    except Exception as error:  # the library of tokenizers raises no other
+        raise ValueError(
+            f"{checkpoint}: its tokenizer cannot be read: tokenizer.json is missing or damaged, "
+            "copy the checkpoint again"
+        ) from error
     missing = {BOI, EOI} - set(tokenizer.get_vocab())
     if missing or tokenizer.pad_token_id is None:
         raise ValueError(

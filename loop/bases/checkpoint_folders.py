@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+_CONFIG = "config.json"
+_MOST_BYTES = 16 * 2**20  # of a config.json; the largest have some kilobytes
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 
@@ -24,8 +26,10 @@ def unusable_folder(checkpoint: str, *, weights: bool = True) -> str | None:
         return None
     if not folder.is_dir():
         return f"{folder}: there is no such folder (a hub name is owner/name)"
-    if not (folder / "config.json").is_file():
-        return f"{folder}: no checkpoint lies there: config.json is missing"
+    if not (folder / _CONFIG).is_file():
+        return f"{folder}: no checkpoint lies there: {_CONFIG} is missing"
+    if (problem := _unfit_config(folder / _CONFIG)) is not None:
+        return f"{folder}: {_CONFIG} {problem}: copy the checkpoint again"
     if not weights or any((folder / name).is_file() for name in _WEIGHTS):
         return None
     for index in (folder / f"{name}.index.json" for name in _WEIGHTS):
@@ -36,3 +40,15 @@ def unusable_folder(checkpoint: str, *, weights: bool = True) -> str | None:
                 f"{folder}: {missing[0]} is missing: copy the checkpoint again" if missing else None
             )
     return f"{folder}: the weights are missing ({' or '.join(_WEIGHTS)})"
+
+
+def _unfit_config(file: Path) -> str | None:
+    if file.stat().st_size > _MOST_BYTES:
+        return f"is larger than {_MOST_BYTES // 2**20} MiB"
+    try:
+        described = json.loads(file.read_bytes())
+    except (ValueError, RecursionError):
+        return "is no JSON"
+    if not isinstance(described, dict):
+        return "is no JSON object"
+    return None if described else "is empty"

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from adloom.loop.bases.training.order import TRAINING, TrainingOrder
-from adloom.loop.bases.training.tracked import RUN
+from adloom.loop.bases.training.tracked import training_run
 from adloom.loop.learning.lineage import BASE_NAME, OtherBase, base_tags
 from adloom.loop.learning.model_config import model_config
 from adloom.loop.learning.registry import AdRegistry, Version
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.settings import GeneratorSettings
+
+TRAINED_ELSEWHERE = "trained_elsewhere"
+"""Tag of a base that was trained by a run which this MLflow does not have: the run's id."""
 
 
 def register_base(
@@ -18,7 +21,8 @@ def register_base(
 ) -> Version:
     """Register ``base`` in the empty model ``name`` of the registry; again, it changes nothing.
 
-    A base that was trained here belongs to the run that trained it, with losses and pictures.
+    A base that was trained here belongs to the run that trained it, with losses and pictures. One
+    whose run this MLflow does not have gets a run of its own and the tag `TRAINED_ELSEWHERE`.
 
     Raises:
         FileNotFoundError: ``base`` is none.
@@ -31,10 +35,12 @@ def register_base(
             f"the model {name!r} has versions of another base: register this one under a name of "
             "its own (--name)"
         )
-    run = base / TRAINING / RUN
+    run = None if found else training_run(base / TRAINING)
+    if run is not None and not registry.runs.is_there(run):
+        tags[TRAINED_ELSEWHERE], run = run, None
     registry.register_base(
         model_config(drawing.model_copy(update={"path": base})),
-        run.read_text().strip() if run.is_file() else None,
+        run,
         **tags,
         **_came_from(base),
     )

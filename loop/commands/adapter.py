@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from adloom.loop.commands.errors import errors_told, fail, fail_if, problems
+from adloom.loop.commands.stopping import BEGINS_ANEW, stop_told
 from adloom.loop.settings.out_folder import taken
 from adloom.models.folders import no_adapter, no_base
 
@@ -43,13 +44,13 @@ def merge(
     from adloom.loop.bases.merging import CannotMerge, merge_into_base
     from adloom.loop.learning.registry import UnknownVersion
 
-    with errors_told(CannotMerge, UnknownVersion):
+    with errors_told(CannotMerge, UnknownVersion), stop_told(lambda: BEGINS_ANEW):
         registry = None if version is None else home.open_registry(context.obj)
         if registry is not None and version is not None:
             adapter = registry.adapter(registry.version(version))
         if adapter is None:
             fail(f"version {version} is the base itself: there is nothing to merge")
-        problems.print("Merging", highlight=False)
+        problems.print("Merging", highlight=False, soft_wrap=True)
         called = f"{adapter}" if version is None else f"version {version}"
         merge_into_base(
             of_base, adapter, out, called=called, of=registry, leave_trends=leave_trends

@@ -23,6 +23,7 @@ from adloom.loop.commands.dataset import app as dataset_app
 from adloom.loop.commands.errors import Told
 from adloom.loop.commands.errors import errors_told as _errors_told
 from adloom.loop.commands.errors import fail as _fail
+from adloom.loop.commands.errors import fail_if as _fail_if
 from adloom.loop.commands.errors import problems as _problems
 from adloom.loop.commands.evaluation import app as evaluation_app
 from adloom.loop.commands.events import app as events_app
@@ -32,13 +33,16 @@ from adloom.loop.commands.features import app as features_app
 from adloom.loop.commands.learning import app as learning_app
 from adloom.loop.commands.migrate import app as migrate_app
 from adloom.loop.commands.monitoring import app as monitoring_app
+from adloom.loop.commands.printing import print_table
 from adloom.loop.commands.replay import app as replay_app
 from adloom.loop.commands.rounds import app as rounds_app
 from adloom.loop.commands.schema import app as schema_app
 from adloom.loop.commands.serving import app as serving_app
+from adloom.loop.commands.stopping import GOES_ON, stop_told
 from adloom.loop.commands.stream import app as stream_app
 from adloom.loop.commands.versions import app as versions_app
 from adloom.loop.settings import CONFIG_VARIABLE, SettingsError, load_settings
+from adloom.loop.settings.out_folder import unwritable_folder
 from adloom.loop.settings.private import keep_private, tighten
 
 app = typer.Typer(
@@ -138,11 +142,12 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another crowd.")] = 0,
 ) -> None:
     """Run the whole loop on the demo shop: clicks, features, ads, learning, promotion."""
+    if (out / "home").exists():
+        _fail(f"{out} holds an earlier demo: choose another --out, or remove it")
+    _fail_if(unwritable_folder(out))
     from adloom.loop.demo.demo import run_demo
     from adloom.loop.demo.parts import DemoPlan, EventsLost
 
-    if (out / "home").exists():
-        _fail(f"{out} holds an earlier demo: choose another --out, or remove it")
     settings = context.obj.model_copy(update={"home": out / "home"})
     with _errors_told(EventsLost):
         run = run_demo(settings, DemoPlan(rounds=rounds, seed=seed), out, console)
@@ -157,8 +162,10 @@ def demo(
     if run.recovered is not None:
         table.add_row("Of what the drift cost, recovered", f"{run.recovered:.0%}")
     table.add_row("Time", f"{summary['seconds']} s")
-    console.print(table)
-    console.print(f"\nOpen [bold]{out / 'report.html'}[/]; the ads are in {out / 'ads'}.")
+    print_table(console, table)
+    console.print(
+        f"\nOpen [bold]{out / 'report.html'}[/]; the ads are in {out / 'ads'}.", soft_wrap=True
+    )
 
 
 @app.command()
@@ -172,6 +179,7 @@ def pretrain(
 
     With several cores or GPUs: torchrun --no-python --nproc-per-node N adloom pretrain
     """
+    _fail_if(unwritable_folder(out))
     from adloom.loop import home
     from adloom.loop.demo.pretraining.pretrain import pretrain as train
     from adloom.models.training.data_parallel import join_world, rank
@@ -180,5 +188,9 @@ def pretrain(
     if rank() == 0:
         home.open_registry(context.obj).track()
     out.mkdir(parents=True, exist_ok=True)
-    train(out)
-    console.print(f"The model is in {out / 'model'}; use it with generator.path in adloom.toml.")
+    with stop_told(lambda: GOES_ON):
+        train(out)
+    console.print(
+        f"The model is in {out / 'model'}; use it with generator.path in adloom.toml.",
+        soft_wrap=True,
+    )

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from adloom.loop.commands.broker import reach_broker
 from adloom.loop.commands.errors import errors_told, fail, problems
+from adloom.loop.commands.printing import print_table
 from adloom.loop.settings import Settings
 
 app = typer.Typer(help="Measure a part beside its baseline.", no_args_is_help=True)
@@ -59,7 +60,7 @@ def log(quick: Quick = False, as_json: AsJson = False) -> None:
     )
 
     def on_step(step: str) -> None:
-        problems.print(step, highlight=False)
+        problems.print(step, highlight=False, soft_wrap=True)
 
     sizes, commits = (QUICK_SIZES, QUICK_COMMITS) if quick else (SIZES, COMMITS)
     _show(bench_log(sizes, commits=commits, on_step=on_step), as_json)
@@ -109,7 +110,7 @@ def generate(
 
 
 def _told(step: str) -> None:
-    problems.print(step, highlight=False)
+    problems.print(step, highlight=False, soft_wrap=True)
 
 
 def _show(result: dict[str, Any], as_json: bool) -> None:
@@ -119,7 +120,7 @@ def _show(result: dict[str, Any], as_json: bool) -> None:
     table = Table(show_header=False, box=None)
     for name, value in _flat(result):
         table.add_row(name, f"{value:,.3g}" if isinstance(value, float) else str(value))
-    Console().print(table)
+    print_table(Console(), table)
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from adloom.loop.commands.errors import errors_told, fail, problems
-from adloom.loop.commands.printing import AsJson, first_told, print_fields
+from adloom.loop.commands.printing import AsJson, first_told, print_fields, print_table
 from adloom.loop.commands.progress import rows_told
 from adloom.loop.settings import Settings
 
@@ -99,9 +99,9 @@ def list_products(
             str(price or ""),
             "no" if entry.no_cutout else "yes",
         )
-    _console.print(table)
+    print_table(_console, table)
     what = "retired" if retired else "sold"
-    _console.print(f"{len(found):,} of {count:,} that are {what}.", highlight=False)
+    _console.print(f"{len(found):,} of {count:,} that are {what}.", highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -141,6 +141,7 @@ def retire(
     _console.print(
         f"{len(changed)} retired" + (f", {already} were already." if already else "."),
         highlight=False,
+        soft_wrap=True,
     )
 
 
@@ -163,7 +164,9 @@ def embed(context: typer.Context, as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps({"text_encoder": name, "made": made, "products": total}, indent=2))
         return
-    _console.print(f"{made:,} of {total:,} vectors made, by {name}.", highlight=False)
+    _console.print(
+        f"{made:,} of {total:,} vectors made, by {name}.", highlight=False, soft_wrap=True
+    )
 
 
 def _run(
@@ -215,6 +218,6 @@ def _tell(report: ImportReport, *, dry: bool) -> None:
     counts += f", {report.refused:,} refused"
     if report.without_cutout:
         counts += f"; {report.without_cutout:,} without a cutout"
-    _console.print(("Would be: " if dry else "") + counts + ".", highlight=False)
+    _console.print(("Would be: " if dry else "") + counts + ".", highlight=False, soft_wrap=True)
     if not (report.written or dry):
-        _console.print("Nothing changed.")
+        _console.print("Nothing changed.", soft_wrap=True)

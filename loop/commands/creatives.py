@@ -14,10 +14,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from adloom.loop.commands.errors import errors_told, fail, problems
-from adloom.loop.commands.printing import AsJson, first_told, own_names, print_fields
+from adloom.loop.commands.errors import errors_told, fail, fail_if, problems
+from adloom.loop.commands.printing import AsJson, first_told, own_names, print_fields, print_table
 from adloom.loop.commands.progress import rows_told
 from adloom.loop.settings import Settings
+from adloom.loop.settings.out_folder import unwritable_file
 from adloom.loop.settings.private import as_the_user_shares
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def import_creatives(
             _import(settings, file, own_names(columns or [], _MAP_FORM), report)
         except KeyboardInterrupt:
             _told(report, as_json)
-            problems.print("Stopped; the same command goes on from here.")
+            problems.print("Stopped; the same command goes on from here.", soft_wrap=True)
             raise typer.Exit(_INTERRUPTED) from None
     _told(report, as_json)
 
@@ -87,8 +88,8 @@ def list_creatives(
         version = f"{ad.variant}, version {ad.version}" if ad.version else ad.variant
         made_at = f"{ad.served_at:%Y-%m-%d %H:%M}"
         table.add_row(Text(ad.ad_id), Text(ad.product_id), Text(ad.title), Text(version), made_at)
-    _console.print(table)
-    _console.print(f"{len(found):,} of {count:,} ads.", highlight=False)
+    print_table(_console, table)
+    _console.print(f"{len(found):,} of {count:,} ads.", highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -99,6 +100,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show all that is kept of an ad."""
+    fail_if(unwritable_file(picture))
     from adloom.loop import home
     from adloom.loop.catalogue.creatives.store import UnknownAd
 
@@ -161,9 +163,9 @@ def _told(report: CreativeReport, as_json: bool) -> None:
         print(json.dumps(report.summary(), indent=2, ensure_ascii=False))
         return
     counts = f"{report.new:,} new, {report.unchanged:,} as before, {report.refused:,} refused."
-    _console.print(counts, highlight=False)
+    _console.print(counts, highlight=False, soft_wrap=True)
     if not report.new:
-        _console.print("Nothing changed.")
+        _console.print("Nothing changed.", soft_wrap=True)
 
 
 def _as_json(ad: Creative) -> dict[str, Any]:

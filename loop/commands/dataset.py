@@ -13,9 +13,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from adloom.loop.commands.errors import errors_told, fail, problems
+from adloom.loop.commands.errors import errors_told, fail, fail_if, problems
 from adloom.loop.commands.printing import AsJson, print_fields
 from adloom.loop.commands.progress import progress_told
+from adloom.loop.commands.stopping import BEGINS_ANEW, stop_told
+from adloom.loop.settings.out_folder import taken
 
 app = typer.Typer(no_args_is_help=True, help="Data sets from what the loop knows.")
 _console = Console()
@@ -52,6 +54,7 @@ def export(
     Each record has the shopper's history from strictly before the click. Users are hashed; no user
     and no product is in both splits, and clicks that would join the two are left out.
     """
+    fail_if(taken(out))
     from adloom.loop import home
     from adloom.loop.datasets.export import CannotExport, Exporter
     from adloom.loop.learning.training_set import FutureLeak
@@ -62,7 +65,11 @@ def export(
         if not salt:
             fail(f"--salt-from {salt_from}: the environment has no such variable")
     first, end = (None if day is None else day.replace(tzinfo=UTC) for day in (since, until))
-    with errors_told(CannotExport, FutureLeak), ExitStack() as parts:
+    with (
+        errors_told(CannotExport, FutureLeak),
+        stop_told(lambda: BEGINS_ANEW),
+        ExitStack() as parts,
+    ):
         features = parts.enter_context(home.open_features(context.obj))
         creatives = home.open_creatives(context.obj)
         parts.callback(creatives.close)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,10 +12,13 @@ from rich.console import Console
 from adloom.loop.commands.errors import errors_told, fail, fail_if, problems
 from adloom.loop.commands.printing import AsJson, print_tables
 from adloom.loop.commands.progress import progress_told
+from adloom.loop.commands.stopping import GOES_ON, stop_told
 from adloom.loop.settings import Settings
+from adloom.loop.settings.out_folder import unwritable_file, unwritable_folder
 from adloom.models.folders import no_adapter, no_base, no_shards
 
 if TYPE_CHECKING:
+    from adloom.loop.evaluation.contact_sheet import SheetRow
     from adloom.loop.evaluation.dataset.evaluate import DatasetPlan
     from adloom.loop.evaluation.dataset.run import Judged
     from adloom.loop.evaluation.dataset.tally import Report
@@ -40,6 +44,7 @@ def pretrain_pbs_command(
     It learns that a scene stays the same whatever product is before it, and that a product before
     two scenes is two pictures.
     """
+    fail_if(None if data is None else no_shards(data), unwritable_folder(out))
     from adloom.loop import home
     from adloom.loop.demo.pretraining.background import PbsPlan, pretrain_pbs
     from adloom.loop.evaluation.dataset.pretrain_pbs import pretrain_pbs_on
@@ -47,12 +52,13 @@ def pretrain_pbs_command(
     from adloom.models.datasets.shards import BadShards, shard_files
 
     plan = PbsPlan(steps=steps)
-    with errors_told(BadShards, CannotJudge):
+    with errors_told(BadShards, CannotJudge), stop_told(lambda: GOES_ON):
         if data is not None:
             shard_files(data)  # before MLflow is asked
         home.open_registry(context.obj).track()
         weights = pretrain_pbs(out, plan) if data is None else pretrain_pbs_on(data, out, plan)
-    console.print(f"The encoder is in {weights}; use it with: adloom evaluate --pbs {weights}")
+    told = f"The encoder is in {weights}; use it with: adloom evaluate --pbs {weights}"
+    console.print(told, markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -111,6 +117,7 @@ def evaluate(
     For reference, the paper's own figures on PAd1M, of its own model (PBS / BLEU / ROUGE): no
     history .617/.225/.525, random history .606/.427/.650, full .634/.435/.662.
     """
+    fail_if(_unfit_sheet(sheet))
     if data is None:
         alone = {"--base": base, "--adapter": adapter, "--version": version, "--records": records}
         alone |= {"--inception": inception, "--clip": clip, "--pick-score": pick_score}
@@ -127,16 +134,23 @@ def evaluate(
 
     batch = context.obj.generator.batch_size
     judged = Judged(base, adapter, version, Weights(pbs, inception, clip, pick_score))
-    found = _on_data(context.obj, judged, DatasetPlan(data, records, batch), sheet, seed)
+    found, rows = _on_data(context.obj, judged, DatasetPlan(data, records, batch), seed)
     if as_json:
-        print(found.model_dump_json(indent=2))
+        print(found.model_dump_json(indent=2), flush=True)
     else:
-        _tell(found, sheet)
+        _tell(found)
+    _write_sheet(rows, sheet, as_json)
+
+
+def _unfit_sheet(sheet: Path) -> str | None:
+    if sheet.suffix.lower() != ".png":
+        return f"--sheet {sheet}: name a file that ends in .png"
+    return unwritable_file(sheet)
 
 
 def _on_data(
-    settings: Settings, judged: Judged, plan: DatasetPlan, sheet: Path, seed: int
-) -> Report:
+    settings: Settings, judged: Judged, plan: DatasetPlan, seed: int
+) -> tuple[Report, list[SheetRow]]:
     from adloom.loop.evaluation.dataset.records import CannotJudge
     from adloom.loop.evaluation.dataset.run import evaluate_on_data
     from adloom.loop.learning.registry import UnknownVersion
@@ -146,16 +160,15 @@ def _on_data(
 
     foreseen = BadEncoder, BadScorer, BadShards, CannotJudge, UnknownVersion
     with errors_told(*foreseen), progress_told(problems, "Drawing and judging", "ads") as tell:
-        return evaluate_on_data(settings, judged, plan, sheet, seed, tell)
+        return evaluate_on_data(settings, judged, plan, seed, tell)
 
 
-def _tell(found: Report, sheet: Path) -> None:
+def _tell(found: Report) -> None:
     from adloom.loop.evaluation.dataset.tables import report_tables
 
     judged = f"Base {found.base}" + (f", {found.adapter}" if found.adapter else "")
     console.print(judged, markup=False, highlight=False, soft_wrap=True)
     print_tables(console, report_tables(found))
-    _tell_sheet(sheet)
 
 
 def _on_panel(
@@ -166,13 +179,23 @@ def _on_panel(
 
     plan = evaluation.EvaluationPlan(shoppers=shoppers, seed=seed)
     with errors_told(BadEncoder):
-        scores = evaluation.run_evaluation(settings, plan, sheet, pbs, problems)
+        scores, rows = evaluation.run_evaluation(settings, plan, pbs, problems)
     if as_json:
-        print(evaluation.as_json(scores))
-        return
-    print_tables(console, evaluation.score_tables(scores))
-    _tell_sheet(sheet)
+        print(evaluation.as_json(scores), flush=True)
+    else:
+        print_tables(console, evaluation.score_tables(scores))
+    _write_sheet(rows, sheet, as_json)
 
 
-def _tell_sheet(sheet: Path) -> None:
-    console.print(f"The contact sheet is {sheet}", markup=False, highlight=False, soft_wrap=True)
+def _write_sheet(rows: Sequence[SheetRow], sheet: Path, as_json: bool) -> None:
+    """After the report, which took its time and is not lost by a picture."""
+    from adloom.loop.evaluation.contact_sheet import save_contact_sheet
+
+    try:
+        save_contact_sheet(rows, sheet)
+    except (OSError, ValueError) as error:
+        fail(f"the contact sheet {sheet} could not be written, the report is whole: {error}")
+    if not as_json:
+        console.print(
+            f"The contact sheet is {sheet}", markup=False, highlight=False, soft_wrap=True
+        )

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from adloom.loop.commands.broker import reach_broker
 from adloom.loop.commands.errors import errors_told, fail
+from adloom.loop.commands.printing import print_table
 from adloom.loop.settings import Settings
 
 if TYPE_CHECKING:
@@ -92,13 +93,17 @@ def _tell(seen: Look) -> None:
         table = Table("From", "Is", "When", "User", "Item", "Further", box=None)
         for one in seen.first:
             table.add_row(*map(Text, _row(one)))
-        _console.print(table)
+        print_table(_console, table)
     parts = [
         _counted("event", seen.events),
         _counted("refused", seen.refused),
         _counted("left out", seen.dropped),
     ]
-    _console.print("; ".join(part for part in parts if part) or "Nothing was there.", markup=False)
+    _console.print(
+        "; ".join(part for part in parts if part) or "Nothing was there.",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def _row(one: Looked) -> list[str]:

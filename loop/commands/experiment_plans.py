@@ -12,11 +12,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from adloom.loop.commands.errors import fail
+from adloom.loop.commands.errors import fail, fail_if
 from adloom.loop.commands.experiments import chosen_experiment
-from adloom.loop.commands.printing import AsJson
+from adloom.loop.commands.printing import AsJson, print_table
 from adloom.loop.settings import Settings
 from adloom.loop.settings.experiments import Experiment
+from adloom.loop.settings.out_folder import unwritable_file
 
 if TYPE_CHECKING:
     from adloom.loop.experiments.reading.plan import Plan
@@ -104,6 +105,7 @@ def export(
 
     if out.suffix not in FORMATS:
         fail(f"--out {out}: name a file that ends in {' or '.join(FORMATS)}")
+    fail_if(unwritable_file(out))
     settings: Settings = context.obj
     chosen = chosen_experiment(settings, name)
     experiment = settings.experiments[chosen]
@@ -117,7 +119,9 @@ def export(
     )
     table = user_table(outcomes, before_start(log, outcomes.users, experiment.start))
     write_private(table, out)
-    _console.print(f"{len(table):,} rows are in {out}; it holds user ids.", highlight=False)
+    _console.print(
+        f"{len(table):,} rows are in {out}; it holds user ids.", highlight=False, soft_wrap=True
+    )
 
 
 def _show(plan: Plan) -> None:
@@ -129,6 +133,7 @@ def _show(plan: Plan) -> None:
         f"{seen.rate:.2%} of {seen.ads_a_day:,.0f} ads a day clicked; "
         f"design effect {seen.design_effect:.2f} ({alike})",
         highlight=False,
+        soft_wrap=True,
     )
     what = (
         f"not to lose {plan.margin:.1%} of the clicks"
@@ -140,6 +145,7 @@ def _show(plan: Plan) -> None:
         f"{plan.days:,.1f} days. (A test that is looked at only once, at its end: "
         f"{plan.ads_one_look:,.0f} ads.)",
         highlight=False,
+        soft_wrap=True,
     )
     if plan.detectable:
         table = Table("Days", box=None)
@@ -148,4 +154,4 @@ def _show(plan: Plan) -> None:
         for row in plan.detectable:
             lift = "none for sure" if row.lift is None else f"{row.lift:+.1%}"
             table.add_row(str(row.days), f"{row.ads:,}", lift)
-        _console.print(table, highlight=False)
+        print_table(_console, table)

@@ -14,10 +14,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from adloom.loop.commands.errors import fail, problems
+from adloom.loop.commands.errors import fail, fail_if, problems
 from adloom.loop.commands.experiment_metrics import metric_table
+from adloom.loop.commands.printing import print_table
 from adloom.loop.replay.errors import ClickLogUnavailable
 from adloom.loop.settings import Settings
+from adloom.loop.settings.out_folder import unwritable_file
 
 if TYPE_CHECKING:
     from adloom.loop.experiments.open_bandit_value import OffPolicyCheck
@@ -54,6 +56,7 @@ def report(
     Lifts, split and guardrails may be looked at as often as you like: the chance of a false
     verdict is that of the experiment's `alpha` over all looks together.
     """
+    fail_if(unwritable_file(html))
     from adloom.loop.experiments.reading.sentences import sentences
 
     found = _read(context.obj, name)
@@ -120,7 +123,7 @@ def off_policy(
         print(json.dumps([_check_json(check) for check in checks], indent=2))
         return
     for check in checks:
-        _console.print(_check_table(check))
+        print_table(_console, _check_table(check))
         _console.print()
 
 
@@ -135,18 +138,21 @@ def _show(found: ExperimentReport, told: Sequence[str]) -> None:
     if any(found.policies.values()):
         parts += [_policy_table(found), _POLICIES]
     for part in parts:
-        _console.print(part, highlight=False)
+        if isinstance(part, Table):
+            print_table(_console, part)
+        else:
+            _console.print(part, highlight=False, soft_wrap=True)
         _console.print()
-    _console.print(escape(judged.split_sentence), highlight=False)
+    _console.print(escape(judged.split_sentence), highlight=False, soft_wrap=True)
     for name, metric in found.metrics.items():
         sentence = metric_sentence(name, metric, found.experiment)
-        _console.print(escape(sentence), highlight=False)
+        _console.print(escape(sentence), highlight=False, soft_wrap=True)
     for warning in found.warnings:
-        _console.print(f"[yellow]Warning:[/] {escape(warning)}", highlight=False)
+        _console.print(f"[yellow]Warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
     for sentence in told:
-        _console.print(escape(sentence), highlight=False)
+        _console.print(escape(sentence), highlight=False, soft_wrap=True)
     verdict = judged.verdict.replace("_", " ")
-    _console.print(f"Verdict: [bold]{verdict}[/]; {judged.reason}", highlight=False)
+    _console.print(f"Verdict: [bold]{verdict}[/]; {judged.reason}", highlight=False, soft_wrap=True)
 
 
 def _rate_table(found: ExperimentReport) -> Table:

@@ -95,7 +95,9 @@ def backfill(
         return
     added = f" {plan.new:,} of them are new." if source != "log" else ""
     _console.print(
-        f"The online features are those of {records:,} logged events.{added}", highlight=False
+        f"The online features are those of {records:,} logged events.{added}",
+        highlight=False,
+        soft_wrap=True,
     )
 
 
@@ -216,14 +218,20 @@ def _tell(checked: Checked) -> None:
         f"{checked.records:,} records of the event log"
     )
     if not checked.differing:
-        _console.print(f"{compared}: [green]all equal[/].", highlight=False)
+        _console.print(f"{compared}: [green]all equal[/].", highlight=False, soft_wrap=True)
         return
-    _console.print(f"{compared}: [red]{checked.differing:,} differ[/].", highlight=False)
+    _console.print(
+        f"{compared}: [red]{checked.differing:,} differ[/].", highlight=False, soft_wrap=True
+    )
     for one in checked.differences[:_SHOWN_DIFFERENCES]:
         _console.print(_line(one), markup=False, highlight=False, soft_wrap=True)
     if checked.differing > _SHOWN_DIFFERENCES:
-        _console.print(f"… and {checked.differing - _SHOWN_DIFFERENCES:,} more", highlight=False)
-    _console.print(f"{_REMEDY}.", highlight=False)
+        _console.print(
+            f"… and {checked.differing - _SHOWN_DIFFERENCES:,} more",
+            highlight=False,
+            soft_wrap=True,
+        )
+    _console.print(f"{_REMEDY}.", highlight=False, soft_wrap=True)
 
 
 def _line(one: Difference) -> str:

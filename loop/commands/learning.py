@@ -16,6 +16,7 @@ from adloom.loop.commands.errors import errors_told, fail_if, in_one_line, probl
 from adloom.loop.commands.learners import learners, learns_with_first, refuse_both
 from adloom.loop.commands.printing import counted
 from adloom.loop.commands.progress import steps_told
+from adloom.loop.commands.stopping import stop_told
 from adloom.loop.settings import Settings
 from adloom.models.folders import no_base
 
@@ -66,6 +67,7 @@ def train_round_command(
         if learns_with_first(settings):
             return
         with (
+            stop_told(lambda: _kept(settings)),
             learners(settings, ray, workers) as learning,
             _training_ground(settings, learning) as ground,
             steps_told(problems, "Training", settings.fine_tune.most_steps) as (say, on_step),
@@ -74,6 +76,15 @@ def train_round_command(
                 _watch(ground, say, on_step, as_json)
             else:
                 _train(ground, force, on_step, as_json)
+
+
+def _kept(settings: Settings) -> str:
+    from adloom.loop.home import ROUNDS_FOLDER
+    from adloom.loop.learning.rounds.kept import unfinished_round
+
+    if unfinished_round(settings.home / ROUNDS_FOLDER) is None:
+        return "No round is cut off"
+    return "The round that is cut off goes on at the next start, with what is kept of it"
 
 
 def _foreseen() -> tuple[type[Exception], ...]:
@@ -169,12 +180,14 @@ def _tell(outcome: RoundOutcome, as_json: bool) -> None:
     console.print(
         f"Round {outcome.number}: version {outcome.version} from "
         f"{counted(outcome.train_clicks, 'click')}, "
-        f"held-out loss {outcome.heldout_before:.4f} → {outcome.heldout_after:.4f}"
+        f"held-out loss {outcome.heldout_before:.4f} → {outcome.heldout_after:.4f}",
+        soft_wrap=True,
     )
     if outcome.beyond_share or outcome.unshown:
         console.print(
             f"Left out: {counted(outcome.beyond_share, 'click')} beyond their shopper's share "
-            f"(rounds.max_user_share), {outcome.unshown} on ads that their shopper was not shown"
+            f"(rounds.max_user_share), {outcome.unshown} on ads that their shopper was not shown",
+            soft_wrap=True,
         )
     console.print(_what_now(outcome), soft_wrap=True)
 
@@ -200,7 +213,7 @@ def promote(context: typer.Context, version: int) -> None:
 
     with errors_told(UnknownVersion):
         promoted = home.open_registry(context.obj).promote(version)
-    console.print(f"Version {promoted.number} is @champion.")
+    console.print(f"Version {promoted.number} is @champion.", soft_wrap=True)
 
 
 @app.command()
@@ -211,4 +224,4 @@ def rollback(context: typer.Context) -> None:
 
     with errors_told(UnknownVersion):
         back = home.open_registry(context.obj).rollback()
-    console.print(f"Version {back.number} is @champion again.")
+    console.print(f"Version {back.number} is @champion again.", soft_wrap=True)

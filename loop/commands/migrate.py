@@ -51,15 +51,21 @@ def migrate(context: typer.Context, as_json: AsJson = False) -> None:
     moved = bool(pictures.moved or pictures.damaged)
     if moved:
         where = settings.pictures.url or settings.home
-        _console.print(f"{pictures.moved:,} pictures lie at {where}.", highlight=False)
+        _console.print(
+            f"{pictures.moved:,} pictures lie at {where}.", highlight=False, soft_wrap=True
+        )
         for name in pictures.damaged:
-            problems.print(f"Damaged, and left out: {name}", highlight=False)
+            problems.print(f"Damaged, and left out: {name}", highlight=False, soft_wrap=True)
     if events:
-        _console.print(f"{events:,} events of the log are taken over.", highlight=False)
+        _console.print(
+            f"{events:,} events of the log are taken over.", highlight=False, soft_wrap=True
+        )
     if done.files:
         count = f"{done.products:,} products and {done.creatives:,} creatives"
-        _console.print(f"{count} are taken over.", highlight=False)
+        _console.print(f"{count} are taken over.", highlight=False, soft_wrap=True)
     elif done.changed:
-        _console.print(f"The database is of revision {done.revision} now.", highlight=False)
+        _console.print(
+            f"The database is of revision {done.revision} now.", highlight=False, soft_wrap=True
+        )
     elif not (events or moved):
-        _console.print("Nothing to do: all is of this release.", highlight=False)
+        _console.print("Nothing to do: all is of this release.", highlight=False, soft_wrap=True)

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from adloom.loop.commands.errors import errors_told
+from adloom.loop.commands.errors import errors_told, fail_if
+from adloom.loop.settings.out_folder import unwritable_folder
 
 app = typer.Typer(no_args_is_help=True, help="Dashboards and alert rules.")
 _console = Console()
@@ -25,6 +26,7 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Write over files that differ.")] = False,
 ) -> None:
     """Write Grafana's dashboards and Prometheus' alert rules of adloom into a folder."""
+    fail_if(unwritable_folder(out))
     from adloom.loop.serving.monitoring import FilesThere
     from adloom.loop.serving.monitoring import export as write
 

@@ -35,7 +35,7 @@ def first_told(as_json: bool, words: Callable[[T], tuple[str, str]]) -> Callable
         if not as_json and printed <= _SHOWN:
             problems.print(Text.assemble(words(note), f" {note}"), soft_wrap=True)
         elif not as_json and printed == _SHOWN + 1:
-            problems.print("... and more; --json has the first thousand of them")
+            problems.print("... and more; --json has the first thousand of them", soft_wrap=True)
 
     return tell
 
@@ -51,12 +51,21 @@ def print_tables(console: Console, tables: Iterable[Table]) -> None:
     Where they go to is no terminal, lines are as long as they have to be. On one that is narrow a
     table is parted by columns; those on its left that are not justified begin each part.
     """
-    wide = Console(file=console.file, width=_ANY_WIDTH, force_terminal=console.is_terminal)
+    wide = _wide(console)
     for table in tables:
         parts = _parted(table, console, wide) if console.is_terminal else [table]
         for part in parts:
             (console if console.is_terminal else wide).print(part)
             wide.print()
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Print a table of texts: cells are wrapped on a terminal, and whole elsewhere."""
+    (console if console.is_terminal else _wide(console)).print(table)
+
+
+def _wide(console: Console) -> Console:
+    return Console(file=console.file, width=_ANY_WIDTH, force_terminal=console.is_terminal)
 
 
 def _parted(table: Table, console: Console, wide: Console) -> Iterator[Table]:
@@ -90,7 +99,7 @@ def print_fields(console: Console, fields: Mapping[str, Any]) -> None:
     table = Table("", Column(overflow="fold"), show_header=False, box=None, padding=(0, 2))
     for name, value in fields.items():
         table.add_row(name, Text(", ".join(value) if isinstance(value, list) else str(value)))
-    console.print(table)
+    print_table(console, table)
 
 
 def own_names(given: Sequence[str], form: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from adloom.loop.commands.broker import reach_broker
 from adloom.loop.commands.errors import errors_told, problems
-from adloom.loop.commands.printing import own_names
+from adloom.loop.commands.printing import own_names, print_table
 from adloom.loop.commands.progress import progress_told
 from adloom.loop.settings import Settings
 
@@ -181,26 +181,31 @@ def _tell(result: ReplayResult, as_json: bool) -> None:
         return
     from adloom.loop.replay.counts_table import counts_table
 
-    _console.print(counts_table(result))
+    print_table(_console, counts_table(result))
     differing = result.differing_users
     for user in differing[:_SHOWN_DIFFERENCES]:
         found = (result.users_in_file[user], result.users_in_features[user])
         told = "user {}: {} impressions and {} clicks in the log, {} and {} in the features"
         counts = [number for pair in found for number in pair]
-        _console.print(told.format(user, *counts), style="red", markup=False, highlight=False)
+        _console.print(
+            told.format(user, *counts), style="red", markup=False, highlight=False, soft_wrap=True
+        )
     if len(differing) > _SHOWN_DIFFERENCES:
-        _console.print(f"… and {len(differing) - _SHOWN_DIFFERENCES:,} users more")
+        _console.print(f"… and {len(differing) - _SHOWN_DIFFERENCES:,} users more", soft_wrap=True)
     _console.print(
         f"{result.produced:,} events in {result.seconds:.1f} s; counts by item and by user "
-        + ("[green]match the log exactly[/]" if result.exact else "[red]differ[/]")
+        + ("[green]match the log exactly[/]" if result.exact else "[red]differ[/]"),
+        soft_wrap=True,
     )
 
 
 def _tell_left_out(log: ClickLog) -> None:
     for row in log.refusals[:_SHOWN_REFUSALS]:
-        _console.print(f"[yellow]line {row.line}:[/] {escape(row.reason)}", highlight=False)
+        _console.print(
+            f"[yellow]line {row.line}:[/] {escape(row.reason)}", highlight=False, soft_wrap=True
+        )
     if log.refused:
         noun = "row was" if log.refused == 1 else "rows were"
-        _console.print(f"{log.refused:,} {noun} refused.", highlight=False)
+        _console.print(f"{log.refused:,} {noun} refused.", highlight=False, soft_wrap=True)
     for rule, count in log.dropped.most_common():
-        _console.print(f"{count:,} left out by {escape(rule)}.", highlight=False)
+        _console.print(f"{count:,} left out by {escape(rule)}.", highlight=False, soft_wrap=True)

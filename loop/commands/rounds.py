@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from adloom.loop.commands.errors import errors_told, fail
+from adloom.loop.commands.printing import print_table
 from adloom.loop.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Rounds of learning: which there were, and giving up.")
@@ -50,9 +51,9 @@ def list_rounds(
             "" if one.until is None else f"{one.until:%Y-%m-%d %H:%M}",
             escape(one.reason or ""),
         )
-    console.print(table)
+    print_table(console, table)
     if who is not None:
-        console.print(f"A round is under way: {escape(who)}", highlight=False)
+        console.print(f"A round is under way: {escape(who)}", highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -89,4 +90,4 @@ def abandon(
             fail(f"{which} that was cut off; adloom rounds list shows what there is")
         with turn(folder, database) as held, rounds.held(held):
             given_up = give_up(home.open_registry(settings), unfinished, reason, by_hand=True)
-    console.print(f"Round {given_up.number} is abandoned.")
+    console.print(f"Round {given_up.number} is abandoned.", soft_wrap=True)

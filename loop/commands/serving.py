@@ -111,7 +111,7 @@ def _ended_by_signals() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        problems.print("The start was interrupted.")
+        problems.print("The start was interrupted.", soft_wrap=True)
         raise typer.Exit(130) from None
     except _Terminated:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

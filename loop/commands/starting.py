@@ -29,4 +29,6 @@ class Starting:
         if self._console is None:
             _log.info("%s", doing, extra={"seconds": round(seconds, 1)})
         else:
-            self._console.print(f"{seconds:5.1f} s  {doing}", highlight=False, markup=False)
+            self._console.print(
+                f"{seconds:5.1f} s  {doing}", highlight=False, markup=False, soft_wrap=True
+            )

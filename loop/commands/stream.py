@@ -20,6 +20,7 @@ from rich.text import Text
 
 from adloom.loop.commands.broker import broker_of
 from adloom.loop.commands.errors import errors_told
+from adloom.loop.commands.printing import print_table
 from adloom.loop.settings import Settings
 from adloom.stream.events import Reason
 
@@ -73,8 +74,10 @@ def consume(
         start_tracing("adloom-consume")
         if port is not None:
             address = monitor(host or settings.consume.host, port, lambda: consumer.state)
-            _console.print(f"Metrics are at {parts.enter_context(address)}/metrics.")
-        _console.print(f"Consuming from {kafka.bootstrap_servers}; Ctrl-C ends it.")
+            _console.print(
+                f"Metrics are at {parts.enter_context(address)}/metrics.", soft_wrap=True
+            )
+        _console.print(f"Consuming from {kafka.bootstrap_servers}; Ctrl-C ends it.", soft_wrap=True)
         # What is loaded stays: looking through it for garbage would stop the stream for 0.4 s.
         gc.collect()
         gc.freeze()
@@ -107,7 +110,8 @@ def _tell_counts(consumer: Any) -> None:
     rules = ", ".join(f"{rule} {number:,}" for rule, number in counts.dropped.items())
     _console.print(
         f"{counts.consumed:,} events applied, {dead:,} dead letters"
-        + (f", {dropped:,} left out ({escape(rules)})." if dropped else ".")
+        + (f", {dropped:,} left out ({escape(rules)})." if dropped else "."),
+        soft_wrap=True,
     )
 
 
@@ -131,8 +135,8 @@ def list_letters(
     for letter in letters[-limit:]:
         start = letter.payload[:_SHOWN_CHARACTERS].encode("unicode_escape").decode()
         table.add_row(letter.reason, letter.key.decode(), Text(letter.detail), Text(start))
-    _console.print(table)
-    _console.print(f"{_counted(letters)} waiting.", highlight=False)
+    print_table(_console, table)
+    _console.print(f"{_counted(letters)} waiting.", highlight=False, soft_wrap=True)
 
 
 @_dead_letters.command("replay")
@@ -153,11 +157,13 @@ def replay_letters(context: typer.Context, reason: Reasons = None, as_json: AsJs
             told["dropped"] = len(replayed.dropped)
         print(json.dumps(told, indent=2))
         return
-    _console.print(f"{len(replayed.sent)} sent to their topics.", highlight=False)
+    _console.print(f"{len(replayed.sent)} sent to their topics.", highlight=False, soft_wrap=True)
     if replayed.dropped:
-        _console.print(f"{len(replayed.dropped)} left out by [events] drop.", markup=False)
+        _console.print(
+            f"{len(replayed.dropped)} left out by [events] drop.", markup=False, soft_wrap=True
+        )
     if replayed.refused:
-        _console.print(f"{_counted(replayed.refused)} stay.", highlight=False)
+        _console.print(f"{_counted(replayed.refused)} stay.", highlight=False, soft_wrap=True)
 
 
 def _counted(letters: list[Any]) -> str:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from adloom.loop.commands.printing import print_fields
+from adloom.loop.commands.printing import print_fields, print_table
 from adloom.loop.learning.cards.clicks import LoggedClicks
 from adloom.loop.learning.cards.details import CARD_FILE, Figure, VersionDetails
 from adloom.loop.learning.cards.difference import VersionDifference
@@ -93,7 +93,9 @@ def print_difference(console: Console, told: VersionDifference) -> None:
     metrics = [(name, *map(_number, pair)) for name, pair in told.metrics.items()]
     _print(console, "Metrics of the runs", ("Metric", a, b), metrics)
     if told.modules is None:
-        console.print("\nAdapters: not both are here; --weights fetches and compares them")
+        console.print(
+            "\nAdapters: not both are here; --weights fetches and compares them", soft_wrap=True
+        )
         return
     _print(
         console,
@@ -225,5 +227,5 @@ def _print(
         table.add_row(*map(Text, row))
     console.print()
     if title:
-        console.print(Text(title, style="bold"))
-    console.print(table)
+        console.print(Text(title, style="bold"), soft_wrap=True)
+    print_table(console, table)

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from adloom.loop.commands.errors import errors_told, fail, problems
-from adloom.loop.commands.printing import AsJson
+from adloom.loop.commands.printing import AsJson, print_table
 from adloom.loop.settings import Settings
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def versions(context: typer.Context, as_json: AsJson = False) -> None:
             escape(f"{before} → {after}") if before else "",
             f"{v.created:%Y-%m-%d %H:%M}",
         )
-    console.print(table)
+    print_table(console, table)
     if not found:
         problems.print(
             "No version is registered yet: adloom serve and adloom train-round register the base",

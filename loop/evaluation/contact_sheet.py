@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 
 from adloom.loop.catalogue.ad_card import finish_ad
 from adloom.loop.catalogue.lettering import font_for
+from adloom.loop.settings.private import as_the_user_shares
 from adloom.models.compose import on_white
 
 _CARD, _GAP, _PAD, _HEAD = 220, 10, 28, 44
@@ -30,7 +31,7 @@ class SheetRow:
 
 
 def save_contact_sheet(rows: Sequence[SheetRow], path: Path) -> None:
-    """Write the rows, which have the same arms, as one PNG.
+    """Write the rows, which have the same arms, as one PNG; its folder is made.
 
     Raises:
         ValueError: there is no row.
@@ -51,7 +52,9 @@ def save_contact_sheet(rows: Sequence[SheetRow], path: Path) -> None:
     for band in bands:
         sheet.paste(band, (_PAD, top))
         top += band.height + _PAD
-    sheet.save(path, optimize=True)
+    with as_the_user_shares():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sheet.save(path, format="PNG", optimize=True)
 
 
 def _band(row: SheetRow) -> Image.Image:

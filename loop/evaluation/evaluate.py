@@ -25,12 +25,11 @@ from adloom.loop.demo.shop.copywriting import title_rules
 from adloom.loop.demo.shop.creatives import SeedCreative
 from adloom.loop.demo.shop.panel import PanelShopper, draw_panel
 from adloom.loop.demo.shop.perception import ScenePerception
-from adloom.loop.evaluation.contact_sheet import SheetRow, save_contact_sheet
+from adloom.loop.evaluation.contact_sheet import SheetRow
 from adloom.loop.evaluation.intervals import Figure
 from adloom.loop.evaluation.scores import AD_SIZE, Judge, ScoredAd
 from adloom.loop.home import load_generator
 from adloom.loop.settings import Settings
-from adloom.loop.settings.private import as_the_user_shares
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.brief import AdBrief, AdDraft, Codes, HistoryAd
 from adloom.models.compose import compose_ad
@@ -195,12 +194,11 @@ class Evaluator:
 
 
 def run_evaluation(
-    settings: Settings, plan: EvaluationPlan, sheet: Path, pbs: Path | None, console: Console
-) -> Scores:
-    """Evaluate the generator of the settings and write the contact sheet; the command's body.
+    settings: Settings, plan: EvaluationPlan, pbs: Path | None, console: Console
+) -> tuple[Scores, list[SheetRow]]:
+    """Evaluate the generator of the settings; the scores, and rows for a contact sheet.
 
     Args:
-        sheet: PNG to write.
         pbs: weights of the background encoder, of adloom's own or of MoCo v3; ``None`` is the
             bundled one.
         console: where progress is shown.
@@ -222,11 +220,7 @@ def run_evaluation(
             plan,
             lambda n: progress.advance(task, n),
         )
-        scores, rows = evaluator.run()
-    with as_the_user_shares():
-        sheet.parent.mkdir(parents=True, exist_ok=True)
-        save_contact_sheet(rows, sheet)
-    return scores
+        return evaluator.run()
 
 
 def as_json(scores: Scores) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,14 +20,30 @@ if TYPE_CHECKING:
     from adloom.loop.learning.runs import Runs
 
 RUN = "mlflow_run"
+_RUN_ID = re.compile(r"[a-zA-Z0-9][\w-]{0,255}", re.ASCII)  # as MLflow has them
 _EVERY_SECONDS = 5.0
 _PAUSE_SECONDS = 60.0
+_MOST_BYTES = 1024
+
+
+def training_run(folder: Path) -> str | None:
+    """The id of the run that ``folder`` names; None where it names none.
+
+    A folder that was copied names a run of another MLflow.
+    """
+    try:
+        with (folder / RUN).open("rb") as opened:
+            named = opened.read(_MOST_BYTES).decode(errors="replace").strip()
+    except FileNotFoundError:
+        return None
+    return named if _RUN_ID.fullmatch(named) else None
 
 
 class TrackedTraining:
     """Logs to the run that ``folder`` names, or to a new one.
 
-    While MLflow is away training goes on; what it missed is sent once it answers.
+    While MLflow is away training goes on; what it missed is sent once it answers. A run that it
+    does not have, since it was deleted or is another's, is replaced by a new one with all so far.
     """
 
     def __init__(
@@ -38,7 +55,7 @@ class TrackedTraining:
         say: Callable[[str], None],
     ) -> None:
         """``runs`` asks MLflow; ``say`` is told, once, when it cannot be asked."""
-        self._runs, self._file, self._params = runs, folder / RUN, params
+        self._runs, self._folder, self._params = runs, folder, params
         self._samples, self._say = samples, say
         self._unsent: dict[str, dict[int, float]] = {"loss": {}, "heldout_loss": {}}
         self._due = 0.0
@@ -47,18 +64,22 @@ class TrackedTraining:
     @property
     def run_id(self) -> str | None:
         """MLflow's id of the run; None until MLflow was asked."""
-        return self._file.read_text().strip() if self._file.is_file() else None
+        return training_run(self._folder)
 
     def go_on(self, curve: LearningCurve) -> None:
         """Send what an earlier process may not have sent of the curve so far."""
+        losses, heldout = dict(enumerate(curve.losses, start=1)), dict(curve.heldout)
         if (run := self.run_id) is None:
-            self._unsent["loss"] = dict(enumerate(curve.losses, start=1))
-            self._unsent["heldout_loss"] = dict(curve.heldout)
+            self._unsent = {"loss": losses, "heldout_loss": heldout}
             return
 
         def send() -> None:
-            self._runs().log_series(run, "loss", dict(enumerate(curve.losses, start=1)))
-            self._runs().log_series(run, "heldout_loss", dict(curve.heldout))
+            if self._runs().is_there(run):
+                self._runs().log_series(run, "loss", losses)
+                self._runs().log_series(run, "heldout_loss", heldout)
+            else:
+                (self._folder / RUN).unlink()
+                self._unsent = {"loss": losses, "heldout_loss": heldout}
 
         self._asked(send)
 
@@ -96,8 +117,8 @@ class TrackedTraining:
         if (known := self.run_id) is not None:
             return known
         run = self._runs().start("base-train", params=self._params, tags={"kind": "base-train"})
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        self._file.write_text(run)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        (self._folder / RUN).write_text(run)
         return run
 
     def _send(self) -> bool:
@@ -111,9 +132,11 @@ class TrackedTraining:
         return self._asked(send)
 
     def _asked(self, send: Callable[[], None]) -> bool:
+        from mlflow.exceptions import MlflowException
+
         try:
             send()
-        except (RegistryUnavailable, RegistryRefused) as error:
+        except (RegistryUnavailable, RegistryRefused, MlflowException) as error:
             self._due = time.monotonic() + _PAUSE_SECONDS
             if not self._told:
                 self._say(f"Training goes on without MLflow: {error}")

@@ -12,6 +12,7 @@ from rich.console import Console
 from adloom.loop.bases.checkpoint_folders import unusable_folder
 from adloom.loop.commands.errors import errors_told, fail_if, problems
 from adloom.loop.commands.printing import AsJson, print_fields
+from adloom.loop.commands.stopping import BEGINS_ANEW, stop_told
 from adloom.loop.settings.out_folder import taken
 
 if TYPE_CHECKING:
@@ -48,9 +49,9 @@ def build(
     from adloom.loop.bases.sources import BadCheckpoint
 
     def say(what: str) -> None:
-        problems.print(what, markup=False, highlight=False)
+        problems.print(what, markup=False, highlight=False, soft_wrap=True)
 
-    with errors_told(BadCheckpoint, CannotBuild):
+    with errors_told(BadCheckpoint, CannotBuild), stop_told(lambda: BEGINS_ANEW):
         built = build_base(janus, dinov2, out, dtype=dtype.value, say=say)
     if as_json:
         print(built.model_dump_json(indent=2))

@@ -12,6 +12,8 @@ from rich.console import Console
 from adloom.loop.commands.errors import errors_told, fail_if, problems
 from adloom.loop.commands.printing import AsJson, counted
 from adloom.loop.commands.progress import progress_told
+from adloom.loop.commands.stopping import stop_told
+from adloom.loop.settings.out_folder import unwritable_folder
 from adloom.models.folders import no_base
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ def encode(
         None if data.is_file() else f"{data}: there is no such file",
         None if pictures.is_dir() else f"{pictures}: there is no such folder of pictures",
         no_base(base),
+        unwritable_folder(out),
     )
     from adloom.loop.bases.encode import CannotEncode, Encoding, devices_here, encode_data_set
     from adloom.loop.bases.encoding_plan import OtherEncoding
@@ -54,6 +57,7 @@ def encode(
 
     with (
         errors_told(CannotEncode, OtherEncoding, DamagedJson),
+        stop_told(lambda: "The same command goes on after the shards that are written"),
         progress_told(problems, "Encoding", "records") as tell,
     ):
         encoding = Encoding(Pad1M(data, pictures), base, out, heldout, rows_per_shard)
@@ -69,6 +73,7 @@ def encode(
             "One of the two splits is empty, and adloom base train needs both: encode with another "
             "--heldout, into another folder",
             highlight=False,
+            soft_wrap=True,
         )
 
 

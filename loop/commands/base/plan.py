@@ -10,7 +10,7 @@ from rich.console import Console
 from adloom.loop.bases.checkpoint_folders import unusable_folder
 from adloom.loop.commands.base.train import Stage
 from adloom.loop.commands.errors import errors_told, fail, fail_if, problems
-from adloom.loop.commands.printing import AsJson
+from adloom.loop.commands.printing import AsJson, print_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -63,7 +63,7 @@ def plan(
     from adloom.models.training.base.plan import BasePlan
 
     def say(what: str) -> None:
-        problems.print(what, markup=False, highlight=False)
+        problems.print(what, markup=False, highlight=False, soft_wrap=True)
 
     with errors_told(BadCheckpoint):
         try:
@@ -96,8 +96,10 @@ def _bytes(written: str) -> int:
 
 def _tell(found: MemoryPlan, rows: int) -> None:
     names = {"ddp": "DDP", "fsdp": "FSDP"} if found.gpus > 1 else {"ddp": "1 GPU"}
-    _console.print(_table("Training", {names[way]: of for way, of in found.training.items()}))
-    _console.print(_table("Serving", {f"{rows} rows": found.serving}))
+    print_table(
+        _console, _table("Training", {names[way]: of for way, of in found.training.items()})
+    )
+    print_table(_console, _table("Serving", {f"{rows} rows": found.serving}))
     if found.memory is not None:
         _console.print(_verdict(found), markup=False, highlight=False, soft_wrap=True)
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from adloom.loop.commands.errors import fail_if
+from adloom.loop.commands.errors import fail_if, problems
 from adloom.models.folders import no_base
 
 app = typer.Typer()
@@ -26,13 +26,21 @@ def register(
     """Register a base as version 1 of a model of its own: rounds of clicks go on from it."""
     fail_if(no_base(base))
     from adloom.loop import home
-    from adloom.loop.bases.lineage import register_base
+    from adloom.loop.bases.lineage import TRAINED_ELSEWHERE, register_base
 
     settings = context.obj
     model = name or settings.mlflow.model_name
     tracked = settings.mlflow.model_copy(update={"model_name": model})
     registry = home.open_registry(settings.model_copy(update={"mlflow": tracked}))
     version = register_base(base, registry, model, settings.generator)
+    if run := version.tags.get(TRAINED_ELSEWHERE):
+        problems.print(
+            f"It was trained by the run {run}, which this MLflow does not have: losses and "
+            "pictures of its training are not with the version",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
     _console.print(
         f"Version {version.number} of {model} is {base}. Serve it, and learn from clicks on its "
         f'ads, with generator.path = "{base.resolve()}" and mlflow.model_name = "{model}".',

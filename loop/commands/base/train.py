@@ -14,6 +14,8 @@ from rich.console import Console
 from adloom.loop.commands.errors import errors_told, fail_if, problems
 from adloom.loop.commands.printing import AsJson, print_fields
 from adloom.loop.commands.progress import steps_told
+from adloom.loop.commands.stopping import stop_told
+from adloom.loop.settings.out_folder import unwritable_folder
 from adloom.models.folders import no_base, no_shards
 
 if TYPE_CHECKING:
@@ -89,7 +91,7 @@ def train(
     weights shared out (FSDP), by layers of the language model unless --fsdp_auto_wrap_policy says
     otherwise: accelerate launch --no_python --use_fsdp --fsdp_version 2 ...
     """
-    fail_if(no_shards(data), no_base(base))
+    fail_if(no_shards(data), no_base(base), unwritable_folder(out))
     from adloom.loop import home
     from adloom.loop.bases.training.order import CannotTrain, TrainingOrder
     from adloom.loop.bases.training.processes import joined
@@ -121,26 +123,39 @@ def train(
     )
     with errors_told(CannotTrain, BadShards):
         accelerator = joined()
-        order = TrainingOrder.of(base, data, plan, accelerator.num_processes)
         registry = home.open_registry(context.obj)
-        with _told(steps, accelerator.is_main_process) as telling:
+        with _told(steps, accelerator.is_main_process, out) as telling:
+            order = TrainingOrder.of(base, data, plan, accelerator.num_processes)
             curve = run_training(order, out, accelerator, lambda: registry.runs, telling)
     if accelerator.is_main_process:
         _print(out, curve, as_json)
 
 
 @contextmanager
-def _told(steps: int, speaks: bool) -> Iterator[Telling]:
+def _told(steps: int, speaks: bool, out: Path) -> Iterator[Telling]:
     from adloom.loop.bases.training.run import Telling
 
     if not speaks:
         yield Telling(lambda text: None, lambda step, loss: None)
         return
-    with steps_told(problems, "Training", steps) as (_, on_step):
+    with (
+        stop_told(lambda: _kept(out)),
+        steps_told(problems, "Training", steps) as (_, on_step),
+    ):
         yield Telling(
             lambda text: problems.print(text, markup=False, highlight=False, soft_wrap=True),
             on_step,
         )
+
+
+def _kept(out: Path) -> str:
+    from adloom.loop.bases.training.order import TRAINING
+    from adloom.models.training.checkpoint import saved_step
+    from adloom.models.training.trainer import STATE
+
+    if step := saved_step(out / TRAINING / STATE):
+        return f"The same command goes on from step {step:,}"
+    return "It was before its first checkpoint (--checkpoint-every): the same command begins anew"
 
 
 def _print(out: Path, curve: LearningCurve, as_json: bool) -> None:

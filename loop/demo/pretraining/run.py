@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 
 import mlflow
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from adloom.loop.learning.registry_errors import mlflow_asked
@@ -14,7 +15,7 @@ from adloom.models.training.data_parallel import rank
 
 @contextmanager
 def training_run(name: str, plan: Mapping[str, object]) -> Iterator[Progress]:
-    """A progress bar, and the MLflow run in progress or a new one with ``plan`` as parameters.
+    """A bar on stderr, and the MLflow run in progress or a new one with ``plan`` as parameters.
 
     Tasks of the bar carry a field ``note``, such as the loss.
     """
@@ -30,6 +31,6 @@ def training_run(name: str, plan: Mapping[str, object]) -> Iterator[Progress]:
         return
     with mlflow_asked():
         run = mlflow.start_run(run_name=name) if mlflow.active_run() is None else nullcontext()
-        with run, Progress(*columns) as progress:
+        with run, Progress(*columns, console=Console(stderr=True)) as progress:
             mlflow.log_params(dict(plan))
             yield progress

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from adloom.loop.evaluation.contact_sheet import save_contact_sheet
+from adloom.loop.evaluation.contact_sheet import SheetRow
 from adloom.loop.evaluation.dataset.arms import ARMS
 from adloom.loop.evaluation.dataset.drawing import Drawer
 from adloom.loop.evaluation.dataset.evaluate import DatasetPlan, Evaluation
@@ -20,7 +20,6 @@ from adloom.loop.home import load_generator, open_registry
 from adloom.loop.learning.lineage import refuse_other_base
 from adloom.loop.learning.versions import load_version
 from adloom.loop.settings import Settings
-from adloom.loop.settings.private import as_the_user_shares
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.adapter_files import UnfitAdapter
 from adloom.models.datasets.shards import Manifest, shard_files
@@ -53,11 +52,10 @@ def evaluate_on_data(
     settings: Settings,
     judged: Judged,
     plan: DatasetPlan,
-    sheet: Path,
     seed: int,
     on_part: Callable[[float, int], None] = lambda part, ads: None,
-) -> Report:
-    """Judge on held-out records and write the contact sheet.
+) -> tuple[Report, list[SheetRow]]:
+    """Judge on held-out records; the report, and rows for a contact sheet.
 
     ``on_part`` takes what is done, 0 to 1, and the number of ads.
 
@@ -96,11 +94,9 @@ def evaluate_on_data(
         on_part(min(1.0, done / ads), done)
 
     tally, rows = Evaluation(drawer, judge, on_ads).run(plan)
-    with as_the_user_shares():
-        sheet.parent.mkdir(parents=True, exist_ok=True)
-        save_contact_sheet(rows, sheet)
     base = "bundled" if of_base.path is None else str(of_base.path)
-    return report(tally, base, _called(judged), inception=judge.inception is not None, seed=seed)
+    knows = judge.inception is not None
+    return report(tally, base, _called(judged), inception=knows, seed=seed), rows
 
 
 def _judge(weights: Weights, device: str) -> Judge:

@@ -90,6 +90,10 @@ def _no_json(public: Path) -> None:
     (public / "janus" / "config.json").write_text("{")
 
 
+def _an_empty_list(public: Path) -> None:
+    (public / "janus" / "config.json").write_text("[]")
+
+
 def _no_weights(public: Path) -> None:
     (public / "janus" / "model.safetensors").unlink()
 
@@ -109,10 +113,11 @@ def _other_words(public: Path) -> None:
     [
         (_another_kind, "no DINOv2 checkpoint"),
         (_original, "take the converted checkpoint"),
-        (_no_json, "janus"),
+        (_no_json, "config.json is no JSON"),
+        (_an_empty_list, "config.json is no JSON object"),
         (_no_weights, "the weights are missing"),
         (_a_part_is_missing, "model-1.safetensors is missing"),
-        (_other_words, "janus"),
+        (_other_words, "tokenizer.json is missing or damaged"),
     ],
 )
 def test_what_cannot_become_a_base_is_refused_before_a_weight_is_loaded(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mlflow import MlflowClient
 from typer.testing import CliRunner, Result
 
 from adloom.loop import home
@@ -133,6 +134,28 @@ def test_a_base_is_version_one_of_a_model_of_its_own(base: Path, tmp_path: Path)
     assert version.tags["base_name"] == tiny_generator().base_name
     refused = adloom(tmp_path, "base", "register", str(other_base(tmp_path)), "--name", "mugs")
     assert (refused.exit_code, "of another base" in refused.output) == (2, True)
+
+
+def test_a_base_whose_training_this_mlflow_does_not_know_has_a_run_of_its_own(
+    base: Path, tmp_path: Path
+) -> None:
+    registry = AdRegistry(MlflowSettings(), tmp_path / "mlflow")
+    kept = registry.runs.start("base-train", params={}, tags={})
+    deleted = registry.runs.start("base-train", params={}, tags={})
+    MlflowClient(registry.tracking_uri).delete_run(deleted)
+    (base / "training").mkdir()
+    named = {"here": kept, "deleted": deleted, "elsewhere": "0" * 32, "damaged": "../../etc"}
+    for name, run in named.items():
+        (base / "training" / "mlflow_run").write_text(f"{run}\n")
+        for _ in range(2):
+            result = adloom(tmp_path, "base", "register", str(base), "--name", name)
+            assert result.exit_code == 0, result.output
+        (version,) = AdRegistry(MlflowSettings(model_name=name), tmp_path / "mlflow").versions()
+        foreign = run if name in ("deleted", "elsewhere") else None
+        assert version.tags.get("trained_elsewhere") == foreign, name
+        assert (version.run_id == kept) == (name == "here")
+        assert registry.runs.is_there(version.run_id)
+        assert version.aliases == (CHAMPION,)
 
 
 def other_base(folder: Path) -> Path:

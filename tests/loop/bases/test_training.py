@@ -17,6 +17,7 @@ from adloom.loop import home
 from adloom.loop.bases.training.order import CannotTrain, TrainingOrder, is_finished
 from adloom.loop.bases.training.processes import share_out_by_layer
 from adloom.loop.bases.training.run import Telling, run_training
+from adloom.loop.bases.training.tracked import TrackedTraining
 from adloom.loop.commands.app import app
 from adloom.loop.learning.registry_errors import RegistryUnavailable
 from adloom.loop.learning.runs import Runs
@@ -25,6 +26,7 @@ from adloom.models.ad_generator import AdGenerator
 from adloom.models.datasets.shards import BadShards, Manifest
 from adloom.models.training.base.plan import BasePlan
 from adloom.models.training.checkpoint import saved_step
+from adloom.models.training.learning_curve import LearningCurve
 from tests.adloom_process import AdloomProcess
 from tests.models.base_training import PLAN, clicked_shards
 from tests.tiny_model import tiny_generator
@@ -96,6 +98,47 @@ def test_mlflow_has_losses_and_pictures_as_they_come(given: Path, tmp_path: Path
     assert files == ["samples/step-000002.json", "samples/step-000002.png"]
     assert run.data.params["stage"] == "personal"
     assert run.info.status == "FINISHED"
+
+
+def test_a_run_that_mlflow_does_not_have_is_replaced_and_has_all_so_far(tmp_path: Path) -> None:
+    registry = home.open_registry(load_settings(home=tmp_path / "home"))
+    client, said = MlflowClient(registry.tracking_uri), list[str]()
+    deleted = registry.runs.start("base-train", params={}, tags={})
+    client.delete_run(deleted)
+    for gone in ("0" * 32, deleted):
+        (tmp_path / "mlflow_run").write_text(gone)
+        tracked = TrackedTraining(lambda: registry.runs, tmp_path, {}, 0, said.append)
+        tracked.go_on(LearningCurve(losses=[3.0, 2.0], heldout=[(2, 2.5)]))
+        tracked.on_step(3, 1.0)
+        run = str(tracked.run_id)
+        assert run not in ("None", gone)
+        losses = {point.step: point.value for point in client.get_metric_history(run, "loss")}
+        assert losses == {1: 3.0, 2: 2.0, 3: 1.0}
+        assert len(client.get_metric_history(run, "heldout_loss")) == 1
+    assert not said
+    client.delete_run(run)
+    tracked.on_step(4, 1.0)
+    tracked.end()
+    [line] = said
+    assert "Training goes on without MLflow" in line
+
+
+def test_ctrl_c_tells_the_step_that_the_same_command_goes_on_from(
+    given: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    options = [*OPTIONS[:3], "2000", *OPTIONS[4:]]
+    command = ["base", "train", "--data", "data", "--base", "base", "--out", str(out), *options]
+    environment = os.environ | {"ADLOOM_HOME": str(tmp_path / "home")}
+    process = AdloomProcess(*command, folder=given, environment=environment)
+    while not saved_step(out / "training" / "state.safetensors"):
+        assert process.runs, process.ended()
+        time.sleep(0.02)
+    process.interrupt()
+    status, printed, said = process.ended()
+    assert (status, printed) == (130, "")
+    step = saved_step(out / "training" / "state.safetensors")
+    assert said.splitlines()[-1] == f"Stopped. The same command goes on from step {step:,}"
 
 
 def manifest(given: Path, folder: Path, **changes: object) -> Path:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import io
+from pathlib import Path
 
+import pytest
 from rich.console import Console
 from rich.table import Column, Table
 
-from adloom.loop.commands.printing import counted, print_tables
+from adloom.loop.commands import printing
+from adloom.loop.commands.printing import counted, print_fields, print_table, print_tables
 
+COMMANDS = Path(printing.__file__).parent
 METRICS = [f"metric {n}" for n in range(7)]
 
 
@@ -40,6 +45,31 @@ def test_on_a_narrow_terminal_a_table_is_parted() -> None:
             assert max(map(len, lines)) <= width
             for n in range(7):
                 assert any(f"0.{n}00 0.{n}10…0.{n}20" in line for line in lines)
+
+
+def test_piped_fields_and_texts_have_a_line_each() -> None:
+    file = io.StringIO()
+    long = "why " * 100
+    print_fields(Console(file=file), {"reason": long, "version": 2})
+    texts = Table("Round", "Reason", box=None)
+    texts.add_row("1", long)
+    print_table(Console(file=file), texts)
+    lines = [line.split()[0] for line in file.getvalue().splitlines()]
+    assert lines == ["reason", "version", "Round", "1"]
+
+
+@pytest.mark.parametrize("file", sorted(COMMANDS.rglob("*.py")), ids=lambda file: file.stem)
+def test_no_sentence_is_broken_where_it_is_piped(file: Path) -> None:
+    """A console that is no terminal breaks lines after 80 characters, unless it is told."""
+    for call in ast.walk(ast.parse(file.read_text())):
+        if (
+            isinstance(call, ast.Call)
+            and isinstance(call.func, ast.Attribute)
+            and call.func.attr == "print"
+            and call.args
+            and isinstance(call.args[0], (ast.Constant, ast.JoinedStr, ast.BinOp, ast.BoolOp))
+        ):
+            assert "soft_wrap" in [given.arg for given in call.keywords], (file, call.lineno)
 
 
 def test_one_is_one() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +29,30 @@ _REFUSED = {
     "base encode --data /none --pictures . --base . --out o": "/none: there is no such file",
     "base train --data . --base . --stage general --out o": "holds no shards",
     "base register .": "holds no ad generator",
+    "base build --janus none-json --out here": "config.json is no JSON: copy the checkpoint",
+    "base build --janus list --out here": "config.json is no JSON object",
+    "base build --janus list --out dangling": "dangling is a link to nothing",
+    "base build --janus list --out link": "link is a link: name the folder that it leads to",
+    "base build --janus list --out something/base": "something is a file, no folder",
+    "base build --janus list --out /proc/base": "nothing can be made in /proc",
+    "base encode --data something --pictures . --base whole --out something": "is a file: name a",
+    "base encode --data something --pictures . --base whole --out dangling/o": "a link to nothing",
+    "base train --data whole --base whole --stage general --out something/o": "is a file, no",
+    "pretrain-pbs --out something/o": "something is a file, no folder",
+    "pretrain-pbs --data .": "holds no shards",
+    "pretrain --out something": "something is a file: name a folder",
+    "demo --out something/o": "something is a file, no folder",
+    "dataset export --out something": "something is there already",
+    "dataset export --out dangling": "dangling is a link to nothing",
+    "adapter merge --version 2 --out dangling": "dangling is a link to nothing",
+    "monitoring export --out something": "something is a file: name a folder",
+    "creatives show ad --picture .": ". is a folder: name a file",
+    "experiment report --html something/page": "something is a file, no folder",
+    "evaluate --sheet sheet.foo": "sheet.foo: name a file that ends in .png",
+    "evaluate --sheet .": "name a file that ends in .png",
+    "evaluate --sheet folder.png": "folder.png is a folder: name a file",
+    "evaluate --sheet something/sheet.png": "something is a file, no folder",
+    "evaluate --data whole --sheet dangling.png": "dangling.png is a link to nothing",
     "adapter merge --out o": "give --version N, or --adapter FOLDER",
     "adapter merge --out o --adapter . --base .": "holds no ad generator",
     "adapter merge --out o --adapter .": "adapter_config.json is missing",
@@ -41,7 +66,8 @@ _REFUSED = {
 @pytest.mark.slow
 def test_what_is_wrong_is_told_at_once(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("quick")
-    (folder / "something").touch()
+    _fill(folder)
+    before = set(folder.rglob("*"))
     asked = "\n".join(json.dumps(command.split()) for command in _REFUSED)
     ran = subprocess.run(
         [sys.executable, "-c", _PROGRAM], input=asked, cwd=folder, capture_output=True, text=True
@@ -52,3 +78,18 @@ def test_what_is_wrong_is_told_at_once(tmp_path_factory: pytest.TempPathFactory)
     ):
         assert (code, loaded) == (2, []), (command, told)
         assert words in " ".join(told.split()), command
+    assert set(folder.rglob("*")) == before
+
+
+def _fill(folder: Path) -> None:
+    """Files, folders and links that commands are given."""
+    (folder / "something").touch()
+    (folder / "folder.png").mkdir()
+    for link, to in (("dangling", "nowhere"), ("dangling.png", "nowhere"), ("link", "folder.png")):
+        (folder / link).symlink_to(to)
+    for name, config in (("none-json", "{bad"), ("list", "[]")):
+        (folder / name).mkdir()
+        (folder / name / "config.json").write_text(config)
+    (folder / "whole").mkdir()
+    for name in ("ad_generator.json", "dataset.json"):
+        (folder / "whole" / name).touch()

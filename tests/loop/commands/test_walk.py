@@ -255,3 +255,42 @@ def test_ctrl_c_ends_it_without_a_traceback(
     result = call(words)
     assert result.exit_code == 130
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "target", "told"),
+    [
+        ("adapter merge --version 2 --out out", "home.open_registry", "begins anew"),
+        ("base build --janus base --dinov2 base --out out", "bases.build.build_base", "anew"),
+        (
+            "base encode --data ads.csv --pictures . --base base --out out",
+            "bases.encode.encode_data_set",
+            "The same command goes on after the shards",
+        ),
+        (
+            "base train --data base --base base --stage general --out out",
+            "bases.training.order.TrainingOrder.of",
+            "It was before its first checkpoint",
+        ),
+        ("dataset export --out out", "home.open_features", "begins anew"),
+        ("pretrain --out out", "demo.pretraining.pretrain.pretrain", "The same command goes on"),
+        ("pretrain-pbs --out out", "demo.pretraining.background.pretrain_pbs", "goes on"),
+        ("train-round", "home.open_features", "No round is cut off"),
+    ],
+    ids=lambda value: value.split(" --")[0] if " --" in value else "",
+)
+def test_ctrl_c_in_what_takes_long_says_what_is_kept(
+    words: str, target: str, told: str, there: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    (there / "base").mkdir()
+    for name in ("ad_generator.json", "config.json", "dataset.json"):
+        (there / "base" / name).write_text('{"a": 1}')
+    (there / "base" / "model.safetensors").touch()
+    monkeypatch.setattr(f"adloom.loop.{target}", interrupted)
+    result = call(words)
+    assert (result.exit_code, result.stdout) == (130, "")
+    assert result.stderr.splitlines()[-1].startswith("Stopped. ")
+    assert told in result.stderr.splitlines()[-1]

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -221,7 +222,6 @@ def test_an_adapter_and_a_version_that_holds_it_are_judged_alike(
     generator: AdGenerator,
     shards: Path,
     adapter: Path,
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Registry:
@@ -239,7 +239,7 @@ def test_an_adapter_and_a_version_that_holds_it_are_judged_alike(
     settings = Settings()
     plan = DatasetPlan(shards, records=2)
     found = {
-        name: run.evaluate_on_data(settings, judged, plan, tmp_path / "sheet.png", seed=0)
+        name: run.evaluate_on_data(settings, judged, plan, seed=0)[0]
         for name, judged in {
             "base": run.Judged(),
             "adapter": run.Judged(adapter=adapter),
@@ -250,6 +250,22 @@ def test_an_adapter_and_a_version_that_holds_it_are_judged_alike(
     assert found["adapter"].overall == found["version"].overall
     assert found["adapter"].overall != found["base"].overall == found["bare version"].overall
     assert found["version"].adapter == "version 2"
+
+
+def test_a_sheet_that_cannot_be_written_at_the_end_costs_no_report(
+    base: Path, shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sheet, judge = tmp_path / "sheet.png", run.evaluate_on_data
+
+    def judged_while_somebody_makes_a_folder_there(*given: Any) -> Any:
+        sheet.mkdir()
+        return judge(*given)
+
+    monkeypatch.setattr(run, "evaluate_on_data", judged_while_somebody_makes_a_folder_there)
+    made = evaluate("--data", shards, "--base", base, "--records", "2", "--sheet", sheet, "--json")
+    assert made.exit_code == 2
+    assert Report.model_validate_json(made.stdout).overall.records == 2
+    assert f"the contact sheet {sheet} could not be written" in made.stderr.splitlines()[-1]
 
 
 def test_what_cannot_be_judged_is_told_in_a_line(
