@@ -15,7 +15,8 @@ from adloom.feature_store.store import FeatureStore
 from adloom.stream.consumer import EventConsumer
 from adloom.stream.membership.one_store import OneStoreAssignor
 from adloom.stream.settings import KafkaSettings
-from tests.stream.test_consumer import click, produce, running, wait_until
+from tests.sample_events import click
+from tests.stream.test_consumer import produce, running, wait_until
 
 USERS = [f"user-{number}" for number in range(40)]
 
