@@ -10,7 +10,8 @@ import torch
 from transformers import Dinov2Config, Dinov2Model, JanusConfig, PreTrainedTokenizerFast
 
 from adloom.models.config import CONFIG_FILE, AdGeneratorConfig
-from adloom.models.generator import DEMO_MODEL, DINOV2_FOLDER, AdModel
+from adloom.models.folders import DINOV2_FOLDER
+from adloom.models.generator import DEMO_MODEL, AdModel
 from adloom.models.janus import JanusForConditionalGeneration
 from adloom.models.janus_pro import paper_config
 from adloom.models.public_checkpoint import janus_config, janus_tokenizer, refuse_other_kinds

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from transformers import JanusConfig, LlamaConfig
 from transformers.models.janus.configuration_janus import JanusVisionConfig, JanusVQVAEConfig
 
-from adloom.models.folders import BASE_FILE, no_base
+from adloom.models.damaged_base import DamagedBase
+from adloom.models.described import Damaged, json_object
+from adloom.models.folders import BASE_FILE
 from adloom.models.sampling import BaseSampling
 from adloom.models.titles.fit import TitleWants
 
 CONFIG_FILE = BASE_FILE
+Size = Annotated[int, Field(ge=1, le=1 << 14)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class AdGeneratorConfig(BaseModel):
@@ -39,23 +42,23 @@ class AdGeneratorConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    picture_size: int = 96
-    grid: int = 12
-    history_items: int = 10
-    history_grid: int = 4
+    picture_size: Size = 96
+    grid: Size = 12
+    history_items: Size = 10
+    history_grid: Size = 4
     history_pictures: Literal["pooled", "codes"] = "pooled"
-    history_title_tokens: int = 14
-    keep: float = 0.4
-    selector_layers: int = 2
-    fusion_layers: int = 4
-    conditioning_heads: int = 4
-    prompt_tokens: int = 56
-    title_tokens: int = 32
-    foreground_every: int = Field(2, ge=1)
+    history_title_tokens: Size = 14
+    keep: Share = 0.4
+    selector_layers: Size = 2
+    fusion_layers: Size = 4
+    conditioning_heads: Size = 4
+    prompt_tokens: Size = 56
+    title_tokens: Size = 32
+    foreground_every: Size = 2
     foreground: Literal["small", "dinov2"] = "small"
     foreground_mlps: Literal["shared", "each"] = "shared"
-    foreground_dropout: float = 0.1
-    condition_dropout: float = 0.1
+    foreground_dropout: Share = 0.1
+    condition_dropout: Share = 0.1
     product_in_picture: bool = False
     prompt: Literal["plain", "chat"] = "plain"
     sampling: BaseSampling = BaseSampling()
@@ -99,10 +102,19 @@ class AdGeneratorConfig(BaseModel):
 
         Raises:
             FileNotFoundError: ``folder`` holds no saved generator.
+            DamagedBase: the file is damaged, or says what no generator can be.
         """
-        if (problem := no_base(folder)) is not None:
-            raise FileNotFoundError(problem)
-        return cls(**json.loads((folder / CONFIG_FILE).read_text()))
+        path = folder / CONFIG_FILE
+        if not path.is_file():
+            raise FileNotFoundError(f"{folder} holds no ad generator: {CONFIG_FILE} is missing")
+        try:
+            return cls.model_validate(json_object(path))
+        except ValidationError as error:
+            told = error.errors()[0]
+            where = ".".join(map(str, told["loc"]))
+            raise DamagedBase(f"{path} is damaged: {where}: {told['msg']}") from error
+        except Damaged as damage:
+            raise DamagedBase(f"{folder} holds no whole ad generator: {damage}") from damage
 
 
 def demo_janus_config(vocab_size: int, config: AdGeneratorConfig) -> JanusConfig:

@@ -7,16 +7,36 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from adloom.models.described import Damaged, json_object, refuse_cut_off, weight_files
+
 BASE_FILE = "ad_generator.json"
 DATA_SET_FILE = "dataset.json"
-ADAPTER_FILES = "adapter_config.json", "adapter_model.safetensors", "conditioning.safetensors"
+MODULES_FILE = "conditioning.safetensors"
+ADAPTER_FILES = "adapter_config.json", "adapter_model.safetensors", MODULES_FILE
+DINOV2_FOLDER = "dinov2"
+_WORDS_FILE = "tokenizer.json"
 
 
 def no_base(folder: Path | None) -> str | None:
-    """Of a saved base; None is the bundled one."""
-    if folder is None or (folder / BASE_FILE).is_file():
+    """Of a saved base, whole as far as can be told from the heads of its files; None is the
+    bundled one.
+    """
+    if folder is None:
         return None
-    return f"{folder} holds no ad generator: {BASE_FILE} is missing"
+    if not (folder / BASE_FILE).is_file():
+        return f"{folder} holds no ad generator: {BASE_FILE} is missing"
+    try:
+        seeing = json_object(folder / BASE_FILE).get("foreground") == "dinov2"
+        for part in (folder, *([folder / DINOV2_FOLDER] if seeing else [])):
+            json_object(part / "config.json")
+            for file in weight_files(part):
+                refuse_cut_off(file)
+        refuse_cut_off(folder / MODULES_FILE)
+        if not (folder / _WORDS_FILE).is_file():
+            raise Damaged(f"{_WORDS_FILE} is missing")
+    except Damaged as damage:
+        return f"{folder} holds no whole ad generator: {damage}: copy it again, or make it anew"
+    return None
 
 
 def no_shards(folder: Path) -> str | None:

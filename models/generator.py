@@ -23,15 +23,17 @@ from adloom.models.backbone import hidden_states
 from adloom.models.batching import BriefBatch, TargetBatch
 from adloom.models.conditioning import CONDITIONING_FILE, Conditioning
 from adloom.models.config import AdGeneratorConfig
+from adloom.models.damaged_base import loading
+from adloom.models.folders import DINOV2_FOLDER
 from adloom.models.foreground import Dinov2Features
 from adloom.models.janus import JanusForConditionalGeneration
 from adloom.models.masks import causal_mask, count_positions
 from adloom.models.preference import Preference
 from adloom.models.prompts.encoding import check_prompt
+from adloom.models.public_checkpoint import whole
 from adloom.models.tokenizer import BOI, EOI
 
 DEMO_MODEL = Path(__file__).parent / "demo"
-DINOV2_FOLDER = "dinov2"
 
 
 class AdModel(nn.Module):
@@ -274,15 +276,15 @@ class AdModel(nn.Module):
 
         Raises:
             FileNotFoundError: ``folder`` holds no saved generator.
+            DamagedBase: it is not whole.
         """
         config = AdGeneratorConfig.load(folder)
-        janus = JanusForConditionalGeneration.from_pretrained(
-            folder, local_files_only=True, dtype=dtype
-        )
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
-        dinov2 = None
-        if config.foreground == "dinov2":
-            dinov2 = Dinov2Model.from_pretrained(folder / DINOV2_FOLDER, local_files_only=True)
-        model = cls(janus, tokenizer, config, dinov2)
-        load_model(model.conditioning, str(folder / CONDITIONING_FILE))
+        with loading(folder):
+            janus = whole(JanusForConditionalGeneration, folder, dtype=dtype, local_files_only=True)
+            tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+            dinov2 = None
+            if config.foreground == "dinov2":
+                dinov2 = whole(Dinov2Model, folder / DINOV2_FOLDER, local_files_only=True)
+            model = cls(janus, tokenizer, config, dinov2)
+            load_model(model.conditioning, str(folder / CONDITIONING_FILE))
         return model.eval()

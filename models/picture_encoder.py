@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -19,10 +18,12 @@ from transformers.models.janus.modeling_janus import JanusVQVAE
 
 from adloom.models import codebook
 from adloom.models.config import AdGeneratorConfig
+from adloom.models.damaged_base import loading
+from adloom.models.described import weight_files, weight_places
 from adloom.models.generator import DEMO_MODEL
 
 _PREFIX = "model.vqmodel."
-_WEIGHTS, _SHARDS = "model.safetensors", "model.safetensors.index.json"
+_WEIGHTS = "model.safetensors"
 
 
 class PictureEncoder:
@@ -42,12 +43,14 @@ class PictureEncoder:
 
         Raises:
             FileNotFoundError: the folder holds no saved generator.
+            DamagedBase: it is not whole.
         """
         folder = Path(path) if path else DEMO_MODEL
         config = AdGeneratorConfig.load(folder)
-        sizes = JanusConfig.from_pretrained(folder, local_files_only=True).vq_config
-        vq = JanusVQVAE(cast(JanusVQVAEConfig, sizes))
-        vq.load_state_dict(_weights(folder))
+        with loading(folder):
+            sizes = JanusConfig.from_pretrained(folder, local_files_only=True).vq_config
+            vq = JanusVQVAE(cast(JanusVQVAEConfig, sizes))
+            vq.load_state_dict(_weights(folder))
         place = device or ("cuda" if torch.cuda.is_available() else "cpu")
         return cls(vq.float().to(place), config)
 
@@ -94,10 +97,10 @@ def _weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def _files(folder: Path) -> list[Path]:
-    shards = folder / _SHARDS
-    if not shards.exists():
-        return [folder / _WEIGHTS]
-    placed: dict[str, str] = json.loads(shards.read_text())["weight_map"]
+    files = weight_files(folder)
+    if files == [folder / _WEIGHTS]:
+        return files
+    placed = weight_places(folder / f"{_WEIGHTS}.index.json")
     return [
         folder / name
         for name in sorted({file for weight, file in placed.items() if weight.startswith(_PREFIX)})

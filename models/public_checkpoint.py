@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from transformers import JanusConfig, PretrainedConfig, PreTrainedTokenizerFast
 from transformers.utils.hub import cached_file
@@ -52,12 +52,31 @@ def janus_config(checkpoint: str | Path) -> JanusConfig:
 
     Raises:
         OSError: there is none.
+        ValueError: the sizes of its parts do not fit together.
     """
     described, _ = PretrainedConfig.get_config_dict(checkpoint)
     config = JanusConfig.from_pretrained(checkpoint)
     if "tie_word_embeddings" not in described:
         config.tie_word_embeddings = config.get_text_config().tie_word_embeddings
+    _refuse_unfit_sizes(checkpoint, config)
     return config
+
+
+def _refuse_unfit_sizes(checkpoint: str | Path, config: JanusConfig) -> None:
+    """What config.json leaves out is the library's default: of another size, as like as not."""
+    width: int = config.get_text_config().hidden_size
+    vision, codebook = cast(Any, config.vision_config), cast(Any, config.vq_config)
+    patches = vision.image_size // 2 ** (len(codebook.channel_multiplier) - 1)
+    for name, found, wanted in (
+        ("vq_config.projection_dim", codebook.projection_dim, width),
+        ("vq_config.image_token_embed_dim", codebook.image_token_embed_dim, width),
+        ("vq_config.num_patches", codebook.num_patches, patches),
+    ):
+        if found != wanted:
+            raise ValueError(
+                f"{checkpoint}: by its config.json the parts do not fit together: {name} is "
+                f"{found}, where the others call for {wanted}"
+            )
 
 
 def janus_tokenizer(checkpoint: str | Path) -> PreTrainedTokenizerFast:

@@ -12,6 +12,8 @@ TopK = Annotated[int, Field(ge=0)]
 TopP = Annotated[float, Field(gt=0.0, le=1.0)]
 Strength = Annotated[float, Field(ge=0.0, le=5.0)]
 _OWN = "none = the base's own"
+MOST_RANK = 4096  # the width of Janus-Pro-7B: more could say nothing more
+MOST_ALPHA = 999_999  # what is as large as an adapter's `lora_alpha` may be is not served
 
 
 class GeneratorSettings(BaseModel):
@@ -88,8 +90,8 @@ class FineTuneSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    rank: int = Field(16, ge=1)
-    alpha: int = Field(32, ge=1)
+    rank: int = Field(16, ge=1, le=MOST_RANK)
+    alpha: int = Field(32, ge=1, le=MOST_ALPHA)
     learning_rate: float = Field(1e-4, gt=0.0)
     module_rate: float = Field(0.1, ge=0.0, le=1.0)
     trend: TrendSettings = TrendSettings()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -12,8 +11,9 @@ from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError
 from transformers import Dinov2Config, Dinov2Model
 
-from adloom.loop.bases.sources import in_one_line, refuse_unusable
+from adloom.loop.bases.sources import in_one_line, refuse_unusable, sizes_told
 from adloom.loop.settings.out_folder import taken
+from adloom.loop.settings.whole_folder import too_full, whole_folder
 from adloom.models.generator import AdModel
 from adloom.models.janus import JanusForConditionalGeneration
 from adloom.models.janus_pro import load_janus, paper_config
@@ -22,7 +22,6 @@ from adloom.models.public_checkpoint import janus_config, janus_tokenizer
 
 Stored = Literal["bfloat16", "float16", "float32"]
 _ROOM = 1.05  # tokenizer and heads of files come on top of the weights
-_GIB = 2**30
 
 
 class CannotBuild(ValueError):
@@ -78,44 +77,25 @@ def build_base(
     refuse_unusable(janus, "janus")
     refuse_unusable(dinov2, "dinov2")
     planned = _without_weights(janus, dinov2)
-    _refuse_small_disk(out, planned, dtype)
+    if problem := too_full(out, int(_ROOM * _bytes_on_disk(planned, dtype)), "the base"):
+        raise CannotBuild(problem)
     say("Loading the checkpoints")
     model = _loaded(janus, dinov2, dtype)
     say("Writing the base")
-    partial = out.absolute().with_name(f".{out.absolute().name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # of a build that was cut off
-    partial.mkdir(parents=True)
-    model.save_pretrained(partial, dtype=getattr(torch, dtype))
-    built = _told(partial, out, model, dtype)
-    partial.replace(out.absolute())  # also in the place of an empty folder
-    return built
+    with whole_folder(out) as folder:
+        model.save_pretrained(folder, dtype=getattr(torch, dtype))
+        return _told(folder, out, model, dtype)
 
 
 def _without_weights(janus: str, dinov2: str) -> AdModel:
     """The base on the meta device: its sizes, and that its parts fit together."""
-    try:
+    with sizes_told(dinov2), torch.device("meta"):
+        foreground = Dinov2Model(Dinov2Config.from_pretrained(dinov2))
+    with sizes_told(janus), torch.device("meta"):
         tokenizer = janus_tokenizer(janus)
         shape = janus_config(janus)
-        perceives = Dinov2Config.from_pretrained(dinov2)
-        with torch.device("meta"):
-            foreground = Dinov2Model(perceives)
-            bare = JanusForConditionalGeneration(shape)
-            return AdModel(bare, tokenizer, paper_config(shape), foreground)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise in_one_line(janus, error) from error
-
-
-def _refuse_small_disk(out: Path, model: AdModel, dtype: Stored) -> None:
-    needed = _ROOM * _bytes_on_disk(model, dtype)
-    there = out.absolute().parent
-    while not there.exists():
-        there = there.parent
-    free = shutil.disk_usage(there).free
-    if free < needed:
-        raise CannotBuild(
-            f"the base takes {needed / _GIB:.1f} GiB and {there} has {free / _GIB:.1f} GiB free: "
-            "make room, or choose another --out"
-        )
+        bare = JanusForConditionalGeneration(shape)
+        return AdModel(bare, tokenizer, paper_config(shape), foreground)
 
 
 def _bytes_on_disk(model: AdModel, dtype: Stored) -> int:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from huggingface_hub import HfApi, try_to_load_from_cache
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from adloom.loop.bases.checkpoint_folders import is_folder, unusable_folder
+from adloom.models.damaged_base import first_line
 from adloom.models.public_checkpoint import Kind, refuse_other_kinds
 
 _HUB_SECONDS = 20.0
@@ -17,8 +21,24 @@ class BadCheckpoint(ValueError):
 
 def in_one_line(checkpoint: str, error: Exception) -> BadCheckpoint:
     """What a library says of a checkpoint, cut to its first line, with the name before it."""
-    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    first = first_line(error)
     return BadCheckpoint(first if first.startswith(checkpoint) else f"{checkpoint}: {first}")
+
+
+@contextmanager
+def sizes_told(checkpoint: str) -> Iterator[None]:
+    """Around what makes a model by a checkpoint's descriptions: what its parts cannot be is told.
+
+    Raises:
+        BadCheckpoint: its files cannot be read, or the sizes that they tell do not fit together.
+        OSError: the machine does not let them be read.
+    """
+    try:
+        yield
+    except Exception as error:  # each library has its own for sizes that it cannot make
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno):
+            raise
+        raise in_one_line(checkpoint, error) from error
 
 
 def refuse_unusable(checkpoint: str, kind: Kind) -> None:

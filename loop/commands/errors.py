@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import re
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -26,7 +28,16 @@ _OF_THE_MACHINE = {
     errno.ENAMETOOLONG,
     errno.EMFILE,
     errno.EIO,
+    errno.EFBIG,
 }
+_OF_DISKS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG}
+_OF_SQLITE = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_READONLY: errno.EROFS,
+    sqlite3.SQLITE_IOERR: errno.EIO,
+    sqlite3.SQLITE_CANTOPEN: errno.EACCES,
+}
+_OF_RUST = re.compile(r"\(os error (\d+)\)")  # so libraries written in it end what they say
 
 
 class Told(TyperGroup):
@@ -69,14 +80,15 @@ def _of_all_commands() -> tuple[type[Exception], ...]:
     from adloom.loop.database.revision import OtherRevision
     from adloom.loop.learning.kept_adapters import UnfitVersion
     from adloom.loop.learning.registry_errors import RegistryRefused, RegistryUnavailable
+    from adloom.models.damaged_base import DamagedBase
     from adloom.models.text_encoder import NoTextEncoder
     from adloom.stream.cluster.refusals import BrokerUnavailable, KafkaRefused
 
     of_stores = (StoreUnavailable, StoreUnfit, FeaturesLost)
     of_database = (DatabaseUnusable, OldHome, OtherRevision, PicturesAway)
     of_registry = (RegistryUnavailable, RegistryRefused, UnfitVersion)
-    of_texts = (OtherTextEncoder, NoTextEncoder)
-    return BrokerUnavailable, KafkaRefused, *of_registry, *of_stores, *of_database, *of_texts
+    of_models = (DamagedBase, OtherTextEncoder, NoTextEncoder)
+    return BrokerUnavailable, KafkaRefused, *of_registry, *of_stores, *of_database, *of_models
 
 
 def _of_the_machine(error: Exception) -> str | None:
@@ -90,7 +102,27 @@ def _of_the_machine(error: Exception) -> str | None:
         return f"{where}{error.strerror}; mend this, and start the command again"
     if isinstance(error, DatabaseError):
         return f"the database cannot be used: {error.orig}; mend this, and start the command again"
+    if _number(error) in _OF_THE_MACHINE:
+        return f"{_first_line(error)}; mend this, and start the command again"
+    # Of whatever came of a disk that is full: what it says itself may be anything.
+    cause = error.__cause__
+    if isinstance(cause, Exception) and _number(cause) in _OF_DISKS:
+        return _of_the_machine(cause)
     return None
+
+
+def _number(error: Exception) -> int | None:
+    """What the machine said, as an errno, whichever library passes it on and however."""
+    if isinstance(error, OSError):
+        return error.errno
+    if isinstance(error, sqlite3.Error):
+        return _OF_SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)  # the rest is detail
+    found = _OF_RUST.search(str(error))
+    return int(found[1]) if found else None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]
 
 
 def fail_if(*found: str | None) -> None:

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 from adloom.loop.bases.training.order import (
     TRAINING,
+    CannotTrain,
     TrainingOrder,
     is_finished,
 )
 from adloom.loop.bases.training.tracked import TrackedTraining
+from adloom.loop.settings.whole_folder import too_full
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.brief import Example
-from adloom.models.training.base.finish import finish_base
+from adloom.models.training.base.finish import bytes_on_disk, finish_base
 from adloom.models.training.base.records import ShuffledRecords
 from adloom.models.training.base.train import TrainingData, train_base
 from adloom.models.training.checkpoint import saved_step
@@ -64,13 +66,17 @@ def run_training(
     Every process calls this; the first one alone writes, logs and tells.
 
     Raises:
-        CannotTrain: ``out`` holds something else, or was begun otherwise.
+        CannotTrain: ``out`` holds something else, or was begun otherwise; or its disk has no room
+            for a base of this size, to say nothing of checkpoints.
         BadShards: a shard is damaged.
     """
     order.refuse_other(out)
+    finished, needed = is_finished(out), bytes_on_disk(order.base)
+    if not finished and (problem := too_full(out / TRAINING, needed, "the trained base")):
+        raise CannotTrain(problem)
     accelerator.wait_for_everyone()  # before one of them begins to write
     folder = out / TRAINING
-    if not is_finished(out):
+    if not finished:
         _train(order, out, accelerator, runs, telling)
     return LearningCurve.read(folder / CURVE, order.plan.steps)
 

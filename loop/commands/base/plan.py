@@ -11,6 +11,8 @@ from adloom.loop.bases.checkpoint_folders import unusable_folder
 from adloom.loop.commands.base.train import Stage
 from adloom.loop.commands.errors import errors_told, fail, fail_if, problems
 from adloom.loop.commands.printing import AsJson, print_table
+from adloom.models.settings import MOST_RANK
+from adloom.models.training.base.plan import MOST_ADS
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,6 +23,7 @@ app = typer.Typer()
 _console = Console()
 _GIB = 2**30
 _SIZES = ("1b", "7b")
+_MOST_ROWS = 256  # as generator.batch_size
 
 
 @app.command()
@@ -31,13 +34,15 @@ def plan(
             help="1b or 7b, Janus-Pro's sizes; or a checkpoint or base, whose config.json is read."
         ),
     ],
-    gpus: Annotated[int, typer.Option(min=1, help="GPUs that train.")] = 1,
+    gpus: Annotated[int, typer.Option(min=1, max=1_000_000, help="GPUs that train.")] = 1,
     memory: Annotated[
         str | None, typer.Option(help="Of each GPU, such as 80GB (10^9 bytes) or 80GiB.")
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Ads a GPU learns from at a time.")] = 4,
+    batch: Annotated[
+        int, typer.Option(min=1, max=MOST_ADS, help="Ads a GPU learns from at a time.")
+    ] = 4,
     stage: Annotated[Stage, typer.Option(help="Of the training.")] = Stage.personal,
-    rank: Annotated[int, typer.Option(min=1, help="Of LoRA.")] = 16,
+    rank: Annotated[int, typer.Option(min=1, max=MOST_RANK, help="Of LoRA.")] = 16,
     freeze_dinov2: Annotated[
         bool, typer.Option("--freeze-dinov2", help="DINOv2 stays as it is.")
     ] = False,
@@ -45,7 +50,9 @@ def plan(
     checkpointing: Annotated[
         bool, typer.Option("--checkpointing", help="Activations are computed twice, not kept.")
     ] = False,
-    rows: Annotated[int, typer.Option(min=1, help="Ads that are drawn at a time.")] = 16,
+    rows: Annotated[
+        int, typer.Option(min=1, max=_MOST_ROWS, help="Ads that are drawn at a time.")
+    ] = 16,
     as_json: AsJson = False,
 ) -> None:
     """Tell the memory that a base needs to be trained and to be served, by part, for each GPU.
@@ -58,18 +65,13 @@ def plan(
     if janus.lower() not in _SIZES:
         fail_if(unusable_folder(janus, weights=False))
     from adloom.loop.bases.memory_plan import plan_memory
-    from adloom.loop.bases.sources import BadCheckpoint, in_one_line
+    from adloom.loop.bases.sources import BadCheckpoint, sizes_told
     from adloom.models.bare_model import BaseShape
     from adloom.models.training.base.plan import BasePlan
 
     def say(what: str) -> None:
         problems.print(what, markup=False, highlight=False, soft_wrap=True)
 
-    with errors_told(BadCheckpoint):
-        try:
-            shape = BaseShape.of(janus)
-        except (OSError, ValueError) as error:
-            raise in_one_line(janus, error) from error
     training = BasePlan(
         stage=stage.value,
         batch=batch,
@@ -78,7 +80,9 @@ def plan(
         ema=0.999 if ema else 0.0,
         checkpointing=checkpointing,
     )
-    found = plan_memory(shape, training, gpus=gpus, rows=rows, memory=room, say=say)
+    with errors_told(BadCheckpoint), sizes_told(janus):
+        shape = BaseShape.of(janus)
+        found = plan_memory(shape, training, gpus=gpus, rows=rows, memory=room, say=say)
     if as_json:
         print(found.model_dump_json(indent=2))
     else:
@@ -89,9 +93,12 @@ def _bytes(written: str) -> int:
     from pydantic import ByteSize, TypeAdapter, ValidationError
 
     try:
-        return TypeAdapter(ByteSize).validate_python(written)
+        found = TypeAdapter(ByteSize).validate_python(written)
     except ValidationError:
+        found = None
+    if not found or not written.strip()[-1].isalpha():  # a bare number would be bytes
         fail(f"--memory {written}: write it as 80GB or 80GiB")
+    return found
 
 
 def _tell(found: MemoryPlan, rows: int) -> None:

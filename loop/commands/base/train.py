@@ -17,6 +17,8 @@ from adloom.loop.commands.progress import steps_told
 from adloom.loop.commands.stopping import stop_told
 from adloom.loop.settings.out_folder import unwritable_folder
 from adloom.models.folders import no_base, no_shards
+from adloom.models.settings import MOST_ALPHA, MOST_RANK
+from adloom.models.training.base.plan import MOST_ADS
 
 if TYPE_CHECKING:
     from adloom.loop.bases.training.run import Telling
@@ -51,10 +53,12 @@ def train(
     ],
     out: Annotated[Path, typer.Option(help="Folder of the trained base.")],
     steps: Annotated[int, typer.Option(min=1, help="Steps of the optimiser.")] = 20_000,
-    batch: Annotated[int, typer.Option(min=1, help="Ads a process has in memory.")] = 4,
+    batch: Annotated[
+        int, typer.Option(min=1, max=MOST_ADS, help="Ads a process has in memory.")
+    ] = 4,
     accumulate: Annotated[int, typer.Option(min=1, help="Batches of a step.")] = 1,
-    rank: Annotated[int, typer.Option(min=1, help="Of LoRA.")] = 16,
-    alpha: Annotated[int, typer.Option(min=1, help="Of LoRA.")] = 32,
+    rank: Annotated[int, typer.Option(min=1, max=MOST_RANK, help="Of LoRA.")] = 16,
+    alpha: Annotated[int, typer.Option(min=1, max=MOST_ALPHA, help="Of LoRA.")] = 32,
     lora_rate: Annotated[float, typer.Option(min=1e-9, help="Learning rate of LoRA.")] = 5e-5,
     module_rate: Annotated[
         float, typer.Option(min=1e-9, help="Of the modules that start untrained.")
@@ -81,7 +85,9 @@ def train(
     evaluate_every: Annotated[int, typer.Option(min=1, help="Steps between looks.")] = 500,
     checkpoint_every: Annotated[int, typer.Option(min=1, help="Steps a kill may cost.")] = 200,
     samples: Annotated[int, typer.Option(min=0, help="Ads drawn at each look.")] = 4,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, another order.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="Another seed, another order.")
+    ] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Train a base on a data set; run the same command again to go on after a stop.

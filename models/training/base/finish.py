@@ -12,6 +12,7 @@ from transformers import PretrainedConfig
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.conditioning import CONDITIONING_FILE
 from adloom.models.config import CONFIG_FILE
+from adloom.models.folders import DINOV2_FOLDER
 from adloom.models.generator import AdModel
 from adloom.models.training.base.parameters import ADAPTER, prepare_for_training, trained
 from adloom.models.training.base.plan import BasePlan
@@ -25,6 +26,15 @@ def stored_dtype(folder: Path) -> torch.dtype:
     found = getattr(torch, str(told.get("dtype") or told.get("torch_dtype") or "float32"))
     assert isinstance(found, torch.dtype)
     return found
+
+
+def bytes_on_disk(folder: Path) -> int:
+    """About what a base takes that is made of the one in ``folder``: its modules may be twice as
+    wide. What else lies there, as the state of its training, does not count.
+    """
+    parts = (path for place in (folder, folder / DINOV2_FOLDER) for path in place.glob("*"))
+    sizes = {path: path.stat().st_size for path in parts if path.is_file()}
+    return sum(sizes.values()) + sizes.get(folder / CONDITIONING_FILE, 0)
 
 
 def finish_base(base: Path, state: Path, plan: BasePlan, out: Path) -> None:
@@ -43,14 +53,11 @@ def finish_base(base: Path, state: Path, plan: BasePlan, out: Path) -> None:
 def write_base(generator: AdGenerator, out: Path, dtype: torch.dtype) -> None:
     """Write a bare base so that ``out`` is one only once it is whole; what else lies there stays.
 
-    The modules around the language model keep their float32: rounds go on with them.
+    ``dtype`` as for :func:`save_base`.
     """
     partial = out / ".partial"
     shutil.rmtree(partial, ignore_errors=True)
-    model = generator.model
-    model.save_pretrained(partial, dtype=dtype)
-    modules = {name: w.float().contiguous() for name, w in model.conditioning.state_dict().items()}
-    save_file(modules, str(partial / CONDITIONING_FILE), metadata={"format": "pt"})
+    save_base(generator, partial, dtype)
     # What has no configuration is no generator: it comes last.
     for path in sorted(partial.iterdir(), key=lambda path: path.name == CONFIG_FILE):
         target = out / path.name
@@ -58,3 +65,15 @@ def write_base(generator: AdGenerator, out: Path, dtype: torch.dtype) -> None:
             shutil.rmtree(target)
         path.replace(target)
     partial.rmdir()
+
+
+def save_base(generator: AdGenerator, folder: Path, dtype: torch.dtype) -> None:
+    """Write a bare base into ``folder``: Janus in ``dtype``, the modules in float32.
+
+    That is what they are trained in, and they are small. Loaded they have the dtype of Janus, which
+    is float32 on a CPU and bfloat16 on a GPU, and a version's modules are written in that one.
+    """
+    model = generator.model
+    model.save_pretrained(folder, dtype=dtype)
+    modules = {name: w.float().contiguous() for name, w in model.conditioning.state_dict().items()}
+    save_file(modules, str(folder / CONDITIONING_FILE), metadata={"format": "pt"})

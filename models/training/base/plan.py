@@ -6,8 +6,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from adloom.models.settings import MOST_ALPHA, MOST_RANK
+
 Stage = Literal["general", "personal"]
 Precision = Literal["auto", "bfloat16", "float32"]
+MOST_ADS = 4096
+"""Of a batch, in one process: more are no batch but a slip."""
 
 
 class BasePlan(BaseModel):
@@ -31,10 +35,10 @@ class BasePlan(BaseModel):
 
     stage: Stage
     steps: int = Field(20_000, ge=1)
-    batch: int = Field(4, ge=1)
+    batch: int = Field(4, ge=1, le=MOST_ADS)
     accumulate: int = Field(1, ge=1)
-    rank: int = Field(16, ge=1)
-    alpha: int = Field(32, ge=1)
+    rank: int = Field(16, ge=1, le=MOST_RANK)
+    alpha: int = Field(32, ge=1, le=MOST_ALPHA)
     lora_rate: float = Field(5e-5, gt=0)
     module_rate: float = Field(3e-4, gt=0)
     dinov2_rate: float = Field(1e-5, ge=0)

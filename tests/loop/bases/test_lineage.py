@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import resource
+import shutil
+from collections import namedtuple
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import torch
 from mlflow import MlflowClient
+from safetensors.torch import load_file
 from typer.testing import CliRunner, Result
 
 from adloom.loop import home
@@ -83,6 +87,41 @@ def test_a_merged_base_draws_what_its_base_drew_with_the_adapter(
     assert likelihoods(generator) != pytest.approx(likely, abs=1)
     again = adloom(tmp_path, "adapter", "merge", *given, "--out", str(tmp_path / "merged"))
     assert (again.exit_code, "is there already" in again.output) == (2, True)
+
+
+def test_a_merge_on_a_disk_that_is_full_is_told_and_goes_on_once_there_is_room(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learnt(base).save_adapter("round", tmp_path / "adapter")
+    given = ("--adapter", str(tmp_path / "adapter"), "--base", str(base))
+    merge = ("adapter", "merge", *given, "--out", str(tmp_path / "merged"))
+    usage = namedtuple("usage", "total used free")
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _: usage(10, 10, 1_000_000))
+        refused = adloom(tmp_path, *merge)
+    assert (refused.exit_code, "GiB free: make room" in refused.output) == (2, True)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        full = adloom(tmp_path, *merge)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert full.exit_code == 2, full.exception
+    assert full.stderr.splitlines()[-1].endswith("mend this, and start the command again")
+    assert {path.name for path in tmp_path.glob("*merged*")} == set()
+    assert {path.name for path in tmp_path.glob(".*merged*")} == set()
+    assert adloom(tmp_path, *merge).exit_code == 0
+    assert AdGenerator.from_pretrained(tmp_path / "merged", "cpu")
+
+
+def test_a_merge_keeps_the_modules_as_the_version_had_them(tmp_path: Path) -> None:
+    tiny_generator().model.save_pretrained(tmp_path / "base", dtype=torch.bfloat16)
+    learnt(tmp_path / "base").save_adapter("round", tmp_path / "adapter")
+    merge_into_base(tmp_path / "base", tmp_path / "adapter", tmp_path / "merged", called="mine")
+    files = (tmp_path / name / "conditioning.safetensors" for name in ("adapter", "merged"))
+    version, merged = map(load_file, files)
+    assert {weight.dtype for weight in version.values()} == {torch.float32}
+    assert all(torch.equal(weight, merged[name]) for name, weight in version.items())
 
 
 def test_trends_are_left_out_only_where_that_is_asked_for(base: Path, tmp_path: Path) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import resource
+import shutil
 import time
+from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,6 +85,34 @@ def test_killed_and_run_again_it_comes_to_the_losses_of_an_unbroken_run(
     one, other = (AdGenerator.from_pretrained(out, "cpu") for out in (run, tmp_path / "unbroken"))
     assert one.base_name == other.base_name
     assert trained(given, run)[0] == again  # what is finished stays
+
+
+def test_a_full_disk_is_told_and_the_same_command_goes_on_once_there_is_room(
+    given: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ["--data", str(given / "data"), "--base", str(given / "base"), *OPTIONS]
+    command = ["base", "train", *options, "--out", str(tmp_path / "run")]
+    home = {"ADLOOM_HOME": str(tmp_path / "home")}
+    usage = namedtuple("usage", "total used free")
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _: usage(10, 10, 1_000_000))
+        refused = CliRunner().invoke(app, command, env=home)
+    assert (refused.exit_code, "GiB free: make room" in refused.output) == (2, True)
+    assert not (tmp_path / "run").exists()
+    state = tmp_path / "run" / "training" / "state.safetensors"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, before[1]))
+    try:
+        full = CliRunner().invoke(app, command, env=home)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert full.exit_code == 2, full.exception
+    assert full.stderr.splitlines()[-1].endswith("mend this, and start the command again")
+    assert not is_finished(tmp_path / "run")
+    assert not state.exists()
+    again = CliRunner().invoke(app, command, env=home)
+    assert again.exit_code == 0, again.output
+    assert is_finished(tmp_path / "run")
 
 
 def test_mlflow_has_losses_and_pictures_as_they_come(given: Path, tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.loop.commands.hollow import hollow_base
+
 # Run in one process: each command ends before it loads what it works with.
 _PROGRAM = """
 import json, sys
@@ -26,6 +28,18 @@ _REFUSED = {
     "base build --janus /none --out .": "is there already",
     "base plan --janus /none": "/none: there is no such folder",
     "base plan --janus 1b --memory much": "write it as 80GB",
+    "base plan --janus 1b --memory 80": "write it as 80GB",
+    "base plan --janus 1b --memory 0": "write it as 80GB",
+    "base plan --janus 1b --memory 0GB": "write it as 80GB",
+    "base plan --janus 1b --memory 1e999GB": "write it as 80GB",
+    "base plan --janus 1b --rank 999999999999": "less than or equal to 4096",
+    "base plan --janus 1b --batch 99999999999": "less than or equal to 4096",
+    "base plan --janus 1b --rows 999999999999": "less than or equal to 256",
+    "base train --data . --base . --stage general --out o --rank 5000": "or equal to 4096",
+    "base train --data . --base . --stage general --out o --alpha 9999999": "or equal to 999999",
+    "base train --data . --base . --stage general --out o --seed 99999999999": "4294967295",
+    "base build --janus index --out here": "model.safetensors.index.json is no JSON",
+    "base register damaged": "ad_generator.json is no JSON",
     "base encode --data /none --pictures . --base . --out o": "/none: there is no such file",
     "base train --data . --base . --stage general --out o": "holds no shards",
     "base register .": "holds no ad generator",
@@ -90,6 +104,8 @@ def _fill(folder: Path) -> None:
     for name, config in (("none-json", "{bad"), ("list", "[]")):
         (folder / name).mkdir()
         (folder / name / "config.json").write_text(config)
-    (folder / "whole").mkdir()
-    for name in ("ad_generator.json", "dataset.json"):
-        (folder / "whole" / name).touch()
+    for name, file in (("index", "model.safetensors.index.json"), ("damaged", "ad_generator.json")):
+        (folder / name).mkdir()
+        (folder / name / "config.json").write_text('{"model_type": "janus"}')
+        (folder / name / file).write_text("{bad")
+    hollow_base(folder / "whole")

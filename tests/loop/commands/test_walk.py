@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from adloom.loop.commands.app import app
+from tests.loop.commands.hollow import hollow_base
 from tests.loop.commands.tree import leaves
 
 # What each command is called with: files are made by `there`.
@@ -285,10 +286,7 @@ def test_ctrl_c_in_what_takes_long_says_what_is_kept(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    (there / "base").mkdir()
-    for name in ("ad_generator.json", "config.json", "dataset.json"):
-        (there / "base" / name).write_text('{"a": 1}')
-    (there / "base" / "model.safetensors").touch()
+    hollow_base(there / "base")
     monkeypatch.setattr(f"adloom.loop.{target}", interrupted)
     result = call(words)
     assert (result.exit_code, result.stdout) == (130, "")
