@@ -11,7 +11,7 @@ from transformers.models.janus.configuration_janus import JanusVisionConfig, Jan
 
 from adloom.models.damaged_base import DamagedBase
 from adloom.models.described import Damaged, json_object
-from adloom.models.folders import BASE_FILE
+from adloom.models.folders import BASE_FILE, not_whole
 from adloom.models.sampling import BaseSampling
 from adloom.models.titles.fit import TitleWants
 
@@ -112,9 +112,10 @@ class AdGeneratorConfig(BaseModel):
         except ValidationError as error:
             told = error.errors()[0]
             where = ".".join(map(str, told["loc"]))
-            raise DamagedBase(f"{path} is damaged: {where}: {told['msg']}") from error
+            why = f"{CONFIG_FILE} is damaged: {where}: {told['msg']}"
+            raise DamagedBase(not_whole(folder, why)) from error
         except Damaged as damage:
-            raise DamagedBase(f"{folder} holds no whole ad generator: {damage}") from damage
+            raise DamagedBase(not_whole(folder, str(damage))) from damage
 
 
 def demo_janus_config(vocab_size: int, config: AdGeneratorConfig) -> JanusConfig:

@@ -35,8 +35,13 @@ def no_base(folder: Path | None) -> str | None:
         if not (folder / _WORDS_FILE).is_file():
             raise Damaged(f"{_WORDS_FILE} is missing")
     except Damaged as damage:
-        return f"{folder} holds no whole ad generator: {damage}: copy it again, or make it anew"
+        return not_whole(folder, str(damage))
     return None
+
+
+def not_whole(folder: Path, why: str) -> str:
+    """What is told of a saved base of which a file is damaged."""
+    return f"{folder} holds no whole ad generator: {why}: copy it again, or make it anew"
 
 
 def no_shards(folder: Path) -> str | None:

@@ -121,6 +121,7 @@ def test_what_does_not_fit_together_is_told_by_what_loads_it(
     damage(base)
     line = told(base.parent, "base register HERE/base")
     assert str(base) in line
+    assert line.endswith(": copy it again, or make it anew")
     assert words in line
 
 
