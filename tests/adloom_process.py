@@ -44,6 +44,12 @@ class AdloomProcess:
         """Whether it has neither ended nor been killed."""
         return self._process.is_alive()
 
+    @property
+    def said(self) -> str:
+        """Its output so far."""
+        file = self._written / "stdout"
+        return file.read_text() if file.exists() else ""
+
     def interrupt(self) -> None:
         """Ctrl-C."""
         if self._process.pid is not None and self.runs:

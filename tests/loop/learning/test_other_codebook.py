@@ -59,7 +59,7 @@ def keep(creatives: CreativeStore, base: AdGenerator, variant: str = "champion")
             Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)) for _ in range(2)
         )
         codes = base.encode_pictures([picture, background])
-        digest, now = creatives.put_picture(picture), NOON
+        digest, now = creatives.put_picture(picture, lossless=True), NOON
         told = (f"{variant}-{item}", item, "A title", digest, codes[0], codes[1], variant, "1", 7)
         ads.append(Creative(*told, now, codebook=base.codebook_name))
     creatives.add(ads)
