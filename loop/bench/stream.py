@@ -45,7 +45,7 @@ def bench_stream(kafka: KafkaSettings | None = None, *, quick: bool = False) -> 
     Rates are events a second, the median of the repetitions; ratios are adloom's rate by the
     baseline's, repetition by repetition. What needs Redis is null where it is not installed.
     """
-    events, pushes, repeats = (40_000, 150, 1) if quick else (200_000, 1_500, 3)
+    events, pushes, repeats = (25_000, 100, 1) if quick else (200_000, 1_500, 3)
     with ExitStack() as parts:
         topics = parts.enter_context(bench_topics(kafka or KafkaSettings()))
         folder = Path(parts.enter_context(tempfile.TemporaryDirectory()))
@@ -62,7 +62,7 @@ def bench_stream(kafka: KafkaSettings | None = None, *, quick: bool = False) -> 
         }
         pushed = {name: bench.against_push(name, events, pushes) for name in stores}
         peak = statistics.median(shapes["zipf"]["adloom"])
-        fresh = bench.freshness(peak / 2, seconds=5 if quick else 30)
+        fresh = bench.freshness(peak / 2, seconds=3 if quick else 30)
     return {
         "broker": topics.broker,
         "ratio_to_polling": {users: _ratio(rates, "polling") for users, rates in shapes.items()},
