@@ -41,6 +41,10 @@ FILE_TOPIC = "file"
 """What stands for a topic where events came from a file; each file has a topic id of its own."""
 
 
+_WRITERS: dict[str, WeakSet[LogWriter]] = {}
+"""Of this process, by where they append."""
+
+
 class EventLog:
     """The log in one table. Any number of processes and machines may append and read at once.
 
@@ -56,8 +60,8 @@ class EventLog:
         """
         self._table = LogTable(url, endpoint_url)
         self._url = url
+        self._place = str(url.absolute() if isinstance(url, Path) else url)
         self._scratch = url if isinstance(url, Path) else None
-        self._writers: WeakSet[LogWriter] = WeakSet()
 
     def name(self) -> Name:
         """The same for all who append to it."""
@@ -86,10 +90,10 @@ class EventLog:
     def writer(self, seconds: float) -> LogWriter:
         """Who appends behind a reader of the stream, in commits so many seconds apart.
 
-        What it was given is in the log for every reader of this object.
+        What it was given is in the log for every reader in this process.
         """
         writer = LogWriter(lambda events, reached: self.append(events, reached), seconds)
-        self._writers.add(writer)
+        _WRITERS.setdefault(self._place, WeakSet()).add(writer)
         return writer
 
     @contextmanager
@@ -202,5 +206,5 @@ class EventLog:
         return last_offset_of(self._table, topic, topic_id, partition)
 
     def _flush(self) -> None:
-        for writer in list(self._writers):
+        for writer in list(_WRITERS.get(self._place, ())):
             writer.flush()

@@ -178,9 +178,11 @@ class EventConsumer:
         except BaseException:
             self._member.rewind(records)
             raise
-        self._account(batch, rows)
         self._member.took(batch.reached)
-        self._log_writer.add(batch.events, batch.reached)
+        try:
+            self._log_writer.add(batch.events, batch.reached)
+        finally:
+            self._account(batch, rows)  # who waits for it finds it in the log
         self._settle(self._log_writer.tend())
 
     def behind(self) -> int:

@@ -10,6 +10,7 @@ import pytest
 
 from adloom.feature_store.backend import LogUnavailable
 from adloom.feature_store.event_log import EventLog, LoggedEvent
+from adloom.feature_store.log_table import LogTable
 from adloom.feature_store.progress import Reached
 from tests.forking import processes
 from tests.sample_events import at, logged
@@ -87,6 +88,11 @@ def test_a_part_of_what_comes_again_is_added(tmp_path: Path) -> None:
     assert found == every
 
 
+def on_disk(folder: Path) -> int:
+    """Clicks that another process would read."""
+    return sum(part.num_rows for part in LogTable(folder).all_rows(["offset"]))
+
+
 def test_a_writer_commits_behind_who_reads_the_stream(tmp_path: Path) -> None:
     log = EventLog(tmp_path)
     writer = log.writer(seconds=60)
@@ -95,9 +101,10 @@ def test_a_writer_commits_behind_who_reads_the_stream(tmp_path: Path) -> None:
     assert writer.tend(idle=True) == reached(first)
     writer.add(second, reached(second))
     assert writer.tend(idle=True) == []  # its time has not come
-    assert len(EventLog(tmp_path).read()) == ROWS
+    assert on_disk(tmp_path) == ROWS
     assert writer.waits
     assert len(log.read()) == 2 * ROWS  # who reads here sees what was given
+    assert on_disk(tmp_path) == 2 * ROWS
     assert writer.settled() == reached(second)
     assert not writer.waits
 
@@ -114,3 +121,12 @@ def test_what_could_not_be_committed_is_tried_again(tmp_path: Path) -> None:
     folder.unlink()
     assert writer.tend(idle=True) == reached(events)
     assert log.read(until=at(ROWS))["offset"].tolist() == list(range(ROWS))
+
+
+def test_what_waits_for_its_commit_is_read_by_all_of_the_process(tmp_path: Path) -> None:
+    events = batch(0, 0)
+    writer = EventLog(tmp_path).writer(seconds=60)
+    writer.add(events, reached(events))
+    assert len(EventLog(tmp_path).read()) == ROWS
+    assert len(EventLog(tmp_path / "other").read()) == 0
+    writer.close()

@@ -23,6 +23,7 @@ from adloom.loop.demo.shop.creatives import Look
 from adloom.loop.demo.shop.splits import heldout_looks, heldout_products, training_products
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.brief import AdBrief
+from tests.own_tracking import track_under
 
 PLAN = PretrainPlan(
     variants=1,
@@ -75,7 +76,7 @@ def test_the_lessons_cover_every_step() -> None:
 def test_a_small_run_ends_in_a_generator_and_can_be_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    track_under(tmp_path, monkeypatch)
     out = tmp_path / "out"
     with mlflow.start_run() as run:  # a run in progress takes the losses
         pretrain(out, replace(PLAN, generator_steps=1))

@@ -16,13 +16,14 @@ from adloom.loop.demo.pretraining.background import PbsPlan, paired_ads, pretrai
 from adloom.loop.demo.shop.scenes import SCENES, render_scene
 from adloom.loop.demo.shop.splits import HELDOUT_SEED, heldout_products
 from adloom.models.quality.background import PICTURE_SIZE, BackgroundEncoder
+from tests.own_tracking import track_under
 
 PLAN = PbsPlan(variants=1, steps=4, batch=4, checkpoint_every=2)
 
 
 @pytest.fixture(autouse=True)
 def _own_tracking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    track_under(tmp_path, monkeypatch)
 
 
 def test_the_same_command_goes_on_where_training_stood(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from adloom.loop.evaluation.dataset.records import CannotJudge
 from adloom.loop.evaluation.dataset.scene_pairs import ScenePairs
 from adloom.models.quality.background import BackgroundEncoder, contrastive_loss
 from tests.loop.evaluation.small_dataset import small_records, write_small_dataset
+from tests.own_tracking import track_under
 from tests.tiny_model import tiny_generator
 
 PLAN = PbsPlan(steps=4, batch=4, checkpoint_every=2)
@@ -29,7 +30,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _own_tracking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    track_under(tmp_path, monkeypatch)
 
 
 def test_a_pair_has_one_scene_and_two_products(shards: Path) -> None:
@@ -61,7 +62,7 @@ def test_a_training_that_was_cut_off_ends_as_if_it_was_not(
     with pytest.raises(KeyboardInterrupt):
         pretrain_pbs_on(shards, tmp_path / "cut", PLAN)
     monkeypatch.undo()
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    track_under(tmp_path, monkeypatch)
     resumed = load_file(pretrain_pbs_on(shards, tmp_path / "cut", PLAN))
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
