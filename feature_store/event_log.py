@@ -61,7 +61,6 @@ class EventLog:
         self._table = LogTable(url, endpoint_url)
         self._url = url
         self._place = str(url.absolute() if isinstance(url, Path) else url)
-        self._scratch = url if isinstance(url, Path) else None
 
     def name(self) -> Name:
         """The same for all who append to it."""
@@ -103,7 +102,7 @@ class EventLog:
         Whatever fails before, a batch that raises or the end of the process, adds none of them.
         """
         rows = (table_of(events) for events in batches if events)
-        scratch = self._scratch or Path(tempfile.gettempdir())
+        scratch = self._url if isinstance(self._url, Path) else Path(tempfile.gettempdir())
         with staged_rows(rows, scratch / "_staged") as again:
             yield lambda: self._table.append_all(again())
 
