@@ -90,10 +90,17 @@ class LogWriter:
                 self._settled |= reached
 
     def close(self) -> list[Reached]:
-        """Commits what is left, and gives what is settled by it; nothing where that just failed."""
+        """Commits what is left, and gives what is settled by it; nothing where that just failed.
+
+        What is not in the log by then never comes from here: the stream brings it again.
+        """
         self._thread.shutdown()
-        if not self._failed:
-            self.flush()
+        try:
+            if not self._failed:
+                self.flush()
+        finally:
+            with self._committing, self._waiting:
+                self._events, self._reached = [], {}
         return self.settled()
 
     def _is_due(self) -> bool:

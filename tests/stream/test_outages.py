@@ -107,7 +107,7 @@ def test_sqlite_is_locked_for_a_while(
         wait_until(lambda: consumer.ready)
         other.execute("BEGIN IMMEDIATE")
         produce(kafka, *clicks(0, 100))
-        wait_until(lambda: not consumer.ready)
+        wait_until(lambda: consumer.failing)
         other.execute("ROLLBACK")
         wait_until(lambda: accounted(consumer) == 100 and consumer.ready)
     assert clicks_of(store) == 100
