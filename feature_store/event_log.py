@@ -7,7 +7,7 @@ leaves out events that came before.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -51,14 +51,20 @@ class EventLog:
     Every method raises LogUnavailable.
     """
 
-    def __init__(self, url: Path | str, endpoint_url: str | None = None) -> None:
+    def __init__(
+        self,
+        url: Path | str,
+        endpoint_url: str | None = None,
+        patience: Mapping[str, str] | None = None,
+    ) -> None:
         """Asks nothing yet.
 
         Args:
             url: a folder, or an address such as `s3://bucket/log`.
             endpoint_url: of another object store than Amazon's.
+            patience: with a bucket that is away, as `LogTable` takes it.
         """
-        self._table = LogTable(url, endpoint_url)
+        self._table = LogTable(url, endpoint_url, patience)
         self._url = url
         self._place = str(url.absolute() if isinstance(url, Path) else url)
 

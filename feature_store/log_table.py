@@ -44,6 +44,15 @@ _SETTINGS: Mapping[str, str | None] = {
 }
 
 
+HURRIED: Mapping[str, str] = {
+    "timeout": "4s",
+    "connect_timeout": "3s",
+    "max_retries": "1",
+    "retry_timeout": "5s",
+}
+"""For who would rather be told soon that a bucket is away than wait until it is back."""
+
+
 class LogTable:
     """One table, in a folder or under an address such as `s3://bucket/log`.
 
@@ -52,10 +61,17 @@ class LogTable:
     Every method raises LogUnavailable.
     """
 
-    def __init__(self, url: Path | str, endpoint_url: str | None = None) -> None:
+    def __init__(
+        self,
+        url: Path | str,
+        endpoint_url: str | None = None,
+        patience: Mapping[str, str] | None = None,
+    ) -> None:
+        """``patience``: how long a bucket is waited for; none = the library's, three minutes."""
         self._folder = url.absolute() if isinstance(url, Path) else None
         self._url = str(self._folder or url)
-        self._options = None if endpoint_url is None else _options(endpoint_url)
+        options = {**(patience or {}), **({} if endpoint_url is None else _options(endpoint_url))}
+        self._options = options or None
         self._lock = threading.RLock()
         self._table: DeltaTable | None = None
         self._files: LogFiles | None = None

@@ -14,7 +14,6 @@ from typing import Any, Self
 import mmh3
 from feast import FeatureView
 from feast.infra.key_encoding_utils import serialize_entity_key_prefix
-from feast.infra.online_stores.redis import RedisOnlineStore
 from google.protobuf.timestamp_pb2 import Timestamp
 from redis import Redis, RedisError
 from redis.backoff import NoBackoff
@@ -29,6 +28,7 @@ from adloom.feature_store.backend import (
     differing,
 )
 from adloom.feature_store.naming import Name
+from adloom.feature_store.redis_address import redis_options
 from adloom.feature_store.redis_swap import STAGED, batched_keys, finish_swap, staging, swap
 
 _log = logging.getLogger(__name__)
@@ -78,13 +78,12 @@ class RedisBackend:
 
     def __init__(self, connection_string: str, project: str, views: Sequence[FeatureView]) -> None:
         """The string is Feast's: host:port[,option=...]."""
-        nodes, options = RedisOnlineStore._parse_connection_string(connection_string)
-        patience = {
+        patience: dict[str, Any] = {
             "socket_connect_timeout": _PATIENCE_SECONDS,
             "socket_timeout": _PATIENCE_SECONDS,
             "retry": Retry(NoBackoff(), 1),  # a server that came back; the callers know to wait
         }
-        self._redis: Any = Redis(**(nodes[0] | patience | options))
+        self._redis: Any = Redis(**(patience | redis_options(connection_string)))
         self._compare = self._redis.register_script(_COMPARE)
         self._write = self._redis.register_script(_WRITE)
         self._connection_string, self._view_list = connection_string, views

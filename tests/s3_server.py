@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import uuid
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import boto3
+import httpx
 from moto.server import ThreadedMotoServer
 
 from adloom.loop.settings.pictures import PicturesSettings
@@ -65,6 +67,28 @@ class S3Server:
         """What an object says that it is."""
         told: str = self._client().head_object(Bucket=_bucket(place)[0], Key=key)["ContentType"]
         return told
+
+    @contextmanager
+    def as_reader(self) -> Iterator[None]:
+        """This process logs in as somebody who may list and read, and rights count, for the block.
+
+        What the server's other methods do comes before.
+        """
+        iam = boto3.client("iam", endpoint_url=self.url, region_name=_REGION)
+        iam.create_user(UserName="reader")
+        may = {"Effect": "Allow", "Action": ["s3:List*", "s3:Get*", "s3:Head*"], "Resource": "*"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [may]})
+        iam.put_user_policy(UserName="reader", PolicyName="reads", PolicyDocument=policy)
+        key = iam.create_access_key(UserName="reader")["AccessKey"]
+        reset = f"{self.url}/moto-api/reset-auth"
+        httpx.post(reset, content="0").raise_for_status()
+        os.environ["AWS_ACCESS_KEY_ID"] = key["AccessKeyId"]
+        os.environ["AWS_SECRET_ACCESS_KEY"] = key["SecretAccessKey"]
+        try:
+            yield
+        finally:
+            os.environ.update(_LOGIN)
+            httpx.post(reset, content="inf").raise_for_status()
 
     def _client(self) -> boto3.client:
         return boto3.client(

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from adloom.loop.bases.training.order import TRAINING, TrainingOrder
 from adloom.loop.bases.training.tracked import training_run
-from adloom.loop.learning.lineage import BASE_NAME, OtherBase, base_tags
+from adloom.loop.learning.lineage import OtherBase, base_tags
+from adloom.loop.learning.lineage_tags import BASE_NAME
 from adloom.loop.learning.model_config import model_config
 from adloom.loop.learning.registry import AdRegistry, Version
 from adloom.models.ad_generator import AdGenerator

@@ -20,6 +20,7 @@ from adloom.loop.commands.bench import app as bench_app
 from adloom.loop.commands.catalog import app as catalog_app
 from adloom.loop.commands.creatives import app as creatives_app
 from adloom.loop.commands.dataset import app as dataset_app
+from adloom.loop.commands.doctor import app as doctor_app
 from adloom.loop.commands.errors import Told
 from adloom.loop.commands.errors import errors_told as _errors_told
 from adloom.loop.commands.errors import fail as _fail
@@ -74,6 +75,7 @@ app.add_typer(evaluation_app)
 app.add_typer(learning_app)
 app.add_typer(serving_app)
 app.add_typer(migrate_app)
+app.add_typer(doctor_app)
 console = Console()
 _ANY_LOGIN = {"sasl_username": "anybody", "sasl_password": "unused"}
 
@@ -130,6 +132,8 @@ def _prepare(
     except SettingsError as error:
         _fail(str(error))
     keep_private()
+    if context.invoked_subcommand == "doctor":  # it looks, and changes nothing
+        return
     if (told := tighten(context.obj.home)) is not None:
         _problems.print(told, markup=False, highlight=False, soft_wrap=True)
 

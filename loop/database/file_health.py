@@ -11,7 +11,7 @@ from pathlib import Path
 from adloom.feature_store.sqlite_errors import damage_in, is_damage, told
 from adloom.loop.database.health import DatabaseUnusable
 
-_REMEDY = (
+REMEDY = (
     "put a copy back, or remove it with its -wal and -shm and import products and creatives again "
     "(adloom catalog import)"
 )
@@ -36,7 +36,7 @@ class FileHealth:
             return None
         if not self._file.exists():
             return DatabaseUnusable(self._gone)
-        line = told(self._file, error, _REMEDY)
+        line = told(self._file, error, REMEDY)
         if is_damage(error):
             self._damage, self._look_at = line, time.monotonic() + _CHECK_EVERY_SECONDS
         return DatabaseUnusable(line)
@@ -65,7 +65,7 @@ class FileHealth:
 
     @property
     def _gone(self) -> str:
-        return f"{self._file} is gone: {_REMEDY}"
+        return f"{self._file} is gone: {REMEDY}"
 
     def _let_go(self) -> None:
         """What is still open is a file that nobody else sees, and is lost at the end."""

@@ -13,7 +13,7 @@ from adloom.loop.settings.database import DatabaseSettings
 _CONNECT_SECONDS = 10
 
 
-def postgres_engine(settings: DatabaseSettings) -> Engine:
+def postgres_engine(settings: DatabaseSettings, connect_seconds: int = _CONNECT_SECONDS) -> Engine:
     """The engine of `[database] url`; nothing is asked of it yet. Raises DatabaseUnusable."""
     assert settings.url is not None
     try:
@@ -23,7 +23,7 @@ def postgres_engine(settings: DatabaseSettings) -> Engine:
         engine = create_engine(
             url,
             pool_pre_ping=True,  # a server that was started again costs nobody an error
-            connect_args={"connect_timeout": _CONNECT_SECONDS},
+            connect_args={"connect_timeout": connect_seconds},
         )
     except ModuleNotFoundError as error:
         raise DatabaseUnusable("Postgres needs psycopg: pip install 'adloom[postgres]'") from error

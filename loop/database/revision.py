@@ -10,7 +10,8 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 REVISION = "0003"
 """What this release knows; a test holds it against the newest migration."""
-_VERSIONS = "adloom_revision"  # a database may be shared with others that use Alembic
+VERSIONS_TABLE = "adloom_revision"
+"""Where it stands; a database may be shared with others that use Alembic."""
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _LOCK = 0x61646C6F6F6D  # the word adloom; of Postgres' locks that mean what one wants
 
@@ -40,9 +41,11 @@ def make_ready(engine: Engine) -> None:
 
 def revision_of(connection: Connection) -> str | None:
     """None where there are no tables of adloom."""
-    if not inspect(connection).has_table(_VERSIONS):
+    if not inspect(connection).has_table(VERSIONS_TABLE):
         return None
-    found: str | None = connection.execute(text(f"SELECT version_num FROM {_VERSIONS}")).scalar()
+    found: str | None = connection.execute(
+        text(f"SELECT version_num FROM {VERSIONS_TABLE}")
+    ).scalar()
     return found
 
 
@@ -83,5 +86,5 @@ def _run_migrations(connection: Connection) -> None:
         Config(), scripts, fn=lambda found, _: scripts._upgrade_revs(REVISION, found)
     )
     with steps:
-        steps.configure(connection=connection, version_table=_VERSIONS)
+        steps.configure(connection=connection, version_table=VERSIONS_TABLE)
         steps.run_migrations()

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from adloom.loop.learning.kept_adapters import UnfitVersion
+from adloom.loop.learning.lineage_tags import BASE_FOLDER, BASE_NAME
 from adloom.loop.learning.registry import AdRegistry
 from adloom.models.ad_generator import AdGenerator
 
-BASE_NAME, BASE_FOLDER = "base_name", "base"
-"""Tags of a version: its base by its weights, and where that lay."""
 _BUNDLED = "the bundled base"
 
 

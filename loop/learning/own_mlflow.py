@@ -13,6 +13,11 @@ from adloom.feature_store.locking import file_lock
 _FILE = "mlflow.db"
 
 
+def own_file(folder: Path) -> Path:
+    """The database in ``folder``."""
+    return folder / _FILE
+
+
 def own_uri(folder: Path) -> str:
     """The tracking URI of the database in ``folder``, whether it is there or not."""
     return f"sqlite:///{folder / _FILE}"

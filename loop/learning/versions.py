@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from adloom.loop.learning.kept_adapters import UnfitVersion, key_of
-from adloom.loop.learning.lineage import BASE_NAME, OtherBase
+from adloom.loop.learning.lineage import OtherBase
+from adloom.loop.learning.lineage_tags import BASE_NAME
 from adloom.loop.learning.registry import AdRegistry, Version
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.adapter_files import UnfitAdapter

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, Literal
 
 from adloom.loop.catalogue.picture_files.files import PicturesAway
@@ -85,6 +86,26 @@ class ObjectStore:
             self._fell(f"there is no bucket {bucket}")
         except PicturesAway:
             return
+
+    def check_rights(self) -> None:
+        """See whether it may be written: a part of an upload that was never begun is asked to be
+        a copy of nothing. Of S3 alone; other stores say it when they are written to.
+
+        Raises PicturesAway, which says why.
+        """
+        if self._scheme != "s3":
+            return
+        bucket, _, prefix = self._root.partition("/")
+        # What the store says of an upload that it does not know comes after it looked at rights.
+        key = f"{prefix}/_".lstrip("/")
+        part: dict[str, Any] = {
+            "Bucket": bucket,
+            "Key": key,
+            "CopySource": f"{bucket}/{key}",
+            "PartNumber": 1,
+        }
+        with suppress(FileNotFoundError):
+            self._call("look", self._fs._call_s3, "upload_part_copy", UploadId="none", **part)
 
     def watch(self, stop: threading.Event, each: Callable[[], None]) -> None:
         """See to it until ``stop`` is set; ``each`` is called after every look that it answered."""

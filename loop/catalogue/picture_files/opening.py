@@ -74,8 +74,13 @@ def open_files(home: Path, settings: PicturesSettings, *, keep_waiting: bool) ->
     )
     if not keep_waiting:
         return PictureFiles(kept, png_files, store, public_url=public)
-    waiting = WaitingFiles(kept, home / "pictures-waiting", ".webp")
+    waiting = WaitingFiles(kept, waiting_folder(home), ".webp")
     return PictureFiles(waiting, png_files, store, waiting, public)
+
+
+def waiting_folder(home: Path) -> Path:
+    """Where pictures lie that an object store has not taken yet."""
+    return home / "pictures-waiting"
 
 
 def folders_of(home: Path) -> tuple[WebpFolder, HashedFiles]:

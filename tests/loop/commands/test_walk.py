@@ -44,6 +44,7 @@ CALLS: dict[str, str] = {
     "deadletter list": "",
     "deadletter replay": "",
     "demo": "",
+    "doctor": "",
     "evaluate": "",
     "events check": "",
     "experiment export": "--out users.csv",

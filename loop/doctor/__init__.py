@@ -1,0 +1,1 @@
+"""Looking at every part that the settings name: is it there, does it fit, what is to be done."""

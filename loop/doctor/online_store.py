@@ -1,0 +1,146 @@
+"""The online store of the features: Redis, or a SQLite file under the home."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from adloom.feature_store.redis_address import redis_options
+from adloom.loop.doctor.clocks import Clock
+from adloom.loop.doctor.finding import Check, Finding, judged
+from adloom.loop.doctor.sqlite_files import looked_through
+from adloom.loop.settings import Settings
+
+PART = "online store"
+_SECONDS = 3.0
+_FULL, _MIB = 0.9, 2**20
+_OLDEST = (5, 0)
+_REMEDY = "run adloom backfill, which makes it anew from the event log"
+_COMMANDS = ("hset", "hmget", "evalsha", "multi", "rename", "scan", "del")
+
+
+def online_store_check(settings: Settings, now: Callable[[], float] = time.time) -> Check:
+    """Of whichever is set."""
+    features = settings.features
+    if features.online == "redis" and features.redis_url is not None:
+        options = redis_options(features.redis_url.get_secret_value())
+        where = f"Redis at {options['host']}:{options['port']}"
+        look = partial(_look_at_redis, options, where, now)
+        return Check(PART, where, "features.redis_url", look)
+    file = settings.home / "features" / "online.db"
+    return Check(PART, str(file), "features.online", partial(_look_at_file, file))
+
+
+def _look_at_file(file: Path) -> Iterator[Finding]:
+    if not file.exists():
+        yield Finding(PART, f"{file} is not there yet: it is made by who consumes or serves")
+        return
+    told, problem = looked_through(file, _REMEDY)
+    yield judged(PART, f"SQLite, {told}", [] if problem is None else [problem], [])
+
+
+def _look_at_redis(
+    options: dict[str, Any], where: str, now: Callable[[], float]
+) -> Iterator[Finding]:
+    from redis import AuthenticationError, Redis, RedisError
+    from redis.backoff import NoBackoff
+    from redis.exceptions import NoPermissionError
+    from redis.retry import Retry
+
+    patience = {"socket_connect_timeout": _SECONDS, "socket_timeout": _SECONDS}
+    clock = Clock(now)
+
+    def time_of(client: Any) -> tuple[None, float]:
+        seconds, micros = client.time()
+        return None, seconds + micros / 1e6
+
+    try:
+        with closing(Redis(**(patience | options), retry=Retry(NoBackoff(), 0))) as client:
+            found: Any = client.info()
+            clock.hold(lambda: time_of(client))
+            keys, lacking, lasts = client.dbsize(), _lacking(client), _lasts(client, found)
+    except (AuthenticationError, NoPermissionError) as error:
+        told = f"the login is refused ({error}): see ADLOOM_FEATURES__REDIS_URL"
+        yield Finding(PART, where, "wrong", told)
+        return
+    except (RedisError, OSError) as error:
+        told = f"it cannot be asked ({error}): see that it runs, and to features.redis_url"
+        yield Finding(PART, where, "wrong", told)
+        return
+    version, used = str(found.get("redis_version", "?")), int(found.get("used_memory", 0))
+    wrong = [*_wrong(found, version), *lacking, *clock.wrong]
+    notes = [*_notes(found, used), *clock.notes]
+    if not lasts:
+        notes.append("it keeps nothing on the disk: set appendonly yes")
+    told = f"{where} {version}, {keys:,} keys, {used / _MIB:,.1f} MiB, {clock.told}"
+    yield judged(PART, told, wrong, notes)
+
+
+def _wrong(found: dict[str, Any], version: str) -> Iterator[str]:
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    if numbers and numbers < _OLDEST:
+        yield f"Redis {version} is too old: install {_OLDEST[0]}.{_OLDEST[1]} or later"
+    policy = str(found.get("maxmemory_policy", "noeviction"))
+    if policy.startswith("allkeys"):
+        yield (
+            f"it would throw features away when its memory is full: its maxmemory-policy is "
+            f"{policy}; set it to noeviction"
+        )
+    if found.get("role") == "slave":
+        yield "it is a replica, which takes no writes: name the primary in features.redis_url"
+    if found.get("loading"):
+        yield "it still loads its data: wait until it has"
+    if found.get("rdb_last_bgsave_status", "ok") != "ok":
+        yield "its last save to the disk failed: see its log and its disk"
+    if found.get("aof_last_write_status", "ok") != "ok":
+        yield "it cannot append to its file: see its log and its disk"
+
+
+def _notes(found: dict[str, Any], used: int) -> Iterator[str]:
+    most = int(found.get("maxmemory", 0))
+    if most and used > most * _FULL:
+        yield f"{used / most:.0%} of its memory are used: raise maxmemory"
+
+
+def _lasts(client: Any, found: dict[str, Any]) -> bool:
+    """Whether its data outlive it; where the login may not ask, they are taken to."""
+    from redis import RedisError
+
+    try:
+        return bool(found.get("aof_enabled") or client.config_get("save").get("save"))
+    except RedisError:
+        return True
+
+
+def _lacking(client: Any) -> list[str]:
+    """Commands that this login may not give; servers before Redis 7 do not tell."""
+    from redis import RedisError
+
+    try:
+        name = client.execute_command("ACL WHOAMI")
+        told = name.decode() if isinstance(name, bytes) else str(name)
+        refused = [
+            command
+            for command in _COMMANDS
+            if client.execute_command("ACL DRYRUN", told, command, *_words(command)) != b"OK"
+        ]
+    except RedisError:
+        return []
+    return [f"user {told} may not {', '.join(refused)}: grant it"] if refused else []
+
+
+def _words(command: str) -> tuple[str, ...]:
+    """Arguments as many as the command needs."""
+    given = {
+        "hset": ("k", "f", "v"),
+        "hmget": ("k", "f"),
+        "evalsha": ("0" * 40, "0"),
+        "rename": ("k", "l"),
+        "scan": ("0",),
+        "del": ("k",),
+    }
+    return given.get(command, ())
