@@ -85,6 +85,8 @@ class Decoder:
     def step(self, parts: Sequence[Fed], lora: LoraRows | None, *, tokens: int = 0) -> list[Tensor]:
         """Feed the next tokens of every row; returns states for the heads, of each part.
 
+        What is filled up comes after the last part's: heads are products of one shape too.
+
         Args:
             parts: what is fed; foregrounds come with the last one alone.
             lora: the tokens' adapters.
@@ -118,8 +120,9 @@ class Decoder:
             over = torch.cat([*attended, rest]).flatten(1)
             hidden = self._after_attention(number, hidden, over, lora)
         states = self._normed(hidden, self.weights.last_norm)
-        ends = [sum(rows * each for _, rows, each in part.caches) for part in parts]
-        return [*states[:used].split(ends)]
+        sizes = [sum(rows * each for _, rows, each in part.caches) for part in parts]
+        sizes[-1] += filling
+        return [*states.split(sizes)]
 
     def _turned_by(self, turns: Tensor) -> Tensor:
         """What heads of q and k are multiplied by, ``(tokens, heads or 1, depth / 2)``."""

@@ -84,9 +84,13 @@ class Pictures:
         return Fed(torch.cat([fed, fed]), caches, self._foregrounds(rows, each))
 
     def logits(self, states: Tensor, rows: int) -> Tensor:
-        """Guided, float32 ``(rows, each, codes)``, of states ``(2 * rows * each, width)``."""
-        every = self._weights.image_logits(states)
-        wanted, plain = every.view(2, rows, self.tokens_each(rows), -1)
+        """Guided, float32 ``(rows, each, codes)``, of states ``(2 * rows * each, width)``.
+
+        States after these are of nobody.
+        """
+        each = self.tokens_each(rows)
+        every = self._weights.image_logits(states)[: 2 * rows * each]
+        wanted, plain = every.view(2, rows, each, -1)
         guided = self._guided[: plain[..., 0].numel()].view_as(plain)
         return torch.lerp(plain, wanted, self._guidance[:rows], out=guided)
 

@@ -71,8 +71,12 @@ class Titles:
         return Fed(self._fed[:rows, :each].flatten(), [(self.cache, rows, each)])
 
     def logits(self, states: Tensor, rows: int) -> Tensor:
-        """Float32 ``(rows, tokens each, vocabulary)`` of states ``(rows * tokens each, width)``."""
-        return self._weights.text_head(states).float().view(rows, self.tokens_each(rows), -1)
+        """Float32 ``(rows, tokens each, vocabulary)`` of states ``(rows * tokens each, width)``.
+
+        States after these are of nobody.
+        """
+        each = self.tokens_each(rows)
+        return self._weights.text_head(states)[: rows * each].float().view(rows, each, -1)
 
     def add(self, row: Row) -> None:
         """Start a row after its prompt, whose last token is fed first."""

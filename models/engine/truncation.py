@@ -24,7 +24,8 @@ def truncate(logits: Tensor, temperature: float, top_k: int, top_p: float) -> No
         logits.masked_fill_(logits < least, -torch.inf)
     if top_p < 1:
         ranked = logits.sort(descending=True).values
-        shares = (ranked / temperature).softmax(-1)
+        # In which order a GPU sums hangs on how many tokens there are: not to be seen in float64.
+        shares = (ranked / temperature).softmax(-1).double()
         before = shares.cumsum(-1) - shares
         least = ranked.masked_fill(before >= top_p, torch.inf).amin(-1, keepdim=True)
         logits.masked_fill_(logits < least, -torch.inf)

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.engine import Drawn, Engine
 from adloom.models.engine.cache import RowCache
 from adloom.models.engine.engine import MOST_ROWS
 from adloom.models.engine.hashed_noise import HashedNoise
-from adloom.models.engine.steps import FixedSteps
+from adloom.models.engine.steps import STEP_TOKENS, FixedSteps
 from adloom.models.engine.weights import Shape
 from adloom.models.sampling import Sampling
 from tests.models.plain_decoding import assert_drawn_as_the_model_says
@@ -74,6 +75,33 @@ def test_an_ad_is_the_same_to_a_bit_whatever_is_drawn_beside_it(generator: AdGen
             assert all(same(*pair) for pair in zip(alone, together, strict=True))
     assert len({ad.title for ad in alone}) > 1
     assert len({tuple(ad.codes.tolist()) for ad in alone}) == 4
+
+
+class Products(TorchDispatchMode):
+    """Notes how many rows matrix products with weights have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.name()
+        if any(part in name for part in ("::mm", "::addmm", "linear")):
+            matrix = args[1] if "addmm" in name else args[0]
+            self.rows.add(matrix.shape[0])
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_products_have_one_shape_however_many_rows_run(adapter: str | None) -> None:
+    """A product of another shape may be another kernel, which sums in another order."""
+    generator = fixed_generator(CPU)
+    for count in (1, 3, 8):
+        started = [generator.start(ASKS[0], seeds=[n], adapter=adapter) for n in range(count)]
+        generator.step()  # prompts, each by itself
+        with Products() as products:
+            generator.finish(started)
+        assert products.rows == {STEP_TOKENS}
 
 
 def test_guesses_save_steps_in_pictures(generator: AdGenerator) -> None:
