@@ -213,7 +213,14 @@ def training_ground(
         settings.fine_tune,
         settings.gate,
         settings.generator,
+        needed_versions=needed_versions(settings),
     )
+
+
+def needed_versions(settings: Settings) -> frozenset[int]:
+    """Those that experiments ask for by number."""
+    arms = (arm for one in settings.experiments.values() for arm in one.arms.values())
+    return frozenset(arm.version for arm in arms if isinstance(arm.version, int))
 
 
 def load_generator(settings: Settings) -> AdGenerator:

@@ -36,6 +36,7 @@ def versions(context: typer.Context, as_json: AsJson = False) -> None:
     if context.invoked_subcommand is not None:
         return
     from adloom.loop import home
+    from adloom.loop.learning.emptied import is_emptied
     from adloom.loop.learning.listing import listed
     from adloom.loop.learning.registry import CHAMPION
 
@@ -56,7 +57,8 @@ def versions(context: typer.Context, as_json: AsJson = False) -> None:
         ]
         print(json.dumps(rows, indent=2))
         return
-    table = Table("Version", "Aliases", "From", "Gate", "Held-out loss", "Registered", box=None)
+    heads = ("Version", "Aliases", "From", "Gate", "Held-out loss", "Registered", "Adapter")
+    table = Table(*heads, box=None)
     for v in found:
         before, after = (v.tags.get(f"heldout_loss_{when}") for when in ("before", "after"))
         table.add_row(
@@ -66,6 +68,7 @@ def versions(context: typer.Context, as_json: AsJson = False) -> None:
             escape(v.tags.get("gate", "")),
             escape(f"{before} → {after}") if before else "",
             f"{v.created:%Y-%m-%d %H:%M}",
+            "none, the base" if v.is_base else "removed" if is_emptied(v) else "kept",
         )
     print_table(console, table)
     if not found:

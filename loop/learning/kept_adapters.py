@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from adloom.feature_store.locking import file_lock
@@ -42,6 +42,14 @@ class KeptAdapters:
         """The version's adapter, if it is here and whole."""
         folder = self._folder / key_of(version)
         return folder if _is_whole(folder) else None
+
+    def keep_only(self, versions: Iterable[Version]) -> None:
+        """Remove the adapters of all other versions; what is asked for again is fetched again."""
+        kept = {key_of(version) for version in versions}
+        for folder in self._folder.glob("*/"):
+            if folder.name.partition(".")[0] not in kept:
+                shutil.rmtree(folder, ignore_errors=True)
+                (self._folder / f"{folder.name}.lock").unlink(missing_ok=True)
 
     def get(self, version: Version, fetch: Callable[[Path], Path]) -> Path:
         """The version's adapter; ``fetch`` brings it into an empty folder, and says where to.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.entities.model_registry import RegisteredModel as MlflowModel
+    from mlflow.store.artifact.artifact_repo import ArtifactRepository
 
 # MLflow reads these: no usage reports, no bars and links in the middle of what we print.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -133,6 +134,21 @@ class RegisteredModel:
         with mlflow_asked(self._uri):
             self._client().update_model_version(self.name, str(number), description)
 
+    def tag_version(self, number: int, key: str, value: str) -> None:
+        with mlflow_asked(self._uri):
+            self._client().set_model_version_tag(self.name, str(number), key, value)
+
+    def untag_version(self, number: int, key: str) -> None:
+        with mlflow_asked(self._uri):
+            self._client().delete_model_version_tag(self.name, str(number), key)
+
+    def remove_files(self, number: int, path: str) -> None:
+        """Delete what a version has at this path of its model; none is well too."""
+        with mlflow_asked(self._uri):
+            files = self._files(number)
+            if files.list_artifacts(path):
+                files.delete_artifacts(path)
+
     def make(self) -> None:
         """Registers the name, where it is not."""
         from mlflow.exceptions import MlflowException
@@ -144,6 +160,12 @@ class RegisteredModel:
                 except MlflowException as error:
                     if error.error_code != "RESOURCE_ALREADY_EXISTS":  # made by another process
                         raise
+
+    def _files(self, number: int) -> ArtifactRepository:
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        where = self._client().get_model_version_download_uri(self.name, str(number))
+        return get_artifact_repository(where, tracking_uri=self._uri)
 
     def _model(self) -> MlflowModel | None:
         if not self._is_made():

@@ -10,16 +10,14 @@ MLflow takes its seconds to import: this is done where it is first asked.
 
 from __future__ import annotations
 
-import json
-import logging
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter
-
 from adloom.feature_store.locking import file_lock
+from adloom.loop.learning.emptied import refuse_emptied
+from adloom.loop.learning.former_champions import TAG, FormerChampions
 from adloom.loop.learning.kept_adapters import KeptAdapters
 from adloom.loop.learning.own_mlflow import is_file_to_be_made, is_made, own_database, own_uri
 from adloom.loop.learning.registered_model import RegisteredModel, Version, quiet
@@ -39,12 +37,8 @@ __all__ = ["CHALLENGER", "CHAMPION", "UNDECIDED", "AdRegistry", "UnknownVersion"
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 UNDECIDED = "undecided"
-_FORMER_CHAMPIONS = "former_champions"  # tag of the registered model: a JSON list, newest last
-_LATEST_ROUND = "latest_round"  # another one: the run of the round that was begun last
-_NUMBERS = TypeAdapter(list[int])
+_LATEST_ROUND = "latest_round"  # tag of the registered model: the run that was begun last
 _IS_BASE = "The base model itself: no adapter, and nothing learned from clicks."
-
-_log = logging.getLogger(__name__)
 
 
 class AdRegistry:
@@ -60,17 +54,19 @@ class AdRegistry:
         self, settings: MlflowSettings, home: Path, last_served: LastServed | None = None
     ) -> None:
         """``last_served`` remembers what the registry had, should all of it be gone."""
+        self.keep = settings.keep
         self._last_served = last_served
         self._experiment = settings.experiment
         self._home = home.resolve()
         self._own = settings.tracking_uri is None
         self.tracking_uri = settings.tracking_uri or own_uri(self._home)
-        self._model = RegisteredModel(
+        self.model = RegisteredModel(
             settings.model_name,
             self.tracking_uri,
             lambda: self._client,
             lambda: is_made(self._home) if self._own else not is_file_to_be_made(self.tracking_uri),
         )
+        self._former = FormerChampions(self.model)
 
     @cached_property
     def runs(self) -> Runs:
@@ -133,17 +129,17 @@ class AdRegistry:
             description: what it is, in a sentence.
             card: a model card (Markdown) that goes with its files.
         """
-        number = self._model.of_run(run_id)
+        number = self.model.of_run(run_id)
         if number is None:
             from adloom.loop.learning.mlflow_client import transfers
             from adloom.loop.learning.registering import register_run
 
             self.track()
-            self._model.make()
+            self.model.make()
             with transfers(self.tracking_uri):
-                number = register_run(run_id, self._model.name, adapter, model_config, tags, card)
+                number = register_run(run_id, self.model.name, adapter, model_config, tags, card)
         if description and not self.version(number).description:
-            self._model.describe(number, description)
+            self.model.describe(number, description)
         return self.version(number)
 
     def expect(self, run_id: str) -> None:
@@ -151,11 +147,11 @@ class AdRegistry:
 
         Raises RegistryRefused where this login could not register what the run will make.
         """
-        self._model.set_tag(_LATEST_ROUND, run_id)
+        self.model.set_tag(_LATEST_ROUND, run_id)
 
     def versions(self) -> list[Version]:
         """All versions, oldest first. Raises RegistryLost where there were some."""
-        found = self._model.versions()
+        found = self.model.versions()
         if not found and self._last_served is not None:
             self._last_served.refuse_loss(self.tracking_uri)
         return found
@@ -166,7 +162,7 @@ class AdRegistry:
         for version in found:
             if version.number == number:
                 return version
-        raise UnknownVersion(f"no version {number} of {self._model.name!r} ({registered(found)})")
+        raise UnknownVersion(f"no version {number} of {self.model.name!r} ({registered(found)})")
 
     def by_alias(self, alias: str) -> Version | None:
         """None where no version has it, also where the one that had it is deleted."""
@@ -181,10 +177,10 @@ class AdRegistry:
             if name in version.aliases:
                 return version
         if name == CHAMPION:
-            deleted = self._model.aliases().get(CHAMPION)
-            raise UnknownVersion(without_champion(self._model.name, found, deleted))
+            deleted = self.model.aliases().get(CHAMPION)
+            raise UnknownVersion(without_champion(self.model.name, found, deleted))
         known = ", ".join(sorted(f"@{alias}" for v in found for alias in v.aliases)) or "none"
-        raise UnknownVersion(f"no version of {self._model.name!r} is @{name} (aliases: {known})")
+        raise UnknownVersion(f"no version of {self.model.name!r} is @{name} (aliases: {known})")
 
     def champion(self) -> Version:
         """The version that serves. Raises UnknownVersion, which says how to make one champion."""
@@ -194,13 +190,14 @@ class AdRegistry:
         """The version's adapter folder on this machine, fetched once; None for the base model.
 
         Raises:
-            UnfitVersion: no adapter was registered with it.
+            UnfitVersion: no adapter was registered with it, or it was removed.
         """
         if version.is_base:
             return None
+        refuse_emptied(version)
         from adloom.loop.learning.adapter_files import downloaded_adapter
 
-        where = f"models:/{self._model.name}/{version.number}"
+        where = f"models:/{self.model.name}/{version.number}"
 
         def fetch(folder: Path) -> Path:
             self.track()
@@ -222,50 +219,49 @@ class AdRegistry:
 
     def former_champions(self) -> list[int]:
         """Numbers of the champions before this one, newest last; none where nobody can tell."""
-        try:
-            return self._former_champions()
-        except ValueError:
-            return []
+        return self._former.known()
+
+    def wanted_back(self) -> set[int]:
+        """Versions without an alias that may be served again: by a start, or a rollback."""
+        served = {} if self._last_served is None else self._last_served.read()
+        return {version.number for version in served.values()} | set(self._former.known()[-1:])
 
     def set_challenger(self, number: int) -> None:
-        self._model.set_alias(CHALLENGER, self.version(number).number)
+        self.model.set_alias(CHALLENGER, self.version(number).number)
 
     def set_undecided(self, number: int) -> None:
-        self._model.set_alias(UNDECIDED, self.version(number).number)
+        self.model.set_alias(UNDECIDED, self.version(number).number)
 
     def promote(self, number: int) -> Version:
         """Makes a version the champion and remembers the one it replaces, for `rollback`.
 
-        It needs no champion, and no list of former ones that can be read.
+        It needs no champion, and no list of former ones that can be read. Raises UnknownVersion,
+        EmptiedVersion.
         """
         version = self.version(number)
+        refuse_emptied(version)
         current = self.by_alias(CHAMPION)
         if current is not None and current.number != number:
-            try:
-                former = self._former_champions()
-            except ValueError:
-                _log.warning("The tag %s could not be read: it is begun anew", _FORMER_CHAMPIONS)
-                former = []
-            self._remember_champions([*former, current.number])
-        self._model.set_alias(CHAMPION, number)
+            self._former.add(current.number)
+        self.model.set_alias(CHAMPION, number)
         for alias in (CHALLENGER, UNDECIDED):
             if alias in version.aliases:
-                self._model.drop_alias(alias)
+                self.model.drop_alias(alias)
         return self.version(number)
 
     def rollback(self) -> Version:
         """The newest former champion that is still registered is champion again.
 
-        Raises UnknownVersion when there was none, saying what to do.
+        Raises UnknownVersion when there was none, EmptiedVersion where it lost its adapter.
         """
         found = self.versions()
         known = {v.number for v in found if CHAMPION not in v.aliases}
         try:
-            former = self._former_champions()
+            former = self._former.read()
         except ValueError as error:
             raise UnknownVersion(
-                f"the earlier champions are not known, since the tag {_FORMER_CHAMPIONS} of "
-                f"{self._model.name!r} is no JSON list of versions: use adloom promote N "
+                f"the earlier champions are not known, since the tag {TAG} of "
+                f"{self.model.name!r} is no JSON list of versions: use adloom promote N "
                 f"({registered(found)})"
             ) from error
         while former and former[-1] not in known:
@@ -276,8 +272,9 @@ class AdRegistry:
                 f"({registered(found)})"
             )
         back = former.pop()
-        self._model.set_alias(CHAMPION, back)
-        self._remember_champions(former)
+        refuse_emptied(self.version(back))
+        self.model.set_alias(CHAMPION, back)
+        self._former.write(former)
         return self.version(back)
 
     @cached_property
@@ -287,13 +284,6 @@ class AdRegistry:
         quiet()
         with mlflow_asked(self.tracking_uri):
             return asked_client(own_database(self._home) if self._own else self.tracking_uri)
-
-    def _former_champions(self) -> list[int]:
-        """Newest last. Raises ValueError where someone wrote something else into the tag."""
-        return _NUMBERS.validate_json(self._model.tag(_FORMER_CHAMPIONS) or "[]")
-
-    def _remember_champions(self, numbers: Sequence[int]) -> None:
-        self._model.set_tag(_FORMER_CHAMPIONS, json.dumps(list(numbers)))
 
 
 def _wants_base(versions: Sequence[Version]) -> bool:

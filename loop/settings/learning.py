@@ -40,6 +40,12 @@ class MlflowSettings(Section):
     )
     experiment: str = Field(default="adloom", min_length=1)
     model_name: str = Field(default="adloom-ad-generator", pattern=r"^[^'/:]+$")
+    keep: int = Field(
+        default=20,
+        ge=2,
+        description="versions, the newest, that keep their adapters; older ones lose theirs after "
+        "a round, but for those with an alias, served here, champion before, or of an experiment",
+    )
 
 
 class RoundSettings(Section):

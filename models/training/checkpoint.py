@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from adloom.models.training.data_parallel import rank
+
+_CUT_OFF = re.compile(r"\.tmp[A-Za-z0-9]{6}")
 
 
 def save_state(
@@ -33,9 +36,17 @@ def save_state(
     if rank() > 0:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
+    _clear_cut_off(path.parent)
     partial = path.with_suffix(".partial")
     save_file(tensors, str(partial), metadata={"step": str(step)})
     partial.replace(path)
+
+
+def _clear_cut_off(folder: Path) -> None:
+    """A process that was killed while it wrote leaves what safetensors writes to first."""
+    for left in folder.iterdir():
+        if _CUT_OFF.fullmatch(left.name):
+            left.unlink(missing_ok=True)
 
 
 def saved_step(path: Path) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -34,6 +34,7 @@ class TrainingGround:
         titles: what the titles of a product may say.
         drawing: how ads are drawn where champion and challenger are compared.
         learners: the processes that learn.
+        needed_versions: those that experiments ask for by number.
     """
 
     folder: Path
@@ -48,6 +49,7 @@ class TrainingGround:
     gate: GateSettings
     drawing: GeneratorSettings
     learners: Learners = field(default_factory=ThisProcess)
+    needed_versions: Collection[int] = ()
 
     @property
     def database(self) -> Engine:

@@ -13,6 +13,7 @@ from adloom.loop.learning.registry import AdRegistry, UnknownVersion
 from adloom.loop.learning.rounds.giving_up import give_up
 from adloom.loop.learning.rounds.ground import TrainingGround
 from adloom.loop.learning.rounds.kept import (
+    FAILURES,
     PLAN,
     Abandoned,
     read,
@@ -22,8 +23,7 @@ from adloom.loop.learning.rounds.kept import (
 from adloom.loop.learning.rounds.plan import RoundPlan
 from adloom.loop.learning.versions import load_version
 
-_FAILURES = "failures.json"
-_MOST_FAILURES = 3
+_MOSTFAILURES = 3
 
 
 class _Failures(BaseModel):
@@ -54,9 +54,9 @@ def why_hopeless(ground: TrainingGround, kept: Path) -> str | None:
 
 def count_failure(registry: AdRegistry, kept: Path, error: Exception) -> Abandoned | None:
     """Note that a round failed for a reason nobody foresaw; the third time it is abandoned."""
-    count = (read(kept / _FAILURES, _Failures) or _Failures()).count + 1
-    write(kept / _FAILURES, _Failures(count=count))
-    if count < _MOST_FAILURES:
+    count = (read(kept / FAILURES, _Failures) or _Failures()).count + 1
+    write(kept / FAILURES, _Failures(count=count))
+    if count < _MOSTFAILURES:
         return None
     told = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
     return give_up(registry, kept, f"it failed {count} times, at last by {told}")

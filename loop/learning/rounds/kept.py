@@ -17,6 +17,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError, computed_field
 from adloom.loop.learning.judgement import GateVerdict
 
 PLAN, OUTCOME, ABANDONED = "plan.json", "outcome.json", "abandoned.json"
+FAILURES = "failures.json"
+SMALL_FILES = (PLAN, OUTCOME, ABANDONED, FAILURES)
+"""What stays of a round once it is over."""
 _FOLDER = re.compile(r"round-(\d{4,9})")
 _MOST_BYTES = 256 << 20  # a plan names every click
 
@@ -124,7 +127,7 @@ def next_number(folder: Path) -> int:
 
 def unfinished_round(folder: Path) -> Path | None:
     """The folder of the first round that was planned and neither finished nor abandoned."""
-    return next((kept for _, kept in planned_rounds(folder) if not _is_over(kept)), None)
+    return next((kept for _, kept in planned_rounds(folder) if not is_over(kept)), None)
 
 
 def outcomes(folder: Path) -> list[RoundOutcome]:
@@ -190,7 +193,7 @@ def _told(number: int, kept: Path) -> KeptRound:
         return KeptRound(round=number, state=_found(outcome), reason=reason, **known)
     if abandoned is not None:
         return KeptRound(round=number, state="abandoned", reason=abandoned.reason, **known)
-    if _is_over(kept):
+    if is_over(kept):
         return KeptRound(round=number, state="unreadable", **known)
     reason = None if plan is not None else f"{kept / PLAN} cannot be read"
     return KeptRound(round=number, state="cut off", reason=reason, **known)
@@ -215,5 +218,6 @@ def _number(kept: Path) -> int:
     return int(kept.name.removeprefix("round-"))
 
 
-def _is_over(kept: Path) -> bool:
+def is_over(kept: Path) -> bool:
+    """Whether a round has ended, by its folder: with a version, or given up."""
     return (kept / OUTCOME).exists() or (kept / ABANDONED).exists()

@@ -21,11 +21,11 @@ from sqlalchemy import Connection, Engine, delete, select
 from adloom.loop.database.health import DatabaseUnusable
 from adloom.loop.database.tables import round_files
 from adloom.loop.learning.rounds.kept import (
-    ABANDONED,
-    OUTCOME,
     PLAN,
+    SMALL_FILES,
     RoundHead,
     head,
+    is_over,
     planned_rounds,
 )
 from adloom.loop.learning.rounds.turn import Turn, TurnLost, is_shared
@@ -34,7 +34,6 @@ _log = logging.getLogger(__name__)
 
 _PART_BYTES = 4 << 20
 _MOST_BYTES = 1 << 30  # of a file: the training state of an adapter of 7B has a fifth of it
-_SMALL = (PLAN, OUTCOME, ABANDONED, "failures.json")
 _NAME = re.compile(r"[\w-][\w.-]{0,63}(/[\w-][\w.-]{0,63})?")
 
 
@@ -85,15 +84,15 @@ class SharedRounds:
             turn.verify(connection)
             there = _stamps(connection)
             for number, folder in planned_rounds(self._folder):
-                over = (folder / OUTCOME).exists() or (folder / ABANDONED).exists()
+                over = is_over(folder)
                 for name, path in _files(folder):
-                    if over and name not in _SMALL:
+                    if over and name not in SMALL_FILES:
                         continue
                     stamp = self._stamp(path)
                     if stamp is not None and there.get((number, name)) != stamp:
                         _write(connection, number, name, path)
                 if over:
-                    large = ~round_files.c.name.in_(_SMALL)
+                    large = ~round_files.c.name.in_(SMALL_FILES)
                     connection.execute(
                         delete(round_files).where(round_files.c.round == number, large)
                     )
@@ -104,7 +103,7 @@ class SharedRounds:
             folder = self._folder / f"round-{number:04d}"
             names = {name: stamp for (of, name), stamp in there.items() if of == number}
             self._set_aside(connection, number, folder, names.get(PLAN))
-            wanted = [name for name in names if name in _SMALL or not small]
+            wanted = [name for name in names if name in SMALL_FILES or not small]
             new = [name for name in wanted if self._stamp(folder / name) != names[name]]
             # The plan comes last: a round is there once all of it is.
             for name in sorted(new, key=lambda name: name == PLAN):

@@ -38,6 +38,7 @@ from adloom.loop.learning.rounds.lessons import Lessons
 from adloom.loop.learning.rounds.plan import RoundClicks, RoundPlan, choose_clicks, offsets_of
 from adloom.loop.learning.rounds.record import record_round, record_start
 from adloom.loop.learning.rounds.shared import HeldRounds
+from adloom.loop.learning.rounds.tidying import clear_rounds, tidy
 from adloom.loop.learning.rounds.turn import TurnLost, turn
 from adloom.loop.learning.trial import JudgedAds, Trial, try_out
 from adloom.loop.learning.versions import load_version
@@ -111,6 +112,7 @@ def next_round(
 ) -> RoundOutcome:
     """As `train_round`, for who holds the turn; ``still_ours`` raises once it is lost."""
     abandon_hopeless(ground, on_abandoned)
+    clear_rounds(ground.folder)
     folder = unfinished_round(ground.folder) or _start(ground, force=force)
     kept.keep()  # from here on another machine can go on with it
     try:
@@ -180,6 +182,7 @@ def _run(
     )
     write(folder / OUTCOME, outcome)
     ground.generator.drop_adapter(folder.name)
+    tidy(ground)
     return outcome
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Request
 
+from adloom.loop.learning.kept_adapters import UnfitVersion
 from adloom.loop.learning.registry import UnknownVersion
 from adloom.loop.serving.http.access import Admitted
 from adloom.loop.serving.http.errors import GUARDED, problem, refusals
@@ -23,13 +24,15 @@ def status(request: Request, recent: Annotated[RecentEvents, Depends(recent_even
     return loop_status(running(request), recent)
 
 
-@router.post("/api/promote", responses=refusals(*GUARDED, 404), dependencies=Admitted)
+@router.post("/api/promote", responses=refusals(*GUARDED, 404, 409), dependencies=Admitted)
 def promote(promotion: Promotion, request: Request) -> Moved:
     """Make a version ``@champion``; the servers follow within seconds."""
     try:
         version = running(request).registry.promote(promotion.version)
     except UnknownVersion as error:
         raise HTTPException(404, problem("version", str(error), "not_found")) from error
+    except UnfitVersion as error:
+        raise HTTPException(409, str(error)) from error
     return Moved(champion=version.number)
 
 
@@ -38,6 +41,6 @@ def rollback(request: Request) -> Moved:
     """Make the champion before this one champion again."""
     try:
         version = running(request).registry.rollback()
-    except UnknownVersion as error:
+    except (UnknownVersion, UnfitVersion) as error:
         raise HTTPException(409, str(error)) from error
     return Moved(champion=version.number)
