@@ -1,7 +1,8 @@
 """How events lie in the log's table.
 
 An event lies by its day. A click lies there a second time, with what histories need of it, by its
-year and within that by its user: histories are of a few users' clicks of any age.
+year and within that by its user: histories are of a few users' clicks of any age. And one row names
+each stream, a partition of a topic, that events were appended of.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from adloom.feature_store.logged import SCHEMA
 from adloom.feature_store.progress import Reached
 
 PLACE, LAID, PERIOD = "place", "laid", "period"
-BY_DAY, BY_USER = "by_day", "by_user"
+BY_DAY, BY_USER, OF_STREAMS = "by_day", "by_user", "of_streams"
 """The values of LAID."""
 TABLE: pa.Schema = pa.schema(
     [*SCHEMA, (PLACE, pa.int64()), (LAID, pa.string()), (PERIOD, pa.string())]
@@ -88,6 +89,14 @@ def laid_out(rows: pa.Table, places: NDArray[np.int64], most_days: int) -> pa.Ta
     ).cast(TABLE)
 
 
+def stream_rows(firsts: pa.Table) -> pa.Table:
+    """Rows of `TABLE` that name streams by `STREAM` and the place of their first event."""
+    columns = {name: firsts.column(name) for name in firsts.column_names}
+    rows = [columns.get(field.name, pa.nulls(len(firsts), field.type)) for field in TABLE]
+    named = pa.Table.from_arrays(rows, schema=TABLE).drop_columns([LAID, PERIOD])
+    return _laid(named, OF_STREAMS, pa.array(["all"] * len(firsts), pa.string())).cast(TABLE)
+
+
 def unknown_rows(rows: pa.Table, known: Mapping[Reached, int]) -> pa.Table:
     """Those that the table has not, by the last offset that it has of each partition."""
     topic, life, partition, offset = (rows.column(name) for name in (*STREAM, "offset"))
@@ -107,6 +116,6 @@ def _periods(rows: pa.Table, form: str) -> pa.ChunkedArray:
     return pc.strftime(rows.column("ts").cast(pa.timestamp("us")), form)
 
 
-def _laid(rows: pa.Table, laid: str, periods: pa.ChunkedArray) -> pa.Table:
+def _laid(rows: pa.Table, laid: str, periods: pa.Array | pa.ChunkedArray) -> pa.Table:
     named = pa.array([laid] * rows.num_rows, pa.string())
     return rows.append_column(LAID, named).append_column(PERIOD, periods)

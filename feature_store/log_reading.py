@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.fs as pa_fs
+import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
 from adloom.feature_store.backend import LogDamaged
@@ -18,11 +19,9 @@ from adloom.feature_store.log_layout import BY_USER, LAID, TABLE, Where
 
 _ROWS_OF_ONE_READ = 10_000
 _FILES_AT_ONCE = 4
+"""Of a bucket, which takes its time to answer; threads on the files of a folder only wait."""
 _FEW_AT_ONCE = {"fragment_readahead": 1, "batch_readahead": 2}
 """Files and parts of them that are held while one is read: what is sought may lie in any number."""
-_NAMES = pa.schema([("user_id", pa.dictionary(pa.int32(), pa.string()))])
-_NAMES_ALONE = ds.ParquetFileFormat(dictionary_columns=["user_id"])
-"""Of a part of a file, each user's name is read once."""
 _FORMAT = ds.ParquetFileFormat(default_fragment_scan_options=ds.ParquetFragmentScanOptions())
 
 
@@ -33,7 +32,7 @@ class LogFiles:
         """List them; `folder` is where they lie on this machine."""
         self.version = table.version()
         self._told = pa.table(table.get_add_actions(flatten=True))
-        self._filesystem = _filesystem(table, folder)
+        self._filesystem, self._near = _filesystem(table, folder), folder is not None
 
     def told(self, laid: str, where: Where = ()) -> pa.Table:
         """What the table tells of the files that may have some: `min.ts`, `num_records`, ..."""
@@ -67,9 +66,10 @@ class LogFiles:
         """
         wanted = pa.array(users, pa.string())
         found = self._dataset(BY_USER, where)
-        read = partial(_of_users, wanted, list(columns), condition)
+        read = partial(_of_users, wanted, list(columns), condition, self._near)
+        at_once = 1 if self._near else _FILES_AT_ONCE
         try:
-            with ThreadPoolExecutor(_FILES_AT_ONCE, thread_name_prefix="log-users") as threads:
+            with ThreadPoolExecutor(at_once, thread_name_prefix="log-users") as threads:
                 parts = list(threads.map(read, found.get_fragments()))
         except (pa.ArrowException, OSError) as error:
             raise _unreadable(found, error) from error
@@ -117,12 +117,23 @@ def _may_have(files: pa.Table, name: str, op: str, value: object) -> pa.ChunkedA
 
 
 def _of_users(
-    users: pa.Array, columns: list[str], condition: pc.Expression | None, file: ds.Fragment
+    users: pa.Array,
+    columns: list[str],
+    condition: pc.Expression | None,
+    near: bool,
+    file: ds.Fragment,
 ) -> pa.Table | None:
-    """What a file has of the users; None where it has nothing."""
-    names = _NAMES_ALONE.make_fragment(file.path, file.filesystem)
-    groups = names.split_by_row_group(pc.field("user_id").isin(users), TABLE)
-    numbers = [group.row_groups[0].id for group in groups if _has_any(group, users)]
+    """What a file has of the users; None where it has nothing.
+
+    Of a group of rows each user's name is read once, from a file that is ``near`` alone.
+    """
+    with pq.ParquetFile(
+        file.path,
+        filesystem=file.filesystem,
+        read_dictionary=["user_id"],
+        pre_buffer=not near,
+    ) as names:
+        numbers = [n for n in range(names.num_row_groups) if _has_any(names, n, users)]
     if not numbers:
         return None
     return file.subset(row_group_ids=numbers).to_table(
@@ -130,9 +141,8 @@ def _of_users(
     )
 
 
-def _has_any(group: ds.Fragment, users: pa.Array) -> bool:
-    names = group.to_table(schema=_NAMES, columns=["user_id"], use_threads=False)
-    found = names.column("user_id")
+def _has_any(names: pq.ParquetFile, group: int, users: pa.Array) -> bool:
+    found = names.read_row_group(group, columns=["user_id"], use_threads=False).column(0)
     return any(pc.any(pc.is_in(part.dictionary, users)).as_py() for part in found.chunks)
 
 

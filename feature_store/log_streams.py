@@ -10,10 +10,11 @@ import pyarrow.compute as pc
 from adloom.feature_store.log_layout import PLACE, Where
 from adloom.feature_store.log_order import STREAM
 from adloom.feature_store.log_table import LogTable
+from adloom.feature_store.progress import NOTHING, Reached
 
 
 class LoggedStream(NamedTuple):
-    """A partition of a topic that the log has events of, and the highest offset of these."""
+    """A partition of a topic that the log has events of, and how far it has them."""
 
     topic: str
     topic_id: str
@@ -22,18 +23,21 @@ class LoggedStream(NamedTuple):
 
 
 def streams_of(table: LogTable) -> list[LoggedStream]:
-    """All of them, by which was appended to first. Reads five columns of all the log."""
-    parts = [
-        rows.group_by(STREAM).aggregate([(PLACE, "min"), ("offset", "max")])
-        for rows in table.all_rows([*STREAM, "offset", PLACE])
+    """All of them, by which was appended to first."""
+    firsts = table.streams().sort_by([(PLACE, "ascending")])
+    every = zip(*(firsts.column(name).to_pylist() for name in STREAM), strict=True)
+    return [
+        LoggedStream(topic, topic_id, partition, _last(table, topic, topic_id, partition))
+        for topic, topic_id, partition in every
     ]
-    if not parts:
-        return []
-    found = pa.concat_tables(parts).group_by(STREAM)
-    found = found.aggregate([(f"{PLACE}_min", "min"), ("offset_max", "max")])
-    found = found.sort_by([(f"{PLACE}_min_min", "ascending")])
-    columns = [found.column(name).to_pylist() for name in (*STREAM, "offset_max_max")]
-    return [LoggedStream(*stream) for stream in zip(*columns, strict=True)]
+
+
+def _last(table: LogTable, topic: str, topic_id: str, partition: int) -> int:
+    noted = table.noted(Reached(topic, partition, topic_id, 0))
+    if noted > NOTHING:
+        return noted
+    last = last_offset_of(table, topic, topic_id, partition)
+    return NOTHING if last is None else last
 
 
 def of_stream(topic: str, topic_id: str, partition: int) -> pc.Expression:

@@ -32,6 +32,7 @@ from adloom.feature_store.log_layout import (
     unknown_rows,
 )
 from adloom.feature_store.log_reading import LogFiles
+from adloom.feature_store.log_stream_names import StreamNames, firsts_of, named_in
 from adloom.feature_store.log_tidying import WRITING, is_due, tidy
 from adloom.feature_store.progress import NOTHING, Reached
 
@@ -75,7 +76,7 @@ class LogTable:
         self._lock = threading.RLock()
         self._table: DeltaTable | None = None
         self._files: LogFiles | None = None
-        self._places = Places()
+        self._places, self._names = Places(), StreamNames()
         self._tidier = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tidy-log")
         self._tidying: Future[None] | None = None
 
@@ -101,13 +102,15 @@ class LogTable:
         with self._lock:
             for _ in range(_TRIES):
                 table = self._made()
-                known = {place: _noted(table, place) for place in reached}
+                known = {place: self._noted(table, place) for place in reached}
                 new = unknown_rows(rows, known)
                 if not new.num_rows:
                     return
                 laid = laid_out(new, self._places.of(new.num_rows), most_days)
+                names = self._names.unknown(laid, self._files_now())
                 higher = [place for place, last in known.items() if place.offset > last]
-                if self._commit(table, laid, [*higher, *noted]):
+                if self._commit(table, pa.concat_tables([laid, names]), [*higher, *noted]):
+                    self._names.named(names)
                     return
             raise LogUnavailable(f"{self._url}: others keep writing the event log")
 
@@ -115,16 +118,26 @@ class LogTable:
         """The offset that the table has noted of a partition; -1 where it has none."""
         with self._lock:
             table = self._opened()
-            return NOTHING if table is None else _noted(table, place)
+            return NOTHING if table is None else self._noted(table, place)
 
     def append_all(self, tables: Iterator[pa.Table]) -> None:
         """Puts any number of rows of `SCHEMA` in, in one commit."""
-        laid = (laid_out(rows, self._places.of(rows.num_rows), EVERY_DAY) for rows in tables)
-        batches = (batch for rows in laid for batch in rows.to_batches())
         with self._lock:
-            reader = pa.RecordBatchReader.from_batches(TABLE, batches)
-            if not self._commit(self._made(), reader, []):
+            table = self._made()
+            rows = self._laid_and_named(tables, self._files_now())
+            batches = (batch for part in rows for batch in part.to_batches())
+            if not self._commit(table, pa.RecordBatchReader.from_batches(TABLE, batches), []):
                 raise LogUnavailable(f"{self._url}: others keep writing the event log")
+
+    def _laid_and_named(
+        self, tables: Iterator[pa.Table], files: LogFiles | None
+    ) -> Iterator[pa.Table]:
+        firsts = firsts_of([])
+        for rows in tables:
+            laid = laid_out(rows, self._places.of(rows.num_rows), EVERY_DAY)
+            firsts = firsts_of([firsts, laid])
+            yield laid
+        yield self._names.unknown(firsts, files)
 
     def rows(
         self,
@@ -152,6 +165,11 @@ class LogTable:
         files = self._files_now()
         return iter(()) if files is None else files.all_rows(BY_DAY, columns)
 
+    def streams(self) -> pa.Table:
+        """`STREAM` of all that events were appended of, and the place of the first. LogDamaged."""
+        files = self._files_now()
+        return firsts_of([]) if files is None else named_in(files)
+
     def files(self) -> pa.Table:
         """What is told of each file by day: `num_records`, and `min.…`, `max.…` by column."""
         files = self._files_now()
@@ -178,6 +196,7 @@ class LogTable:
             else:
                 self._table.update_incremental()
         except TableNotFoundError:
+            self._names.forget()
             return None
         except (DeltaError, OSError) as error:
             self._table = None
@@ -229,6 +248,15 @@ class LogTable:
             self._tidying = self._tidier.submit(tidy, self._url, self._options)
         return True
 
+    def _noted(self, table: DeltaTable, place: Reached) -> int:
+        """The last offset that the table has of a partition."""
+        try:
+            version = table.transaction_version(_stream(place))
+        except (DeltaError, OSError) as error:
+            self._table = None
+            raise self._unavailable(error) from error
+        return NOTHING if version is None else version
+
     def _unavailable(self, error: Exception) -> LogUnavailable:
         first = str(error).partition("\n")[0]
         return LogUnavailable(f"the event log in {self._url} cannot be used: {first}")
@@ -241,12 +269,6 @@ def _options(endpoint_url: str) -> dict[str, str]:
 
 def _stream(place: Reached) -> str:
     return f"{place.topic}/{place.partition}/{place.topic_id}"
-
-
-def _noted(table: DeltaTable, place: Reached) -> int:
-    """The last offset that the table has of a partition."""
-    version = table.transaction_version(_stream(place))
-    return NOTHING if version is None else version
 
 
 def _to_disk(folder: Path, version: int) -> None:

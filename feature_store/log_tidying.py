@@ -7,7 +7,8 @@ one leaves it to the other.
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import defaultdict
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -36,7 +37,7 @@ def tidy(url: str, options: dict[str, str] | None) -> None:
         table = DeltaTable(url, storage_options=options)
         for laid, period in _crowded(table):
             where = [(LAID, "=", laid), (PERIOD, "=", period)]
-            if laid == BY_USER and period < f"{datetime.now(UTC):%Y}":
+            if _is_over(laid, period):
                 table.optimize.z_order(
                     ["user_id"], where, target_size=_LARGE_BYTES, writer_properties=WRITING
                 )
@@ -51,15 +52,23 @@ def tidy(url: str, options: dict[str, str] | None) -> None:
 
 
 def _crowded(table: DeltaTable) -> list[tuple[str, str]]:
-    """Parts of the table that have many small files."""
+    """Parts of the table that have many small files, and years that are over in several."""
     files = pa.table(table.get_add_actions(flatten=True))
     names = [f"partition.{LAID}", f"partition.{PERIOD}", "size_bytes"]
-    small = Counter(
-        (laid, period)
-        for laid, period, size in zip(*(files.column(n).to_pylist() for n in names), strict=True)
-        if size < _LARGE_BYTES
-    )
-    return [part for part, count in small.items() if count >= _FEWEST_FILES]
+    sizes: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for laid, period, size in zip(*(files.column(n).to_pylist() for n in names), strict=True):
+        sizes[laid, period].append(size)
+    return [part for part, of_part in sizes.items() if _is_crowded(part, of_part)]
+
+
+def _is_crowded(part: tuple[str, str], sizes: Sequence[int]) -> bool:
+    if _is_over(*part) and len(sizes) > 1 and sum(sizes) < _LARGE_BYTES:
+        return True  # sorted by user it is read faster, and to write it anew is cheap
+    return sum(size < _LARGE_BYTES for size in sizes) >= _FEWEST_FILES
+
+
+def _is_over(laid: str, period: str) -> bool:
+    return laid == BY_USER and period < f"{datetime.now(UTC):%Y}"
 
 
 def _first_line(error: Exception) -> str:

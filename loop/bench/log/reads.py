@@ -101,6 +101,11 @@ def read_report(folder: Path) -> None:
     )
 
 
+def read_streams(folder: Path) -> None:
+    """Which streams there are, as a consumer asks when it begins."""
+    _log(folder).streams()
+
+
 READS: dict[str, Callable[[Path], None]] = {
     "round": read_round,
     "look": read_look,
@@ -108,6 +113,7 @@ READS: dict[str, Callable[[Path], None]] = {
     "histories": read_histories,
     "studio": read_studio,
     "report": read_report,
+    "streams": read_streams,
 }
 """By name; each reads the log of the feature store in a folder."""
 
