@@ -50,7 +50,7 @@ user_history = FeatureView(
         _USER,
         Field(name="item_ids", dtype=Array(String)),
         Field(name="clicked_at_us", dtype=Array(Int64), description="µs since 1970"),
-        Field(name="ad_ids", dtype=Array(String), description="empty text = no ad"),
+        Field(name="ad_ids", dtype=Array(Bytes), description="by packed_ids; empty = no ad"),
     ],
 )
 user_stats = FeatureView(

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
-from feast.protos.feast.types.Value_pb2 import Value
+from feast.protos.feast.types.Value_pb2 import BytesList, Value
 
 from adloom.feature_store import wire
 from adloom.feature_store.event_log import LoggedEvent
 from adloom.feature_store.known_events import KnownEvents
+from adloom.feature_store.packed_ids import packed, unpacked
 
 Values = Mapping[str, bytes]
 """Serialised Feast values by name of the feature."""
@@ -87,21 +88,23 @@ class HistoryRow:
             return row
         times = Value.FromString(values["clicked_at_us"]).int64_list_val
         items = Value.FromString(values["item_ids"]).string_list_val
-        ads = Value.FromString(values["ad_ids"]).string_list_val
+        ads = _ad_elements(Value.FromString(values["ad_ids"]))
         row = cls.__new__(cls)
         row.torn = False
         row._times = wire.int64_elements(times.SerializeToString())
         row._items = bytearray(items.SerializeToString())
         row._ads = bytearray(ads.SerializeToString())
         row._length = len(times.val)
-        row._newest = (times.val[-1], items.val[-1], ads.val[-1]) if row._length else (-1, "", "")
+        row._newest = (-1, "", "")
+        if row._length:
+            row._newest = (times.val[-1], items.val[-1], unpacked(ads.val[-1]))
         return row
 
     def to_values(self) -> dict[str, bytes]:
         return {
             "item_ids": wire.string_list_value(self._items),
             "clicked_at_us": wire.int64_list_value(self._times),
-            "ad_ids": wire.string_list_value(self._ads),
+            "ad_ids": wire.bytes_list_value(self._ads),
         }
 
     def changes(self) -> dict[str, bytes]:
@@ -134,7 +137,8 @@ class HistoryRow:
         values = {name: Value.FromString(value) for name, value in self.to_values().items()}
         times = values["clicked_at_us"].int64_list_val.val
         items = values["item_ids"].string_list_val.val
-        return list(zip(times, items, values["ad_ids"].string_list_val.val, strict=True))
+        ads = map(unpacked, values["ad_ids"].bytes_list_val.val)
+        return list(zip(times, items, ads, strict=True))
 
     def _set(self, clicks: list[_Click]) -> None:
         self._times, self._items, self._ads = bytearray(), bytearray(), bytearray()
@@ -147,14 +151,14 @@ class HistoryRow:
         at, item, ad = click
         self._times += wire.varint(at)
         self._items += wire.string_element(item)
-        self._ads += wire.string_element(ad)
+        self._ads += wire.bytes_element(packed(ad))
         self._length += 1
         self._newest = click
 
     def _drop_oldest(self) -> None:
         wire.drop_first_varint(self._times)
-        wire.drop_first_string(self._items)
-        wire.drop_first_string(self._ads)
+        wire.drop_first_element(self._items)
+        wire.drop_first_element(self._ads)
         self._length -= 1
 
 
@@ -259,6 +263,13 @@ def microseconds(at: datetime) -> int:
 def moment(at: int) -> datetime:
     """The aware moment, UTC, `at` µs after 1970."""
     return _EPOCH + at * _MICROSECOND
+
+
+def _ad_elements(value: Value) -> BytesList:
+    """Earlier versions wrote the ids as texts."""
+    if value.WhichOneof("val") == "string_list_val":
+        return BytesList(val=map(packed, value.string_list_val.val))
+    return value.bytes_list_val
 
 
 def _number(value: bytes | None) -> int:

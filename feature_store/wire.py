@@ -11,9 +11,10 @@ from __future__ import annotations
 _BYTES = b"\x0a"  # Value.bytes_val = 1
 _STRING = b"\x12"  # Value.string_val = 2
 _INT64 = b"\x20"  # Value.int64_val = 4
+_BYTES_LIST = b"\x5a"  # Value.bytes_list_val = 11
 _STRING_LIST = b"\x62"  # Value.string_list_val = 12
 _INT64_LIST = b"\x72"  # Value.int64_list_val = 14
-_ELEMENTS = b"\x0a"  # StringList.val = 1, one element; Int64List.val = 1, all elements
+_ELEMENTS = b"\x0a"  # of StringList and BytesList val = 1, one; of Int64List all
 
 _MORE = 0x80  # set in all bytes of a varint but the last
 
@@ -50,6 +51,16 @@ def string_element(text: str) -> bytes:
     return _sized(_ELEMENTS, text.encode())
 
 
+def bytes_element(content: bytes) -> bytes:
+    """One element of a list of bytes."""
+    return _sized(_ELEMENTS, content)
+
+
+def bytes_list_value(elements: bytes | bytearray) -> bytes:
+    """A list of bytes, each by `bytes_element`."""
+    return _sized(_BYTES_LIST, elements)
+
+
 def string_list_value(elements: bytes | bytearray) -> bytes:
     """A list of texts, each by `string_element`."""
     return _sized(_STRING_LIST, elements)
@@ -60,8 +71,8 @@ def int64_list_value(elements: bytes | bytearray) -> bytes:
     return _sized(_INT64_LIST, _sized(_ELEMENTS, elements) if elements else b"")
 
 
-def drop_first_string(elements: bytearray) -> None:
-    """Takes the first text off a list."""
+def drop_first_element(elements: bytearray) -> None:
+    """Takes the first text, or the first bytes, off a list."""
     length, start = _length(elements, len(_ELEMENTS))
     del elements[: start + length]
 

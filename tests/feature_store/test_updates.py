@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adloom.feature_store.event_log import EventKind, LoggedEvent
+from adloom.feature_store.packed_ids import unpacked
 from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.store import FeatureStore, UserHistory, UserStats
 from tests.sample_events import at, logged
@@ -103,12 +104,13 @@ def test_features_outlive_the_process(tmp_path: Path) -> None:
 
 
 def test_feast_reads_the_same_values(store: FeatureStore) -> None:
-    store.apply([logged(0, 5, ad_id="ad-1"), logged(0, 1, kind="impression", partition=3)])
+    ad = "0b7c9a44-9d0e-5f3c-9a55-0d8b6a1f2f10"
+    store.apply([logged(0, 5, ad_id=ad), logged(0, 1, kind="impression", partition=3)])
     names = ["user_history:item_ids", "user_history:ad_ids", "user_history:clicked_at_us"]
     read = store.feast.get_online_features(names, [{"user_id": "ann"}]).to_dict()
     history = store.history("ann")
     assert tuple(read["item_ids"][0]) == history.item_ids
-    assert tuple(read["ad_ids"][0]) == history.ad_ids
+    assert tuple(map(unpacked, read["ad_ids"][0])) == history.ad_ids
     assert read["clicked_at_us"][0] == [round(at(5).timestamp() * 1e6)]
     rows = [{"item_id": "shoe", "shard": 0}, {"item_id": "shoe", "shard": 3}]
     counts = store.feast.get_online_features(
