@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol, Self
 
+from adloom.feature_store.layout import Layout
 from adloom.feature_store.naming import Name
 
 Row = Mapping[str, bytes]
@@ -54,11 +55,21 @@ class ProgressMoved(RuntimeError):
     """
 
 
+class WrittenOver(Exception):
+    """Others wrote while this writer did, in a store that compares nothing: rows may be theirs."""
+
+
 class OnlineBackend(Protocol):
     """Safe to use from several threads. Every method but `close` raises StoreUnavailable.
 
     What is damaged is a StoreDamaged; `replace` takes its place all the same.
+
+    Attributes:
+        layout: of its rows. Those with marks need no step over many of them: `write` may then have
+            written some where it raises, or finds others otherwise; progress comes last.
     """
+
+    layout: Layout
 
     def check(self) -> None:
         """Asks the store. Raises StoreUnfit."""

@@ -16,9 +16,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from adloom.feature_store import definitions
 from adloom.feature_store.applied import Applied
 from adloom.feature_store.backend import OnlineBackend
+from adloom.feature_store.defining import define
 from adloom.feature_store.folding import Fold
 from adloom.feature_store.looking_back import (
     ItemFeatures,
@@ -28,11 +28,11 @@ from adloom.feature_store.looking_back import (
     item_rows,
     user_names,
 )
+from adloom.feature_store.naming_features import FeastNames
 from adloom.feature_store.progress import Reads
 from adloom.feature_store.random_names import RandomNames
 from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.sqlite_backend import SqliteBackend
-from adloom.feature_store.sqlite_file import create_tables
 from adloom.feature_store.store import FeatureStore
 from adloom.feature_store.updates import Updates
 
@@ -83,8 +83,7 @@ def check_all(store: FeatureStore, told: Told = lambda *_: None) -> Checked:
     checked = Checked()
     with tempfile.TemporaryDirectory(prefix="adloom-check-") as folder:
         file = Path(folder) / "features.db"
-        create_tables(file, "check", definitions.online_views)
-        beside = SqliteBackend(file, "check", definitions.online_views)
+        beside = SqliteBackend(file, "check", define(FeastNames()).layout)
         try:
             checked.records = _take_log(beside, store, told)
             users, checked.users = _differing_users(store.backend, beside, store.settings)
@@ -140,7 +139,7 @@ def _differing_users(
             counts[-1] += len(names)
             here, there = ours.users(names), theirs.users(names)
             differing |= dict.fromkeys(name for name in names if here[name] != there[name])
-    for names in _in_parts(user_names(stored, definitions.user_history)):
+    for names in _in_parts(user_names(stored, "user_history")):
         found = ours.users(names).items()
         differing |= dict.fromkeys(
             name for name, known in found if known is None or len(known.history) > known.clicks

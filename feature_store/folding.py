@@ -6,10 +6,13 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 
 from adloom.feature_store.backend import Row, Rows
+from adloom.feature_store.defining import define
 from adloom.feature_store.entity_key import Key
 from adloom.feature_store.event_log import LoggedEvent
+from adloom.feature_store.layout import Layout
 from adloom.feature_store.lost_rows import Least, LostRows
 from adloom.feature_store.memory_backend import MemoryBackend
+from adloom.feature_store.naming_features import FeastNames
 from adloom.feature_store.online import OnlineTable, R
 from adloom.feature_store.rows import CountsRow
 from adloom.feature_store.settings import FeatureStoreSettings
@@ -22,8 +25,9 @@ _EVENTS_AT_ONCE = 10_000
 class Fold:
     """Features of some events, in memory."""
 
-    def __init__(self, settings: FeatureStoreSettings) -> None:
-        self.backend = MemoryBackend()
+    def __init__(self, settings: FeatureStoreSettings, layout: Layout | None = None) -> None:
+        """Fold them; the layout is that of the store whose rows are made, if any are."""
+        self.backend = MemoryBackend(layout or define(FeastNames()).layout)
         self._updates = Updates(self.backend, settings)
         self._tables = Tables(self.backend)
 
@@ -33,13 +37,13 @@ class Fold:
         while batch := list(islice(events, _EVENTS_AT_ONCE)):
             self._updates.apply(batch)
 
-    def has(self, lost: LostRows) -> bool:
-        """Whether every lost row has as many events here, or more."""
+    def has(self, lost: LostRows, coming: int = 0) -> bool:
+        """Whether every lost row has as many events here, or more; so many may be still to come."""
         users = self._tables.users.read((name,) for name in lost.users)
         items = self._tables.items.read(lost.items)
         return all(
-            _reaches(users[name,].counts, least) for name, least in lost.users.items()
-        ) and all(_reaches(items[key], least) for key, least in lost.items.items())
+            _reaches(users[name,].counts, least, coming) for name, least in lost.users.items()
+        ) and all(_reaches(items[key], least, coming) for key, least in lost.items.items())
 
     def rows(self, lost: LostRows) -> Rows:
         """The lost rows, whole."""
@@ -65,9 +69,9 @@ class Fold:
         }
 
 
-def _reaches(row: CountsRow, least: Least) -> bool:
-    return row.impressions >= least[0] and row.clicks >= least[1]
+def _reaches(row: CountsRow, least: Least, coming: int) -> bool:
+    return row.impressions + coming >= least[0] and row.clicks + coming >= least[1]
 
 
 def _whole(table: OnlineTable[R], rows: Mapping[Key, R]) -> dict[bytes, Row]:
-    return {table.entity_key(key): row.to_values() for key, row in rows.items()}
+    return {table.entity_key(key): table.whole(row) for key, row in rows.items()}

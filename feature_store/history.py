@@ -18,6 +18,7 @@ import pandas as pd
 from adloom.feature_store.event_log import EventLog
 from adloom.feature_store.home import offline_table
 from adloom.feature_store.locking import file_lock
+from adloom.feature_store.naming_features import FeastNames
 from adloom.feature_store.rows import UserHistory
 
 # Feast joins with "not later than"; a history ends strictly before its moment.
@@ -27,8 +28,12 @@ _STRICTLY_BEFORE = timedelta(microseconds=1)
 class PastHistories:
     """Asks Feast, over an offline table that is made from the log each time."""
 
-    def __init__(self, feast_store: feast.FeatureStore, log: EventLog, folder: Path) -> None:
+    def __init__(
+        self, feast_store: feast.FeatureStore, log: EventLog, folder: Path, names: FeastNames
+    ) -> None:
         self._feast = feast_store
+        self._user, self._count = names.user_key, names.of("clicks_so_far")
+        self._feature = f"{names.of('user_clicks')}:{self._count}"
         self._log = log
         self._table = offline_table(folder)
 
@@ -58,20 +63,26 @@ class PastHistories:
         """How many clicks of its user lie strictly before each moment."""
         asked = pd.DataFrame(
             {
-                "user_id": [user_id for user_id, _ in moments],
+                self._user: [user_id for user_id, _ in moments],
                 "event_timestamp": [at.astimezone(UTC) - _STRICTLY_BEFORE for _, at in moments],
             }
         )
-        table = clicks[["user_id", "ts", "clicks_so_far"]].rename(columns={"ts": "event_timestamp"})
-        table = table.drop_duplicates(["user_id", "event_timestamp"], keep="last")
+        table = clicks[["user_id", "ts", "clicks_so_far"]].rename(
+            columns={
+                "user_id": self._user,
+                "ts": "event_timestamp",
+                "clicks_so_far": self._count,
+            }
+        )
+        table = table.drop_duplicates([self._user, "event_timestamp"], keep="last")
         with file_lock(self._table.with_suffix(".lock")):
             table.to_parquet(self._table, index=False)
             known = self._feast.get_historical_features(
-                asked.drop_duplicates(ignore_index=True), features=["user_clicks:clicks_so_far"]
+                asked.drop_duplicates(ignore_index=True), features=[self._feature]
             ).to_df()
         # Feast gives the rows in an order of its own.
-        joined = asked.merge(known, how="left", on=["user_id", "event_timestamp"])
-        return [int(count) for count in joined["clicks_so_far"].fillna(0)]
+        joined = asked.merge(known, how="left", on=[self._user, "event_timestamp"])
+        return [int(count) for count in joined[self._count].fillna(0)]
 
 
 def _history(clicks: pd.DataFrame, first_row: int, count: int, limit: int) -> UserHistory:

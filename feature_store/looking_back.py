@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from feast import FeatureView
-
-from adloom.feature_store import definitions
 from adloom.feature_store.backend import OnlineBackend
 from adloom.feature_store.entity_key import names_of
 from adloom.feature_store.progress import Reads
@@ -65,17 +62,17 @@ class Views:
         return {name: _item([rows[name, shard] for shard in self._shards]) for name in names}
 
 
-def user_names(backend: OnlineBackend, view: FeatureView = definitions.user_stats) -> Iterator[str]:
+def user_names(backend: OnlineBackend, view: str = "user_stats") -> Iterator[str]:
     """Users that have a row of counts, or of another view of users. Raises StoreUnavailable."""
-    names = names_of(view)
-    for key, _ in backend.rows(view.name):
+    names = names_of(backend.layout.views[view])
+    for key, _ in backend.rows(view):
         yield str(names(key)[0])
 
 
 def item_rows(backend: OnlineBackend) -> Iterator[tuple[str, CountsRow]]:
     """The counts of every item in every shard. Raises StoreUnavailable."""
-    names = names_of(definitions.item_stats)
-    for key, values in backend.rows(definitions.item_stats.name):
+    names = names_of(backend.layout.views["item_stats"])
+    for key, values in backend.rows("item_stats"):
         yield str(names(key)[0]), CountsRow.from_values(values)
 
 

@@ -43,6 +43,6 @@ class LostRows(Exception):
         )
 
 
-Mend = Callable[[LostRows, Sequence[LoggedEvent]], None]
-"""Makes lost rows anew; the events are a batch that is not in the features yet. It raises
-FeaturesLost where it cannot, and StoreUnavailable."""
+Mend = Callable[[LostRows, Sequence[LoggedEvent], int], None]
+"""Makes lost rows anew; the events are a batch that is not in the features yet, the number is that
+of records that come again. It raises FeaturesLost where it cannot, and StoreUnavailable."""

@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Self
 
 from adloom.feature_store.backend import Known, Row, Rows
+from adloom.feature_store.layout import Layout
 from adloom.feature_store.naming import Name
 
 
 class MemoryBackend:
     """Rows of bytes in dicts. Its one writer is its one reader."""
 
-    def __init__(self) -> None:
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
         self._rows: dict[str, dict[bytes, dict[str, bytes]]] = {}
 
     def check(self) -> None:
@@ -39,7 +41,7 @@ class MemoryBackend:
         return None
 
     def beside(self) -> Self:
-        return type(self)()
+        return type(self)(self.layout)
 
     def replace(self, beside: Self, known: Known) -> bool:
         self._rows = beside._rows

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
-from feast import FeatureView
+from feast.protos.feast.types.Value_pb2 import Value
 
+from adloom.feature_store import wire
 from adloom.feature_store.backend import OnlineBackend, StoreDamaged
 from adloom.feature_store.entity_key import Key, entity_key_of
+from adloom.feature_store.marks import RowMarks
 from adloom.feature_store.rows import Values
+
+_MARK = "applied"
 
 
 class Row(Protocol):
@@ -32,9 +36,13 @@ R = TypeVar("R", bound=Row)
 class OnlineTable(Generic[R]):
     """A view's rows as they are in the store."""
 
-    def __init__(self, backend: OnlineBackend, view: FeatureView, row_type: type[R]) -> None:
-        self.view = view.name
+    def __init__(self, backend: OnlineBackend, name: str, row_type: type[R]) -> None:
+        """The view is one of adloom's names."""
+        view = backend.layout.views[name]
+        self.view = name
         self.entity_key = entity_key_of(view)
+        self.marked = _MARK in view.columns
+        self._sealed = backend.layout.marks == "sealed"
         self._backend = backend
         self._row_type = row_type
 
@@ -46,16 +54,60 @@ class OnlineTable(Generic[R]):
         """The same, for keys whose entity keys are at hand."""
         found = self._backend.read(self.view, list(entity_keys.values()))
         rows = zip(entity_keys, found, strict=True)
-        return {key: self._row(key, values) if values else self._row_type() for key, values in rows}
+        return {key: self._row(key, values) if values else self._new() for key, values in rows}
+
+    def changes(self, row: R) -> dict[str, bytes]:
+        """The values that the store does not have yet, its marks among them."""
+        return self._with_marks(row, row.changes()) if self.marked else row.changes()
+
+    def whole(self, row: R) -> dict[str, bytes]:
+        """All its values."""
+        return self._with_marks(row, row.to_values()) if self.marked else row.to_values()
+
+    def stored_marks(self, row: R) -> dict[str, bytes | None]:
+        """What the store has of its marks; nothing where rows have none."""
+        return {_MARK: row.marks.stored} if self.marked else {}  # type: ignore[attr-defined]
+
+    def note_stored(self, row: R) -> None:
+        """The store has all of it now."""
+        if self.marked:
+            row.marks.stored = self._mark(row)  # type: ignore[attr-defined]
+
+    def _with_marks(self, row: R, values: dict[str, bytes]) -> dict[str, bytes]:
+        return {**values, _MARK: self._mark(row)}
+
+    def _mark(self, row: R) -> bytes:
+        marks: RowMarks = row.marks  # type: ignore[attr-defined]
+        return wire.bytes_value(marks.encode(row.to_values() if self._sealed else None))
+
+    def _new(self) -> R:
+        row = self._row_type()
+        if self.marked:
+            row.marks = RowMarks()  # type: ignore[attr-defined]
+        return row
 
     def _row(self, key: Key, values: Values) -> R:
         try:
-            return self._row_type.from_values(values)
+            return (
+                self._read_row(dict(values)) if self.marked else self._row_type.from_values(values)
+            )
         except Exception as error:  # of whatever kind: these bytes are none that a row has
             raise StoreDamaged(
                 f"the row of {key} in {self.view} is damaged ({type(error).__name__}): run adloom "
                 "backfill, which makes the features anew from the event log"
             ) from error
+
+    def _read_row(self, values: dict[str, bytes]) -> R:
+        stored = values.pop(_MARK, None)
+        row: Any = self._row_type.from_values(values)
+        if stored is None:  # written by a store whose batches are one step, or cut off within a row
+            row.marks = RowMarks(broken=self._sealed)
+        else:
+            content = Value.FromString(stored).bytes_val
+            row.marks = RowMarks.decode(content, values if self._sealed else None)
+            row.marks.stored = stored
+        row.torn = row.torn or row.marks.broken
+        return row
 
 
 class OpenRows(Generic[R]):

@@ -13,6 +13,7 @@ from feast.protos.feast.types.Value_pb2 import BytesList, Value
 from adloom.feature_store import wire
 from adloom.feature_store.event_log import LoggedEvent
 from adloom.feature_store.known_events import KnownEvents
+from adloom.feature_store.marks import RowMarks
 from adloom.feature_store.packed_ids import packed, unpacked
 
 Values = Mapping[str, bytes]
@@ -74,10 +75,11 @@ class HistoryRow:
     So the order in which events arrive leaves no trace.
     """
 
-    __slots__ = ("_ads", "_items", "_length", "_newest", "_times", "torn")
+    __slots__ = ("_ads", "_items", "_length", "_newest", "_times", "marks", "torn")
 
     def __init__(self) -> None:
         self.torn = False
+        self.marks: RowMarks | None = None
         self._set([])
 
     @classmethod
@@ -90,7 +92,7 @@ class HistoryRow:
         items = Value.FromString(values["item_ids"]).string_list_val
         ads = _ad_elements(Value.FromString(values["ad_ids"]))
         row = cls.__new__(cls)
-        row.torn = False
+        row.torn, row.marks = False, None
         row._times = wire.int64_elements(times.SerializeToString())
         row._items = bytearray(items.SerializeToString())
         row._ads = bytearray(ads.SerializeToString())
@@ -173,6 +175,7 @@ class CountsRow:
     impressions: int = 0
     clicks: int = 0
     torn: bool = False
+    marks: RowMarks | None = field(default=None, repr=False, compare=False)
     _stored_impressions: int = field(default=_NOT_STORED, repr=False, compare=False)
     _stored_clicks: int = field(default=_NOT_STORED, repr=False, compare=False)
 
@@ -180,7 +183,13 @@ class CountsRow:
     def from_values(cls, values: Values) -> Self:
         impressions, clicks = (_number(values.get(name)) for name in ("impressions", "clicks"))
         torn = _NOT_STORED in (impressions, clicks)
-        return cls(max(0, impressions), max(0, clicks), torn, impressions, clicks)
+        return cls(
+            max(0, impressions),
+            max(0, clicks),
+            torn,
+            _stored_impressions=impressions,
+            _stored_clicks=clicks,
+        )
 
     def to_values(self) -> dict[str, bytes]:
         return {
@@ -236,6 +245,16 @@ class UserRow:
 
     counts: CountsRow = field(default_factory=CountsRow)
     events: KnownEvents = field(default_factory=KnownEvents)
+    marks: RowMarks | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def torn(self) -> bool:
+        """Whether it is stored, but not all of it."""
+        return self.counts.torn
+
+    @torn.setter
+    def torn(self, torn: bool) -> None:
+        self.counts.torn = torn
 
     @classmethod
     def from_values(cls, values: Values) -> Self:

@@ -18,8 +18,6 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Self
 
-from feast import FeatureView
-
 from adloom.feature_store.backend import (
     Known,
     Row,
@@ -28,6 +26,7 @@ from adloom.feature_store.backend import (
     StoreUnavailable,
     differing,
 )
+from adloom.feature_store.layout import Layout
 from adloom.feature_store.naming import Name, name_of_folder
 from adloom.feature_store.sqlite_errors import damage_in
 from adloom.feature_store.sqlite_file import (
@@ -48,9 +47,16 @@ _DAMAGED = ".damaged"
 class SqliteBackend:
     """Reads and writes have a connection each, so that a write holds up no reader."""
 
-    def __init__(self, file: Path, project: str, views: Sequence[FeatureView]) -> None:
-        self._file, self._project, self._views = file, project, views
-        self._tables = {view.name: f'"{project}_{view.name}"' for view in views}
+    def __init__(self, file: Path, project: str, layout: Layout) -> None:
+        self.layout = layout
+        self._file, self._project = file, project
+        views = layout.views.values()
+        self._views = [view.feast for view in views]
+        self._tables = {view.name: f'"{project}_{view.feast.name}"' for view in views}
+        self._columns = {view.name: view.columns for view in views}
+        self._features = {
+            view.name: {column: name for name, column in view.columns.items()} for view in views
+        }
         self._reading, self._writing = threading.Lock(), threading.Lock()
         self._opened: tuple[int, int] | None = None
         self._damaged = False
@@ -131,8 +137,9 @@ class SqliteBackend:
                 f"SELECT entity_key, feature_name, value FROM {self._tables[view]} "
                 "ORDER BY entity_key"
             )
+            own = self._features[view]
             for key, features in groupby(found, key=itemgetter(0)):
-                yield key, {name: value for _, name, value in features}
+                yield key, {own[name]: value for _, name, value in features if name in own}
 
     def entities(self) -> int | None:
         return None  # it would have to read all of them
@@ -141,7 +148,7 @@ class SqliteBackend:
         file = self._file.with_name(self._file.name + _BESIDE)
         remove(file)
         create_tables(file, self._project, self._views)
-        return type(self)(file, self._project, self._views)
+        return type(self)(file, self._project, self.layout)
 
     def replace(self, beside: Self, known: Known) -> bool:
         try:
@@ -237,6 +244,8 @@ class SqliteBackend:
     ) -> list[Row]:
         """Rows in the order of the keys, with all features or those of the names."""
         found: dict[bytes, dict[str, bytes]] = {key: {} for key in keys}
+        own = self._features[view]
+        names = [self._columns[view][name] for name in names]
         wanted = f"AND feature_name IN ({_places(names)})" if names else ""
         for start in range(0, len(keys), _KEYS_OF_ONE_READ):
             part = keys[start : start + _KEYS_OF_ONE_READ]
@@ -245,14 +254,17 @@ class SqliteBackend:
                 f"WHERE entity_key IN ({_places(part)}) {wanted}",
                 [*part, *names],
             ):
-                found[key][feature] = value
+                if (name := own.get(feature)) is not None:
+                    found[key][name] = value
         return [found[key] for key in keys]
 
     def _write(self, view: str, rows: Mapping[bytes, Row]) -> None:
-        now = int(time.time())
+        now, columns = int(time.time()), self._columns[view]
         # In the order of the table, so that what lies on one page is written together.
         values = [
-            (key, name, value, now) for key in sorted(rows) for name, value in rows[key].items()
+            (key, columns[name], value, now)
+            for key in sorted(rows)
+            for name, value in rows[key].items()
         ]
         for start in range(0, len(values), _ROWS_OF_ONE_WRITE):
             part = values[start : start + _ROWS_OF_ONE_WRITE]

@@ -7,18 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from feast.repo_config import RegistryConfig, RepoConfig
-
-from adloom.feature_store import definitions
 from adloom.feature_store.backend import (
     FeaturesLost,
     OnlineBackend,
     ProgressMoved,
     StoreUnavailable,
 )
-from adloom.feature_store.definitions_file import applied
 from adloom.feature_store.event_log import EventLog, LoggedEvent
 from adloom.feature_store.history import PastHistories
 from adloom.feature_store.locking import file_lock
@@ -26,9 +22,9 @@ from adloom.feature_store.mending import LogMender
 from adloom.feature_store.missing import missing_rows
 from adloom.feature_store.naming import Name
 from adloom.feature_store.old_log import refuse_old_log
+from adloom.feature_store.opening import defined_by, open_backend, open_feast
 from adloom.feature_store.progress import Progress, Reached
 from adloom.feature_store.rebuilding import rebuild
-from adloom.feature_store.redis_backend import RedisBackend
 from adloom.feature_store.rows import (
     CountsRow,
     ItemStats,
@@ -36,8 +32,6 @@ from adloom.feature_store.rows import (
     UserStats,
 )
 from adloom.feature_store.settings import FeatureStoreSettings, LogSettings
-from adloom.feature_store.sqlite_backend import SqliteBackend
-from adloom.feature_store.sqlite_file import create_tables
 from adloom.feature_store.tables import Tables
 from adloom.feature_store.updates import ContendedPartition, Updates
 
@@ -54,8 +48,6 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 
-_PROJECT = "adloom"
-_SQLITE_FILE = "online.db"
 _OWN_LOG = LogSettings()
 
 
@@ -77,10 +69,11 @@ class FeatureStore:
         self.settings = settings
         self.log_settings = log
         self.log = EventLog.under(log, folder)
+        defined = defined_by(settings)
         with file_lock(folder / "apply.lock"):  # Feast's registry is one file, written in place
-            self.feast = applied(_config(settings, folder), _definitions(folder))
-        self._histories_then = PastHistories(self.feast, self.log, folder)
-        self._backend = _backend(settings, folder)
+            self.feast = open_feast(settings, defined, folder)
+        self._histories_then = PastHistories(self.feast, self.log, folder, settings.feast_names())
+        self._backend = open_backend(settings, defined, folder)
         self._tables = Tables(self._backend)
         self._mender = LogMender(self._backend, self.log, settings)
         self._updates = Updates(self._backend, settings, self._mender)
@@ -252,45 +245,3 @@ class FeatureStore:
         seen = max(impressions, clicks)  # an impression may still be on its way
         rate = (clicks + self.settings.prior_clicks) / (seen + self.settings.prior_impressions)
         return ItemStats(impressions, clicks, rate)
-
-
-def _definitions(folder: Path) -> list[Any]:
-    return [
-        definitions.user,
-        definitions.item,
-        definitions.shard,
-        *definitions.online_views,
-        definitions.user_clicks_in(folder),
-    ]
-
-
-def _config(settings: FeatureStoreSettings, folder: Path) -> RepoConfig:
-    return RepoConfig(
-        project=_PROJECT,
-        provider="local",
-        repo_path=folder,
-        registry=RegistryConfig(path=str(folder / "registry.db")),
-        online_store=_online_store(settings, folder),
-        offline_store={"type": "dask"},
-        entity_key_serialization_version=3,
-    )
-
-
-def _online_store(settings: FeatureStoreSettings, folder: Path) -> dict[str, Any] | None:
-    """Of Feast; none while the file cannot be used, which keeps nobody from repairing it."""
-    if settings.redis_url is not None and settings.online == "redis":
-        return {"type": "redis", "connection_string": settings.redis_url.get_secret_value()}
-    file = folder / _SQLITE_FILE
-    try:
-        create_tables(file, _PROJECT, definitions.online_views)
-    except StoreUnavailable as error:
-        _log.warning("%s", error)
-        return None
-    return {"type": "sqlite", "path": str(file)}
-
-
-def _backend(settings: FeatureStoreSettings, folder: Path) -> OnlineBackend:
-    views = definitions.online_views
-    if settings.redis_url is not None and settings.online == "redis":
-        return RedisBackend(settings.redis_url.get_secret_value(), _PROJECT, views)
-    return SqliteBackend(folder / _SQLITE_FILE, _PROJECT, views)

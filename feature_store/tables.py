@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from adloom.feature_store import definitions
 from adloom.feature_store.backend import OnlineBackend
 from adloom.feature_store.known_events import PageRow
 from adloom.feature_store.online import OnlineTable
@@ -16,11 +15,11 @@ class Tables:
     """One table for each view that the stream writes."""
 
     def __init__(self, backend: OnlineBackend) -> None:
-        self.histories = OnlineTable(backend, definitions.user_history, HistoryRow)
-        self.users = OnlineTable(backend, definitions.user_stats, UserRow)
-        self.pages = OnlineTable(backend, definitions.user_events, PageRow)
-        self.items = OnlineTable(backend, definitions.item_stats, CountsRow)
-        self.partitions = OnlineTable(backend, definitions.stream_progress, ProgressRow)
+        self.histories = OnlineTable(backend, "user_history", HistoryRow)
+        self.users = OnlineTable(backend, "user_stats", UserRow)
+        self.pages = OnlineTable(backend, "user_events", PageRow)
+        self.items = OnlineTable(backend, "item_stats", CountsRow)
+        self.partitions = OnlineTable(backend, "stream_progress", ProgressRow)
 
     def pages_of(self, users: Mapping[str, UserRow]) -> dict[str, list[PageRow]]:
         """All pages of these users, in order. Raises StoreUnavailable."""

@@ -20,11 +20,13 @@ from adloom.feature_store.backend import (
     OnlineBackend,
     ProgressMoved,
     Rows,
+    WrittenOver,
 )
 from adloom.feature_store.event_log import LoggedEvent
 from adloom.feature_store.lost_rows import LostRows, Mend
-from adloom.feature_store.open_views import OpenBatch, OpenViews
-from adloom.feature_store.progress import Progress, ProgressRow, Reached, last_of
+from adloom.feature_store.open_batch import OpenBatch, begin
+from adloom.feature_store.open_views import OpenViews
+from adloom.feature_store.progress import NOTHING, Progress, ProgressRow, Reached, last_of
 from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.tables import Tables
 
@@ -54,6 +56,8 @@ class Updates:
         self._shards = settings.item_shards
         self._settled: dict[tuple[str, int], Reached] = {}
         self._written: dict[tuple[str, int], Progress] = {}
+        # By partition: what comes again since reading was placed, after the first up to the last.
+        self._again: dict[tuple[str, int], tuple[int, int]] = {}
         self._lock = threading.Lock()
 
     def apply(self, events: Sequence[LoggedEvent], reached: Sequence[Reached] = ()) -> int:
@@ -89,6 +93,8 @@ class Updates:
             found = {int(key[0]): dict(row.topics) for key, row in rows.items()}
             for number, topics in found.items():
                 self._believe(number, topics)
+                for topic, place in topics.items():
+                    self._again[topic, number] = (place.done, place.applied)
             return found
 
     def check(self) -> int:
@@ -112,7 +118,7 @@ class Updates:
             try:
                 batch = self._batch(events, reached)
                 rows = batch.changes()
-                found = self._backend.write(rows, batch.known, batch.cached)
+                found = self._write(batch, rows)
             except LostRows as torn:
                 self._views.forget()
                 self._make_anew(torn, events)
@@ -121,6 +127,7 @@ class Updates:
                 self._views.forget()  # what is open may be ahead of what is stored
                 raise
             if not found:
+                self._note_read([*last_of(events), *reached])
                 return self._note_written(batch, rows)
             lost = batch.lost(found)
             self._views.forget()
@@ -133,11 +140,18 @@ class Updates:
     def _batch(self, events: Sequence[LoggedEvent], reached: Sequence[Reached]) -> OpenBatch:
         reached = [*last_of(events), *reached]
         numbers = {place.partition for place in reached or self._settled.values()}
-        batch = self._views.begin(numbers)
+        batch = begin(self._views, numbers)
         self._refuse_older({number: batch.partitions[number,] for number in numbers})
         settled = [place for place in self._settled.values() if place.partition in numbers]
         batch.take(events, reached, settled)
         return batch
+
+    def _write(self, batch: OpenBatch, rows: Rows) -> Known:
+        """Raises LostRows where another writer's rows may lie under those that were written."""
+        try:
+            return self._backend.write(rows, batch.known, batch.cached)
+        except WrittenOver:
+            raise batch.written_over() from None
 
     def _note_written(self, batch: OpenBatch, rows: Rows) -> int:
         batch.note_stored()
@@ -148,6 +162,14 @@ class Updates:
             if self._settled.get((place.topic, place.partition)) == place:
                 del self._settled[place.topic, place.partition]
         return sum(len(changed) for changed in rows.values()) - len(batch.partitions)
+
+    def _note_read(self, reached: Iterable[Reached]) -> None:
+        for place in reached:
+            at, end = self._again.get((place.topic, place.partition), (NOTHING, NOTHING))
+            if place.offset >= end:
+                self._again.pop((place.topic, place.partition), None)
+            else:
+                self._again[place.topic, place.partition] = (max(at, place.offset), end)
 
     def _believe(self, number: int, topics: Mapping[str, Progress]) -> None:
         for topic in [topic for topic, partition in self._written if partition == number]:
@@ -172,7 +194,8 @@ class Updates:
     def _make_anew(self, lost: LostRows, events: Sequence[LoggedEvent]) -> None:
         if self._mend is None:
             raise lost.told()
-        self._mend(lost, events)
+        coming = sum(max(0, end - at) for at, end in self._again.values())
+        self._mend(lost, events, coming)
 
 
 def _is_behind(stored: Progress | None, written: Progress) -> bool:

@@ -30,6 +30,7 @@ from adloom.stream.topics import create_topics
 from tests.kafka_cluster import WITH_RIGHTS, ApacheKafka, NoApacheKafka, running_kafka
 from tests.mlflow_server import MlflowServer, running_mlflow
 from tests.postgres_server import NoPostgres, PostgresServer, running_postgres
+from tests.redis_nodes import RedisNodes, running_cluster
 from tests.world.cluster_faults import delete_topics
 
 _TEST_KAFKA = os.environ.get("ADLOOM_TEST_KAFKA")
@@ -85,6 +86,16 @@ def redis() -> Iterator[LocalRedis]:
     try:
         with running_redis() as server:
             yield server
+    except RedisUnavailable as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def redis_cluster() -> Iterator[RedisNodes]:
+    """Three primaries with a replica each, or a skipped test that says what to install."""
+    try:
+        with running_cluster() as nodes:
+            yield nodes
     except RedisUnavailable as error:
         pytest.skip(str(error))
 

@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from adloom.feature_store.redis_address import redis_options
+from adloom.feature_store.redis_address import redis_nodes, redis_options
+from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.loop.doctor.clocks import Clock
 from adloom.loop.doctor.finding import Check, Finding, judged
 from adloom.loop.doctor.sqlite_files import looked_through
@@ -20,16 +21,20 @@ _SECONDS = 3.0
 _FULL, _MIB = 0.9, 2**20
 _OLDEST = (5, 0)
 _REMEDY = "run adloom backfill, which makes it anew from the event log"
-_COMMANDS = ("hset", "hmget", "evalsha", "multi", "rename", "scan", "del")
+_COMMANDS = ("hset", "hmget", "hdel", "eval", "evalsha", "multi", "scan", "del")
 
 
 def online_store_check(settings: Settings, now: Callable[[], float] = time.time) -> Check:
     """Of whichever is set."""
     features = settings.features
     if features.online == "redis" and features.redis_url is not None:
-        options = redis_options(features.redis_url.get_secret_value())
-        where = f"Redis at {options['host']}:{options['port']}"
-        look = partial(_look_at_redis, options, where, now)
+        hosts = ", ".join(f"{host}:{port}" for host, port in redis_nodes(features))
+        where = {
+            "single": f"Redis at {hosts}",
+            "cluster": f"Redis cluster of {hosts}",
+            "sentinel": f"Redis {features.sentinel_master} watched by {hosts}",
+        }[features.redis_mode]
+        look = partial(_look_at_redis, features, where, now)
         return Check(PART, where, "features.redis_url", look)
     file = settings.home / "features" / "online.db"
     return Check(PART, str(file), "features.online", partial(_look_at_file, file))
@@ -43,36 +48,54 @@ def _look_at_file(file: Path) -> Iterator[Finding]:
     yield judged(PART, f"SQLite, {told}", [] if problem is None else [problem], [])
 
 
-def _look_at_redis(
-    options: dict[str, Any], where: str, now: Callable[[], float]
-) -> Iterator[Finding]:
-    from redis import AuthenticationError, Redis, RedisError
+def _clients(features: FeatureStoreSettings) -> Iterator[Any]:
+    """Of every node that is named of a cluster, else of the one server that takes writes."""
+    from redis import Redis
     from redis.backoff import NoBackoff
-    from redis.exceptions import NoPermissionError
     from redis.retry import Retry
+    from redis.sentinel import Sentinel
 
     patience = {"socket_connect_timeout": _SECONDS, "socket_timeout": _SECONDS}
-    clock = Clock(now)
+    nodes, options = redis_nodes(features), patience | redis_options(features)
+    if features.redis_mode == "sentinel":
+        watching = Sentinel(nodes, sentinel_kwargs=patience)
+        nodes = [watching.discover_master(features.sentinel_master)]
+    for host, port in nodes:
+        yield Redis(host, port, **options, retry=Retry(NoBackoff(), 0))
+
+
+def _look_at_redis(
+    features: FeatureStoreSettings, where: str, now: Callable[[], float]
+) -> Iterator[Finding]:
+    from redis import AuthenticationError, RedisError
+    from redis.exceptions import NoPermissionError
+
+    try:
+        for client in _clients(features):
+            yield from _look_at_server(client, features, where, now)
+    except (AuthenticationError, NoPermissionError) as error:
+        told = f"the login is refused ({error}): see features.redis_username and its password"
+        yield Finding(PART, where, "wrong", told)
+    except (RedisError, OSError) as error:
+        told = f"it cannot be asked ({error}): see that it runs, and to features.redis_url"
+        yield Finding(PART, where, "wrong", told)
+
+
+def _look_at_server(
+    client: Any, features: FeatureStoreSettings, where: str, now: Callable[[], float]
+) -> Iterator[Finding]:
+    clock, clustered = Clock(now), features.redis_mode == "cluster"
 
     def time_of(client: Any) -> tuple[None, float]:
         seconds, micros = client.time()
         return None, seconds + micros / 1e6
 
-    try:
-        with closing(Redis(**(patience | options), retry=Retry(NoBackoff(), 0))) as client:
-            found: Any = client.info()
-            clock.hold(lambda: time_of(client))
-            keys, lacking, lasts = client.dbsize(), _lacking(client), _lasts(client, found)
-    except (AuthenticationError, NoPermissionError) as error:
-        told = f"the login is refused ({error}): see ADLOOM_FEATURES__REDIS_URL"
-        yield Finding(PART, where, "wrong", told)
-        return
-    except (RedisError, OSError) as error:
-        told = f"it cannot be asked ({error}): see that it runs, and to features.redis_url"
-        yield Finding(PART, where, "wrong", told)
-        return
+    with closing(client):
+        found: Any = client.info()
+        clock.hold(lambda: time_of(client))
+        keys, lacking, lasts = client.dbsize(), _lacking(client), _lasts(client, found)
     version, used = str(found.get("redis_version", "?")), int(found.get("used_memory", 0))
-    wrong = [*_wrong(found, version), *lacking, *clock.wrong]
+    wrong = [*_wrong(found, version, clustered), *lacking, *clock.wrong]
     notes = [*_notes(found, used), *clock.notes]
     if not lasts:
         notes.append("it keeps nothing on the disk: set appendonly yes")
@@ -80,7 +103,7 @@ def _look_at_redis(
     yield judged(PART, told, wrong, notes)
 
 
-def _wrong(found: dict[str, Any], version: str) -> Iterator[str]:
+def _wrong(found: dict[str, Any], version: str, clustered: bool) -> Iterator[str]:
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     if numbers and numbers < _OLDEST:
         yield f"Redis {version} is too old: install {_OLDEST[0]}.{_OLDEST[1]} or later"
@@ -90,7 +113,10 @@ def _wrong(found: dict[str, Any], version: str) -> Iterator[str]:
             f"it would throw features away when its memory is full: its maxmemory-policy is "
             f"{policy}; set it to noeviction"
         )
-    if found.get("role") == "slave":
+    if bool(found.get("cluster_enabled")) != clustered:
+        mode = "single" if clustered else "cluster"
+        yield f"features.redis_mode does not fit it: set {mode}"
+    if found.get("role") == "slave" and not clustered:
         yield "it is a replica, which takes no writes: name the primary in features.redis_url"
     if found.get("loading"):
         yield "it still loads its data: wait until it has"
@@ -139,7 +165,8 @@ def _words(command: str) -> tuple[str, ...]:
         "hset": ("k", "f", "v"),
         "hmget": ("k", "f"),
         "evalsha": ("0" * 40, "0"),
-        "rename": ("k", "l"),
+        "hdel": ("k", "f"),
+        "eval": ("return 1", "0"),
         "scan": ("0",),
         "del": ("k",),
     }

@@ -58,7 +58,7 @@ def fill(store: FeatureStore, users: int) -> None:
                 for kind in ("impression", "click"):
                     events.append(
                         LoggedEvent(
-                            kind=kind,  # type: ignore[arg-type]
+                            kind=kind,
                             event_id=f"{name}-{offset}",
                             ts=_BEGIN
                             + timedelta(milliseconds=1_000 * offset + rng.randrange(1_000)),

@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from typing import Any
 
-from redis import Redis
+from redis import Redis, RedisCluster
 
 from adloom.feature_store.store import FeatureStore
 
@@ -21,8 +21,8 @@ def lose(store: FeatureStore, name: str, views: tuple[str, ...] = ()) -> int:
     """
     if store.settings.redis_url is not None:
         server = redis_of(store)
-        keys = [key for key in server.keys(b"*" + name.encode() + b"*") if b"adloom" in key]
-        return int(server.delete(*keys)) if keys else 0
+        keys = [key for key in keys_of(store, name) if b"adloom" in key]
+        return sum(int(server.delete(key)) for key in keys)
     gone = 0
     with closing(sqlite3.connect(store.folder / "online.db")) as database:
         for view in views or tables(database):
@@ -43,7 +43,7 @@ def snapshot(store: FeatureStore) -> Any:
     """All that the online store holds."""
     if store.settings.redis_url is not None:
         server = redis_of(store)
-        return {key: server.dump(key) for key in server.keys(b"*adloom")}
+        return {key: server.dump(key) for key in keys_of(store) if key.endswith(b"adloom")}
     with closing(sqlite3.connect(store.folder / "online.db")) as database:
         return {
             table: database.execute(f'SELECT * FROM "{table}"').fetchall()
@@ -55,8 +55,9 @@ def restore(store: FeatureStore, taken: Any) -> None:
     """Puts a snapshot in the place of all that the online store holds."""
     if store.settings.redis_url is not None:
         server = redis_of(store)
-        for key in server.keys(b"*adloom"):
-            server.delete(key)
+        for key in keys_of(store):
+            if key.endswith(b"adloom"):
+                server.delete(key)
         for key, value in taken.items():
             server.restore(key, 0, value)
         return
@@ -69,6 +70,14 @@ def restore(store: FeatureStore, taken: Any) -> None:
         database.commit()
 
 
+def keys_of(store: FeatureStore, name: str = "") -> list[bytes]:
+    """The keys of Redis that hold the name."""
+    return list(redis_of(store).scan_iter(b"*" + name.encode() + b"*"))
+
+
 def redis_of(store: FeatureStore) -> Any:
     assert store.settings.redis_url is not None
-    return Redis.from_url("redis://" + store.settings.redis_url.get_secret_value())
+    address = store.settings.redis_url.get_secret_value().partition(",")[0]
+    if store.settings.redis_mode == "cluster":
+        return RedisCluster.from_url(f"redis://{address}")
+    return Redis.from_url(f"redis://{address}")

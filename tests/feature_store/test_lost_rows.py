@@ -17,7 +17,7 @@ from adloom.feature_store.event_log import LoggedEvent
 from adloom.feature_store.progress import Progress, Reached
 from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.store import FeaturesLost, FeatureStore, ProgressMoved
-from tests.feature_store.online_rows import lose, redis_of, restore, snapshot
+from tests.feature_store.online_rows import keys_of, lose, redis_of, restore, snapshot
 from tests.sample_events import logged
 
 USERS = ["ann", "bob"]
@@ -99,7 +99,7 @@ def _lose_value(store: FeatureStore, feature: str) -> None:
     if store.settings.online == "redis":
         field = struct.pack("<I", mmh3.hash(f"user_stats:{feature}", signed=False))
         server = redis_of(store)
-        for key in server.keys(b"*ann*adloom"):
+        for key in keys_of(store, "ann"):
             server.hdel(key, field)
         return
     with closing(sqlite3.connect(store.folder / "online.db")) as database:
@@ -161,8 +161,8 @@ def test_a_progress_row_that_is_gone_makes_nothing_count_twice(
     take(store, events(0, 400))
     if online.online == "redis":
         server = redis_of(store)
-        gone = [key for key in server.keys(b"*shard*adloom") if b"item_id" not in key]
-        assert server.delete(*gone)
+        gone = [key for key in keys_of(store, "shard") if b"item_id" not in key]
+        assert sum(server.delete(key) for key in gone)
     else:
         lose(store, "", ("stream_progress",))
     with pytest.raises(ProgressMoved):
@@ -204,8 +204,8 @@ def test_rows_that_the_log_has_not_are_told(
 def test_a_redis_that_others_use_too_is_told(
     online: FeatureStoreSettings, store: FeatureStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    if online.online != "redis":
-        pytest.skip("SQLite is adloom's own")
+    if online.online != "redis" or online.redis_mode == "cluster":
+        pytest.skip("SQLite is adloom's own, and a cluster has one database")
     server = redis_of(store)
     server.set("session:1", "x")
     try:
@@ -247,14 +247,15 @@ def test_a_redis_that_evicts_is_refused_at_the_start(
     if online.online != "redis":
         pytest.skip("SQLite evicts nothing")
     server = redis_of(store)
-    server.config_set("maxmemory-policy", "allkeys-lru")
+    everywhere = {"target_nodes": "primaries"} if online.redis_mode == "cluster" else {}
+    server.config_set("maxmemory-policy", "allkeys-lru", **everywhere)
     try:
         with pytest.raises(StoreUnfit, match=r"allkeys-lru; set it to noeviction"):
             FeatureStore.open(online, store.folder)
         with pytest.raises(StoreUnfit):
             store.ping()
     finally:
-        server.config_set("maxmemory-policy", "noeviction")
+        server.config_set("maxmemory-policy", "noeviction", **everywhere)
 
 
 def test_what_is_settled_is_not_taken_for_applied(store: FeatureStore) -> None:

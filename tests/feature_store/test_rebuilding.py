@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Generator, Iterator
 from typing import Any, cast
 
@@ -11,8 +12,8 @@ import pytest
 from adloom.feature_store.event_log import LoggedEvent
 from adloom.feature_store.progress import Progress
 from adloom.feature_store.settings import FeatureStoreSettings
-from adloom.feature_store.store import ContendedPartition, FeatureStore, UserStats
-from tests.feature_store.online_rows import redis_of, snapshot
+from adloom.feature_store.store import ContendedPartition, FeatureStore, StoreUnavailable, UserStats
+from tests.feature_store.online_rows import keys_of, redis_of, snapshot
 from tests.sample_events import logged
 
 
@@ -88,16 +89,30 @@ def test_a_swap_that_was_cut_off_is_finished_by_whoever_comes(
 ) -> None:
     if online.online != "redis":
         pytest.skip("SQLite swaps in one transaction")
+    if online.redis_mode == "cluster" and calls % 5:
+        pytest.skip("a few: who comes waits for the turn of the one that was cut off")
     events = [logged(n, n, user_id="bob", item_id="bag") for n in range(200)]
     with monkeypatch.context() as patch:
         patch.setattr(filled._backend, "_redis", CutOff(redis_of(filled), calls))
         with contextlib.suppress(KeyboardInterrupt):
             list(filled.rebuild([events]))
     with FeatureStore.open(online, filled.folder) as later:
+        _until_it_answers(later)
         stats = later.user_stats(["ann", "bob"])
         whole, before = (UserStats(0, 0), UserStats(0, 200)), (UserStats(0, 300), UserStats(0, 0))
         assert (stats["ann"], stats["bob"]) in (whole, before)
         later.ping()
         list(later.rebuild([events]))
         assert later.user_stats(["bob"])["bob"] == UserStats(0, 200)
-    assert not redis_of(filled).keys(b"*swap*") + redis_of(filled).keys(b"*staged*")
+    assert not keys_of(filled, "swap") + keys_of(filled, "staged")
+
+
+def _until_it_answers(store: FeatureStore) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            store.ping()
+            return
+        except StoreUnavailable:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)

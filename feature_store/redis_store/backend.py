@@ -1,39 +1,31 @@
-"""Feast's Redis hashes: one for each entity, with the features of all its views as fields."""
+"""Feast's Redis hashes: one for each entity, with the features of all its views as fields.
+
+Here on one server, whose transactions span all rows; `cluster` is the same on many.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import struct
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+from itertools import chain
 from typing import Any, Self
 
-import mmh3
-from feast import FeatureView
 from feast.infra.key_encoding_utils import serialize_entity_key_prefix
 from google.protobuf.timestamp_pb2 import Timestamp
-from redis import Redis, RedisError
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from adloom.feature_store.backend import (
-    Known,
-    Row,
-    Rows,
-    StoreUnavailable,
-    StoreUnfit,
-    differing,
-)
+from adloom.feature_store.backend import Known, Row, Rows, StoreUnavailable, StoreUnfit, differing
+from adloom.feature_store.layout import Layout
 from adloom.feature_store.naming import Name
-from adloom.feature_store.redis_address import redis_options
-from adloom.feature_store.redis_swap import STAGED, batched_keys, finish_swap, staging, swap
+from adloom.feature_store.redis_store.errors import failures_told
+from adloom.feature_store.redis_store.fields import Fields
+from adloom.feature_store.redis_store.swap import STAGED, Swap, batched_keys, delete_fields, staging
 
 _log = logging.getLogger(__name__)
 
-_PATIENCE_SECONDS = 2.5
 _KEYS_OF_ONE_READ = 5_000
 _KEYS_LOOKED_AT = 200
 _NAME_BYTES = 40
@@ -76,29 +68,62 @@ _Asked = tuple[str, _Expected, list[bytes]]
 class RedisBackend:
     """One Redis server; a batch is one MULTI ... EXEC."""
 
-    def __init__(self, connection_string: str, project: str, views: Sequence[FeatureView]) -> None:
-        """The string is Feast's: host:port[,option=...]."""
-        patience: dict[str, Any] = {
-            "socket_connect_timeout": _PATIENCE_SECONDS,
-            "socket_timeout": _PATIENCE_SECONDS,
-            "retry": Retry(NoBackoff(), 1),  # a server that came back; the callers know to wait
-        }
-        self._redis: Any = Redis(**(patience | redis_options(connection_string)))
-        self._compare = self._redis.register_script(_COMPARE)
-        self._write = self._redis.register_script(_WRITE)
-        self._connection_string, self._view_list = connection_string, views
+    spread = False
+    """Whether keys lie on several nodes."""
+
+    def __init__(
+        self, connect: Callable[[], Any], project: str, layout: Layout, *, moves: bool = False
+    ) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            moves: whether other servers take over its work, which are the same store then.
+        """
+        self.layout = layout
+        self._connect, self._moves = connect, moves
+        self._redis: Any = connect()
         self._name, self._project = project, project.encode()
+        self._mark = f"{project}.name".encode()
         self._looked = False
         self._is_staged = project.endswith(STAGED)
-        self._views = {view.name: _Fields(view) for view in views}
-        self._prefixes = {view.name: serialize_entity_key_prefix(view.join_keys) for view in views}
+        views = layout.views.values()
+        self._views = {view.name: Fields(view) for view in views}
+        self._prefixes = {
+            view.name: serialize_entity_key_prefix(sorted(view.join_keys)) for view in views
+        }
+        self._all_fields = list(
+            chain.from_iterable((*fields.names, fields.stamp) for fields in self._views.values())
+        )
 
     def check(self) -> None:
-        with _failures_told():
-            policy = self._redis.info("memory").get("maxmemory_policy", "noeviction")
-            finish_swap(self._redis, self._name)
+        with self._told(at_start=True):
+            for server in self._servers():
+                self._check_server(server)
+            self._swap.finish()
             if not self._looked:
+                self._looked = True
                 self._tell_strangers()
+
+    def _told(self, *, at_start: bool = False) -> AbstractContextManager[None]:
+        return failures_told(at_start=at_start)
+
+    def _servers(self) -> list[Any]:
+        """A client for each server that takes writes."""
+        return [self._redis]
+
+    def _check_server(self, server: Any) -> None:
+        told = server.info()
+        if told.get("redis_mode") == "sentinel":
+            raise StoreUnfit(
+                "redis_url names a Sentinel: set features.redis_mode = 'sentinel' and "
+                "features.sentinel_master"
+            )
+        if told.get("cluster_enabled") and not self.spread:
+            raise StoreUnfit(
+                "this Redis is a node of a cluster: set features.redis_mode = 'cluster' "
+                "(redis_url may name several of its nodes)"
+            )
+        policy = told.get("maxmemory_policy", "noeviction")
         if policy.startswith("allkeys"):
             raise StoreUnfit(
                 f"Redis would throw features away when its memory is full: its maxmemory-policy "
@@ -107,7 +132,6 @@ class RedisBackend:
 
     def _tell_strangers(self) -> None:
         """Lost rows are missed by the number of keys: those of others would stand for them."""
-        self._looked = True
         with self._redis.pipeline(transaction=False) as pipe:
             for _ in range(_KEYS_LOOKED_AT):
                 pipe.randomkey()
@@ -122,62 +146,72 @@ class RedisBackend:
             )
 
     def name(self) -> Name:
-        with _failures_told():  # of the server itself: it has many addresses
+        with self._told():  # of the server itself: it has many addresses
+            if self._moves:
+                return self._marked_name()
             server, client = self._redis.info("server"), self._redis.client_info()
         key = f"{server['run_id']}-{client['db']}"
         return Name(key, f"Redis {client['laddr']}, database {client['db']}")
 
+    def _marked_name(self) -> Name:
+        """Kept with the rows: other servers take over their work."""
+        self._redis.set(self._mark, uuid.uuid4().hex, nx=True)
+        key = self._redis.get(self._mark).decode()
+        return Name(key, f"Redis, marked {key[:8]}")
+
     def read(self, view: str, keys: Sequence[bytes]) -> list[Row]:
-        with _failures_told():
+        with self._told():
             return self._read(keys, self._views[view])
 
     def write(self, rows: Rows, known: Known, cached: Callable[[], Known]) -> Known:
         flag = f"{self._name}.refused.{uuid.uuid4().hex}".encode()
         asked: list[_Asked] = []
-        stamp = Timestamp(seconds=int(time.time())).SerializeToString()
-        with _failures_told(), self._redis.pipeline(transaction=True) as pipe:
+        stamp = stamp_of_now()
+        with self._told(), self._redis.pipeline(transaction=True) as pipe:
+            compare, put = pipe.register_script(_COMPARE), pipe.register_script(_WRITE)
             for view, expected in {**known, **cached()}.items():
                 for part in _parts(expected):
                     asked.append((view, expected, part))
-                    self._ask(pipe, flag, view, expected, part)
+                    self._ask(compare, flag, view, expected, part)
             for view, changed in rows.items():
                 for part in _parts(changed):
-                    self._put(pipe, flag, view, changed, part, stamp)
+                    self._put(put, flag, view, changed, part, stamp)
             pipe.delete(flag)
             answers = pipe.execute()[: len(asked)]
             return self._found(asked, answers)
 
     def rows(self, view: str) -> Iterator[tuple[bytes, Row]]:
-        with _failures_told():
+        with self._told():
             for keys in batched_keys(self._redis, self._prefixes[view], self._project):
                 ours = [key.removesuffix(self._project) for key in keys]
                 found = zip(ours, self.read(view, ours), strict=True)
                 yield from ((key, row) for key, row in found if row)
 
     def entities(self) -> int | None:
-        with _failures_told():
-            return int(self._redis.dbsize())
+        with self._told():
+            keys = sum(int(server.dbsize()) for server in self._servers())
+            return keys - int(self._moves and self._redis.exists(self._mark))
 
     def beside(self) -> Self:
-        with _failures_told():
-            finish_swap(self._redis, self._name)  # before its keys are cleared
-        beside = type(self)(self._connection_string, staging(self._name), self._view_list)
+        with self._told():
+            self._swap.finish()  # before its rows are cleared
+        beside = type(self)(self._connect, staging(self._name), self.layout, moves=self._moves)
         beside.clear()
         return beside
 
     def replace(self, beside: Self, known: Known) -> bool:
-        with _failures_told():
+        with self._told():
             if self._differing(known):
                 return False
             beside._is_staged = False  # from here on its keys are those of the swap
-            swap(self._redis, self._name, set(self._prefixes.values()))
+            self._swap.begin(set(self._prefixes.values()))
         return True
 
     def clear(self) -> None:
-        with _failures_told():
+        with self._told():
             for prefix in set(self._prefixes.values()):
                 for keys in batched_keys(self._redis, prefix, self._project):
-                    self._redis.delete(*keys)
+                    delete_fields(self._redis, keys, self._all_fields)
 
     def close(self) -> None:
         if self._is_staged:
@@ -185,26 +219,24 @@ class RedisBackend:
                 self.clear()
         self._redis.close()
 
+    @property
+    def _swap(self) -> Swap:
+        return Swap(self._redis, self._name, self._all_fields, self.spread)
+
     def _ask(
-        self,
-        pipe: Any,
-        flag: bytes,
-        view: str,
-        expected: _Expected,
-        keys: list[bytes],
+        self, compare: Any, flag: bytes, view: str, expected: _Expected, keys: list[bytes]
     ) -> None:
         names = list(next(iter(expected.values())))
         values = [expected[key][name] or b"" for key in keys for name in names]
         fields = self._views[view].only(names)
-        self._compare(
+        compare(
             keys=[flag, *(key + self._project for key in keys)],
             args=[len(names), *fields.names, *values],
-            client=pipe,
         )
 
     def _put(
         self,
-        pipe: Any,
+        put: Any,
         flag: bytes,
         view: str,
         rows: Mapping[bytes, Row],
@@ -216,7 +248,7 @@ class RedisBackend:
             values = fields.flat(rows[key], stamp)
             flat.append(len(values))
             flat += values
-        self._write(keys=[flag, *(key + self._project for key in keys)], args=flat, client=pipe)
+        put(keys=[flag, *(key + self._project for key in keys)], args=flat)
 
     def _found(self, asked: Sequence[_Asked], answers: Sequence[Sequence[int]]) -> Known:
         """What the store has now of the rows that were otherwise, or still are."""
@@ -242,7 +274,7 @@ class RedisBackend:
                 found[view] = others
         return found
 
-    def _read(self, keys: Sequence[bytes], fields: _Fields) -> list[Row]:
+    def _read(self, keys: Sequence[bytes], fields: Fields) -> list[Row]:
         rows: list[Row] = []
         for start in range(0, len(keys), _KEYS_OF_ONE_READ):
             with self._redis.pipeline(transaction=False) as pipe:
@@ -252,44 +284,12 @@ class RedisBackend:
         return rows
 
 
-class _Fields:
-    """How the features of a view are named in a hash: Feast hashes the names."""
-
-    def __init__(self, view: FeatureView, features: Sequence[str] = ()) -> None:
-        self._view = view
-        self._features = list(features) or [feature.name for feature in view.features]
-        self.names = [
-            struct.pack("<I", mmh3.hash(f"{view.name}:{name}", signed=False))
-            for name in self._features
-        ]
-        self._by_feature = dict(zip(self._features, self.names, strict=True))
-        self._stamp = f"_ts:{view.name}".encode()
-
-    def only(self, features: Sequence[str]) -> _Fields:
-        """Some of the features."""
-        return _Fields(self._view, features)
-
-    def row(self, values: Sequence[bytes | None]) -> Row:
-        pairs = zip(self._features, values, strict=True)
-        return {name: value for name, value in pairs if value is not None}
-
-    def flat(self, row: Row, stamp: bytes) -> list[bytes]:
-        """Field, value, field, value, ..."""
-        flat = [self._stamp, stamp]
-        for name, value in row.items():
-            flat += (self._by_feature[name], value)
-        return flat
+def stamp_of_now() -> bytes:
+    """Feast's time of a row."""
+    return Timestamp(seconds=int(time.time())).SerializeToString()
 
 
 def _parts(keys: Collection[bytes]) -> Iterator[list[bytes]]:
     ordered = list(keys)
     for start in range(0, len(ordered), _KEYS_OF_ONE_READ):
         yield ordered[start : start + _KEYS_OF_ONE_READ]
-
-
-@contextmanager
-def _failures_told() -> Iterator[None]:
-    try:
-        yield
-    except RedisError as error:
-        raise StoreUnavailable(f"the Redis online store cannot be used: {error}") from error

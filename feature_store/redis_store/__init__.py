@@ -1,0 +1,1 @@
+"""Feast's Redis online store: one server, a master that Sentinels watch, or a cluster."""
