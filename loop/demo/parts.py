@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -98,10 +100,11 @@ def demo_settings(settings: Settings, start: datetime) -> Settings:
 
 
 def write_settings(settings: Settings, file: Path) -> None:
-    """What `adloom --config` needs to go on where the demo ended."""
+    """What `adloom --config` needs to go on where the demo ended, also once both are moved."""
     experiment = settings.experiments[EXPERIMENT]
+    home = os.path.relpath(settings.home, file.parent)
     file.write_text(
-        f'home = "{settings.home.absolute()}"\n\n'
+        f"home = {json.dumps(home, ensure_ascii=False)}\n\n"
         f"[rounds]\nattribution_hours = {settings.rounds.attribution_hours}\n\n"
         f"[experiments.{EXPERIMENT}]\nstart = {experiment.start.isoformat()}\n\n"
         f"[experiments.{EXPERIMENT}.arms]\n"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from adloom.feature_store.locking import file_lock
+from adloom.loop.learning.moved_home import follow_home
 
 _FILE = "mlflow.db"
 
@@ -16,6 +17,11 @@ _FILE = "mlflow.db"
 def own_file(folder: Path) -> Path:
     """The database in ``folder``."""
     return folder / _FILE
+
+
+def own_artifacts(folder: Path) -> Path:
+    """Where files of runs and versions lie."""
+    return folder / "artifacts"
 
 
 def own_uri(folder: Path) -> str:
@@ -36,7 +42,11 @@ def is_made(folder: Path) -> bool:
 
 
 def own_database(folder: Path) -> str:
-    """The tracking URI of the database in ``folder``; both are made where they are not there."""
+    """The tracking URI of the database in ``folder``; both are made where they are not there.
+
+    Of a home that was moved or copied it tells of the files that lie here. Raises
+    RegistryUnavailable.
+    """
     if not is_made(folder):
         from mlflow import MlflowClient
 
@@ -47,4 +57,5 @@ def own_database(folder: Path) -> str:
                 partial.unlink(missing_ok=True)
                 MlflowClient(f"sqlite:///{partial}").search_experiments(max_results=1)
                 partial.replace(folder / _FILE)
+    follow_home(own_file(folder), own_artifacts(folder))
     return own_uri(folder)

@@ -19,7 +19,13 @@ from adloom.feature_store.locking import file_lock
 from adloom.loop.learning.emptied import refuse_emptied
 from adloom.loop.learning.former_champions import TAG, FormerChampions
 from adloom.loop.learning.kept_adapters import KeptAdapters
-from adloom.loop.learning.own_mlflow import is_file_to_be_made, is_made, own_database, own_uri
+from adloom.loop.learning.own_mlflow import (
+    is_file_to_be_made,
+    is_made,
+    own_artifacts,
+    own_database,
+    own_uri,
+)
 from adloom.loop.learning.registered_model import RegisteredModel, Version, quiet
 from adloom.loop.learning.registry_errors import mlflow_asked
 from adloom.loop.learning.unknown_version import UnknownVersion, registered, without_champion
@@ -73,7 +79,7 @@ class AdRegistry:
         """The runs of the settings' experiment, which is made where there is none."""
         from adloom.loop.learning.runs import Runs
 
-        artifacts = (self._home / "artifacts").as_uri() if self._own else None
+        artifacts = own_artifacts(self._home).as_uri() if self._own else None
         with mlflow_asked(self.tracking_uri):
             return Runs(self._client, self._experiment, artifacts)
 

@@ -30,6 +30,7 @@ from adloom.loop.settings.experiments import (
     refuse_overlaps,
     refuse_unread_outcomes,
 )
+from adloom.loop.settings.home import Home
 from adloom.loop.settings.learning import GateSettings, MlflowSettings, RoundSettings
 from adloom.loop.settings.pictures import PicturesSettings
 from adloom.loop.settings.replay import ReplaySettings
@@ -51,6 +52,17 @@ class SettingsError(ValueError):
     """A setting is unknown or wrong; the message is one line and names the key."""
 
 
+class _SettingsFile(TomlConfigSettingsSource):
+    """The file. A home that it names lies beside it, so that both may be moved and copied."""
+
+    def __call__(self) -> dict[str, Any]:
+        told = super().__call__()
+        if isinstance(home := told.get("home"), str):
+            folder = Path(str(self.config["toml_file"])).parent
+            return {**told, "home": str(folder / home)}
+        return told
+
+
 class Settings(BaseSettings):
     """Everything that can be set; each part is documented where it is defined."""
 
@@ -62,7 +74,7 @@ class Settings(BaseSettings):
         frozen=True,
     )
 
-    home: Path = Path(".adloom")
+    home: Home = Path(".adloom")
     database: DatabaseSettings = DatabaseSettings()
     pictures: PicturesSettings = PicturesSettings()
     catalog: CatalogSettings = CatalogSettings()
@@ -109,7 +121,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, _SettingsFile(settings_cls)
 
 
 def load_settings(file: Path | None = None, **given: Any) -> Settings:
