@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -89,12 +89,18 @@ def power(
 @app.command()
 def export(
     context: typer.Context,
-    out: Annotated[Path, typer.Option(help="File to write; ends in .parquet or .csv.")],
+    out: Annotated[Path, typer.Option(help="File to write, such as users.parquet or .csv.")],
     name: Annotated[
         str | None, typer.Argument(help="Of the settings; none = the one that runs or ran last.")
     ] = None,
+    form: Annotated[
+        Literal["csv", "parquet"] | None,
+        typer.Option("--format", help="None = as the file's name ends."),
+    ] = None,
 ) -> None:
     """Write a row for each user and arm: exposures, clicks, first seen, and the time before.
+
+    GrowthBook and its like read `user_id`, `timestamp`, `experiment_id` and `variation_id`.
 
     User ids are those of the log, so the file is for you alone (0600).
     """
@@ -103,8 +109,9 @@ def export(
     from adloom.loop.experiments.reading.before import before_start
     from adloom.loop.experiments.reading.export import FORMATS, user_table, write_private
 
-    if out.suffix not in FORMATS:
-        fail(f"--out {out}: name a file that ends in {' or '.join(FORMATS)}")
+    written_as = FORMATS.get(out.suffix) if form is None else form
+    if written_as is None:
+        fail(f"--out {out}: name a file that ends in {' or '.join(FORMATS)}, or give --format")
     fail_if(unwritable_file(out))
     settings: Settings = context.obj
     chosen = chosen_experiment(settings, name)
@@ -117,8 +124,8 @@ def export(
         attribution=timedelta(hours=settings.rounds.attribution_hours),
         until=datetime.now(UTC),
     )
-    table = user_table(outcomes, before_start(log, outcomes.users, experiment.start))
-    write_private(table, out)
+    table = user_table(chosen, outcomes, before_start(log, outcomes.users, experiment.start))
+    write_private(table, out, written_as)
     _console.print(
         f"{len(table):,} rows are in {out}; it holds user ids.", highlight=False, soft_wrap=True
     )

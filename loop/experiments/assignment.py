@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Literal
 
 from pydantic import JsonValue
 
@@ -28,11 +29,15 @@ class Allocation:
 
 @dataclass(frozen=True)
 class Assignment:
-    """A user's arm, and with which probability it was drawn among which."""
+    """A user's arm, and with which probability it was drawn among which.
+
+    Of what a ``caller`` assigned the allocation knows this arm alone.
+    """
 
     experiment: str
     variant: str
     allocation: Allocation
+    by: Literal["adloom", "caller"] = "adloom"
 
     @property
     def propensity(self) -> float:
@@ -40,6 +45,8 @@ class Assignment:
 
     def context(self) -> dict[str, JsonValue]:
         """What an exposure's event says beside variant and propensity."""
+        if self.by == "caller":
+            return {"experiment": self.experiment, "assigned_by": self.by}
         return {
             "experiment": self.experiment,
             "batch": self.allocation.batch,

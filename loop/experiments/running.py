@@ -43,7 +43,7 @@ class RunningExperiments:
         """
         rest = None
         for name, experiment in self._by_turn:
-            if not experiment.runs_at(now):
+            if experiment.assigned_by == "caller" or not experiment.runs_at(now):
                 continue
             salt = experiment.salt or name
             dealt = assign(name, salt, user_id, self._allocations[name])
@@ -51,6 +51,28 @@ class RunningExperiments:
                 return dealt
             rest = dealt
         return rest
+
+    def assigned(
+        self, name: str, variant: str, propensity: float | None, now: datetime
+    ) -> Assignment:
+        """What a caller assigned; without a propensity it is the arm's share by the weights.
+
+        Raises NotAssignable.
+        """
+        experiment = self._experiments.get(name)
+        if experiment is None:
+            told = ", ".join(self._experiments) or "none"
+            raise NotAssignable("experiment", f"the settings have no such experiment (but: {told})")
+        if experiment.assigned_by != "caller":
+            told = f'adloom assigns it: set experiments.{name}.assigned_by = "caller"'
+            raise NotAssignable("experiment", told)
+        if not experiment.runs_at(now):
+            raise NotAssignable("experiment", "it does not run now: see its start and end")
+        if variant not in experiment.arms:
+            told = f"it has no such arm (but: {', '.join(experiment.arms)})"
+            raise NotAssignable("variant", told)
+        share = experiment.shares[variant] if propensity is None else propensity
+        return Assignment(name, variant, Allocation({variant: share}), by="caller")
 
     def arm(self, assignment: Assignment) -> Arm:
         """What the arm of an assignment serves."""
@@ -79,6 +101,14 @@ class RunningExperiments:
         )
         counts = effective_counts(outcomes, experiment)
         return thompson_shares(outcomes.arms, counts, explore=experiment.explore)
+
+
+class NotAssignable(ValueError):
+    """A caller's assignment that cannot be taken; ``field`` is what is wrong in it."""
+
+    def __init__(self, field: str, told: str) -> None:
+        super().__init__(told)
+        self.field = field
 
 
 class UnservableArm(ValueError):

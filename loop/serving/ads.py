@@ -133,11 +133,12 @@ class AdMaker:
         further. An ad that cannot even be begun fails alone.
         """
         began = time.monotonic()
-        known = self.histories.read([request.user_id for request, _ in wanted])
+        readers = [request.user_id for request, _ in wanted if request.reads_history]
+        known = self.histories.read(readers) if readers else {}
         started: list[Future[Ad]] = []
         for request, serving in wanted:
             future: Future[Ad] = Future()
-            history = None if known is None else known[request.user_id]
+            history = None if known is None else known.get(request.user_id)
             try:
                 self._under_way.append(self._begun(request, history, serving, future, began))
             except Exception as error:
@@ -177,7 +178,7 @@ class AdMaker:
         began, settings = time.monotonic(), serving.settings or self.settings
         if request.preview is not None:
             history = request.preview.history
-        elif known is None:
+        elif known is None or not request.personalised:
             history = ()
         else:
             history = self.past_ads.representing(
@@ -193,7 +194,7 @@ class AdMaker:
             sampling=self.generator.sampling(settings),
             adapter=serving.adapter,
         )
-        degraded = known is None and request.preview is None
+        degraded = known is None and request.reads_history
         return _UnderWay(
             request, serving, history, told, rules, drawn, future, began, degraded, read
         )

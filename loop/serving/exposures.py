@@ -34,6 +34,7 @@ def exposure(ad: Ad) -> Exposure:
             "valid_title": ad.valid_title,
             "title_source": ad.title_source,
             **({"degraded": True} if ad.degraded else {}),
+            **({} if ad.request.personalised else {"personalised": False}),
             **({} if assignment is None else assignment.context()),
         },
     )

@@ -33,7 +33,8 @@ class AdRequest:
 
     ``assignment`` is the arm that the shopper is in while an experiment runs; ``preview`` says
     who draws and after what, whatever arm the shopper is in. ``ad_id`` names the ad of a request
-    that may come again, here or to another server: it gets the ad that it got first.
+    that may come again, here or to another server: it gets the ad that it got first. What is not
+    ``personalised`` is what anyone would get: no history is read.
     """
 
     user_id: str
@@ -42,6 +43,12 @@ class AdRequest:
     assignment: Assignment | None = None
     preview: Preview | None = None
     ad_id: str | None = None
+    personalised: bool = True
+
+    @property
+    def reads_history(self) -> bool:
+        """Whether what its shopper clicked counts."""
+        return self.personalised and self.preview is None
 
 
 @dataclass(frozen=True)

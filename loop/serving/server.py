@@ -18,8 +18,8 @@ from adloom.loop import home
 from adloom.loop.catalogue.creatives.store import CreativeStore
 from adloom.loop.catalogue.intake.refresh import CatalogueRefresh
 from adloom.loop.catalogue.intake.topic import ProductTopic
-from adloom.loop.catalogue.product import Product
 from adloom.loop.catalogue.store import Catalogue
+from adloom.loop.experiments.assignment import Assignment
 from adloom.loop.experiments.running import RunningExperiments, versions_of_arms
 from adloom.loop.serving import metrics
 from adloom.loop.serving.ads import Ad, AdMaker
@@ -155,15 +155,16 @@ class AdServer:
         of_stream = self.producer.notes if self.consumer is None else self.consumer.state.notes
         return (*of_stream, _NO_PRODUCTS) if self.catalogue.sells_nothing else of_stream
 
-    def request(
-        self, user_id: str, product: Product, seed: int, ad_id: str | None = None
-    ) -> Future[Ad]:
-        """Queue an ad, from the arm that the shopper is in. Raises QueueFull.
+    def assigned(self, experiment: str, variant: str, propensity: float | None) -> Assignment:
+        """The arm that a caller put a shopper in. Raises NotAssignable."""
+        return self._experiments.assigned(experiment, variant, propensity, datetime.now(UTC))
 
-        ``ad_id`` as in `AdRequest`.
-        """
-        assignment = self._experiments.assign(user_id, datetime.now(UTC))
-        return self.queue.submit(AdRequest(user_id, product, seed, assignment, ad_id=ad_id))
+    def request(self, wanted: AdRequest) -> Future[Ad]:
+        """Queue an ad; where nobody assigned its shopper, from the arm they are in. QueueFull."""
+        if wanted.assignment is None:
+            dealt = self._experiments.assign(wanted.user_id, datetime.now(UTC))
+            wanted = replace(wanted, assignment=dealt)
+        return self.queue.submit(wanted)
 
     def preview(self, request: AdRequest) -> Future[Ad]:
         """Queue an ad that no shopper is shown. Raises QueueFull."""

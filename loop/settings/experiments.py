@@ -64,6 +64,11 @@ class Experiment(BaseModel):
     start: Moment
     end: Moment | None = None
     control: ArmName | None = None
+    assigned_by: Literal["adloom", "caller"] = Field(
+        default="adloom",
+        description="caller: each request names its arm (`assignment`), the weights are the split "
+        "that the caller aims at, and nobody else is in the experiment",
+    )
     salt: str | None = Field(
         default=None, min_length=1, description="another salt, another split; none = the name"
     )
@@ -114,9 +119,18 @@ class Experiment(BaseModel):
             raise ValueError("end: must be later than start")
         if self.holdout is not None:
             self._holds_out(self.holdout)
+        if self.assigned_by == "caller":
+            self._leaves_dealing_to_the_caller()
         if self.metrics and self.allocation != "fixed":
             raise ValueError("metrics: users must stay in their arm: allocation must be fixed")
         return self
+
+    def _leaves_dealing_to_the_caller(self) -> None:
+        for name in ("salt", "holdout"):
+            if getattr(self, name) is not None:
+                raise ValueError(f'{name}: adloom deals by it: leave it, or assigned_by = "adloom"')
+        if self.allocation != "fixed":
+            raise ValueError('allocation: thompson deals itself: assigned_by must be "adloom"')
 
     def _holds_out(self, arm: str) -> None:
         if arm not in self.arms or len(self.arms) != 2:
@@ -149,12 +163,14 @@ class Experiment(BaseModel):
 def refuse_overlaps(experiments: dict[str, Experiment]) -> dict[str, Experiment]:
     """An ad comes from one arm, so experiments run one after another.
 
-    A holdout runs beside them, one at a time: they share the users that it does not hold out.
+    A holdout runs beside them, one at a time: they share the users that it does not hold out. So
+    does what callers assign, for each request names its own.
 
     Raises ValueError, naming the two that would run at the same time.
     """
+    dealt = [e for e in experiments.items() if e[1].assigned_by == "adloom"]
     for held in (True, False):
-        alike = [e for e in experiments.items() if (e[1].holdout is not None) == held]
+        alike = [e for e in dealt if (e[1].holdout is not None) == held]
         ordered = sorted(alike, key=lambda named: named[1].start)
         for (earlier, first), (later, second) in pairwise(ordered):
             if first.runs_at(second.start):

@@ -14,6 +14,21 @@ from adloom.loop.serving.titles import TitleSource
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
 
+class Assigned(BaseModel):
+    """The arm of an experiment that the caller put the shopper in."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    experiment: Identifier = Field(description='of the settings, with assigned_by = "caller"')
+    variant: Identifier = Field(description="one of its arms")
+    propensity: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="how likely the shopper came into this arm; null: as the arm's weight says",
+    )
+
+
 class AdWanted(BaseModel):
     """An ad for a shopper and a product."""
 
@@ -30,6 +45,12 @@ class AdWanted(BaseModel):
         default=None, ge=0, lt=2**31, description="the same seed draws the same ad; none = random"
     )
     inline_picture: bool = Field(default=False, description="send the PNG along, base64")
+    personalise: bool = Field(
+        default=True, description="false: what anyone would get, whatever the shopper clicked"
+    )
+    assignment: Assigned | None = Field(
+        default=None, description="null: adloom deals the shopper into the experiment that runs"
+    )
 
 
 class ClickedBefore(BaseModel):

@@ -26,12 +26,18 @@ IDEMPOTENCY_KEY: Any = Header(
 def named_by(key: str | None, wanted: AdWanted) -> tuple[int, str | None]:
     """The seed of an ad, and its id where a key names it.
 
-    The id is of this shopper, product and seed alone: a key that is sent with another request
-    names another ad.
+    The id is of this shopper, product and seed alone, and of who draws it: a key that is sent with
+    another request names another ad.
     """
     if key is None:
         return secrets.randbelow(_SEEDS) if wanted.seed is None else wanted.seed, None
-    asked = "\n".join((key, wanted.user_id, wanted.product_id, str(wanted.seed)))
+    asked = "\n".join((key, wanted.user_id, wanted.product_id, str(wanted.seed), *_by(wanted)))
     digest = hashlib.sha256(asked.encode(errors="surrogatepass")).digest()
     drawn = int.from_bytes(digest[:4]) % _SEEDS
     return drawn if wanted.seed is None else wanted.seed, str(uuid.uuid5(_ADS, digest.hex()))
+
+
+def _by(wanted: AdWanted) -> list[str]:
+    assigned = wanted.assignment
+    arm = [] if assigned is None else [assigned.experiment, assigned.variant]
+    return [*arm, *([] if wanted.personalise else ["anyone"])]

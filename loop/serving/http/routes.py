@@ -12,6 +12,8 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from adloom.loop.catalogue.pictures.store import UnknownPicture, png_bytes
 from adloom.loop.catalogue.product import Product, UnknownProduct, with_picture
+from adloom.loop.experiments.assignment import Assignment
+from adloom.loop.experiments.running import NotAssignable
 from adloom.loop.serving.exposures import exposure
 from adloom.loop.serving.http.access import Admitted
 from adloom.loop.serving.http.bodies import AdMade, AdWanted, ad_made
@@ -22,6 +24,7 @@ from adloom.loop.serving.http.pools import NoRoom, Pools, pools
 from adloom.loop.serving.http.traces import trace_ad
 from adloom.loop.serving.http.waiting import drawn_in_time
 from adloom.loop.serving.metrics import EXPOSURES_LOST
+from adloom.loop.serving.requests import AdRequest
 from adloom.stream.events import Exposure
 
 if TYPE_CHECKING:
@@ -63,7 +66,15 @@ async def make_ad(
     except UnknownProduct as error:
         raise HTTPException(404, problem("product_id", str(error))) from error
     seed, ad_id = named_by(idempotency_key, wanted)
-    future = server.request(wanted.user_id, product, seed, ad_id)
+    asked = AdRequest(
+        wanted.user_id,
+        product,
+        seed,
+        _assigned(server, wanted),
+        ad_id=ad_id,
+        personalised=wanted.personalise,
+    )
+    future = server.request(asked)
     [ad] = await drawn_in_time([future], request, server.timeout_seconds)
     trace_ad(ad)
     png = None
@@ -71,6 +82,18 @@ async def make_ad(
         png = base64.b64encode(await pools(request).ads.run(_png, server, ad)).decode()
     after.add_task(_send, pools(request), server.producer, exposure(ad))
     return ad_made(ad, png)
+
+
+def _assigned(server: AdServer, wanted: AdWanted) -> Assignment | None:
+    told = wanted.assignment
+    if told is None:
+        return None
+    try:
+        return server.assigned(told.experiment, told.variant, told.propensity)
+    except NotAssignable as error:
+        where = ["body", "assignment", error.field]
+        told_of = {"loc": where, "msg": str(error), "type": "not_assignable"}
+        raise HTTPException(422, [told_of]) from error
 
 
 def _to_draw(server: AdServer, product_id: str) -> Product:

@@ -221,6 +221,11 @@ def test_users_are_exported_for_who_exported_them_alone(shop: Path) -> None:
     assert (table["weight"] == 2 * table["exposures"]).all()
     assert table["first_seen"].min().to_pydatetime() >= START
     assert 0.3 < (table["ads_before"] > 0).mean() < 0.7
+    assert set(table["experiment_id"]) == {"trial"}
+    assert (table["variation_id"] == table["arm"]).all()
+    assert (table["timestamp"] == table["first_seen"]).all()
+    run("export", "--out", "users.data", "--format", "csv")
+    assert Path("users.data").read_bytes() == Path("users.csv").read_bytes()
     wrong = CliRunner().invoke(app, ["experiment", "export", "--out", "users.xls"])
     assert wrong.exit_code == 2
     assert ".parquet or .csv" in wrong.stderr

@@ -109,6 +109,13 @@ def test_a_click_posted_here_changes_the_next_ad(client: TestClient) -> None:
             break
         time.sleep(0.2)
     assert [past["ad_id"] for past in ad["history"]] == ["shop-0-00001"]
+    anyone, stranger = (
+        client.post("/v1/ads", json=wanted(user_id=user, personalise=False)).json()
+        for user in ("clicker", "nobody-else")
+    )
+    assert (anyone["personalised"], anyone["history"], anyone["degraded"]) == (False, [], False)
+    assert anyone["title"] == stranger["title"]
+    assert anyone["picture_url"] == stranger["picture_url"]
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,19 @@ from starlette.types import Message, Scope
 
 from adloom.loop import home
 from adloom.loop.demo.shop.catalog import load_catalog
+from adloom.loop.experiments.outcomes import experiment_outcomes
 from adloom.loop.experiments.report import report_experiment
 from adloom.loop.serving.app import create_app
+from adloom.loop.serving.requests import AdRequest
 from adloom.loop.settings import Settings
 from tests.loop_parts import register_adapter, tiny_settings
 
+OF_A_PLATFORM = {
+    "start": datetime.now(UTC) - timedelta(minutes=1),
+    "arms": {"red": {}, "blue": {"version": "challenger", "weight": 3.0}},
+    "assigned_by": "caller",
+}
+OVER = {"start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z"}
 USERS = [f"shopper-{n}" for n in range(12)]
 
 
@@ -33,7 +41,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = tiny_settings(
         tmp_path_factory.mktemp("serve"),
         serve={"follow_seconds": 0.2},
-        experiments={"trial": trial},
+        experiments={"trial": trial, "platform": OF_A_PLATFORM, "past": OF_A_PLATFORM | OVER},
     )
     registry = home.registry_with_base(settings)
     registry.set_challenger(register_adapter(settings, registry, "fresh"))
@@ -125,12 +133,88 @@ def test_requests_of_both_arms_in_one_batch_are_answered_in_their_order(
     server = client.app.state.server  # type: ignore[attr-defined]
     alone = {user: ask(client, user) for user in USERS[:4]}
     shoes = load_catalog()["running-shoes"]
-    requests = [server.request(user, shoes, 7) for user in alone]
+    requests = [server.request(AdRequest(user, shoes, 7)) for user in alone]
     for user, future in zip(alone, requests, strict=True):
         ad = future.result(timeout=60)
         assert ad.request.user_id == user
         assert ad.creative.variant == alone[user]["variant"]
         assert ad.creative.title == alone[user]["title"]
+
+
+def test_an_arm_that_the_caller_names_serves_and_is_logged(
+    client: TestClient, settings: Settings
+) -> None:
+    told = {"experiment": "platform", "variant": "blue", "propensity": 0.2}
+    by_weight = {"experiment": "platform", "variant": "blue"}
+    ads = [
+        ask(client, "named", assignment=told),
+        ask(client, "weighed", assignment=by_weight),
+        ask(client, "moved", assignment=by_weight | {"variant": "red"}),
+    ]
+    assert [(ad["experiment"], ad["variant"]) for ad in ads] == [
+        ("platform", "blue"),
+        ("platform", "blue"),
+        ("platform", "red"),
+    ]
+    assert [ad["model_version"] for ad in ads] == ["2", "2", "1"]
+    events = shown_to(settings, {ad["user_id"] for ad in ads})
+    assert [events[ad["user_id"]]["propensity"] for ad in ads] == [0.2, 0.75, 0.25]
+    context = json.loads(events["named"]["context"])
+    assert (context["experiment"], context["assigned_by"]) == ("platform", "caller")
+    assert ask(client, "named")["experiment"] == "trial"  # nobody else is dealt into it
+    with home.open_features(settings) as features:
+        outcomes = experiment_outcomes(
+            features.log,
+            "platform",
+            settings.experiments["platform"],
+            attribution=timedelta(hours=1),
+            until=datetime.now(UTC) + timedelta(hours=2),
+        )
+    assert sorted(outcomes.users) == ["moved", "named", "weighed"]
+    assert outcomes.shares.tolist() == [[0.25, 0.75]] * 3  # the split that the weights aim at
+
+
+@pytest.mark.parametrize(
+    ("assignment", "place", "told"),
+    [
+        ({"experiment": "unheard", "variant": "red"}, ["experiment"], "no such experiment"),
+        ({"experiment": "trial", "variant": "now"}, ["experiment"], "adloom assigns it"),
+        ({"experiment": "past", "variant": "red"}, ["experiment"], "does not run now"),
+        ({"experiment": "platform", "variant": "green"}, ["variant"], "red, blue"),
+        ({"experiment": "platform", "variant": "red", "propensity": 0}, ["propensity"], "0"),
+        ({"experiment": "platform"}, ["variant"], "required"),
+    ],
+)
+def test_an_assignment_that_cannot_be_taken_is_refused_by_its_field(
+    assignment: dict[str, Any], place: list[str], told: str, client: TestClient
+) -> None:
+    body = {"user_id": "ann", "product_id": "running-shoes", "assignment": assignment}
+    answer = client.post("/v1/ads", json=body)
+    assert answer.status_code == 422
+    [problem] = answer.json()["detail"]
+    assert problem["loc"] == ["body", "assignment", *place]
+    assert told in problem["msg"]
+
+
+def test_a_key_that_comes_again_with_another_arm_names_another_ad(client: TestClient) -> None:
+    def asked(**more: Any) -> str:
+        body = {"user_id": "keyed", "product_id": "running-shoes", **more}
+        answer = client.post("/v1/ads", json=body, headers={"Idempotency-Key": "the-same-key"})
+        return str(answer.json()["ad_id"])
+
+    red, blue = ({"experiment": "platform", "variant": arm} for arm in ("red", "blue"))
+    ids = [asked(), asked(assignment=red), asked(assignment=blue), asked(personalise=False)]
+    assert len(set(ids)) == 4
+    assert asked(assignment=blue) == ids[2]
+
+
+def shown_to(settings: Settings, users: set[str]) -> dict[str, Any]:
+    """The exposure of each, once all are logged."""
+    deadline = time.monotonic() + 60
+    while not users <= set((shown := logged(settings, "exposure", 1))["user_id"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return {str(row["user_id"]): row for _, row in shown.iterrows()}
 
 
 def test_who_hangs_up_is_shown_nothing(client: TestClient, settings: Settings) -> None:

@@ -22,6 +22,7 @@ from adloom.loop.serving.edge.open_address import OpenToAnyone, refuse_open_addr
 from adloom.loop.serving.http.access import Access, Admitted
 from adloom.loop.serving.http.limits import BodyLimit
 from adloom.loop.serving.http.logs import log_as_json
+from adloom.loop.serving.requests import AdRequest
 from adloom.loop.settings import Settings, SettingsError
 from tests.loop_parts import server_of, tiny_settings
 
@@ -98,7 +99,7 @@ def test_an_ad_that_takes_too_long_is_given_up(
         late = client.post("/v1/ads", json=AD)
     assert late.status_code == 504
     assert "serve.timeout_seconds" in late.json()["detail"]
-    assert server.request("ann", load_catalog()["running-shoes"], 8).result(60)
+    assert server.request(AdRequest("ann", load_catalog()["running-shoes"], 8)).result(60)
     assert len(server.creatives) == made + 1
     assert server.maker.generator.engine.running == 0
 
