@@ -17,6 +17,7 @@ from rich.table import Table
 from adloom.loop.commands.adapter import app as adapter_app
 from adloom.loop.commands.base import app as base_app
 from adloom.loop.commands.bench import app as bench_app
+from adloom.loop.commands.capacity import app as capacity_app
 from adloom.loop.commands.catalog import app as catalog_app
 from adloom.loop.commands.creatives import app as creatives_app
 from adloom.loop.commands.dataset import app as dataset_app
@@ -76,6 +77,7 @@ app.add_typer(learning_app)
 app.add_typer(serving_app)
 app.add_typer(migrate_app)
 app.add_typer(doctor_app)
+app.add_typer(capacity_app)
 console = Console()
 _ANY_LOGIN = {"sasl_username": "anybody", "sasl_password": "unused"}
 

@@ -30,6 +30,7 @@ CALLS: dict[str, str] = {
     "bench log": "",
     "bench retrieval": "",
     "bench stream": "",
+    "capacity": "--users 1e6 --events-per-day 1e7 --ads-per-day 1e5",
     "catalog check": "feed.csv",
     "catalog embed": "",
     "catalog import": "feed.csv",
@@ -83,6 +84,7 @@ OF_HOME = [  # what these read or write is under home
     "features check",
 ]
 OF_FILES = {
+    "capacity": "--users 1e6 --events-per-day 1e7 --ads-per-day 1e5 --figures missing.json",
     "backfill": "-y missing.csv",
     "base encode": "--pictures . --base base --out shards --data missing.csv",
     "catalog check": "missing.csv",
@@ -127,6 +129,7 @@ WRONG_VALUES = [
     "base encode --data a --pictures . --base b --out c --heldout 2",
     "base plan --janus 1b --memory much",
     "base train --data shards --base base --stage last --out run",
+    "capacity --users 0 --events-per-day 1e7 --ads-per-day 1e5",
     "catalog list --limit 0",
     "creatives list --limit x",
     "consume --port 70000",

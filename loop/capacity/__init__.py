@@ -1,0 +1,1 @@
+"""How much of everything a load takes, reckoned from what was measured."""
