@@ -14,7 +14,7 @@ from PIL import Image
 
 from adloom.feature_store.store import FeatureStore, UserHistory
 from adloom.loop.catalogue.briefs import brief, candidate_seeds, finished
-from adloom.loop.catalogue.creatives.store import Creative
+from adloom.loop.catalogue.creatives.store import NO_CODES, Creative
 from adloom.loop.catalogue.histories.past_ads import PastAd, PastAds
 from adloom.loop.catalogue.product import Product
 from adloom.loop.serving.histories import Histories
@@ -278,7 +278,7 @@ class AdMaker:
             product_id=request.product.product_id,
             title=title.text,
             picture="",  # it is named when it is kept
-            codes=self.generator.encode_pictures([picture])[0],
+            codes=NO_CODES,
             background_codes=draft.codes,
             variant=serving.variant,
             version=str(serving.version),

@@ -22,6 +22,7 @@ from adloom.loop.database.health import problem
 from adloom.loop.database.statements import insert_new, parts
 from adloom.loop.database.tables import creative_numbers, creatives
 
+NO_CODES: np.ndarray = np.empty(0, dtype="<i2")
 SHOP = "shop"
 """The variant of ads that adloom did not make."""
 _READ = tuple(column for column in creatives.columns if column.name != "number")
@@ -48,7 +49,8 @@ class Creative:
         title: the text shown.
         picture: name of the picture shown in the picture store.
         codes: the VQ codes of the finished picture, int16, shape (T,): what a generator that
-            pools history pictures sees of this ad in a shopper's history.
+            pools history pictures sees of this ad in a shopper's history; `NO_CODES` of an ad that
+            was drawn, since few are ever clicked: a history that reads it makes them.
         background_codes: the VQ codes of the picture without its product, int16, shape (T,): what
             the generator learns to draw from this ad.
         variant: the arm that made it, such as "champion"; "shop" for the shop's own pictures.

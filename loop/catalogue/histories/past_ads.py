@@ -74,7 +74,7 @@ class PastAds:
         """``codes`` makes what a history reads of a picture.
 
         What an ad was kept with is read where it is of the same codebook and size of pictures; of
-        other ads, and of those that tell no codebook, the picture is encoded.
+        other ads, and of those that tell no codebook or have no codes, the picture is encoded.
         """
         self.catalogue = catalogue
         self.creatives = creatives
@@ -82,7 +82,8 @@ class PastAds:
 
     def codes_of(self, ads: Sequence[Creative]) -> dict[str, Codes]:
         """What a history reads of the pictures of ads by ad id; a lost picture has no codes."""
-        kept = {ad.ad_id: ad.codes for ad in ads if ad.codebook == self._codes.codebook}
+        ours = (ad for ad in ads if ad.codebook == self._codes.codebook)
+        kept = {ad.ad_id: ad.codes for ad in ours if len(ad.codes)}
         others = [ad for ad in ads if ad.ad_id not in kept]
         return kept | self._codes.of_ads(others, self.creatives)
 

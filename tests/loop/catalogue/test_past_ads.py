@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from adloom.feature_store.store import UserHistory
+from adloom.loop.catalogue.creatives.store import NO_CODES
 from adloom.loop.catalogue.histories.past_ads import PastAds
 from adloom.loop.catalogue.histories.picture_codes import PictureCodes
 from adloom.models.settings import Coarse
@@ -47,6 +48,22 @@ def test_a_click_without_a_known_ad_is_read_as_its_product(past_ads: PastAds) ->
     of_product = next(one for one in read if not one.ad_id)
     assert of_product.picture == mug.picture_name
     assert of_product.codes.shape == (TINY.image_tokens,)
+
+
+def test_codes_of_a_drawn_ad_are_made_of_its_picture_once_a_history_reads_it(
+    past_ads: PastAds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [ad] = keep_shop_ads(past_ads.creatives, 1)
+    drawn = replace(ad, ad_id="drawn", variant="champion", version="1", codes=NO_CODES)
+    past_ads.creatives.add([drawn])
+    click = history((drawn.product_id, drawn.ad_id))
+    mug = past_ads.catalogue["coffee-mug"]
+    [first] = past_ads.representing(click, mug, 10)
+    picture = past_ads.creatives.picture(drawn.picture)
+    assert first.codes.tolist() == past_ads._codes._encode([picture])[0].tolist()
+    monkeypatch.delattr(past_ads._codes, "_encode")
+    [again] = past_ads.representing(click, mug, 10)
+    assert again.codes.tolist() == first.codes.tolist()
 
 
 def test_retired_products_are_read(past_ads: PastAds) -> None:

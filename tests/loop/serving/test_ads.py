@@ -16,6 +16,7 @@ from adloom.loop.serving.ads import AdMaker
 from adloom.loop.serving.requests import AdRequest, Preview, Serving, Variant
 from adloom.models.settings import GeneratorSettings
 from tests.loop_parts import ad_maker, keep_shop_ads, tiny_settings
+from tests.tiny_model import TINY
 
 PRODUCT = next(iter(load_catalog().values()))
 SERVING = Serving("champion", 1, None)
@@ -46,5 +47,7 @@ def test_the_candidate_most_like_the_clicked_ads_is_served(maker: AdMaker) -> No
     assert chosen.picture.tobytes() == alone[best].picture.tobytes()
     assert chosen.creative.title == alone[best].creative.title
     assert chosen.creative.seed == 11
-    assert (chosen.creative.codes == alone[best].creative.codes).all()
+    drawn, expected = chosen.creative.background_codes, alone[best].creative.background_codes
+    assert len(drawn) == TINY.image_tokens
+    assert (drawn == expected).all()
     assert chosen.creative.codebook == maker.generator.codebook_name
