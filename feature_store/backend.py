@@ -9,7 +9,7 @@ it brings one step, and keeps out a consumer that lost its partitions and does n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Protocol, Self
+from typing import Any, Protocol
 
 from adloom.feature_store.layout import Layout
 from adloom.feature_store.naming import Name
@@ -93,15 +93,18 @@ class OnlineBackend(Protocol):
         """
 
     def rows(self, view: str) -> Iterator[tuple[bytes, Row]]:
-        """All rows of a view by entity key, in no order that means something."""
+        """All rows of a view by entity key, in no order that means something.
+
+        None at all where the store cannot list them: the marks of its layout are "sealed".
+        """
 
     def entities(self) -> int | None:
         """How many entities have rows, or more; None where counting them takes long."""
 
-    def beside(self) -> Self:
+    def beside(self) -> OnlineBackend:
         """An empty store beside this one, to be closed, for rows that may take its place."""
 
-    def replace(self, beside: Self, known: Known) -> bool:
+    def replace(self, beside: Any, known: Known) -> bool:
         """Puts the rows of a store beside in the place of all rows here.
 
         Changes nothing and returns False unless what is `known` is so in the store.

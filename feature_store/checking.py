@@ -24,13 +24,17 @@ from adloom.feature_store.looking_back import (
     ItemFeatures,
     UserFeatures,
     Views,
+    item_keys,
     item_names,
     item_rows,
+    item_rows_at,
+    lists_its_rows,
     user_names,
 )
 from adloom.feature_store.naming_features import FeastNames
 from adloom.feature_store.progress import Reads
 from adloom.feature_store.random_names import RandomNames
+from adloom.feature_store.rows import CountsRow
 from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.sqlite_backend import SqliteBackend
 from adloom.feature_store.store import FeatureStore
@@ -65,6 +69,7 @@ class Checked:
     Attributes:
         records: of the log, that were read for it.
         differing: how many users and items differ.
+        unlisted: the store lists no rows, so that those that the log has nothing of are not seen.
         differences: the first of them.
     """
 
@@ -72,6 +77,7 @@ class Checked:
     items: int = 0
     records: int = 0
     differing: int = 0
+    unlisted: bool = False
     differences: list[Difference] = field(default_factory=list)
 
 
@@ -80,7 +86,7 @@ def check_all(store: FeatureStore, told: Told = lambda *_: None) -> Checked:
 
     Raises StoreUnavailable; ValueError for a partition beyond `item_shards`.
     """
-    checked = Checked()
+    checked = Checked(unlisted=not lists_its_rows(store.backend))
     with tempfile.TemporaryDirectory(prefix="adloom-check-") as folder:
         file = Path(folder) / "features.db"
         beside = SqliteBackend(file, "check", define(FeastNames()).layout)
@@ -108,7 +114,8 @@ def check_sample(store: FeatureStore, most: int, told: Told = lambda *_: None) -
         told(records / total, records)
     users.add(user_names(store.backend))
     items.add(item_names(store.backend))
-    checked = Checked(len(users.names), len(items.names), records)
+    unlisted = not lists_its_rows(store.backend)
+    checked = Checked(len(users.names), len(items.names), records, unlisted=unlisted)
     _look_again(store, checked, users.names, items.names)
     return checked
 
@@ -151,14 +158,23 @@ def _differing_items(stored: OnlineBackend, logged: OnlineBackend) -> tuple[list
     """Names of items whose counts, over all shards, are not the same; and the number of all."""
     impressions, clicks = Counter[str](), Counter[str]()
     torn = set()
-    for backend, sign in ((stored, 1), (logged, -1)):
-        for name, row in item_rows(backend):
+    for rows, sign in ((_stored_items(stored, logged), 1), (item_rows(logged), -1)):
+        for name, row in rows:
             impressions[name] += sign * row.impressions
             clicks[name] += sign * row.clicks
             if row.torn:
                 torn.add(name)
     differing = [name for name in impressions if impressions[name] or clicks[name] or name in torn]
     return differing, len(impressions)
+
+
+def _stored_items(stored: OnlineBackend, logged: OnlineBackend) -> Iterator[tuple[str, CountsRow]]:
+    """All that are stored; those that are logged of a store that does not list its rows."""
+    if lists_its_rows(stored):
+        yield from item_rows(stored)
+        return
+    for keys in _in_parts(item_keys(logged)):
+        yield from item_rows_at(stored, keys)
 
 
 def _look_again(

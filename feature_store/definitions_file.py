@@ -1,4 +1,7 @@
-"""Feast's registry file: it is made of the definitions, so a damaged one is made anew."""
+"""Feast's registry: the file under home is made of the definitions, so a damaged one is made anew.
+
+One that others share is added to, never made anew, and what is theirs in it is not changed.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import feast
+from feast import Entity
+from feast.errors import EntityNotFoundException, FeatureViewNotFoundException
 from feast.repo_config import RepoConfig
 from google.protobuf.message import DecodeError
+
+from adloom.feature_store.backend import StoreUnavailable, StoreUnfit
+from adloom.feature_store.defining import OWN_TAG
 
 _log = logging.getLogger(__name__)
 
@@ -25,6 +33,51 @@ def applied(config: RepoConfig, definitions: Sequence[Any]) -> feast.FeatureStor
         _log.warning("%s is damaged (%s) and is made anew", file, error)
         file.replace(file.with_name(file.name + _DAMAGED))
         return _applied(config, definitions)
+
+
+def added(config: RepoConfig, definitions: Sequence[Any]) -> feast.FeatureStore:
+    """Feast's store on a registry of others, with these definitions among theirs.
+
+    An entity that is there already, with the same key, is taken as it is. Raises StoreUnfit where
+    a name stands for something else there; StoreUnavailable.
+    """
+    try:
+        store = feast.FeatureStore(config=config)
+        new = [one for one in definitions if not _is_there(store, one)]
+        if new:
+            store.apply(new)
+        return store
+    except StoreUnfit:
+        raise
+    except Exception as error:  # of whatever registry
+        first = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise StoreUnavailable(f"Feast's registry cannot be used: {first}") from error
+
+
+def _is_there(store: feast.FeatureStore, wanted: Any) -> bool:
+    try:
+        if isinstance(wanted, Entity):
+            return _is_same_entity(store.get_entity(wanted.name), wanted)
+        found = store.get_feature_view(wanted.name)
+    except (EntityNotFoundException, FeatureViewNotFoundException):
+        return False
+    if OWN_TAG not in found.tags:
+        raise StoreUnfit(
+            f"Feast's registry has a feature view {wanted.name} in project {store.project} that is "
+            "not adloom's: give adloom's another name in features.names"
+        )
+    return bool(found.schema == wanted.schema and found.entities == wanted.entities)
+
+
+def _is_same_entity(found: Entity, wanted: Entity) -> bool:
+    if found.join_key != wanted.join_key or found.value_type != wanted.value_type:
+        raise StoreUnfit(
+            f"Feast's registry has an entity {found.name} with the key {found.join_key} "
+            f"({found.value_type.name}), and adloom's has {wanted.join_key} "
+            f"({wanted.value_type.name}): set features.user_key or item_key to it, or give "
+            "adloom's entity another name"
+        )
+    return True
 
 
 def _applied(config: RepoConfig, definitions: Sequence[Any]) -> feast.FeatureStore:

@@ -76,6 +76,28 @@ def item_rows(backend: OnlineBackend) -> Iterator[tuple[str, CountsRow]]:
         yield str(names(key)[0]), CountsRow.from_values(values)
 
 
+def lists_its_rows(backend: OnlineBackend) -> bool:
+    """Whether all rows can be gone through, and not only read by key."""
+    return backend.layout.marks != "sealed"
+
+
+def item_rows_at(
+    backend: OnlineBackend, keys: Iterable[tuple[str, int]]
+) -> Iterator[tuple[str, CountsRow]]:
+    """The counts of these items and shards that are there. Raises StoreUnavailable."""
+    for key, row in Tables(backend).items.read(keys).items():
+        if not row.is_new:
+            yield str(key[0]), row
+
+
+def item_keys(backend: OnlineBackend) -> Iterator[tuple[str, int]]:
+    """The items of all shards. Raises StoreUnavailable."""
+    names = names_of(backend.layout.views["item_stats"])
+    for key, _ in backend.rows("item_stats"):
+        item_id, shard = names(key)
+        yield str(item_id), int(shard)
+
+
 def item_names(backend: OnlineBackend) -> set[str]:
     """Items that have a row. Raises StoreUnavailable."""
     return {name for name, _ in item_rows(backend)}

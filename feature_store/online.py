@@ -58,6 +58,8 @@ class OnlineTable(Generic[R]):
 
     def changes(self, row: R) -> dict[str, bytes]:
         """The values that the store does not have yet, its marks among them."""
+        if self._sealed and self.marked:
+            return self.whole(row)  # some stores forget what is not written again
         return self._with_marks(row, row.changes()) if self.marked else row.changes()
 
     def whole(self, row: R) -> dict[str, bytes]:

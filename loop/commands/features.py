@@ -188,6 +188,7 @@ def _as_json(checked: Checked, sample: int | None) -> dict[str, Any]:
         "items": checked.items,
         "records": checked.records,
         "differing": checked.differing,
+        "unlisted": checked.unlisted,
         "differences": [
             {
                 "of": one.of,
@@ -213,6 +214,8 @@ def _plain(features: Any) -> dict[str, Any] | None:
 
 
 def _tell(checked: Checked) -> None:
+    if checked.unlisted:
+        problems.print("This store lists no rows: what the log has nothing of was not looked for.")
     compared = (
         f"{checked.users:,} users and {checked.items:,} items compared with "
         f"{checked.records:,} records of the event log"

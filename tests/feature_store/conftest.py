@@ -11,11 +11,17 @@ from pydantic import SecretStr
 from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.store import FeatureStore
 from adloom.loop.bench.redis_server import LocalRedis
+from tests.feast_stores import by_feasts_sqlite, on_postgres
 from tests.redis_nodes import RedisNodes
 
 
-@pytest.fixture(params=["sqlite", "redis", "cluster"])
-def online(request: pytest.FixtureRequest) -> FeatureStoreSettings:
+@pytest.fixture(params=["sqlite", "redis", "cluster", "postgres", "feast-sqlite"])
+def online(request: pytest.FixtureRequest, tmp_path: Path) -> FeatureStoreSettings:
+    """The last two are written by Feast."""
+    if request.param == "postgres":
+        return on_postgres(request.getfixturevalue("postgres").new_database())
+    if request.param == "feast-sqlite":
+        return by_feasts_sqlite(tmp_path)
     if request.param == "cluster":
         cluster: RedisNodes = request.getfixturevalue("redis_cluster")
         return FeatureStoreSettings(

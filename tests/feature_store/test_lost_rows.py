@@ -17,7 +17,7 @@ from adloom.feature_store.event_log import LoggedEvent
 from adloom.feature_store.progress import Progress, Reached
 from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.store import FeaturesLost, FeatureStore, ProgressMoved
-from tests.feature_store.online_rows import keys_of, lose, redis_of, restore, snapshot
+from tests.feature_store.online_rows import file_of, keys_of, lose, redis_of, restore, snapshot
 from tests.sample_events import logged
 
 USERS = ["ann", "bob"]
@@ -102,7 +102,7 @@ def _lose_value(store: FeatureStore, feature: str) -> None:
         for key in keys_of(store, "ann"):
             server.hdel(key, field)
         return
-    with closing(sqlite3.connect(store.folder / "online.db")) as database:
+    with closing(sqlite3.connect(file_of(store))) as database:
         database.execute("DELETE FROM adloom_user_stats WHERE feature_name = ?", [feature])
         database.commit()
 

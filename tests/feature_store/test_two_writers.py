@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import threading
 
+import pytest
+
 from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.store import FeatureStore, UserStats
 from tests.sample_events import logged
@@ -42,6 +44,9 @@ def test_users_of_two_partitions_are_counted_whole(
 def test_two_members_at_the_same_time_lose_nothing(
     online: FeatureStoreSettings, store: FeatureStore
 ) -> None:
+    if online.online not in ("sqlite", "redis"):
+        pytest.skip("a store that compares nothing does not promise it, and says so at the start")
+
     def consume(member: FeatureStore, partition: int) -> None:
         rng = random.Random(partition)
         for step in range(30):

@@ -18,6 +18,8 @@ from adloom.feature_store.store import FeatureStore
 from adloom.loop.bench.redis_server import LocalRedis
 from adloom.stream.consumer import EventConsumer
 from adloom.stream.settings import KafkaSettings
+from tests.feast_stores import by_feasts_sqlite, on_postgres
+from tests.redis_nodes import RedisNodes
 from tests.rough_traffic import RoughTraffic
 from tests.world.member_process import MemberProcess
 
@@ -53,7 +55,7 @@ def finish(kafka: KafkaSettings, store: FeatureStore, traffic: RoughTraffic) -> 
 
 
 @pytest.mark.timeout(3_000)
-@pytest.mark.parametrize("online", ["sqlite", "redis"])
+@pytest.mark.parametrize("online", ["sqlite", "redis", "cluster", "postgres", "feast-sqlite"])
 def test_kill_9_at_any_point_changes_nothing(
     online: str, kafka: KafkaSettings, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -61,6 +63,15 @@ def test_kill_9_at_any_point_changes_nothing(
     if online == "redis":
         redis: LocalRedis = request.getfixturevalue("redis")
         settings = FeatureStoreSettings(online="redis", redis_url=SecretStr(redis.url))
+    elif online == "cluster":
+        cluster: RedisNodes = request.getfixturevalue("redis_cluster")
+        settings = FeatureStoreSettings(
+            online="redis", redis_mode="cluster", redis_url=SecretStr(cluster.url)
+        )
+    elif online == "postgres":
+        settings = on_postgres(request.getfixturevalue("postgres").new_database())
+    elif online == "feast-sqlite":
+        settings = by_feasts_sqlite(tmp_path)
     kafka = kafka.model_copy(update={"max_batch": 200})
     kills = request.config.getoption("kills")
     traffic, rng = RoughTraffic(seed=kills, astray=0.02), random.Random(kills)
