@@ -22,6 +22,7 @@ from adloom.feature_store.defining import OWN_TAG
 _log = logging.getLogger(__name__)
 
 _DAMAGED = ".damaged"
+_PROGRESS = "stream_progress"
 
 
 def applied(config: RepoConfig, definitions: Sequence[Any]) -> feast.FeatureStore:
@@ -52,6 +53,23 @@ def added(config: RepoConfig, definitions: Sequence[Any]) -> feast.FeatureStore:
     except Exception as error:  # of whatever registry
         first = str(error).strip().partition("\n")[0] or type(error).__name__
         raise StoreUnavailable(f"Feast's registry cannot be used: {first}") from error
+
+
+def other_names(store: feast.FeatureStore, progress: str) -> list[str]:
+    """adloom's views in the registry where they have other names than those of the settings.
+
+    Args:
+        progress: what the view of the progress is called in the settings: it has another name for
+            every other set of names.
+    """
+    ours = [view for view in store.list_feature_views() if OWN_TAG in view.tags]
+    others = [view.name for view in ours if view.tags[OWN_TAG] == _PROGRESS]
+    return [name for name in others if name != progress]
+
+
+def forget_view(store: feast.FeatureStore, name: str) -> None:
+    """Takes a view out of the registry."""
+    store.delete_feature_view(name)
 
 
 def _is_there(store: feast.FeatureStore, wanted: Any) -> bool:

@@ -74,6 +74,19 @@ class FeastBackend:
                 self._kind,
             )
 
+    def problem(self) -> str | None:
+        """What keeps it from being read, tables that are not made yet apart; nothing is made."""
+        view = self.layout.views[_PROGRESS]
+        try:
+            with self._failures_told():
+                store = get_online_store_from_config(self._config.online_store)
+                store.online_read(
+                    self._config, view.feast, [self._keys[_PROGRESS].proto(self._name_key)], None
+                )
+        except StoreUnavailable as error:
+            return None if _tells_of_no_table(str(error)) else str(error)
+        return None
+
     def name(self) -> Name:
         with self._failures_told():
             found = self._stored_name()
@@ -200,6 +213,10 @@ class FeastBackend:
             first = str(error).strip().partition("\n")[0] or type(error).__name__
             told = f"the online store {self._kind} cannot be used: {first}"
             raise StoreUnavailable(told) from error
+
+
+def _tells_of_no_table(text: str) -> bool:
+    return "no such table" in text or ("relation" in text and "does not exist" in text)
 
 
 class _Client:

@@ -1,18 +1,20 @@
 """Histories as they were at a moment, by Feast's point-in-time join over the event log.
 
-The offline table has a row for every click in the log: whose, when, and the how-manieth of that
-user it is. Feast finds, for a user and a moment, the last row that is not later. Its number says
-where in the user's clicks the history ends; lists never go through the join, which is what makes
-it fast.
+The offline table has a row for every click in the log: whose, when (by the order of all that is
+joined), and the how-manieth of that user it is. Feast finds, for a user and a moment, the last row
+that is not later. Its number says where in the user's clicks the history ends; lists never go
+through the join, which is what makes it fast.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import feast
+import numpy as np
 import pandas as pd
 
 from adloom.feature_store.event_log import EventLog
@@ -21,8 +23,9 @@ from adloom.feature_store.locking import file_lock
 from adloom.feature_store.naming_features import FeastNames
 from adloom.feature_store.rows import UserHistory
 
-# Feast joins with "not later than"; a history ends strictly before its moment.
-_STRICTLY_BEFORE = timedelta(microseconds=1)
+# Feast joins with "not later than", and some of its stores by whole seconds. So it is given the
+# order of the moments: the first click has second 1, a moment that of the last click before it.
+_BEGIN = pd.Timestamp("2000-01-01", tz="UTC")
 
 
 class PastHistories:
@@ -61,17 +64,20 @@ class PastHistories:
 
     def _counts(self, clicks: pd.DataFrame, moments: Sequence[tuple[str, datetime]]) -> list[int]:
         """How many clicks of its user lie strictly before each moment."""
+        clicked = clicks["ts"].dt.tz_convert(None).to_numpy()  # UTC, and no objects
+        times = np.unique(clicked)
+        before = pd.to_datetime([at for _, at in moments], utc=True).tz_convert(None).to_numpy()
         asked = pd.DataFrame(
             {
                 self._user: [user_id for user_id, _ in moments],
-                "event_timestamp": [at.astimezone(UTC) - _STRICTLY_BEFORE for _, at in moments],
+                "event_timestamp": _by_order(np.searchsorted(times, before, side="left")),
             }
         )
-        table = clicks[["user_id", "ts", "clicks_so_far"]].rename(
-            columns={
-                "user_id": self._user,
-                "ts": "event_timestamp",
-                "clicks_so_far": self._count,
+        table = pd.DataFrame(
+            {
+                self._user: clicks["user_id"],
+                "event_timestamp": _by_order(np.searchsorted(times, clicked) + 1),
+                self._count: clicks["clicks_so_far"],
             }
         )
         table = table.drop_duplicates([self._user, "event_timestamp"], keep="last")
@@ -83,6 +89,11 @@ class PastHistories:
         # Feast gives the rows in an order of its own.
         joined = asked.merge(known, how="left", on=[self._user, "event_timestamp"])
         return [int(count) for count in joined[self._count].fillna(0)]
+
+
+def _by_order(places: np.ndarray[Any, Any]) -> pd.Series[pd.Timestamp]:
+    """Moments in the order of these numbers."""
+    return pd.Series(_BEGIN + pd.to_timedelta(places, unit="s"))
 
 
 def _history(clicks: pd.DataFrame, first_row: int, count: int, limit: int) -> UserHistory:

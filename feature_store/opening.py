@@ -65,6 +65,16 @@ def open_backend(settings: FeatureStoreSettings, defined: Defined, folder: Path)
     return FeastBackend(config, layout, folder)
 
 
+def looked_at(settings: FeatureStoreSettings, folder: Path) -> str | None:
+    """What keeps Feast from reading another store; None where it can. Nothing is made or changed.
+
+    Raises StoreUnfit.
+    """
+    defined = defined_by(settings)
+    config = _config(settings, _online_store(settings, defined, folder), folder)
+    return FeastBackend(config, defined.layout.marked("sealed"), folder).problem()
+
+
 def _marks(settings: FeatureStoreSettings) -> Marks:
     if settings.online == "sqlite":
         return "none"
@@ -81,6 +91,8 @@ def _config(
     if settings.registry is not None:
         registry = settings.registry.get_secret_value()
     offline = {"type": settings.offline, **settings.offline_config.get_secret_value()}
+    if settings.offline == "ray":
+        offline.setdefault("storage_path", str(folder / "ray"))
     try:
         config = RepoConfig(
             project=settings.project,

@@ -14,7 +14,9 @@ from adloom.feature_store.backend import (
     OnlineBackend,
     ProgressMoved,
     StoreUnavailable,
+    StoreUnfit,
 )
+from adloom.feature_store.definitions_file import forget_view, other_names
 from adloom.feature_store.event_log import EventLog, LoggedEvent
 from adloom.feature_store.history import PastHistories
 from adloom.feature_store.locking import file_lock
@@ -72,6 +74,8 @@ class FeatureStore:
         defined = defined_by(settings)
         with file_lock(folder / "apply.lock"):  # Feast's registry is one file, written in place
             self.feast = open_feast(settings, defined, folder)
+            progress = defined.views["stream_progress"].feast.name
+            self._earlier = other_names(self.feast, progress)
         self._histories_then = PastHistories(self.feast, self.log, folder, settings.feast_names())
         self._backend = open_backend(settings, defined, folder)
         self._tables = Tables(self._backend)
@@ -116,9 +120,18 @@ class FeatureStore:
 
         Raises StoreUnavailable; StoreUnfit; ProgressMoved; FeaturesLost.
         """
+        self._refuse_other_names()
         self._backend.check()
         if missing := self._updates.check():
             self._mend_missing(missing)
+
+    def _refuse_other_names(self) -> None:
+        """Rows under two sets of names would count for one another."""
+        if self._earlier:
+            raise StoreUnfit(
+                "the features were made under other names than the settings have now: set these "
+                "back, or run adloom backfill, which makes the features anew under the new ones"
+            )
 
     def _mend_missing(self, rows: int) -> None:
         _log.warning("%d rows of the online features are gone: looking for them in the log", rows)
@@ -179,6 +192,7 @@ class FeatureStore:
         Returns the number of rows written. Raises ValueError for a partition beyond
         `item_shards`; StoreUnavailable; ContendedPartition; ProgressMoved; FeaturesLost.
         """
+        self._refuse_other_names()
         self.check_shards(events)
         return self._updates.apply(events, reached)
 
@@ -213,6 +227,8 @@ class FeatureStore:
 
         with file_lock(self.folder / "rebuild.lock"):
             yield from rebuild(self._backend, self.settings, checked())
+            while self._earlier:
+                forget_view(self.feast, self._earlier.pop())
         self._updates.progress(range(self.settings.item_shards))
 
     def clear(self) -> None:

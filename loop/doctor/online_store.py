@@ -36,8 +36,24 @@ def online_store_check(settings: Settings, now: Callable[[], float] = time.time)
         }[features.redis_mode]
         look = partial(_look_at_redis, features, where, now)
         return Check(PART, where, "features.redis_url", look)
+    if features.online != "sqlite":
+        look = partial(_look_through_feast, settings)
+        return Check(PART, features.online, "features.online_config", look)
     file = settings.home / "features" / "online.db"
     return Check(PART, str(file), "features.online", partial(_look_at_file, file))
+
+
+def _look_through_feast(settings: Settings) -> Iterator[Finding]:
+    """Whether Feast knows the store and what it needs; it connects, and changes nothing."""
+    from adloom.feature_store.backend import StoreUnfit
+    from adloom.feature_store.opening import looked_at
+
+    where = f"{settings.features.online}, through Feast"
+    try:
+        problem = looked_at(settings.features, settings.home / "features")
+    except StoreUnfit as error:
+        problem = str(error)
+    yield judged(PART, where, [] if problem is None else [problem], [])
 
 
 def _look_at_file(file: Path) -> Iterator[Finding]:
@@ -48,7 +64,7 @@ def _look_at_file(file: Path) -> Iterator[Finding]:
     yield judged(PART, f"SQLite, {told}", [] if problem is None else [problem], [])
 
 
-def _clients(features: FeatureStoreSettings) -> Iterator[Any]:
+def _clients(features: FeatureStoreSettings) -> Iterator[tuple[str, Any]]:
     """Of every node that is named of a cluster, else of the one server that takes writes."""
     from redis import Redis
     from redis.backoff import NoBackoff
@@ -61,7 +77,7 @@ def _clients(features: FeatureStoreSettings) -> Iterator[Any]:
         watching = Sentinel(nodes, sentinel_kwargs=patience)
         nodes = [watching.discover_master(features.sentinel_master)]
     for host, port in nodes:
-        yield Redis(host, port, **options, retry=Retry(NoBackoff(), 0))
+        yield f"{host}:{port}", Redis(host, port, **options, retry=Retry(NoBackoff(), 0))
 
 
 def _look_at_redis(
@@ -71,8 +87,9 @@ def _look_at_redis(
     from redis.exceptions import NoPermissionError
 
     try:
-        for client in _clients(features):
-            yield from _look_at_server(client, features, where, now)
+        for node, client in _clients(features):
+            server = where if where.endswith(f" {node}") else f"{where}: {node}"
+            yield from _look_at_server(client, features, server, now)
     except (AuthenticationError, NoPermissionError) as error:
         told = f"the login is refused ({error}): see features.redis_username and its password"
         yield Finding(PART, where, "wrong", told)

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -17,8 +18,10 @@ from adloom.loop.doctor.examine import examine
 from adloom.loop.doctor.finding import Finding
 from adloom.loop.settings.database import DatabaseSettings
 from adloom.loop.settings.pictures import PicturesSettings
+from tests.feast_stores import FEASTS_SQLITE
 from tests.loop.doctor.looks import looked, settings_of, tree
 from tests.postgres_server import PostgresServer
+from tests.redis_nodes import RedisNodes, running_sentinels
 from tests.s3_server import S3Server, running_s3
 from tests.tcp_gate import State, TcpGate
 
@@ -32,7 +35,10 @@ def s3() -> Iterator[S3Server]:
 
 
 def redis_told(tmp_path: Path, url: str) -> Finding:
-    features = {"online": "redis", "redis_url": url}
+    return online_told(tmp_path, online="redis", redis_url=url)
+
+
+def online_told(tmp_path: Path, **features: Any) -> Finding:
     return looked(settings_of(tmp_path, features=features), "online store")["online store"]
 
 
@@ -216,3 +222,33 @@ def test_a_log_in_a_bucket(tmp_path: Path, s3: S3Server) -> None:
     assert (finding.state, finding.told) == ("well", "")
     assert "nothing is in it yet" in finding.looked_at
     assert s3.objects(place) == {}
+
+
+def test_a_store_that_feast_writes(tmp_path: Path) -> None:
+    def told(config: dict[str, Any]) -> Finding:
+        return online_told(tmp_path, online=FEASTS_SQLITE, online_config=config)
+
+    assert told({"path": str(tmp_path / "by-feast.db")}).state == "well"
+    away = told({"path": "/proc/none/by-feast.db"})
+    assert away.state == "wrong"
+    assert "cannot be used" in away.told
+    assert "does not take these settings" in told({"pth": "x"}).told
+
+
+def test_a_cluster_and_a_mode_that_does_not_fit(
+    tmp_path: Path, redis_cluster: RedisNodes, redis: LocalRedis
+) -> None:
+    cluster = {"online": "redis", "redis_mode": "cluster"}
+    assert online_told(tmp_path, **cluster, redis_url=redis_cluster.url).state == "well"
+    node = redis_cluster.nodes[0].address
+    assert "redis_mode does not fit it: set cluster" in redis_told(tmp_path, node).told
+    assert "set single" in online_told(tmp_path, **cluster, redis_url=redis.url).told
+
+
+def test_a_master_that_sentinels_watch(tmp_path: Path) -> None:
+    with running_sentinels() as watched:
+        given = {"online": "redis", "redis_mode": "sentinel", "redis_url": watched.url}
+        found = online_told(tmp_path, **given, sentinel_master=watched.name)
+        assert found.state == "well", found
+        assert f"{watched.master.port}" in found.looked_at
+        assert online_told(tmp_path, **given, sentinel_master="other").state == "wrong"
