@@ -18,6 +18,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from adloom.feature_store.backend import LogUnavailable
+from adloom.feature_store.delta_errors import one_line
 from adloom.feature_store.log_layout import (
     BY_DAY,
     BY_USER,
@@ -258,8 +259,10 @@ class LogTable:
         return NOTHING if version is None else version
 
     def _unavailable(self, error: Exception) -> LogUnavailable:
-        first = str(error).partition("\n")[0]
-        return LogUnavailable(f"the event log in {self._url} cannot be used: {first}")
+        told = f"the event log in {self._url} cannot be used: {one_line(error)}"
+        if self._folder is None:
+            told += ": see that the store runs, and to log.url, log.endpoint_url and its login"
+        return LogUnavailable(told)
 
 
 def _options(endpoint_url: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ import pyarrow as pa
 from deltalake import DeltaTable, WriterProperties
 from deltalake.exceptions import CommitFailedError, DeltaError
 
+from adloom.feature_store.delta_errors import one_line
 from adloom.feature_store.log_layout import BY_USER, LAID, PERIOD
 
 _log = logging.getLogger(__name__)
@@ -46,9 +47,9 @@ def tidy(url: str, options: dict[str, str] | None) -> None:
         if table.version() % _VACUUM_EVERY_COMMITS < _EVERY_COMMITS:
             table.vacuum(dry_run=False, full=True)
     except CommitFailedError as error:
-        _log.info("small files of the event log are merged by another: %s", _first_line(error))
+        _log.info("small files of the event log are merged by another: %s", one_line(error))
     except (DeltaError, OSError) as error:
-        _log.warning("small files of the event log were not merged: %s", _first_line(error))
+        _log.warning("small files of the event log were not merged: %s", one_line(error))
 
 
 def _crowded(table: DeltaTable) -> list[tuple[str, str]]:
@@ -69,7 +70,3 @@ def _is_crowded(part: tuple[str, str], sizes: Sequence[int]) -> bool:
 
 def _is_over(laid: str, period: str) -> bool:
     return laid == BY_USER and period < f"{datetime.now(UTC):%Y}"
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]

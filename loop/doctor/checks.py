@@ -12,6 +12,7 @@ from adloom.loop.doctor.online_store import online_store_check
 from adloom.loop.doctor.packages import packages_check
 from adloom.loop.doctor.pictures import pictures_check
 from adloom.loop.doctor.schema_registry import registry_check
+from adloom.loop.doctor.secrets import secrets_check
 from adloom.loop.doctor.versions import versions_check
 from adloom.loop.settings import Settings
 
@@ -21,6 +22,7 @@ def all_checks(settings: Settings) -> list[Check]:
     checks = [
         packages_check(settings),
         home_check(settings.home),
+        secrets_check(settings),
         broker_check(settings),
         online_store_check(settings),
         log_check(settings),

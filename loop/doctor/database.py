@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy import Connection, make_url, text
 
 from adloom.loop.database.file_health import REMEDY
-from adloom.loop.database.opening import OldHome, left_behind
+from adloom.loop.database.opening import EMBEDDED, OldHome, left_behind
 from adloom.loop.database.postgres import postgres_engine, where
 from adloom.loop.database.revision import (
     REVISION,
@@ -36,17 +36,17 @@ _RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 def database_check(settings: Settings, now: Callable[[], float] = time.time) -> Check:
     """Of whichever is set."""
-    database, old = settings.database, left_behind(settings.home, settings.database)
+    home, database = settings.home, settings.database
     if database.url is None:
-        file = database_file(settings.home)
-        return Check(PART, str(file), "home", partial(_look_at_file, file, old))
+        file = database_file(home)
+        return Check(PART, str(file), "home", partial(_look_at_file, home))
     place = f"Postgres at {where(make_url(database.url))}"
-    look = partial(_look_at_postgres, database, place, old, now)
+    look = partial(_look_at_postgres, home, database, place, now)
     return Check(PART, place, "database.url", look)
 
 
-def _look_at_file(file: Path, old: list[Path]) -> Iterator[Finding]:
-    wrong = [str(OldHome(one)) for one in old]
+def _look_at_file(home: Path) -> Iterator[Finding]:
+    file, wrong = database_file(home), _not_taken_over(home, EMBEDDED)
     if not file.exists():
         told = f"{file} is not there yet: it is made by the first command that keeps something"
         yield judged(PART, told, wrong, [])
@@ -69,12 +69,16 @@ def _revision_in(file: Path) -> str | None:
     return None if row is None else str(row[0])
 
 
+def _not_taken_over(home: Path, settings: DatabaseSettings) -> list[str]:
+    return [str(OldHome(file)) for file in left_behind(home, settings)]
+
+
 def _of_revision(found: str | None) -> list[str]:
     return [] if found in (None, REVISION) else [str(OtherRevision(found))]
 
 
 def _look_at_postgres(
-    settings: DatabaseSettings, place: str, old: list[Path], now: Callable[[], float]
+    home: Path, settings: DatabaseSettings, place: str, now: Callable[[], float]
 ) -> Iterator[Finding]:
     engine, clock = postgres_engine(settings, _CONNECT_SECONDS), Clock(now)
     try:
@@ -83,7 +87,7 @@ def _look_at_postgres(
             clock.hold(lambda: (None, _time_of(connection)))
             version = connection.execute(text("SHOW server_version")).scalar_one()
             revision = revision_of(connection)
-            wrong = [*map(str, map(OldHome, old)), *_of_revision(revision)]
+            wrong = [*_not_taken_over(home, settings), *_of_revision(revision)]
             wrong += _wrong(connection, revision is not None)
             notes = [*_notes(connection)]
     finally:

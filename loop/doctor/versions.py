@@ -15,7 +15,7 @@ import requests
 from adloom.loop.doctor.clocks import Clock
 from adloom.loop.doctor.finding import Check, Finding, judged
 from adloom.loop.doctor.sqlite_files import looked_through
-from adloom.loop.learning.lineage_tags import BASE_NAME
+from adloom.loop.learning.lineage_tags import BASE_FOLDER, BASE_NAME, BUNDLED
 from adloom.loop.learning.listing import listed
 from adloom.loop.learning.own_mlflow import is_made, own_file, own_uri
 from adloom.loop.learning.registered_model import Version
@@ -55,7 +55,8 @@ def _look_at_own(settings: Settings, folder: Path, file: Path) -> Iterator[Findi
         return
     name = settings.mlflow.model_name
     found = listed(own_uri(folder), name) or []
-    yield judged(PART, f"SQLite, {told}, {_of_versions(found, name)}", [], _notes(found))
+    looked_at = f"SQLite, {told}, {_of_versions(found, name)}"
+    yield judged(PART, looked_at, [], _notes(found, settings.generator.path))
 
 
 def _look(settings: Settings, uri: str, where: str, now: Callable[[], float]) -> Iterator[Finding]:
@@ -69,7 +70,7 @@ def _look(settings: Settings, uri: str, where: str, now: Callable[[], float]) ->
     if uri.startswith(("http://", "https://")):
         may = _rights(uri, settings.mlflow.model_name, bool(found))
     wrong = [*_too_old(version), *clock.wrong]
-    notes = [*_notes(found), *may, *clock.notes]
+    notes = [*_notes(found, settings.generator.path), *may, *clock.notes]
     champion = next((v for v in found if CHAMPION in v.aliases), None)
     if champion is not None and not champion.is_base and not registry.adapters.kept(champion):
         logged = registry.logged.find(champion.run_id)
@@ -108,10 +109,17 @@ def _too_old(version: str) -> list[str]:
     return [f"MLflow{version} is too old: install {_OLDEST}.0 or later on the server"]
 
 
-def _notes(found: Sequence[Version]) -> list[str]:
+def _notes(found: Sequence[Version], base: Path | None) -> list[str]:
+    notes = []
     if found and not any(CHAMPION in version.aliases for version in found):
-        return ["no version is @champion: adloom promote VERSION"]
-    return []
+        notes.append("no version is @champion: adloom promote VERSION")
+    theirs = next((v.tags[BASE_FOLDER] for v in found if BASE_FOLDER in v.tags), None)
+    if theirs is not None and (theirs == BUNDLED) != (base is None):
+        notes.append(
+            f"the versions are of {theirs}, and generator.path is {base or 'that of the bundled'}: "
+            "only versions of the base that draws can be served"
+        )
+    return notes
 
 
 def _rights(uri: str, model: str, registered: bool) -> list[str]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from adloom.loop.learning.kept_adapters import UnfitVersion
-from adloom.loop.learning.lineage_tags import BASE_FOLDER, BASE_NAME
+from adloom.loop.learning.lineage_tags import BASE_FOLDER, BASE_NAME, BUNDLED
 from adloom.loop.learning.registry import AdRegistry
 from adloom.models.ad_generator import AdGenerator
-
-_BUNDLED = "the bundled base"
 
 
 class OtherBase(UnfitVersion):
@@ -20,7 +18,7 @@ def base_tags(generator: AdGenerator, folder: Path | None) -> dict[str, str]:
     """What a version says of its base; ``folder`` is where that lies, None for the bundled one."""
     return {
         BASE_NAME: generator.base_name,
-        BASE_FOLDER: _BUNDLED if folder is None else str(folder.resolve()),
+        BASE_FOLDER: BUNDLED if folder is None else str(folder.resolve()),
     }
 
 

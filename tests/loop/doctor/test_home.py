@@ -15,6 +15,7 @@ from adloom.loop import home
 from adloom.loop.commands.app import app
 from adloom.loop.database.opening import open_database
 from adloom.loop.doctor import packages
+from adloom.loop.settings import load_settings
 from adloom.loop.settings.learning import MlflowSettings
 from tests.loop.doctor.looks import looked, settings_of, tree
 from tests.sample_events import logged
@@ -151,6 +152,42 @@ def test_a_base_and_pictures_that_are_not_there(tmp_path: Path) -> None:
     assert "holds no ad generator" in result.stdout
     assert "mount is not there: mount it" in result.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_secrets_in_files_that_others_can_read_are_noted(tmp_path: Path) -> None:
+    key, file = tmp_path / "key.pem", tmp_path / "adloom.toml"
+    key.write_text("key")
+    file.write_text(
+        f'home = "home"\n[serve]\napi_keys = ["a-key-of-16-or-more"]\n[kafka]\n'
+        f'ssl_keyfile = "{key}"\n[database]\nurl = "postgresql://a@127.0.0.1:9/shop"\n'
+        'password = "never-told"\n[features]\nonline = "redis"\n'
+        'redis_url = "127.0.0.1:9,password=never-told"\n'
+    )
+    for path in (key, file):
+        path.chmod(0o644)
+    finding = looked(load_settings(file), "secrets")["secrets"]
+    assert finding.state == "note"
+    for told in (
+        f"database.password is in {file}: keep it in the environment, ADLOOM_DATABASE__PASSWORD",
+        "ADLOOM_SERVE__API_KEYS",
+        "ADLOOM_FEATURES__REDIS_URL",
+        f"chmod 600 {file}",
+        f"chmod 600 {key}",
+    ):
+        assert told in finding.told
+    assert "never-told" not in finding.told
+    key.unlink()
+    finding = looked(load_settings(file), "secrets")["secrets"]
+    assert finding.state == "wrong"
+    assert f"kafka.ssl_keyfile: there is no file {key}" in finding.told
+
+
+def test_versions_of_another_base_than_the_one_that_draws_are_noted(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path / "home")
+    home.open_registry(settings).register_base({"base": None}, base="/models/mine", base_name="ab")
+    finding = looked(settings, "mlflow")["mlflow"]
+    assert finding.state == "note"
+    assert "the versions are of /models/mine" in finding.told
 
 
 def test_packages_that_are_missing_or_too_old(

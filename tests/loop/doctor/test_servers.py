@@ -210,6 +210,8 @@ def test_a_bucket_that_is_away(tmp_path: Path, s3: S3Server, state: State) -> No
     assert found["pictures"].state == found["log"].state == "wrong"
     assert "pictures.endpoint_url" in found["pictures"].told
     assert "s3://shop/log" in found["log"].told + found["log"].looked_at
+    assert "log.endpoint_url" in found["log"].told
+    assert "\x1b" not in found["log"].told
     assert found["home"].state == "well"
     assert tree(tmp_path) == {}
 
