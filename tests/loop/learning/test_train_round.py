@@ -9,6 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,7 +25,7 @@ from adloom.loop import home
 from adloom.loop.learning.cards.details import details
 from adloom.loop.learning.registry import CHALLENGER
 from adloom.loop.learning.rounds.ground import TrainingGround
-from adloom.loop.learning.rounds.kept import outcomes
+from adloom.loop.learning.rounds.kept import RoundOutcome, outcomes
 from adloom.loop.learning.rounds.plan import NotEnoughClicks, RoundPlan
 from adloom.loop.learning.rounds.train import train_round
 from adloom.loop.learning.rounds.trigger import Trigger, rounds_when_due, trigger
@@ -32,23 +33,44 @@ from adloom.loop.serving.champion import Champion
 from adloom.loop.serving.trial import Trial
 from adloom.loop.settings.learning import RoundSettings
 from adloom.models.trends import Trends
+from adloom.stream.broker import LocalBroker
 from adloom.stream.consumer import EventConsumer
 from adloom.stream.events import Impression
 from adloom.stream.producer import EventProducer
 from adloom.stream.settings import KafkaSettings
 from tests.adloom_process import AdloomProcess
+from tests.conftest import own_topics
 from tests.loop_parts import click_through, keep_shop_ads, tiny_settings, training_ground
 
 
-@pytest.fixture
-def ground(tmp_path: Path, kafka: KafkaSettings) -> Iterator[TrainingGround]:
-    settings = tiny_settings(tmp_path)
+@contextmanager
+def clicked_ground(folder: Path, kafka: KafkaSettings) -> Iterator[TrainingGround]:
+    settings = tiny_settings(folder)
     with home.open_features(settings) as features:
         ground = training_ground(settings, features)
         ads = keep_shop_ads(ground.past_ads.creatives, 6)
         click_through(kafka, features, ads, ["ann", "bob"])
         yield ground
         ground.past_ads.creatives.close()
+
+
+@pytest.fixture
+def ground(tmp_path: Path, kafka: KafkaSettings) -> Iterator[TrainingGround]:
+    with clicked_ground(tmp_path, kafka) as ground:
+        yield ground
+
+
+@pytest.fixture(scope="module")
+def learnt(
+    tmp_path_factory: pytest.TempPathFactory, broker: LocalBroker
+) -> Iterator[tuple[TrainingGround, RoundOutcome]]:
+    """A ground after its first round, for tests that only look at it."""
+    folder = tmp_path_factory.mktemp("learnt")
+    with (
+        own_topics(broker.bootstrap_servers, session_seconds=2) as kafka,
+        clicked_ground(folder, kafka) as ground,
+    ):
+        yield ground, train_round(ground)
 
 
 def test_a_round_learns_from_clicks_and_registers_a_version(ground: TrainingGround) -> None:
@@ -79,16 +101,20 @@ def version_tags(ground: TrainingGround, number: int) -> Mapping[str, str]:
     return ground.registry.version(number).tags
 
 
-def test_the_gates_figures_are_kept_with_the_version(ground: TrainingGround) -> None:
-    train_round(ground)
+def test_the_gates_figures_are_kept_with_the_version(
+    learnt: tuple[TrainingGround, RoundOutcome],
+) -> None:
+    ground, _ = learnt
     tags = version_tags(ground, 2)
     for side in ("champion", "challenger"):
         for figure in ("heldout_loss", "pbs", "invalid_titles", "diversity", "steps_an_ad"):
             assert math.isfinite(float(tags[f"{side}_{figure}"]))
 
 
-def test_heldout_clicks_are_later_than_all_that_is_trained_on(ground: TrainingGround) -> None:
-    train_round(ground)
+def test_heldout_clicks_are_later_than_all_that_is_trained_on(
+    learnt: tuple[TrainingGround, RoundOutcome],
+) -> None:
+    ground, _ = learnt
     plan = (ground.folder / "round-0001" / "plan.json").read_text()
     read = RoundPlan.model_validate_json(plan).clicks
     assert max(c.clicked_at for c in read.train) <= min(c.clicked_at for c in read.heldout)
@@ -102,8 +128,10 @@ def test_too_few_new_clicks_are_told_and_force_trains_anyway(ground: TrainingGro
     assert train_round(choosy, force=True).number == 1
 
 
-def test_nothing_is_learnt_again_where_nothing_is_new(ground: TrainingGround) -> None:
-    train_round(ground)
+def test_nothing_is_learnt_again_where_nothing_is_new(
+    learnt: tuple[TrainingGround, RoundOutcome],
+) -> None:
+    ground, _ = learnt
     for force in (False, True):
         with pytest.raises(NotEnoughClicks, match=r"no ad was clicked since the last round, which"):
             train_round(ground, force=force)
@@ -196,8 +224,10 @@ def impression(user_id: str, item_id: str) -> Impression:
     return Impression(event_id=str(uuid.uuid4()), ts=now, user_id=user_id, item_id=item_id)
 
 
-def test_a_rounds_run_tells_what_it_learned_from_and_what_it_draws(ground: TrainingGround) -> None:
-    train_round(ground)
+def test_a_rounds_run_tells_what_it_learned_from_and_what_it_draws(
+    learnt: tuple[TrainingGround, RoundOutcome],
+) -> None:
+    ground, _ = learnt
     version = ground.registry.version(2)
     client = MlflowClient(ground.registry.tracking_uri)
     losses = client.get_metric_history(version.run_id, "train_loss")
