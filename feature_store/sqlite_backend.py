@@ -18,6 +18,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Self
 
+from feast.infra.key_encoding_utils import serialize_entity_key_prefix
+
 from adloom.feature_store.backend import (
     Known,
     Row,
@@ -53,6 +55,9 @@ class SqliteBackend:
         views = layout.views.values()
         self._views = [view.feast for view in views]
         self._tables = {view.name: f'"{project}_{view.feast.name}"' for view in views}
+        self._prefixes = {
+            view.name: serialize_entity_key_prefix(sorted(view.join_keys)) for view in views
+        }
         self._columns = {view.name: view.columns for view in views}
         self._features = {
             view.name: {column: name for name, column in view.columns.items()} for view in views
@@ -137,8 +142,10 @@ class SqliteBackend:
                 f"SELECT entity_key, feature_name, value FROM {self._tables[view]} "
                 "ORDER BY entity_key"
             )
-            own = self._features[view]
+            own, prefix = self._features[view], self._prefixes[view]
             for key, features in groupby(found, key=itemgetter(0)):
+                if not key.startswith(prefix):
+                    continue  # of other names for the entities, which the table had before
                 yield key, {own[name]: value for _, name, value in features if name in own}
 
     def entities(self) -> int | None:

@@ -135,7 +135,7 @@ def _of_kafka(features: FeatureStore, settings: Settings) -> Iterator[Plan]:
 
 
 def _intention(plan: Plan, source: str, file: Path | None) -> str:
-    replaced = "the damaged online features"
+    replaced = "all online features, which cannot be counted,"
     if plan.users is not None:
         replaced = f"the online features of {plan.users:,} users and {plan.items:,} items"
     told = f"This replaces {replaced} by those of the event log: {plan.logged:,} records"

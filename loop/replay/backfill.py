@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from adloom.feature_store.backend import StoreDamaged
 from adloom.feature_store.event_log import LoggedEvent
-from adloom.feature_store.looking_back import item_names, user_names
+from adloom.feature_store.looking_back import item_names, lists_its_rows, user_names
 from adloom.feature_store.store import FeatureStore
 from adloom.loop.replay.new_events import New
 
@@ -25,7 +25,7 @@ class Plan:
     """A backfill of which all is read and nothing is changed yet.
 
     Attributes:
-        users: that have online features now; None where they are damaged.
+        users: that have online features now; None where they are damaged, or cannot be counted.
         items: likewise.
         logged: records in the event log now.
         read: events that were read from elsewhere.
@@ -88,7 +88,9 @@ def planned(
 
 
 def _replaced(store: FeatureStore) -> tuple[int | None, int | None]:
-    """How many users and items have features now; None where the store is damaged."""
+    """How many users and items have features now; None where that cannot be told."""
+    if not lists_its_rows(store.backend):
+        return None, None
     try:
         return sum(1 for _ in user_names(store.backend)), len(item_names(store.backend))
     except StoreDamaged:

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from adloom.feature_store.backend import StoreUnavailable, StoreUnfit
+from adloom.feature_store.checking import check_all
 from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.store import FeatureStore, UserStats
+from adloom.loop.replay.backfill import planned
 from adloom.loop.settings import load_settings
 from tests.feast_stores import FEASTS_SQLITE, by_feasts_sqlite, on_postgres
 from tests.postgres_server import NoPostgres, PostgresServer
@@ -121,3 +123,22 @@ def test_histories_at_a_moment_by_the_offline_store_of_the_settings(
         tuple(f"item-{n}" for n in range(10)),
         (),
     ]
+
+
+def test_a_backfill_makes_such_a_store_anew(tmp_path: Path) -> None:
+    events = [logged(n, n) for n in range(2_000)]
+    with FeatureStore.open(by_feasts_sqlite(tmp_path), tmp_path / "home") as store:
+        name = store.name()
+        store.apply([logged(0, user_id="stranger", event_id="x", topic="other")])
+        store.log.append(events)
+        with planned(store) as plan:
+            assert (plan.users, plan.items) == (None, None)
+            assert plan.carry_out() == 2_000
+        assert store.user_stats(["ann", "stranger"]) == {
+            "ann": UserStats(0, 2_000),
+            "stranger": UserStats(0, 0),
+        }
+        assert store.name() == name
+        store.apply(events[-10:])
+        assert store.user_stats(["ann"])["ann"] == UserStats(0, 2_000)
+        assert check_all(store).differing == 0
