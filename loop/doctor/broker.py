@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from kafka import codec
 
@@ -14,6 +15,7 @@ from adloom.loop.doctor.finding import Check, Finding, judged
 from adloom.loop.settings import Settings
 from adloom.stream.cluster.group import members_of
 from adloom.stream.cluster.partitions import TooFewShards, UnevenTopics
+from adloom.stream.cluster.reaching import answered
 from adloom.stream.cluster.refusals import user
 from adloom.stream.cluster.standing import Standing, TopicStanding, lag, standing
 from adloom.stream.events import MAX_CLOCK_SKEW, MAX_PAYLOAD_BYTES
@@ -48,18 +50,26 @@ def _look_at_local() -> Iterator[Finding]:
 def _look(settings: Settings) -> Iterator[Finding]:
     kafka = settings.kafka
     with closing(connect_admin(kafka, patience_seconds=_PATIENCE_SECONDS)) as admin:
-        brokers = admin.describe_cluster()["brokers"]
-        many = f"{len(brokers)} broker{'' if len(brokers) == 1 else 's'}"
-        login = f"{kafka.security_protocol}, {_who(kafka)}"
-        yield Finding("broker", f"{many} at {kafka.bootstrap_servers}, {login}")
+        # A server that has just gone is no reason while others are there.
+        cluster = answered(admin.describe_cluster, kafka, _PATIENCE_SECONDS)
+        yield _brokers(cluster["brokers"], kafka)
         names = list(dict.fromkeys([*to_consume_events(kafka), *to_follow_products(kafka)]))
-        found = standing(admin, names)
-        yield _topics(found, settings, len(brokers))
+        found = answered(lambda: standing(admin, names), kafka, _PATIENCE_SECONDS)
+        yield _topics(found, settings, len(cluster["brokers"]))
         yield _codecs(found.topics)
         yield _rights(found, kafka)
         events = [topic for topic in found.topics if topic.name in event_topics(kafka)]
         members = members_of(admin, kafka.group_id)
         yield _group(kafka, members, lag(admin, kafka.group_id, events))
+
+
+def _brokers(known: Sequence[Mapping[str, Any]], kafka: KafkaSettings) -> Finding:
+    away = sum(bool(one.get("is_fenced")) for one in known)
+    many = f"{len(known)} broker{'' if len(known) == 1 else 's'}"
+    lead = f"{len(known) - away} of {many}" if away else many
+    login = f"{kafka.security_protocol}, {_who(kafka)}"
+    notes = [f"{away} of the cluster's brokers do not answer it: see to them"] if away else []
+    return judged("broker", f"{lead} at {kafka.bootstrap_servers}, {login}", [], notes)
 
 
 def _topics(found: Standing, settings: Settings, brokers: int) -> Finding:
