@@ -8,7 +8,7 @@ it brings one step, and keeps out a consumer that lost its partitions and does n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from adloom.feature_store.layout import Layout
@@ -22,6 +22,10 @@ Rows = Mapping[str, Mapping[bytes, Row]]
 
 Known = Mapping[str, Mapping[bytes, Mapping[str, bytes | None]]]
 """What a writer knows of some values of rows, laid out as `Rows`; None = the row has none."""
+
+Gone = Mapping[str, Collection[bytes]]
+"""Entity keys of rows that go, by name of the view."""
+NONE_GONE: Gone = {}
 
 
 class StoreUnavailable(RuntimeError):
@@ -80,7 +84,9 @@ class OnlineBackend(Protocol):
     def read(self, view: str, keys: Sequence[bytes]) -> list[Row]:
         """The rows of a view, in the order of the keys."""
 
-    def write(self, rows: Rows, known: Known, cached: Callable[[], Known]) -> Known:
+    def write(
+        self, rows: Rows, known: Known, cached: Callable[[], Known], gone: Gone = NONE_GONE
+    ) -> Known:
         """Writes the values given, of rows that keep their others, in one step.
 
         They are on the disk when this returns. Nothing is written where what is `known`, or
@@ -88,6 +94,7 @@ class OnlineBackend(Protocol):
 
         Args:
             cached: asked for where others may have written since it was read.
+            gone: rows that are deleted in the same step.
 
         Returns what was found otherwise: nothing where the rows are written.
         """
@@ -112,6 +119,9 @@ class OnlineBackend(Protocol):
 
     def clear(self) -> None:
         """Deletes all rows of all views."""
+
+    def scrub(self) -> None:
+        """Of rows that are gone nothing stays in the files that adloom itself keeps them in."""
 
     def close(self) -> None:
         """Lets the connections go; a store beside is gone then."""

@@ -31,6 +31,7 @@ _TYPES: dict[str, Any] = {
     "recent_events": Bytes,
     "events": Bytes,
     "progress": String,
+    "taken_back": String,
     "applied": Bytes,
 }
 _TOLD = {
@@ -38,6 +39,7 @@ _TOLD = {
     "ad_ids": "by packed_ids; empty = no ad",
     "recent_events": "fingerprints, to know duplicates",
     "progress": "topic id and offset by topic, as JSON",
+    "taken_back": "what was taken out again, as JSON",
     "applied": "how far the stream is in this row",
 }
 _COUNTS = ("impressions", "clicks")
@@ -71,7 +73,7 @@ _VIEWS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...], bool]] = {
     "stream_progress": (
         "how much of a partition is in the other views",
         ("shard",),
-        ("progress",),
+        ("progress", "taken_back"),
         False,
     ),
 }

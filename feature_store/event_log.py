@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Self
 from weakref import WeakSet
@@ -20,9 +21,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from adloom.feature_store.backend import LogUnavailable
+from adloom.feature_store.log_erasing import Going
 from adloom.feature_store.log_layout import TABLE, Where
 from adloom.feature_store.log_order import StreamOrder
-from adloom.feature_store.log_staging import staged_rows
+from adloom.feature_store.log_staging import remove_left, staged_rows
 from adloom.feature_store.log_streams import LoggedStream, last_offset_of, of_stream, streams_of
 from adloom.feature_store.log_table import LogTable
 from adloom.feature_store.log_telling import ROWS_AT_ONCE, in_order_of_appending, tell
@@ -40,6 +42,8 @@ WITHOUT_FEATURES: EventKind = "outcome"
 FILE_TOPIC = "file"
 """What stands for a topic where events came from a file; each file has a topic id of its own."""
 
+
+_USERS_AT_ONCE = 1_000
 
 _WRITERS: dict[str, WeakSet[LogWriter]] = {}
 """Of this process, by where they append."""
@@ -108,9 +112,17 @@ class EventLog:
         Whatever fails before, a batch that raises or the end of the process, adds none of them.
         """
         rows = (table_of(events) for events in batches if events)
-        scratch = self._url if isinstance(self._url, Path) else Path(tempfile.gettempdir())
-        with staged_rows(rows, scratch / "_staged") as again:
+        with staged_rows(rows, self._staging) as again:
             yield lambda: self._table.append_all(again())
+
+    @property
+    def _staging(self) -> Path:
+        scratch = self._url if isinstance(self._url, Path) else Path(tempfile.gettempdir())
+        return scratch / "_staged"
+
+    def remove_staged(self) -> None:
+        """What processes that were killed have left beside the log; none of it is in it."""
+        remove_left(self._staging)
 
     def records(self) -> int:
         """How many there are, those of events that came again too."""
@@ -200,10 +212,39 @@ class EventLog:
         if items:
             ids = self._table.rows(["event_id"], of_items).column("event_id").unique()
             wanted |= pc.field("event_id").isin(ids)
-        rows = in_order_of_appending(self._table.rows(TABLE.names, wanted))
-        order = StreamOrder(rows)
-        kept, joining = order.between(0, rows.num_rows)
-        return events_of(rows.take(order.sorted(np.concatenate([kept, joining]))))
+        return _as_told(self._table.rows(TABLE.names, wanted))
+
+    def of_users(self, users: Collection[str]) -> list[LoggedEvent]:
+        """Every record of these users, in the order that `batches` has."""
+        self._flush()
+        return _as_told(self._table.rows_of(users, TABLE.names))
+
+    def before(self, moment: datetime) -> Iterator[list[LoggedEvent]]:
+        """Every record with ts < moment, those of one file at a time, older files first."""
+        self._flush()
+        older = pc.field("ts") < pa.scalar(moment, SCHEMA.field("ts").type)
+        for rows in self._table.parts(older, [("ts", "<", moment)]):
+            if rows.num_rows:
+                yield _as_told(rows)
+
+    def others_of_ads(self, ad_ids: Collection[str], users: Collection[str]) -> set[str]:
+        """Those ads that others than these users saw or clicked. Reads two columns of the log."""
+        self._flush()
+        theirs = pc.field("user_id").isin(pa.array(users, pa.string()))
+        wanted = pc.field("ad_id").isin(pa.array(ad_ids, pa.string())) & ~theirs
+        rows = self._table.rows(["ad_id"], wanted)
+        return set(rows.column("ad_id").unique().to_pylist())
+
+    def erase_users(self, users: Collection[str]) -> None:
+        """Deletes all records of these users, and the files that had them."""
+        self._flush()
+        for names in _batched(users, _USERS_AT_ONCE):
+            self._table.erase(Going(users=names))
+
+    def erase_before(self, moment: datetime) -> None:
+        """Deletes all records with ts < moment, and the files that had them."""
+        self._flush()
+        self._table.erase(Going(before=moment))
 
     def last_offset(self, topic: str, topic_id: str, partition: int) -> int | None:
         """The highest offset that is logged of a partition; None where there is none."""
@@ -213,3 +254,18 @@ class EventLog:
     def _flush(self) -> None:
         for writer in list(_WRITERS.get(self._place, ())):
             writer.flush()
+
+
+def _as_told(rows: pa.Table) -> list[LoggedEvent]:
+    """Each record once, in the order that `EventLog.batches` has."""
+    rows = in_order_of_appending(rows)
+    order = StreamOrder(rows)
+    kept, joining = order.between(0, rows.num_rows)
+    return events_of(rows.take(order.sorted(np.concatenate([kept, joining]))))
+
+
+def _batched(names: Collection[str], size: int) -> Iterator[list[str]]:
+    """So many names at a time."""
+    every = iter(names)
+    while part := list(islice(every, size)):
+        yield part

@@ -83,9 +83,12 @@ class PastHistories:
         table = table.drop_duplicates([self._user, "event_timestamp"], keep="last")
         with file_lock(self._table.with_suffix(".lock")):
             table.to_parquet(self._table, index=False)
-            known = self._feast.get_historical_features(
-                asked.drop_duplicates(ignore_index=True), features=[self._feature]
-            ).to_df()
+            try:
+                known = self._feast.get_historical_features(
+                    asked.drop_duplicates(ignore_index=True), features=[self._feature]
+                ).to_df()
+            finally:
+                self._table.unlink(missing_ok=True)  # it names users
         # Feast gives the rows in an order of its own.
         joined = asked.merge(known, how="left", on=[self._user, "event_timestamp"])
         return [int(count) for count in joined[self._count].fillna(0)]
@@ -94,6 +97,13 @@ class PastHistories:
 def _by_order(places: np.ndarray[Any, Any]) -> pd.Series[pd.Timestamp]:
     """Moments in the order of these numbers."""
     return pd.Series(_BEGIN + pd.to_timedelta(places, unit="s"))
+
+
+def remove_scratch(folder: Path) -> None:
+    """What a process that was killed has left of the offline table in a folder."""
+    table = offline_table(folder)
+    with file_lock(table.with_suffix(".lock")):
+        table.unlink(missing_ok=True)
 
 
 def _history(clicks: pd.DataFrame, first_row: int, count: int, limit: int) -> UserHistory:

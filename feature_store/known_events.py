@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from array import array
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -91,9 +91,28 @@ class KnownEvents:
         """Takes the older fingerprints, those of all pages."""
         self._older = _sorted(b"".join(page.events for page in pages))
 
+    def without(self, known: Collection[bytes], pages: Sequence[PageRow]) -> KnownEvents:
+        """All events but these, by their fingerprints; its pages are all to be written anew.
+
+        Args:
+            pages: all that there are.
+        """
+        every = b"".join(page.events for page in pages) + self._recent
+        kept = KnownEvents(partition=self.partition)
+        for fingerprint in _each(every):
+            if fingerprint not in known:
+                kept._recent += fingerprint
+        while len(kept._recent) >= _PAGE_BYTES:
+            kept._turn_page()
+        return kept
+
+    def all(self, pages: Sequence[PageRow]) -> set[bytes]:
+        """The fingerprints of all events; the pages are all that there are."""
+        return set(_each(b"".join(page.events for page in pages) + self._recent))
+
     def add(self, event: LoggedEvent) -> bool:
         """Notes an event; False where it is known."""
-        fingerprint = mmh3.hash_bytes(f"{event.kind}/{event.event_id}")[:_FINGERPRINT_BYTES]
+        fingerprint = fingerprint_of(event)
         # It could also be found across two others, as rarely as two ids share a fingerprint.
         if fingerprint in self._recent:
             return False
@@ -118,6 +137,16 @@ class KnownEvents:
         self.pages += 1
         older = b"" if self._older is None else self._older.tobytes()
         self._older = _sorted(older + page.events)
+
+
+def fingerprint_of(event: LoggedEvent) -> bytes:
+    """What an event of a user is known by, 8 bytes."""
+    return mmh3.hash_bytes(f"{event.kind}/{event.event_id}")[:_FINGERPRINT_BYTES]
+
+
+def _each(fingerprints: bytes | bytearray) -> Iterator[bytes]:
+    for start in range(0, len(fingerprints), _FINGERPRINT_BYTES):
+        yield bytes(fingerprints[start : start + _FINGERPRINT_BYTES])
 
 
 def _sorted(fingerprints: bytes) -> array[int]:

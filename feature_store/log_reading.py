@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
 from adloom.feature_store.backend import LogDamaged
-from adloom.feature_store.log_layout import BY_USER, LAID, TABLE, Where
+from adloom.feature_store.log_layout import BY_DAY, BY_USER, LAID, PLACE, TABLE, Where
 
 _ROWS_OF_ONE_READ = 10_000
 _FILES_AT_ONCE = 4
@@ -32,7 +32,31 @@ class LogFiles:
         """List them; `folder` is where they lie on this machine."""
         self.version = table.version()
         self._told = pa.table(table.get_add_actions(flatten=True))
-        self._filesystem, self._near = _filesystem(table, folder), folder is not None
+        self.filesystem, self._near = _filesystem(table, folder), folder is not None
+
+    def told_of_all(self) -> pa.Table:
+        """What the table tells of all files, however their rows lie."""
+        return self._told
+
+    def having(self, users: Collection[str]) -> set[str]:
+        """Paths of the files that have rows of any of these users. Raises LogDamaged."""
+        wanted, having = pa.array(users, pa.string()), set()
+        for laid in (BY_DAY, BY_USER):
+            found = self._dataset(laid, ())
+            try:
+                with ThreadPoolExecutor(self._at_once, thread_name_prefix="log-users") as threads:
+                    files = list(found.get_fragments())
+                    has = threads.map(
+                        lambda file: bool(_groups_of(wanted, self._near, file)), files
+                    )
+                    having |= {file.path for file, any_ in zip(files, has, strict=True) if any_}
+            except (pa.ArrowException, OSError) as error:
+                raise _unreadable(found, error) from error
+        return having
+
+    @property
+    def _at_once(self) -> int:
+        return 1 if self._near else _FILES_AT_ONCE
 
     def told(self, laid: str, where: Where = ()) -> pa.Table:
         """What the table tells of the files that may have some: `min.ts`, `num_records`, ..."""
@@ -55,26 +79,43 @@ class LogFiles:
 
     def rows_of(
         self,
+        laid: str,
         users: Collection[str],
         where: Where,
         columns: Sequence[str],
         condition: pc.Expression | None,
     ) -> pa.Table:
-        """Rows of those that lie by user: of parts without these users no more is read than names.
+        """Rows of users: of parts of files without these users no more is read than names.
 
         In any order. Raises LogDamaged.
         """
         wanted = pa.array(users, pa.string())
-        found = self._dataset(BY_USER, where)
+        found = self._dataset(laid, where)
         read = partial(_of_users, wanted, list(columns), condition, self._near)
-        at_once = 1 if self._near else _FILES_AT_ONCE
         try:
-            with ThreadPoolExecutor(at_once, thread_name_prefix="log-users") as threads:
+            with ThreadPoolExecutor(self._at_once, thread_name_prefix="log-users") as threads:
                 parts = list(threads.map(read, found.get_fragments()))
         except (pa.ArrowException, OSError) as error:
             raise _unreadable(found, error) from error
         empty = TABLE.empty_table().select(list(columns))
         return pa.concat_tables([empty, *(part for part in parts if part is not None)])
+
+    def parts(self, laid: str, where: Where, condition: pc.Expression) -> Iterator[pa.Table]:
+        """Whole rows of one file after the other, as they were appended. Raises LogDamaged."""
+        found = self._dataset(laid, where)
+        for fragment in found.get_fragments():
+            try:
+                yield fragment.to_table(schema=TABLE, filter=condition, **_FEW_AT_ONCE)
+            except (pa.ArrowException, OSError) as error:
+                raise _unreadable(found, error) from error
+
+    def whole(self, path: str) -> pa.Table:
+        """All rows of one file; where they lie is not among their columns. Raises LogDamaged."""
+        file = _FORMAT.make_fragment(path, self.filesystem)
+        try:
+            return file.to_table(schema=TABLE, **_FEW_AT_ONCE)
+        except (pa.ArrowException, OSError) as error:
+            raise LogDamaged(f"{path} of the event log is damaged: {error}") from error
 
     def all_rows(self, laid: str, columns: Sequence[str]) -> Iterator[pa.Table]:
         """All of them in any order, some thousand at a time. Raises LogDamaged."""
@@ -91,9 +132,11 @@ class LogFiles:
 
     def _dataset(self, laid: str, where: Where) -> ds.Dataset:
         files = self.told(laid, where)
+        if files.num_rows:
+            files = files.sort_by(f"min.{PLACE}")
         paths = files.column("path").to_pylist() if files.num_rows else []
-        fragments = [_FORMAT.make_fragment(path, self._filesystem) for path in paths]
-        return ds.FileSystemDataset(fragments, TABLE, _FORMAT, self._filesystem)
+        fragments = [_FORMAT.make_fragment(path, self.filesystem) for path in paths]
+        return ds.FileSystemDataset(fragments, TABLE, _FORMAT, self.filesystem)
 
 
 def _filesystem(table: DeltaTable, folder: Path | None) -> pa_fs.FileSystem:
@@ -123,9 +166,19 @@ def _of_users(
     near: bool,
     file: ds.Fragment,
 ) -> pa.Table | None:
-    """What a file has of the users; None where it has nothing.
+    """What a file has of the users; None where it has nothing."""
+    numbers = _groups_of(users, near, file)
+    if not numbers:
+        return None
+    return file.subset(row_group_ids=numbers).to_table(
+        schema=TABLE, columns=columns, filter=condition, use_threads=False, **_FEW_AT_ONCE
+    )
 
-    Of a group of rows each user's name is read once, from a file that is ``near`` alone.
+
+def _groups_of(users: pa.Array, near: bool, file: ds.Fragment) -> list[int]:
+    """The groups of rows of a file that have any of the users.
+
+    Of each group each user's name is read once, from a file that is ``near`` alone.
     """
     with pq.ParquetFile(
         file.path,
@@ -133,12 +186,7 @@ def _of_users(
         read_dictionary=["user_id"],
         pre_buffer=not near,
     ) as names:
-        numbers = [n for n in range(names.num_row_groups) if _has_any(names, n, users)]
-    if not numbers:
-        return None
-    return file.subset(row_group_ids=numbers).to_table(
-        schema=TABLE, columns=columns, filter=condition, use_threads=False, **_FEW_AT_ONCE
-    )
+        return [n for n in range(names.num_row_groups) if _has_any(names, n, users)]
 
 
 def _has_any(names: pq.ParquetFile, group: int, users: pa.Array) -> bool:

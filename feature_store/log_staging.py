@@ -23,8 +23,7 @@ def staged_rows(
     """Takes all rows, of `SCHEMA`; what it gives tells them again, some thousand at a time."""
     folder.mkdir(parents=True, exist_ok=True)
     with file_lock(folder / "staging.lock"):
-        for left in folder.glob(f"*{_STAGED}"):  # of one that was killed
-            left.unlink()
+        _remove_left(folder)  # of one that was killed
         path = folder / f"{uuid.uuid4().hex}{_STAGED}"
         try:
             with pq.ParquetWriter(path, SCHEMA) as writer:
@@ -33,6 +32,18 @@ def staged_rows(
             yield lambda: map(pa.Table.from_batches, _batches(path))
         finally:
             path.unlink(missing_ok=True)
+
+
+def remove_left(folder: Path) -> None:
+    """What processes that were killed have left; waits for one that stages rows now."""
+    if folder.is_dir():
+        with file_lock(folder / "staging.lock"):
+            _remove_left(folder)
+
+
+def _remove_left(folder: Path) -> None:
+    for left in folder.glob(f"*{_STAGED}"):
+        left.unlink()
 
 
 def _batches(path: Path) -> Iterator[list[pa.RecordBatch]]:

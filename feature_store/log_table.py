@@ -2,60 +2,45 @@
 
 from __future__ import annotations
 
-import json
-import os
 import random
-import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError
 
 from adloom.feature_store.backend import LogUnavailable
-from adloom.feature_store.delta_errors import one_line
+from adloom.feature_store.log_disk import to_disk
+from adloom.feature_store.log_erasing import TOLD, TOLD_OF_FILES, Erasing, Going, left_beside
 from adloom.feature_store.log_layout import (
-    BY_DAY,
-    BY_USER,
     EVERY_DAY,
     LAID,
     MOST_DAYS,
     PERIOD,
     TABLE,
     Places,
-    Where,
     laid_out,
     unknown_rows,
 )
+from adloom.feature_store.log_opened import OpenTable
 from adloom.feature_store.log_reading import LogFiles
-from adloom.feature_store.log_stream_names import StreamNames, firsts_of, named_in
+from adloom.feature_store.log_stream_names import firsts_of
 from adloom.feature_store.log_tidying import WRITING, is_due, tidy
 from adloom.feature_store.progress import NOTHING, Reached
 
 _TRIES = 40
 _LONGEST_PAUSE_SECONDS = 0.05
 _SETTINGS: Mapping[str, str | None] = {
-    "delta.dataSkippingStatsColumns": "kind,ts,user_id,topic,topic_id,partition,offset,place",
+    TOLD: ",".join(TOLD_OF_FILES),
     "delta.deletedFileRetentionDuration": "interval 1 days",
     "delta.logRetentionDuration": "interval 1 days",
 }
 
 
-HURRIED: Mapping[str, str] = {
-    "timeout": "4s",
-    "connect_timeout": "3s",
-    "max_retries": "1",
-    "retry_timeout": "5s",
-}
-"""For who would rather be told soon that a bucket is away than wait until it is back."""
-
-
-class LogTable:
+class LogTable(OpenTable):
     """One table, in a folder or under an address such as `s3://bucket/log`.
 
     Any number of threads, processes and machines may append and read at once. What the storage
@@ -70,14 +55,8 @@ class LogTable:
         patience: Mapping[str, str] | None = None,
     ) -> None:
         """``patience``: how long a bucket is waited for; none = the library's, three minutes."""
-        self._folder = url.absolute() if isinstance(url, Path) else None
-        self._url = str(self._folder or url)
-        options = {**(patience or {}), **({} if endpoint_url is None else _options(endpoint_url))}
-        self._options = options or None
-        self._lock = threading.RLock()
-        self._table: DeltaTable | None = None
-        self._files: LogFiles | None = None
-        self._places, self._names = Places(), StreamNames()
+        super().__init__(url, endpoint_url, patience)
+        self._places = Places()
         self._tidier = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tidy-log")
         self._tidying: Future[None] | None = None
 
@@ -140,69 +119,28 @@ class LogTable:
             yield laid
         yield self._names.unknown(firsts, files)
 
-    def rows(
-        self,
-        columns: Sequence[str],
-        condition: pc.Expression | None = None,
-        where: Where = (),
-        laid: str = BY_DAY,
-        users: Collection[str] | None = None,
-    ) -> pa.Table:
-        """Rows in any order. Raises LogDamaged.
-
-        Args:
-            where: of which files.
-            users: those that the condition asks for, where rows lie by user.
-        """
-        files = self._files_now()
-        if files is None:
-            return TABLE.empty_table().select(list(columns))
-        if laid == BY_USER and users is not None:
-            return files.rows_of(users, where, columns, condition)
-        return files.rows(laid, where, columns, condition)
-
-    def all_rows(self, columns: Sequence[str]) -> Iterator[pa.Table]:
-        """All events in any order, some thousand at a time. Raises LogDamaged."""
-        files = self._files_now()
-        return iter(()) if files is None else files.all_rows(BY_DAY, columns)
-
-    def streams(self) -> pa.Table:
-        """`STREAM` of all that events were appended of, and the place of the first. LogDamaged."""
-        files = self._files_now()
-        return firsts_of([]) if files is None else named_in(files)
-
-    def files(self) -> pa.Table:
-        """What is told of each file by day: `num_records`, and `min.…`, `max.…` by column."""
-        files = self._files_now()
-        return pa.table({}) if files is None else files.told(BY_DAY)
-
-    def _files_now(self) -> LogFiles | None:
-        """Those of the newest version; None where nothing was appended yet."""
+    def erase(self, going: Going) -> None:
+        """Rows go for good, in one commit, and then the files that had them."""
         with self._lock:
-            table = self._opened()
-            if table is None:
-                return None
-            if self._files is None or self._files.version != table.version():
-                try:
-                    self._files = LogFiles(table, self._folder)
-                except (DeltaError, OSError) as error:
-                    raise self._unavailable(error) from error
-            return self._files
-
-    def _opened(self) -> DeltaTable | None:
-        """As it is now; None where nothing was appended yet."""
-        try:
-            if self._table is None:
-                self._table = DeltaTable(self._url, storage_options=self._options)
-            else:
-                self._table.update_incremental()
-        except TableNotFoundError:
-            self._names.forget()
-            return None
-        except (DeltaError, OSError) as error:
-            self._table = None
-            raise self._unavailable(error) from error
-        return self._table
+            files, table = self._files_now(), self._opened()
+            if files is None or table is None:
+                return
+            try:
+                if "user_id" in table.metadata().configuration.get(TOLD, ""):
+                    table.alter.set_table_properties({TOLD: str(_SETTINGS[TOLD])})
+                Erasing(self._url, self._options, going).commit(table, self._files_of_now)
+                if self._folder is not None:
+                    to_disk(self._folder, table.version())
+                # Not `full`, which takes files that others are about to commit.
+                table.vacuum(0, dry_run=False, enforce_retention_duration=False)
+                used = self._files_of_now().told_of_all().column("path").to_pylist()
+                for path in left_beside(files.filesystem, set(used)):
+                    files.filesystem.delete_file(path)
+            except CommitFailedError as error:
+                raise LogUnavailable(f"{self._url}: others keep writing the event log") from error
+            except (DeltaError, OSError) as error:
+                self._table = None
+                raise self._unavailable(error) from error
 
     def _made(self) -> DeltaTable:
         while (table := self._opened()) is None:
@@ -244,7 +182,7 @@ class LogTable:
             raise self._unavailable(error) from error
         version = table.version()
         if self._folder is not None:
-            _to_disk(self._folder, version)
+            to_disk(self._folder, version)
         if is_due(version) and (self._tidying is None or self._tidying.done()):
             self._tidying = self._tidier.submit(tidy, self._url, self._options)
         return True
@@ -258,39 +196,6 @@ class LogTable:
             raise self._unavailable(error) from error
         return NOTHING if version is None else version
 
-    def _unavailable(self, error: Exception) -> LogUnavailable:
-        told = f"the event log in {self._url} cannot be used: {one_line(error)}"
-        if self._folder is None:
-            told += ": see that the store runs, and to log.url, log.endpoint_url and its login"
-        return LogUnavailable(told)
-
-
-def _options(endpoint_url: str) -> dict[str, str]:
-    plain = str(endpoint_url.startswith("http://")).lower()
-    return {"AWS_ENDPOINT_URL": endpoint_url, "AWS_ALLOW_HTTP": plain}
-
 
 def _stream(place: Reached) -> str:
     return f"{place.topic}/{place.partition}/{place.topic_id}"
-
-
-def _to_disk(folder: Path, version: int) -> None:
-    """The library leaves it to the system when files reach the disk: a power cut may take them."""
-    log = folder / "_delta_log"
-    entry = log / f"{version:020d}.json"
-    actions: list[dict[str, Any]] = list(map(json.loads, entry.read_text().splitlines()))
-    files = [folder / action["add"]["path"] for action in actions if "add" in action]
-    for path in {*files, *(file.parent for file in files), entry, log}:
-        opened = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(opened)
-        finally:
-            os.close(opened)
-
-
-def files_of_log(folder: Path) -> list[Path]:
-    """The files of a log in a folder that have its events; none where there is no log in it."""
-    if not DeltaTable.is_deltatable(str(folder)):
-        return []
-    files = DeltaTable(folder).file_uris(file_pruning_predicate=[(LAID, "=", BY_DAY)])
-    return sorted(map(Path, files))

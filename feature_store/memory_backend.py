@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Self
 
-from adloom.feature_store.backend import Known, Row, Rows
+from adloom.feature_store.backend import NONE_GONE, Gone, Known, Row, Rows
 from adloom.feature_store.layout import Layout
 from adloom.feature_store.naming import Name
 
@@ -27,11 +27,16 @@ class MemoryBackend:
         rows = self._rows.get(view, {})
         return [dict(rows.get(key, {})) for key in keys]
 
-    def write(self, rows: Rows, known: Known, cached: Callable[[], Known]) -> Known:
+    def write(
+        self, rows: Rows, known: Known, cached: Callable[[], Known], gone: Gone = NONE_GONE
+    ) -> Known:
         for view, changed in rows.items():
             kept = self._rows.setdefault(view, {})
             for key, row in changed.items():
                 kept.setdefault(key, {}).update(row)
+        for view, keys in gone.items():
+            for key in keys:
+                self._rows.get(view, {}).pop(key, None)
         return {}
 
     def rows(self, view: str) -> Iterator[tuple[bytes, Row]]:
@@ -49,6 +54,9 @@ class MemoryBackend:
 
     def clear(self) -> None:
         self._rows.clear()
+
+    def scrub(self) -> None:
+        """It has no files."""
 
     def close(self) -> None:
         self.clear()

@@ -13,7 +13,8 @@ from adloom.feature_store.marks import RowMarks, Stream
 from adloom.feature_store.online import OnlineTable, OpenRows, R
 from adloom.feature_store.open_views import OpenViews
 from adloom.feature_store.progress import Progress, ProgressRow, Reached
-from adloom.feature_store.rows import CountsRow, HistoryRow, UserRow
+from adloom.feature_store.rows import CountsRow, HistoryRow
+from adloom.feature_store.user_row import UserRow
 
 
 def begin(views: OpenViews, numbers: Collection[int]) -> OpenBatch:

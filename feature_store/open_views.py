@@ -10,9 +10,10 @@ from adloom.feature_store.lost_rows import LostRows
 from adloom.feature_store.marks import Stream
 from adloom.feature_store.online import OpenRows
 from adloom.feature_store.progress import Progress
-from adloom.feature_store.rows import CountsRow, HistoryRow, UserRow
+from adloom.feature_store.rows import CountsRow, HistoryRow
 from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.tables import Tables
+from adloom.feature_store.user_row import UserRow
 
 
 class OpenViews:

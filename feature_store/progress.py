@@ -47,6 +47,24 @@ Reads = Mapping[int, Mapping[str, Progress]]
 """How far each partition number was taken, by topic."""
 
 
+class TakenBack(NamedTuple):
+    """Which time something was taken out of the features, and how many rows went by that so far."""
+
+    mark: str = ""
+    entities: int = 0
+
+    @classmethod
+    def of(cls, stored: bytes | None) -> Self:
+        """Reads what `stored` gave; None: nothing was ever taken out."""
+        if stored is None:
+            return cls()
+        return cls(*json.loads(Value.FromString(stored).string_val))
+
+    def stored(self) -> bytes:
+        """As the rows of all partitions have it."""
+        return string_value(json.dumps(self))
+
+
 @dataclass
 class ProgressRow:
     """The progress of one partition number, by topic.
@@ -54,19 +72,25 @@ class ProgressRow:
     Attributes:
         entities: how many users, items and pages were made with its events, itself too; what
             is gone is missed by it. None where an earlier version made some.
+        taken_back: what was taken out of the features last, as stored: another one means that rows
+            have less than they had, and that nothing is lost by it. See `TakenBack`.
     """
 
     entities: int | None = 0
+    taken_back: bytes | None = None
     _places: dict[str, list[Any]] = field(default_factory=dict)  # as `Progress`, to be changed
 
     @classmethod
     def from_values(cls, values: Mapping[str, bytes]) -> Self:
         """Reads what `to_values` wrote; what an earlier version wrote was done when it ended."""
+        taken_back = values.get("taken_back")
+        if "progress" not in values:
+            return cls(taken_back=taken_back)
         places: dict[str, Any] = json.loads(Value.FromString(values["progress"]).string_val)
         entities = places.pop(_ENTITIES, None)
         for place in places.values():
             place[2:] = place[2:] or [place[_APPLIED]]
-        return cls(entities, places)
+        return cls(entities, taken_back, places)
 
     def to_values(self) -> dict[str, bytes]:
         """JSON: {topic: [topic id, applied, done], "": entities}; none where nothing was read."""
@@ -84,7 +108,7 @@ class ProgressRow:
 
     def known(self) -> dict[str, bytes | None]:
         """What the store has, for a writer that wants it unchanged."""
-        return {"progress": self.to_values().get("progress")}
+        return {"progress": self.to_values().get("progress"), "taken_back": self.taken_back}
 
     def changes(self) -> dict[str, bytes]:
         """All of it: it changes with every batch."""

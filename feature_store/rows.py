@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Self
@@ -12,7 +12,6 @@ from feast.protos.feast.types.Value_pb2 import BytesList, Value
 
 from adloom.feature_store import wire
 from adloom.feature_store.event_log import LoggedEvent
-from adloom.feature_store.known_events import KnownEvents
 from adloom.feature_store.marks import RowMarks
 from adloom.feature_store.packed_ids import packed, unpacked
 
@@ -124,6 +123,15 @@ class HistoryRow:
         while self._length > length:
             self._drop_oldest()
 
+    def remove(self, clicks: Collection[LoggedEvent]) -> None:
+        """Takes clicks out again, each once where it is there."""
+        left = self._clicks()
+        for click in clicks:
+            known = (microseconds(click.ts), click.item_id, click.ad_id or "")
+            if known in left:
+                left.remove(known)
+        self._set(left)
+
     def history(self) -> UserHistory:
         clicks = self._clicks()
         return UserHistory(
@@ -232,46 +240,12 @@ class CountsRow:
         """The store has all of it now."""
         self._stored_impressions, self._stored_clicks = self.impressions, self.clicks
 
-    def count(self, event: LoggedEvent) -> None:
+    def count(self, event: LoggedEvent, times: int = 1) -> None:
+        """Counts an event; -1 times takes it out again."""
         if event.kind == "click":
-            self.clicks += 1
+            self.clicks = max(0, self.clicks + times)
         else:
-            self.impressions += 1
-
-
-@dataclass(slots=True)
-class UserRow:
-    """Counts of a user, and the events that are in them: what comes again is known."""
-
-    counts: CountsRow = field(default_factory=CountsRow)
-    events: KnownEvents = field(default_factory=KnownEvents)
-    marks: RowMarks | None = field(default=None, repr=False, compare=False)
-
-    @property
-    def torn(self) -> bool:
-        """Whether it is stored, but not all of it."""
-        return self.counts.torn
-
-    @torn.setter
-    def torn(self, torn: bool) -> None:
-        self.counts.torn = torn
-
-    @classmethod
-    def from_values(cls, values: Values) -> Self:
-        counts = CountsRow.from_values(values)
-        stored = values.get("recent_events")
-        if stored is None:
-            counts.torn = True
-            return cls(counts)
-        return cls(counts, KnownEvents.decode(Value.FromString(stored).bytes_val))
-
-    def to_values(self) -> dict[str, bytes]:
-        return self.counts.to_values() | {"recent_events": wire.bytes_value(self.events.encode())}
-
-    def changes(self) -> dict[str, bytes]:
-        changed = self.counts.changes()
-        changed["recent_events"] = wire.bytes_value(self.events.encode())
-        return changed
+            self.impressions = max(0, self.impressions + times)
 
 
 def microseconds(at: datetime) -> int:

@@ -21,6 +21,8 @@ from typing import Self
 from feast.infra.key_encoding_utils import serialize_entity_key_prefix
 
 from adloom.feature_store.backend import (
+    NONE_GONE,
+    Gone,
     Known,
     Row,
     Rows,
@@ -35,6 +37,7 @@ from adloom.feature_store.sqlite_file import (
     REMEDY,
     connect,
     create_tables,
+    empty_write_ahead,
     failures_told,
     identity,
     remove,
@@ -126,7 +129,9 @@ class SqliteBackend:
         with self._reading, self._told():
             return self._read(self._reader, view, keys)
 
-    def write(self, rows: Rows, known: Known, cached: Callable[[], Known]) -> Known:
+    def write(
+        self, rows: Rows, known: Known, cached: Callable[[], Known], gone: Gone = NONE_GONE
+    ) -> Known:
         with self._writing, self._told(), self._transaction():
             if found := self._differing(known):
                 return found
@@ -134,6 +139,9 @@ class SqliteBackend:
                 return found
             for view, changed in rows.items():
                 self._write(view, changed)
+            for view, keys in gone.items():
+                delete = f"DELETE FROM {self._tables[view]} WHERE entity_key = ?"
+                self._writer.executemany(delete, [(key,) for key in keys])
         return {}
 
     def rows(self, view: str) -> Iterator[tuple[bytes, Row]]:
@@ -197,6 +205,17 @@ class SqliteBackend:
         with self._writing, self._told(), self._transaction():
             for table in self._tables.values():
                 self._writer.execute(f"DELETE FROM {table}")
+
+    def scrub(self) -> None:
+        """SQLite only marks pages of deleted rows as free: the file is written anew.
+
+        What was set aside as damaged goes too.
+        """
+        with self._writing, self._told():
+            self._writer.execute("VACUUM")
+            empty_write_ahead(self._writer)
+            for ending in ("", "-wal", "-shm"):
+                self._file.with_name(self._file.name + _DAMAGED + ending).unlink(missing_ok=True)
 
     def _is_alone(self) -> bool:
         (version,) = self._writer.execute("PRAGMA data_version").fetchone()

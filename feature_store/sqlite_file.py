@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from adloom.feature_store.write_ahead import write_ahead
 
 REMEDY = "run adloom backfill, which makes it anew from the event log"
 _PATIENCE_SECONDS = 5.0
+_LOOK_SECONDS = 0.05
 _CACHE_KIBIBYTES = 64 * 1024
 _PAGES_BEFORE_CHECKPOINT = 16_384
 _PAGE_BYTES = 8_192  # a row of a long history spills over less often than from SQLite's 4 KiB
@@ -66,6 +68,19 @@ def connect(file: Path) -> sqlite3.Connection:
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KIBIBYTES}")
     connection.execute(f"PRAGMA wal_autocheckpoint = {_PAGES_BEFORE_CHECKPOINT}")
     return connection
+
+
+def empty_write_ahead(connection: sqlite3.Connection) -> None:
+    """All of it comes into the file and nothing stays beside it. Raises sqlite3.OperationalError
+    where others read for longer than anyone waits."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if not busy:
+            return
+        if time.monotonic() > deadline:
+            raise sqlite3.OperationalError("database is locked")
+        time.sleep(_LOOK_SECONDS)
 
 
 @contextmanager

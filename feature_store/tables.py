@@ -8,7 +8,8 @@ from adloom.feature_store.backend import OnlineBackend
 from adloom.feature_store.known_events import PageRow
 from adloom.feature_store.online import OnlineTable
 from adloom.feature_store.progress import ProgressRow
-from adloom.feature_store.rows import CountsRow, HistoryRow, UserRow
+from adloom.feature_store.rows import CountsRow, HistoryRow
+from adloom.feature_store.user_row import UserRow
 
 
 class Tables:

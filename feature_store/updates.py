@@ -26,7 +26,14 @@ from adloom.feature_store.event_log import LoggedEvent
 from adloom.feature_store.lost_rows import LostRows, Mend
 from adloom.feature_store.open_batch import OpenBatch, begin
 from adloom.feature_store.open_views import OpenViews
-from adloom.feature_store.progress import NOTHING, Progress, ProgressRow, Reached, last_of
+from adloom.feature_store.progress import (
+    NOTHING,
+    Progress,
+    ProgressRow,
+    Reached,
+    TakenBack,
+    last_of,
+)
 from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.tables import Tables
 
@@ -109,6 +116,7 @@ class Updates:
             self._refuse_older({number: rows[number,] for number in numbers})
         made = [row.entities for row in rows.values()]
         total = sum(number for number in made if number is not None)
+        total -= max(TakenBack.of(row.taken_back).entities for row in rows.values())
         if present is None or None in made:
             return 0
         return max(0, total - present)

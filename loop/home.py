@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from adloom.loop.learning.last_served import LastServed
     from adloom.loop.learning.registry import AdRegistry
     from adloom.loop.learning.rounds.ground import TrainingGround
+    from adloom.loop.privacy.reading import Reader
     from adloom.models.ad_generator import AdGenerator
     from adloom.models.titles.rules import TitleRules
 
@@ -89,6 +90,24 @@ def shared_database(settings: Settings) -> Iterator[Engine | None]:
         yield engine
     finally:
         engine.dispose()
+
+
+@contextmanager
+def who_is_forgotten(settings: Settings, doing: str) -> Iterator[Reader]:
+    """Whose events count no more, for a process that takes events in.
+
+    ``doing`` says what it does, for people. Raises StoreUnavailable, DatabaseUnusable, OldHome.
+    """
+    from adloom.loop.database.opening import open_database
+    from adloom.loop.privacy.reading import Reader
+
+    engine = open_database(settings.home, settings.database)
+    reader = Reader(engine, doing, settings.privacy.retention_days)
+    try:
+        reader.look()
+        yield reader
+    finally:
+        reader.close()
 
 
 def open_catalogue(settings: Settings, pictures: PictureStore | None = None) -> Catalogue:

@@ -26,6 +26,7 @@ from adloom.stream.burial_log import BurialLog
 from adloom.stream.cluster.partitions import TooFewShards, Topics, UnevenTopics
 from adloom.stream.event_reader import EventReader
 from adloom.stream.event_settings import EventSettings
+from adloom.stream.forgotten import NOBODY, Forgotten, leave_out, telling_user
 from adloom.stream.membership.batch import Batch, Records, read_batch
 from adloom.stream.membership.condition import Condition, ConsumerState
 from adloom.stream.membership.counts import Counts, tell_metrics
@@ -50,12 +51,17 @@ class EventConsumer:
     """One member of the consumer group. Use it from one thread; the properties from any."""
 
     def __init__(
-        self, kafka: KafkaSettings, store: FeatureStore, own_events: EventSettings | None = None
+        self,
+        kafka: KafkaSettings,
+        store: FeatureStore,
+        own_events: EventSettings | None = None,
+        forgotten: Forgotten = NOBODY,
     ) -> None:
         """Joins the group at the first `poll`.
 
         Args:
             own_events: how events in the shop's form are read; None = all are in adloom's own.
+            forgotten: whose events are left out.
 
         Raises BrokerUnavailable, KafkaRefused, TooFewShards; ValueError when nothing tells apart
         kinds of events that share a topic.
@@ -64,6 +70,7 @@ class EventConsumer:
         self._kafka = kafka
         self._store = store
         self._reader = EventReader(kafka, own_events)
+        self._forgotten, self._user_of = forgotten, telling_user(own_events or EventSettings())
         needs = to_consume_events(kafka)
         self._topics = EventTopics(kafka, needs, patience_seconds=_PATIENCE_SECONDS)
         with suppress(UnevenTopics):  # time heals it: poll says so as long as it is so
@@ -150,6 +157,8 @@ class EventConsumer:
         records come with the next call.
         """
         with self._member.following():
+            if self._forgotten.look():
+                self._confirm_forgotten()
             started = time.monotonic()
             records = self._member.fetch()
             if records:
@@ -169,6 +178,13 @@ class EventConsumer:
         if not records or time.monotonic() >= self._lag_due:
             self._measure_lag()
         return sum(map(len, records.values()))
+
+    def _confirm_forgotten(self) -> None:
+        """What was taken in is in the log by then, where who forgets finds it."""
+        self._log_writer.flush()
+        self._settle(self._log_writer.settled())
+        self._store.save_progress()
+        self._forgotten.confirm()
 
     def _take(self, records: Records) -> None:
         try:
@@ -220,7 +236,9 @@ class EventConsumer:
         self.close()
 
     def _read(self, records: Records) -> Batch:
-        return read_batch(records, self._reader, self._member.topic_id)
+        batch = read_batch(records, self._reader, self._member.topic_id)
+        leave_out(batch, self._forgotten, self._user_of)
+        return batch
 
     def _update_features(self, batch: Batch) -> int:
         rows = self._store.apply(batch.events, batch.reached)

@@ -17,11 +17,21 @@ from typing import Any, Self
 from feast.infra.key_encoding_utils import serialize_entity_key_prefix
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from adloom.feature_store.backend import Known, Row, Rows, StoreUnavailable, StoreUnfit, differing
+from adloom.feature_store.backend import (
+    NONE_GONE,
+    Gone,
+    Known,
+    Row,
+    Rows,
+    StoreUnavailable,
+    StoreUnfit,
+    differing,
+)
 from adloom.feature_store.layout import Layout
 from adloom.feature_store.naming import Name
 from adloom.feature_store.redis_store.errors import failures_told
 from adloom.feature_store.redis_store.fields import Fields
+from adloom.feature_store.redis_store.scripts import COMPARE, REMOVE, WRITE
 from adloom.feature_store.redis_store.swap import STAGED, Swap, batched_keys, delete_fields, staging
 
 _log = logging.getLogger(__name__)
@@ -29,36 +39,6 @@ _log = logging.getLogger(__name__)
 _KEYS_OF_ONE_READ = 5_000
 _KEYS_LOOKED_AT = 200
 _NAME_BYTES = 40
-# The first key is a flag that stands while a transaction runs in which something was found
-# otherwise: what follows in it then writes nothing. (WATCH takes a time that is quadratic in keys.)
-#
-# Which keys do not have these values in these fields. Arguments: how many fields, their names, and
-# the values of each key; "" = there is none.
-_COMPARE = """
-local fields, others = tonumber(ARGV[1]), {}
-local names = {unpack(ARGV, 2, fields + 1)}
-for place = 2, #KEYS do
-  local stored = redis.call('HMGET', KEYS[place], unpack(names))
-  for field = 1, fields do
-    if (stored[field] or '') ~= ARGV[1 + (place - 1) * fields + field] then
-      others[#others + 1] = place - 2
-      break
-    end
-  end
-end
-if #others > 0 then redis.call('SET', KEYS[1], '', 'EX', 60) end
-return others
-"""
-# Arguments: for each key how many follow, and then field, value, field, value, ...
-_WRITE = """
-if redis.call('EXISTS', KEYS[1]) == 1 then return end
-local at = 1
-for place = 2, #KEYS do
-  local count = tonumber(ARGV[at])
-  redis.call('HSET', KEYS[place], unpack(ARGV, at + 1, at + count))
-  at = at + 1 + count
-end
-"""
 
 
 _Expected = Mapping[bytes, Mapping[str, bytes | None]]
@@ -163,12 +143,14 @@ class RedisBackend:
         with self._told():
             return self._read(keys, self._views[view])
 
-    def write(self, rows: Rows, known: Known, cached: Callable[[], Known]) -> Known:
+    def write(
+        self, rows: Rows, known: Known, cached: Callable[[], Known], gone: Gone = NONE_GONE
+    ) -> Known:
         flag = f"{self._name}.refused.{uuid.uuid4().hex}".encode()
         asked: list[_Asked] = []
         stamp = stamp_of_now()
         with self._told(), self._redis.pipeline(transaction=True) as pipe:
-            compare, put = pipe.register_script(_COMPARE), pipe.register_script(_WRITE)
+            compare, put = pipe.register_script(COMPARE), pipe.register_script(WRITE)
             for view, expected in {**known, **cached()}.items():
                 for part in _parts(expected):
                     asked.append((view, expected, part))
@@ -176,6 +158,11 @@ class RedisBackend:
             for view, changed in rows.items():
                 for part in _parts(changed):
                     self._put(put, flag, view, changed, part, stamp)
+            remove = pipe.register_script(REMOVE)
+            for view, lost in gone.items():
+                for part in _parts(lost):
+                    keys = [flag, *(key + self._project for key in part)]
+                    remove(keys=keys, args=self._views[view].all)
             pipe.delete(flag)
             answers = pipe.execute()[: len(asked)]
             return self._found(asked, answers)
@@ -212,6 +199,9 @@ class RedisBackend:
             for prefix in set(self._prefixes.values()):
                 for keys in batched_keys(self._redis, prefix, self._project):
                     delete_fields(self._redis, keys, self._all_fields)
+
+    def scrub(self) -> None:
+        """Redis keeps its files itself: see its own settings of snapshots and AOF."""
 
     def close(self) -> None:
         if self._is_staged:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from adloom.feature_store.backend import Known, Row, Rows, StoreUnavailable
+from adloom.feature_store.backend import NONE_GONE, Gone, Known, Row, Rows, StoreUnavailable
 from adloom.feature_store.redis_store.backend import RedisBackend, stamp_of_now
 from adloom.feature_store.redis_store.errors import failures_told
 
@@ -40,7 +40,9 @@ class ClusterBackend(RedisBackend):
 
     spread = True
 
-    def write(self, rows: Rows, known: Known, cached: Callable[[], Known]) -> Known:
+    def write(
+        self, rows: Rows, known: Known, cached: Callable[[], Known], gone: Gone = NONE_GONE
+    ) -> Known:
         expected, touched = {**known, **cached()}, list[bytes]()
         with self._told():
             for view in _ORDER:
@@ -53,6 +55,10 @@ class ClusterBackend(RedisBackend):
                 if found := self._put_rows(view, rows[view], expected.get(view, {})):
                     return {view: found}
                 self._wait_for_replicas(list(rows[view]))
+            for view, keys in gone.items():
+                for key in keys:
+                    self._redis.hdel(key + self._project, *self._views[view].all)
+                self._wait_for_replicas(list(keys))
         return {}
 
     @contextmanager

@@ -24,6 +24,11 @@ class Fields:
         self._by_feature = dict(zip(self._features, self.names, strict=True))
         self.stamp = f"_ts:{view.feast.name}".encode()
 
+    @property
+    def all(self) -> list[bytes]:
+        """All fields that the view has in a hash."""
+        return [self.stamp, *self.names]
+
     def only(self, features: Sequence[str]) -> Fields:
         """Some of the features."""
         return Fields(self._view, features)

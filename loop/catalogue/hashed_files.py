@@ -61,6 +61,13 @@ class HashedFiles:
         """Whether there is such a file, by a look that does not read it."""
         return is_hash(name) and self.place(name).is_file()
 
+    def remove(self, name: str) -> None:
+        """Nothing is kept under a name any more."""
+        if is_hash(name):
+            self.place(name).unlink(missing_ok=True)
+            with self._lock:
+                self._whole.pop(name, None)
+
     def find(self, name: str) -> Path | None:
         """The file of a name; None where there is none, or it is damaged.
 

@@ -32,6 +32,7 @@ from adloom.loop.commands.events import app as events_app
 from adloom.loop.commands.experiment_plans import app as experiment_plans_app
 from adloom.loop.commands.experiments import app as experiment_app
 from adloom.loop.commands.features import app as features_app
+from adloom.loop.commands.forgetting import app as forgetting_app
 from adloom.loop.commands.learning import app as learning_app
 from adloom.loop.commands.migrate import app as migrate_app
 from adloom.loop.commands.monitoring import app as monitoring_app
@@ -78,6 +79,7 @@ app.add_typer(serving_app)
 app.add_typer(migrate_app)
 app.add_typer(doctor_app)
 app.add_typer(capacity_app)
+app.add_typer(forgetting_app)
 console = Console()
 _ANY_LOGIN = {"sasl_username": "anybody", "sasl_password": "unused"}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from adloom.feature_store.checking import Checked, Difference
     from adloom.feature_store.store import FeatureStore
     from adloom.loop.replay.backfill import Plan
+    from adloom.stream.forgotten import Forgotten
 
 app = typer.Typer()
 _features = typer.Typer(help="Online features beside the event log.", no_args_is_help=True)
@@ -73,11 +75,13 @@ def backfill(
         from adloom.loop.replay.backfill import planned
 
         features = parts.enter_context(home.open_features(settings))
+        forgotten = parts.enter_context(home.who_is_forgotten(settings, "adloom backfill"))
+        left_out: Counter[str] = Counter()
         if file is not None:
             unit = unit or settings.replay.unit
-            plan = parts.enter_context(_of_file(features, file, unit, zone))
+            plan = parts.enter_context(_of_file(features, file, unit, zone, forgotten, left_out))
         elif from_offsets:
-            plan = parts.enter_context(_of_kafka(features, settings))
+            plan = parts.enter_context(_of_kafka(features, settings, forgotten, left_out))
         else:
             plan = parts.enter_context(planned(features))
         source = "kafka" if from_offsets else "file" if file else "log"
@@ -91,9 +95,13 @@ def backfill(
     if as_json:
         told: dict[str, Any] = {"source": source, "records": records, "read": plan.read}
         replaced = {"users": plan.users, "items": plan.items}
-        print(json.dumps(told | {"added": plan.new, "replaced": replaced}, indent=2))
+        dropped = {"dropped": dict(left_out)} if left_out.total() else {}
+        print(json.dumps(told | {"added": plan.new, "replaced": replaced} | dropped, indent=2))
         return
     added = f" {plan.new:,} of them are new." if source != "log" else ""
+    if left_out.total():
+        added += f" {left_out.total():,} are left out: "
+        added += ", ".join(f"{rule} {number:,}" for rule, number in left_out.items()) + "."
     _console.print(
         f"The online features are those of {records:,} logged events.{added}",
         highlight=False,
@@ -102,16 +110,23 @@ def backfill(
 
 
 @contextmanager
-def _of_file(features: FeatureStore, file: Path, unit: Any, zone: str | None) -> Iterator[Plan]:
+def _of_file(
+    features: FeatureStore,
+    file: Path,
+    unit: Any,
+    zone: str | None,
+    forgotten: Forgotten,
+    left_out: Counter[str],
+) -> Iterator[Plan]:
     from adloom.loop.replay.backfill import planned
-    from adloom.loop.replay.new_events import new_by_identity
+    from adloom.loop.replay.new_events import new_by_identity, not_forgotten
     from adloom.loop.replay.past_events import PastEvents
     from adloom.loop.replay.spooling import readable_again
 
     with readable_again(file) as readable, ExitStack() as parts:
         events = PastEvents(readable, unit, zone)
         with progress_told(problems, "Checking", "rows") as tell:
-            new = new_by_identity(features.log)
+            new = not_forgotten(new_by_identity(features.log), forgotten, left_out)
             plan = parts.enter_context(
                 planned(features, events.batches(), new, lambda _: tell(events.part, events.read))
             )
@@ -119,15 +134,17 @@ def _of_file(features: FeatureStore, file: Path, unit: Any, zone: str | None) ->
 
 
 @contextmanager
-def _of_kafka(features: FeatureStore, settings: Settings) -> Iterator[Plan]:
+def _of_kafka(
+    features: FeatureStore, settings: Settings, forgotten: Forgotten, left_out: Counter[str]
+) -> Iterator[Plan]:
     from adloom.loop.replay.backfill import planned
-    from adloom.loop.replay.new_events import new_by_place
+    from adloom.loop.replay.new_events import new_by_place, not_forgotten
     from adloom.loop.replay.past_events import from_kafka
 
     with ExitStack() as parts:
         events = from_kafka(settings.kafka, settings.events)
         with progress_told(problems, "Reading", "events") as tell:
-            new = new_by_place(features.log)
+            new = not_forgotten(new_by_place(features.log), forgotten, left_out)
             plan = parts.enter_context(
                 planned(features, events, new, lambda count: tell(None, count))
             )

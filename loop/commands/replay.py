@@ -81,11 +81,15 @@ def replay(
     if not dry_run:
         reach_broker(settings.kafka)
 
+    from adloom.loop.home import who_is_forgotten
     from adloom.loop.replay.errors import ClickLogUnavailable, ReplayIncomplete, UnknownLayout
     from adloom.loop.replay.layout import Layout
     from adloom.loop.replay.spooling import readable_again
 
-    with errors_told(ClickLogUnavailable, UnknownLayout, ReplayIncomplete):
+    with (
+        errors_told(ClickLogUnavailable, UnknownLayout, ReplayIncomplete),
+        who_is_forgotten(settings, "adloom replay") as forgotten,
+    ):
         tab = {"\\t": "\t", "tab": "\t"}
         usual = settings.replay
         separator = separator or usual.separator
@@ -98,6 +102,7 @@ def replay(
             settings.events,
             usual.columns,
             usual.unit,
+            forgotten,
         )
         if log == "obd":
             result = _replay_obd(settings, campaign, policy, rate)

@@ -68,7 +68,8 @@ def consume(
         if made := create_topics(kafka, to_consume_events(kafka)):
             told = f"Made the topics that were missing: {', '.join(made)}."
             _console.print(told, markup=False, soft_wrap=True)
-        consumer = EventConsumer(kafka, features, settings.events)
+        forgotten = parts.enter_context(home.who_is_forgotten(settings, "adloom consume"))
+        consumer = EventConsumer(kafka, features, settings.events, forgotten)
         parts.callback(_tell_counts, consumer)
         parts.callback(consumer.close)
         start_tracing("adloom-consume")

@@ -36,7 +36,7 @@ class Claim:
 
         False where another has it by now: this process was not heard of for too long.
         """
-        return self._until(_now(self.engine) + self.seconds)
+        return self._until(seconds_now(self.engine) + self.seconds)
 
     def holds(self, connection: Connection) -> bool:
         """Whether the work is still this process's; nobody else gets it in this transaction."""
@@ -57,7 +57,7 @@ def claimed(engine: Engine, work: str, seconds: float) -> Iterator[Claim]:
 
     A process that dies keeps its claim for so many seconds after it was made or renewed.
     """
-    now, holder = _now(engine), uuid.uuid4().hex
+    now, holder = seconds_now(engine), uuid.uuid4().hex
     taken = {
         "until": now + seconds,
         "holder": holder,
@@ -79,13 +79,13 @@ def claimed(engine: Engine, work: str, seconds: float) -> Iterator[Claim]:
 def who_has(engine: Engine, work: str) -> str | None:
     """The process that has some work now, its machine, and since when; None: nobody."""
     columns = claims.c.owner, claims.c.since
-    query = select(*columns).where(claims.c.work == work, claims.c.until >= _now(engine))
+    query = select(*columns).where(claims.c.work == work, claims.c.until >= seconds_now(engine))
     with engine.connect() as connection:
         row = connection.execute(query).first()
     return None if row is None else f"{row.owner}, since {row.since:%H:%M:%S} UTC"
 
 
-def _now(engine: Engine) -> Any:
+def seconds_now(engine: Engine) -> Any:
     """Seconds since 1970; the clocks of machines that share a server differ, its own is one."""
     if engine.dialect.name == "postgresql":
         return extract("epoch", func.clock_timestamp())

@@ -149,6 +149,7 @@ creatives = Table(
     Index("ix_creative_product", "product_id", "ad_id"),
     sqlite_with_rowid=False,
 )
+Index("ix_creative_picture", creatives.c.picture)
 Index(
     "ix_creative_number",
     creatives.c.number,
@@ -163,3 +164,33 @@ creative_numbers = Table(
     Column("last", BigInteger, nullable=False),
 )
 """One row: the last number that an ad of the shop's own was given."""
+
+privacy = Table(
+    "privacy",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("key", LargeBinary, nullable=False),  # of the hashes that stand for users
+    Column("number", Integer, nullable=False),  # of the last change of who is forgotten
+)
+"""One row, made by whoever asks first."""
+
+forgotten = Table(
+    "forgotten_user",
+    metadata,
+    Column("name", String(32), primary_key=True),  # keyed hash of the user's id
+    Column("before", Moment),  # none of their events of before it; null = none at all
+    Column("opted_out", Boolean, nullable=False),
+    Column("asked_at", Moment, nullable=False),
+    Column("found", Text, nullable=False),  # what was found until all of it is gone; then ""
+    Column("number", Integer, nullable=False, index=True),
+)
+
+readers = Table(
+    "forgetting_reader",
+    metadata,
+    Column("reader", String(32), primary_key=True),
+    Column("owner", Text, nullable=False),  # the process and its machine, in words
+    Column("number", Integer, nullable=False),  # the last change that it goes by
+    Column("until", Float, nullable=False),  # it writes until then, by the database's clock
+)
+"""Processes that take events in, and have to know who is forgotten."""

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from adloom.feature_store.event_log import EventLog
-from adloom.feature_store.log_table import HURRIED
+from adloom.feature_store.log_opened import HURRIED
 from adloom.feature_store.old_log import OldLog, refuse_old_log
 from adloom.loop.doctor.finding import Check, Finding, judged
 from adloom.loop.doctor.folders import writable

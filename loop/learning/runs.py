@@ -75,6 +75,24 @@ class Runs:
     def log_picture(self, run_id: str, picture: Image.Image, path: str) -> None:
         self._client.log_image(run_id, picture, path)
 
+    def remove_files(self, run_id: str, names: Sequence[str]) -> int:
+        """Files of a run go for good, where they are; how many there were. None of a run that is
+        gone."""
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        from adloom.loop.learning.mlflow_client import transfers
+
+        if not self.is_there(run_id):
+            return 0
+        there = {artifact.path for artifact in self._client.list_artifacts(run_id)}
+        uri = self._client.tracking_uri
+        with transfers(uri):
+            place = self._client.get_run(run_id).info.artifact_uri
+            files = get_artifact_repository(place, tracking_uri=uri)
+            for name in there.intersection(names):
+                files.delete_artifacts(name)
+        return len(there.intersection(names))
+
     def end(self, run_id: str, status: str = "FINISHED") -> None:
         self._client.set_terminated(run_id, status)
 

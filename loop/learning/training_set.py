@@ -114,7 +114,7 @@ def examples(
         if product is None or target is None or drawn is None or not product.cutout_name:
             made.append(None)
             continue
-        refuse_leak(f"ad {ad.ad_id!r} was shown to {ad.user_id!r}", ad.shown_at, history)
+        refuse_leak(f"ad {ad.ad_id!r} was shown", ad.shown_at, history)
         past = past_ads.representing(history, product, history_items, coarse=coarse)
         told = brief(product, past, titles(product), constrained=constrained)
         made.append(Example(told, target.title, drawn))

@@ -17,6 +17,7 @@ from adloom.loop.replay.rounded_ids import refuse_rounded_ids
 from adloom.loop.replay.rows import Format, Row, format_of, read_rows
 from adloom.stream.drop import dropping
 from adloom.stream.events import Event, InvalidEvent, Reason, refuse_future
+from adloom.stream.forgotten import why_left_out
 from adloom.stream.paths import taking
 
 _TOLD_REFUSALS = 1_000
@@ -47,7 +48,8 @@ class ClickLog:
     Attributes:
         refused: rows that are no events.
         refusals: the first thousand of them.
-        dropped: rows left out, by the rule of `[events] drop`.
+        dropped: rows left out, by the rule of `[events] drop`; events of who is forgotten.
+        forgotten: whose events are left out.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class ClickLog:
             [self._readers["click"].name_of(name) for name in _IDS] if written == "csv" else []
         )
         self._drop = dropping(layout.events.drop)
+        self.forgotten = layout.forgotten
         self._kinds = kinds_by(layout)
         self.refused = 0
         self.refusals: list[Refused] = []
@@ -140,7 +143,10 @@ class ClickLog:
             reader = self._readers[kind]
             event = reader.read(row.fields, f"{run}-{row.line}-{kind[0]}")
             refuse_future(event, now, reader.name_of("ts"))
-            events.append(event)
+            if (why := why_left_out(self.forgotten, event.user_id, event.ts)) is not None:
+                self.dropped[why] += 1
+            else:
+                events.append(event)
         return events
 
     def _refuse(self, line: int, reason: str) -> None:

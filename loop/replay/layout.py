@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from adloom.loop.replay.errors import UnknownLayout
 from adloom.stream.event_settings import EVENT_FIELDS, EventSettings, FieldMap, MomentSource
 from adloom.stream.events import EVENT_TYPES, Kind
+from adloom.stream.forgotten import NOBODY, Forgotten
 from adloom.stream.moments import TimeUnit
 from adloom.stream.own_events import OwnEvents
 from adloom.stream.paths import taking
@@ -32,6 +33,7 @@ class Layout:
         events: how the shop's own events read, for JSON lines.
         usual_columns: as `columns`, of all click logs; for payloads of the shop, `events` tells.
         usual_unit: as `unit`, likewise.
+        forgotten: whose rows are left out.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -42,6 +44,7 @@ class Layout:
     events: EventSettings = field(default_factory=EventSettings)
     usual_columns: Mapping[str, str] = field(default_factory=dict)
     usual_unit: TimeUnit | None = None
+    forgotten: Forgotten = NOBODY
 
     def __post_init__(self) -> None:
         """Raises UnknownLayout."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -11,11 +12,27 @@ from numpy.typing import NDArray
 
 from adloom.feature_store.event_log import EventLog, LoggedEvent
 from adloom.feature_store.log_order import IDENTITY, STREAM
+from adloom.stream.forgotten import Forgotten, why_left_out
 
 New = Callable[[Sequence[LoggedEvent]], list[LoggedEvent]]
 """From some events to those of them that the log has not."""
 
 _DIGEST_BYTES = 16
+
+
+def not_forgotten(new: New, forgotten: Forgotten, dropped: Counter[str]) -> New:
+    """The same without events of who is forgotten, and old ones: ``dropped`` counts them."""
+
+    def kept(events: Sequence[LoggedEvent]) -> list[LoggedEvent]:
+        some = []
+        for event in events:
+            if (why := why_left_out(forgotten, event.user_id, event.ts)) is None:
+                some.append(event)
+            else:
+                dropped[why] += 1
+        return new(some)
+
+    return kept
 
 
 def new_by_identity(log: EventLog) -> New:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic_core import from_json
 
 from adloom.feature_store.event_log import FILE_TOPIC, EventKind, LoggedEvent
-from adloom.feature_store.log_table import files_of_log
+from adloom.feature_store.log_disk import files_of_log
 from adloom.feature_store.old_log import in_order
 from adloom.loop.replay.errors import NotPastEvents
 from adloom.loop.replay.rounded_ids import refuse_rounded_ids

@@ -164,7 +164,7 @@ def replay(
     tally = Tally(store)
     started = time.monotonic()
     with (
-        EventConsumer(kafka, store, own_events) as consumer,
+        EventConsumer(kafka, store, own_events, log.forgotten) as consumer,
         EventProducer(kafka) as producer,
     ):
         rows = log.events(uuid.uuid4().hex[:16], now)

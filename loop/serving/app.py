@@ -13,6 +13,7 @@ from adloom.loop import home
 from adloom.loop.serving.http.access import Access
 from adloom.loop.serving.http.errors import answer_errors
 from adloom.loop.serving.http.events import mount_events
+from adloom.loop.serving.http.forgetting import router as forgetting_router
 from adloom.loop.serving.http.hosts import HostCheck
 from adloom.loop.serving.http.limits import BodyLimit
 from adloom.loop.serving.http.logs import RequestLog
@@ -62,6 +63,7 @@ def create_app(
     app.include_router(pictures_router)
     mount_events(app, EventReader(settings.kafka, settings.events))
     app.include_router(products_router)
+    app.include_router(forgetting_router)
     mount_studio(app)
     answer_errors(app)
     # The last one added is the first to see a request.

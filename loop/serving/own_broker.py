@@ -22,7 +22,11 @@ def own_broker(settings: Settings) -> Iterator[tuple[KafkaSettings, EventConsume
     What was sent by the end of the block is read before the broker ends with this process.
     Raises BrokerUnavailable.
     """
-    with running_broker(settings.kafka) as kafka, home.open_features(settings) as features:
-        consumer = EventConsumer(kafka, features, settings.events)
+    with (
+        running_broker(settings.kafka) as kafka,
+        home.open_features(settings) as features,
+        home.who_is_forgotten(settings, "the consumer of adloom serve") as forgotten,
+    ):
+        consumer = EventConsumer(kafka, features, settings.events, forgotten)
         with consuming(consumer, drain_seconds=_DRAIN_SECONDS):
             yield kafka, consumer

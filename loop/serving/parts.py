@@ -22,10 +22,11 @@ Part = Literal[
     "registry",
     "experiments",
     "drawing",
+    "privacy",
 ]
 """What a server is made of: `events` are sent, `features` kept up to date and read, `products`
 follow their topic, the `feed` is read anew, products and ads lie in the `database`, their
-`pictures` in an object store."""
+`pictures` in an object store; `privacy` is who is forgotten."""
 
 _STEADY_SECONDS = 5.0  # a thread that ran so long is well again
 

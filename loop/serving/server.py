@@ -79,6 +79,8 @@ class AdServer:
         tell(f"opening the stores under {settings.home}")
         self.features = features = parts.enter_context(home.open_features(settings))
         self.pictures = pictures = home.open_pictures(settings, keep_waiting=True)
+        self.forgotten = parts.enter_context(home.who_is_forgotten(settings, "adloom serve"))
+        self._in_thread(parts, "privacy", self._follow_forgotten)
         self.creatives: CreativeStore = home.open_creatives(settings, pictures)
         parts.callback(self.creatives.close)
         self.catalogue: Catalogue = home.open_catalogue(settings, pictures)
@@ -160,10 +162,12 @@ class AdServer:
         return self._experiments.assigned(experiment, variant, propensity, datetime.now(UTC))
 
     def request(self, wanted: AdRequest) -> Future[Ad]:
-        """Queue an ad; where nobody assigned its shopper, from the arm they are in. QueueFull."""
-        if wanted.assignment is None:
-            dealt = self._experiments.assign(wanted.user_id, datetime.now(UTC))
-            wanted = replace(wanted, assignment=dealt)
+        """Queue an ad: for who is left alone what anybody gets, else of their arm. QueueFull."""
+        now = datetime.now(UTC)
+        if self.forgotten.refuses(wanted.user_id, now):
+            wanted = replace(wanted, assignment=None, personalised=False)
+        elif wanted.assignment is None:
+            wanted = replace(wanted, assignment=self._experiments.assign(wanted.user_id, now))
         return self.queue.submit(wanted)
 
     def preview(self, request: AdRequest) -> Future[Ad]:
@@ -254,6 +258,18 @@ class AdServer:
                 _log.info("champion is now version %d", self.champion.serving.version)
             self._tell_of_versions()
             self._refresh_shares()
+
+    def _follow_forgotten(self) -> None:
+        """Each event is looked at where it is sent: what is known now counts from now on."""
+        while not self.stop.is_set():
+            try:
+                if self.forgotten.look():
+                    self.forgotten.confirm()
+            except StoreUnavailable as error:
+                self.parts.tell("privacy", str(error))
+            else:
+                self.parts.tell("privacy", None)
+            self.stop.wait(_LOOK_SECONDS)
 
     def _refresh_shares(self) -> None:
         try:

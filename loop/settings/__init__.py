@@ -33,6 +33,7 @@ from adloom.loop.settings.experiments import (
 from adloom.loop.settings.home import Home
 from adloom.loop.settings.learning import GateSettings, MlflowSettings, RoundSettings
 from adloom.loop.settings.pictures import PicturesSettings
+from adloom.loop.settings.privacy import PrivacySettings
 from adloom.loop.settings.replay import ReplaySettings
 from adloom.loop.settings.serving import ConsumeSettings, RaySettings, ServeSettings
 from adloom.loop.settings.titles import TitleSettings
@@ -91,6 +92,7 @@ class Settings(BaseSettings):
     serve: ServeSettings = ServeSettings()
     ray: RaySettings = RaySettings()
     replay: ReplaySettings = ReplaySettings()
+    privacy: PrivacySettings = PrivacySettings()
     rounds: RoundSettings = RoundSettings()
     gate: GateSettings = GateSettings()
     experiments: Annotated[dict[ArmName, Experiment], AfterValidator(refuse_overlaps)] = {}

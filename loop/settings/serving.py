@@ -66,6 +66,11 @@ class ServeSettings(Section):
         description="one of them is asked for in X-API-Key; none = nobody is asked, on loopback "
         "only; keep them in the environment: ADLOOM_SERVE__API_KEYS as a JSON list",
     )
+    forget_keys: tuple[ApiKey, ...] = Field(
+        default=(),
+        description="one of them is asked for in X-API-Key by POST /v1/users/{id}/forget, which no "
+        "other key may; none = nobody may; in the environment: ADLOOM_SERVE__FORGET_KEYS",
+    )
     rate_limit: Annotated[str, AfterValidator(_rate)] = Field(
         default="6000/minute",
         description="of one key, or where no key is needed of one address; of IPv6 of a /64",

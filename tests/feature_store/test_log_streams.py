@@ -9,8 +9,8 @@ from deltalake import DeltaTable
 
 from adloom.feature_store.backend import LogUnavailable
 from adloom.feature_store.event_log import EventLog, LoggedEvent
+from adloom.feature_store.log_disk import files_of_log
 from adloom.feature_store.log_streams import LoggedStream
-from adloom.feature_store.log_table import files_of_log
 from adloom.feature_store.progress import Reached
 from tests.sample_events import logged
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adloom.feature_store.backend import Known, Rows
+from adloom.feature_store.backend import NONE_GONE, Gone, Known, Rows
 from adloom.feature_store.defining import define
 from adloom.feature_store.event_log import EventKind, LoggedEvent
 from adloom.feature_store.layout import Layout
@@ -39,7 +39,7 @@ class RowByRow(MemoryBackend):
         super().__init__(layout)
         self.rows_left: float = float("inf")
 
-    def write(self, rows: Rows, known: Known, cached: Any) -> Known:
+    def write(self, rows: Rows, known: Known, cached: Any, gone: Gone = NONE_GONE) -> Known:
         expected = {**known, **cached()}
         for view in ORDER:
             for key, row in rows.get(view, {}).items():

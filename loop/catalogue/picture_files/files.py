@@ -26,3 +26,7 @@ class Files(Protocol):
     def has(self, name: str) -> bool:
         """Whether there is such a file, by a look that does not read it."""
         ...
+
+    def remove(self, name: str) -> None:
+        """Nothing is kept under a name any more."""
+        ...

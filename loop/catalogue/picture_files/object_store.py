@@ -69,6 +69,11 @@ class ObjectStore:
         """Write an object, in the place of one that is damaged."""
         self._write(key, content, media_type, mode="overwrite")
 
+    def delete(self, key: str) -> None:
+        """There is no such object any more."""
+        with suppress(FileNotFoundError):
+            self._call("write", self._fs._rm_file, self._path(key))
+
     def size(self, key: str) -> int | None:
         """Bytes of an object; None where there is none."""
         try:

@@ -58,6 +58,16 @@ class StoredFiles:
                 return True
         return self.size(name) is not None
 
+    def remove(self, name: str) -> None:
+        """Nothing is kept under a name any more."""
+        if not is_hash(name):
+            return
+        self._store.delete(self._key(name))
+        with self._lock:
+            self._there.pop(name, None)
+            if (content := self._contents.pop(name, None)) is not None:
+                self._held -= len(content)
+
     def size(self, name: str) -> int | None:
         """Bytes of a file; None where there is none."""
         size = self._store.size(self._key(name))

@@ -58,6 +58,14 @@ class WaitingFiles:
         """Whether there is such a file."""
         return name in self._names or self._store.has(name)
 
+    def remove(self, name: str) -> None:
+        """Nothing is kept under a name any more, here or in the store."""
+        self._store.remove(name)
+        self._files.remove(name)
+        with self._lock:
+            self._names.discard(name)
+            WAITING.set(len(self._names))
+
     def is_waiting(self, name: str) -> bool:
         """Whether this machine alone has it."""
         return name in self._names

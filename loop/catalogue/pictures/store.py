@@ -101,6 +101,14 @@ class PictureStore:
             return "webp"
         return "png" if self.files.png.has(name) else None
 
+    def remove(self, name: str) -> None:
+        """No picture is kept under a name any more. Raises PicturesAway."""
+        self.files.webp.remove(name)
+        self.files.png.remove(name)
+        with self._lock:
+            if (picture := self._decoded.pop(name, None)) is not None:
+                self._held -= _bytes(picture)
+
     def public_url(self, name: str, kind: Kind) -> str | None:
         """Where everybody may fetch a picture; None where the server itself has to send it."""
         files = self.files

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import math
 import time
+from collections.abc import Sequence
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ class Access:
 
     def __init__(self, settings: ServeSettings) -> None:
         self._keys = tuple(key.get_secret_value().encode() for key in settings.api_keys)
+        self._forget_keys = tuple(key.get_secret_value().encode() for key in settings.forget_keys)
         self._names = OwnNames(settings.hosts)
         self._rate = parse(settings.rate_limit)
         self._requests = MovingWindowRateLimiter(MemoryStorage())
@@ -33,16 +35,25 @@ class Access:
 
     def check(self, request: Request, key: str | None) -> None:
         """Raises HTTPException: 401 without a known key, 403 for another site, 429 too often."""
+        self._look(request, key, self._keys, "key")
+
+    def check_forgetting(self, request: Request, key: str | None) -> None:
+        """The same for who erases users, which takes a key of its own."""
+        self._look(request, key, self._forget_keys, "forget key")
+        if not self._forget_keys:
+            raise HTTPException(403, "no key may forget users here: set serve.forget_keys")
+
+    def _look(self, request: Request, key: str | None, keys: Sequence[bytes], of: str) -> None:
         self._refuse_other_sites(request)
         # All keys are looked at, so that the time does not tell which one is nearly right.
         given = (key or "").encode()
-        matches = [hmac.compare_digest(given, known) for known in self._keys]
+        matches = [hmac.compare_digest(given, known) for known in keys]
         if any(matches):
-            self._count(f"key {matches.index(True)}")
+            self._count(f"{of} {matches.index(True)}")
             return
         # A wrong key counts too, or guessing would cost nothing.
         self._count(f"address {who(request.client.host) if request.client else ''}")
-        if self._keys:
+        if keys:
             told = "X-API-Key: not a known key" if key else "X-API-Key: a key is needed for this"
             raise HTTPException(401, told, headers={"WWW-Authenticate": "ApiKey"})
 
@@ -77,5 +88,14 @@ async def _checked(
     access.check(request, x_api_key)
 
 
+async def _may_forget(
+    request: Request, x_api_key: Annotated[str | None, Header(max_length=256)] = None
+) -> None:
+    access: Access = request.app.state.access
+    access.check_forgetting(request, x_api_key)
+
+
+MayForget = [Depends(_may_forget)]
+"""Dependencies of a route that erases users."""
 Admitted = [Depends(_checked)]
 """Dependencies of a route that not everybody may use."""

@@ -35,6 +35,7 @@ from adloom.stream.events import (
     encode,
     kind_of,
 )
+from adloom.stream.forgotten import Forgotten, why_left_out
 
 Form = Literal["own", "adloom"]
 _Body = TypeVar("_Body", bound=BaseModel)
@@ -90,7 +91,9 @@ class Accepted(BaseModel):
     """What became of the events."""
 
     accepted: int = Field(description="events on the broker")
-    dropped: int = Field(default=0, description="left out by [events] of the settings")
+    dropped: int = Field(
+        default=0, description="left out by [events] of the settings, old, or of the forgotten"
+    )
 
 
 @dataclass
@@ -119,6 +122,16 @@ class _Taken:
             raise _refused([*place], told, Reason.TOO_LARGE)
         else:
             self.events.append(event)
+
+    def leave_out(self, forgotten: Forgotten) -> None:
+        """Events of who is forgotten do not reach the broker."""
+        kept = []
+        for event in self.events:
+            if (why := why_left_out(forgotten, event.user_id, event.ts)) is None:
+                kept.append(event)
+            else:
+                self.dropped[why] += 1
+        self.events = kept
 
 
 async def _taken(
@@ -160,6 +173,7 @@ def mount_events(app: FastAPI, reader: EventReader) -> None:
             EVENTS_REFUSED.labels("features").inc(len(events.events))
             told = "the features cannot be updated, events would be lost: /readyz says why"
             raise HTTPException(503, told, headers={"Retry-After": "5"})
+        events.leave_out(server.forgotten)
         with _counted(events.events):
             await pools(request).events.run(server.producer.deliver, events.events)
         for rule, number in events.dropped.items():

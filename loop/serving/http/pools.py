@@ -46,13 +46,14 @@ class Pool:
 @dataclass(frozen=True)
 class Pools:
     """One for what an ad needs, for pictures, for events that pages send, for exposures of ads, for
-    metrics."""
+    metrics, for users who are forgotten."""
 
     ads: Pool
     pictures: Pool
     events: Pool
     exposures: Pool
     metrics: Pool
+    forgetting: Pool
     readiness: Look
 
 
@@ -64,6 +65,7 @@ def new_pools(waiting: int) -> Pools:
         events=Pool("events are on their way to the broker", 32, waiting),
         exposures=Pool("exposures are on their way to the broker", 4, waiting),
         metrics=Pool("metrics are read", 2, waiting),
+        forgetting=Pool("users are forgotten, one after the other", 1, waiting),
         readiness=Look(),
     )
 

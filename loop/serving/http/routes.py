@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, BackgroundTasks, HTTPException, Request, Response
@@ -80,7 +81,8 @@ async def make_ad(
     png = None
     if wanted.inline_picture:
         png = base64.b64encode(await pools(request).ads.run(_png, server, ad)).decode()
-    after.add_task(_send, pools(request), server.producer, exposure(ad))
+    if not server.forgotten.refuses(wanted.user_id, datetime.now(UTC)):
+        after.add_task(_send, pools(request), server.producer, exposure(ad))
     return ad_made(ad, png)
 
 

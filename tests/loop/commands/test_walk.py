@@ -54,6 +54,8 @@ CALLS: dict[str, str] = {
     "experiment report": "",
     "features check": "",
     "migrate": "",
+    "forget": "u -y",
+    "retention": "",
     "monitoring export": "",
     "pretrain": "",
     "pretrain-pbs": "",
@@ -69,6 +71,7 @@ CALLS: dict[str, str] = {
     "versions show": "",
 }
 OF_HOME = [  # what these read or write is under home
+    "forget",
     "backfill",
     "catalog check",
     "catalog embed",
@@ -93,7 +96,7 @@ OF_FILES = {
     "events check": "missing.jsonl",
     "replay": "missing.csv",
 }
-OF_REDIS = ["backfill", "features check"]
+OF_REDIS = ["backfill", "features check", "forget"]
 OF_WHAT_IS_NOT_THERE = {
     "adapter merge": ("--version 2 --out base", "no version 2"),
     "base register": ("base", "holds no ad generator"),

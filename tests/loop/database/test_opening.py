@@ -60,7 +60,9 @@ def test_a_database_of_another_release_is_refused_and_an_older_one_led_to_migrat
 def test_ads_of_before_tell_no_codebook(tmp_path: Path, database: DatabaseSettings) -> None:
     engine = open_database(tmp_path, database)
     with engine.begin() as connection:
-        connection.execute(text("DROP TABLE round_file"))  # of later
+        for later in ("round_file", "privacy", "forgotten_user", "forgetting_reader"):
+            connection.execute(text(f"DROP TABLE {later}"))
+        connection.execute(text("DROP INDEX ix_creative_picture"))
         connection.execute(text("ALTER TABLE creative DROP COLUMN codebook"))
         row = "'a', 'mug', 't', 'p', 'x', 'x', 'champion', '1', 7, '2026-01-02', '', '', NULL"
         connection.execute(text(f"INSERT INTO creative VALUES ({row})"))

@@ -21,6 +21,7 @@ from adloom.loop.settings.serving import ServeSettings
 from adloom.stream.consumer import EventConsumer
 from adloom.stream.event_reader import EventReader
 from adloom.stream.event_settings import EventSettings, KindSource
+from adloom.stream.forgotten import NOBODY
 from adloom.stream.producer import EventProducer
 from adloom.stream.settings import KafkaSettings
 from adloom.stream.topics import create_topics
@@ -49,7 +50,7 @@ def serving(kafka: KafkaSettings, events: EventSettings | None) -> Iterator[Test
     mount_events(app, EventReader(kafka, events))
     answer_errors(app)
     with EventProducer(kafka) as producer, TestClient(app) as client:
-        app.state.server = SimpleNamespace(producer=producer, loses_events=False)
+        app.state.server = SimpleNamespace(producer=producer, loses_events=False, forgotten=NOBODY)
         yield client
 
 

@@ -1,0 +1,85 @@
+"""Ads that are kept no more, with the pictures that nothing else shows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Engine, delete, or_, select
+
+from adloom.loop.catalogue.creatives.store import SHOP
+from adloom.loop.catalogue.pictures.store import PictureStore
+from adloom.loop.database.statements import parts
+from adloom.loop.database.tables import creatives, picture_codes, products
+
+_ADS_AT_ONCE = 500
+
+
+class Erased(NamedTuple):
+    """How many went."""
+
+    creatives: int
+    pictures: int
+
+
+def made_here(engine: Engine, ad_ids: Collection[str]) -> set[str]:
+    """Those ads that adloom drew and still has; the shop's own are no user's."""
+    found: set[str] = set()
+    with engine.connect() as connection:
+        for some in parts(sorted(ad_ids)):
+            drawn = creatives.c.ad_id.in_(some) & (creatives.c.variant != SHOP)
+            found.update(connection.execute(select(creatives.c.ad_id).where(drawn)).scalars())
+    return found
+
+
+def erase_ads(engine: Engine, pictures: PictureStore, ad_ids: Collection[str]) -> Erased:
+    """Ads that adloom drew go; done again after a crash it goes on. Raises PicturesAway."""
+    gone = shown = 0
+    for some in parts(sorted(ad_ids)):
+        with engine.connect() as connection:
+            theirs = creatives.c.ad_id.in_(some) & (creatives.c.variant != SHOP)
+            query = select(creatives.c.ad_id, creatives.c.picture).where(theirs)
+            rows = connection.execute(query).all()
+            ads, names = [row.ad_id for row in rows], {row.picture for row in rows}
+            names -= _shown_elsewhere(connection, names, ads)
+        # Pictures first: without the ad nobody would find them again.
+        for name in sorted(names):
+            pictures.remove(name)
+        with engine.begin() as connection:
+            for few in parts(sorted(names)):
+                codes = picture_codes.c.picture_name.in_(few)
+                connection.execute(delete(picture_codes).where(codes))
+            for few in parts(ads):
+                connection.execute(delete(creatives).where(creatives.c.ad_id.in_(few)))
+        gone, shown = gone + len(ads), shown + len(names)
+    return Erased(gone, shown)
+
+
+def made_before(engine: Engine, moment: datetime) -> Iterator[list[str]]:
+    """Ads that adloom drew before a moment, some hundred at a time; erase each part at once."""
+    old = (creatives.c.served_at < moment) & (creatives.c.variant != SHOP)
+    query = select(creatives.c.ad_id).where(old).order_by(creatives.c.ad_id).limit(_ADS_AT_ONCE)
+    after = ""
+    while True:
+        with engine.connect() as connection:
+            found = list(connection.execute(query.where(creatives.c.ad_id > after)).scalars())
+        if not found:
+            return
+        yield found
+        after = found[-1]
+
+
+def _shown_elsewhere(
+    connection: Connection, names: Collection[str], besides: Collection[str]
+) -> set[str]:
+    """Pictures that a product or another ad has too."""
+    shown: set[str] = set()
+    for some in parts(sorted(names)):
+        others = creatives.c.picture.in_(some) & creatives.c.ad_id.not_in(list(besides))
+        shown.update(connection.execute(select(creatives.c.picture).where(others)).scalars())
+        columns = products.c.picture_name, products.c.cutout_name
+        of_products = or_(*(column.in_(some) for column in columns))
+        for row in connection.execute(select(*columns).where(of_products)):
+            shown.update(row)
+    return shown

@@ -1,0 +1,1 @@
+"""Users out of all that adloom keeps, and what is older than it may be."""
