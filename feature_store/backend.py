@@ -71,9 +71,11 @@ class OnlineBackend(Protocol):
     Attributes:
         layout: of its rows. Those with marks need no step over many of them: `write` may then have
             written some where it raises, or finds others otherwise; progress comes last.
+        deletes: whether rows can go by `write`.
     """
 
     layout: Layout
+    deletes: bool
 
     def check(self) -> None:
         """Asks the store. Raises StoreUnfit."""

@@ -25,11 +25,14 @@ from feast.protos.feast.types.Value_pb2 import Value
 from feast.repo_config import RepoConfig
 
 from adloom.feature_store.backend import (
+    NONE_GONE,
+    Gone,
     Known,
     OnlineBackend,
     Row,
     Rows,
     StoreUnavailable,
+    StoreUnfit,
     WrittenOver,
     differing,
 )
@@ -51,6 +54,8 @@ _NAME: Key = (-1,)
 
 class FeastBackend:
     """Reads and writes have a client each, so that a write holds up no reader."""
+
+    deletes = False
 
     def __init__(self, config: RepoConfig, layout: Layout, folder: Path) -> None:
         """Ask nothing yet. What is made beside the store lies in the folder meanwhile."""
@@ -101,7 +106,11 @@ class FeastBackend:
         with self._failures_told():
             return self._read(self._reader, view, keys)
 
-    def write(self, rows: Rows, known: Known, cached: Callable[[], Known]) -> Known:
+    def write(
+        self, rows: Rows, known: Known, cached: Callable[[], Known], gone: Gone = NONE_GONE
+    ) -> Known:
+        if gone:
+            raise StoreUnfit(f"rows cannot be deleted in {self._kind} through Feast")
         with self._failures_told():
             if found := self._differing({**known, **cached()}):
                 return found
@@ -149,6 +158,9 @@ class FeastBackend:
             self._writer.make_anew()
             if name is not None:
                 self._write(_PROGRESS, {self._name_key: {"progress": name}})
+
+    def scrub(self) -> None:
+        """Its files are the store's own."""
 
     def close(self) -> None:
         self._reader.forget()

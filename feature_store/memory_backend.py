@@ -13,6 +13,8 @@ from adloom.feature_store.naming import Name
 class MemoryBackend:
     """Rows of bytes in dicts. Its one writer is its one reader."""
 
+    deletes = True
+
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self._rows: dict[str, dict[bytes, dict[str, bytes]]] = {}

@@ -52,6 +52,8 @@ _DAMAGED = ".damaged"
 class SqliteBackend:
     """Reads and writes have a connection each, so that a write holds up no reader."""
 
+    deletes = True
+
     def __init__(self, file: Path, project: str, layout: Layout) -> None:
         self.layout = layout
         self._file, self._project = file, project
@@ -207,10 +209,7 @@ class SqliteBackend:
                 self._writer.execute(f"DELETE FROM {table}")
 
     def scrub(self) -> None:
-        """SQLite only marks pages of deleted rows as free: the file is written anew.
-
-        What was set aside as damaged goes too.
-        """
+        """SQLite only marks pages as free: the file is written anew. What was set aside goes too."""
         with self._writing, self._told():
             self._writer.execute("VACUUM")
             empty_write_ahead(self._writer)

@@ -67,6 +67,8 @@ def is_exact(backend: OnlineBackend) -> bool:
 
 
 def _drop_users(backend: OnlineBackend, users: Collection[str]) -> int:
+    if not backend.deletes:
+        return 0
     tables = Tables(backend)
     found = tables.users.read((name,) for name in users)
     rows = {str(key[0]): row for key, row in found.items() if not row.counts.is_new}

@@ -48,6 +48,8 @@ _Asked = tuple[str, _Expected, list[bytes]]
 class RedisBackend:
     """One Redis server; a batch is one MULTI ... EXEC."""
 
+    deletes = True
+
     spread = False
     """Whether keys lie on several nodes."""
 

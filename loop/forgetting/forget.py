@@ -195,12 +195,20 @@ class _Forgetting:
 
     def _ended(self) -> Report:
         report = Report.of(len(self._users), self._found.values())
+        features = self._kept.features
+        if not features.backend.deletes and any(
+            stats.impressions or stats.clicks for stats in features.user_stats(self._users).values()
+        ):
+            self._waits.append(
+                "this online store can delete no rows through Feast: stop the consumers, run "
+                "adloom backfill, which makes all features anew without them, and run this again"
+            )
         report.waits, report.complete = self._waits, not self._waits
-        if report.events and not is_exact(self._kept.features.backend):
+        if report.events and not is_exact(features.backend):
             # No byte of the user is in them: this keeps nothing from being complete.
             report.notes.append(
-                "items in a Redis Cluster still count what they did: adloom backfill makes the "
-                "counts anew from the log, with the consumers stopped"
+                "items in a store without transactions still count what they did: adloom backfill "
+                "makes the counts anew from the log, with the consumers stopped"
             )
         report.add_topics(self._topics)
         if report.complete:

@@ -19,8 +19,8 @@ from adloom.loop.privacy.reading import first_day
 from adloom.stream.retaining import retain
 
 INEXACT = (
-    "features in a Redis Cluster still count what went: run adloom backfill, which makes them anew "
-    "from the log; stop the consumers first"
+    "features in a store without transactions still count what went: run adloom backfill, which "
+    "makes them anew from the log; stop the consumers first"
 )
 
 
