@@ -209,7 +209,7 @@ class SqliteBackend:
                 self._writer.execute(f"DELETE FROM {table}")
 
     def scrub(self) -> None:
-        """SQLite only marks pages as free: the file is written anew. What was set aside goes too."""
+        """SQLite marks pages as free: the file is written anew. What was set aside goes too."""
         with self._writing, self._told():
             self._writer.execute("VACUUM")
             empty_write_ahead(self._writer)
