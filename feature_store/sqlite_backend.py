@@ -18,8 +18,6 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Self
 
-from feast.infra.key_encoding_utils import serialize_entity_key_prefix
-
 from adloom.feature_store.backend import (
     NONE_GONE,
     Gone,
@@ -35,6 +33,7 @@ from adloom.feature_store.naming import Name, name_of_folder
 from adloom.feature_store.sqlite_errors import damage_in
 from adloom.feature_store.sqlite_file import (
     REMEDY,
+    SqliteTable,
     connect,
     create_tables,
     empty_write_ahead,
@@ -59,14 +58,7 @@ class SqliteBackend:
         self._file, self._project = file, project
         views = layout.views.values()
         self._views = [view.feast for view in views]
-        self._tables = {view.name: f'"{project}_{view.feast.name}"' for view in views}
-        self._prefixes = {
-            view.name: serialize_entity_key_prefix(sorted(view.join_keys)) for view in views
-        }
-        self._columns = {view.name: view.columns for view in views}
-        self._features = {
-            view.name: {column: name for name, column in view.columns.items()} for view in views
-        }
+        self._tables = {view.name: SqliteTable.of(project, view) for view in views}
         self._reading, self._writing = threading.Lock(), threading.Lock()
         self._opened: tuple[int, int] | None = None
         self._damaged = False
@@ -142,17 +134,17 @@ class SqliteBackend:
             for view, changed in rows.items():
                 self._write(view, changed)
             for view, keys in gone.items():
-                delete = f"DELETE FROM {self._tables[view]} WHERE entity_key = ?"
+                delete = f"DELETE FROM {self._tables[view].sql} WHERE entity_key = ?"
                 self._writer.executemany(delete, [(key,) for key in keys])
         return {}
 
     def rows(self, view: str) -> Iterator[tuple[bytes, Row]]:
         with self._told(), closing(connect(self._file)) as connection:
             found = connection.execute(
-                f"SELECT entity_key, feature_name, value FROM {self._tables[view]} "
+                f"SELECT entity_key, feature_name, value FROM {self._tables[view].sql} "
                 "ORDER BY entity_key"
             )
-            own, prefix = self._features[view], self._prefixes[view]
+            own, prefix = self._tables[view].features, self._tables[view].prefix
             for key, features in groupby(found, key=itemgetter(0)):
                 if not key.startswith(prefix):
                     continue  # of other names for the entities, which the table had before
@@ -196,8 +188,10 @@ class SqliteBackend:
                     if self._differing(known):
                         return False
                     for table in self._tables.values():
-                        self._writer.execute(f"DELETE FROM {table}")
-                        self._writer.execute(f"INSERT INTO {table} SELECT * FROM beside.{table}")
+                        self._writer.execute(f"DELETE FROM {table.sql}")
+                        self._writer.execute(
+                            f"INSERT INTO {table.sql} SELECT * FROM beside.{table.sql}"
+                        )
             finally:
                 with suppress(sqlite3.Error):  # what went wrong before is what is told
                     self._writer.execute("DETACH beside")
@@ -206,7 +200,7 @@ class SqliteBackend:
     def clear(self) -> None:
         with self._writing, self._told(), self._transaction():
             for table in self._tables.values():
-                self._writer.execute(f"DELETE FROM {table}")
+                self._writer.execute(f"DELETE FROM {table.sql}")
 
     def scrub(self) -> None:
         """SQLite marks pages as free: the file is written anew. What was set aside goes too."""
@@ -269,13 +263,13 @@ class SqliteBackend:
     ) -> list[Row]:
         """Rows in the order of the keys, with all features or those of the names."""
         found: dict[bytes, dict[str, bytes]] = {key: {} for key in keys}
-        own = self._features[view]
-        names = [self._columns[view][name] for name in names]
+        own = self._tables[view].features
+        names = [self._tables[view].columns[name] for name in names]
         wanted = f"AND feature_name IN ({_places(names)})" if names else ""
         for start in range(0, len(keys), _KEYS_OF_ONE_READ):
             part = keys[start : start + _KEYS_OF_ONE_READ]
             for key, feature, value in connection.execute(
-                f"SELECT entity_key, feature_name, value FROM {self._tables[view]} "
+                f"SELECT entity_key, feature_name, value FROM {self._tables[view].sql} "
                 f"WHERE entity_key IN ({_places(part)}) {wanted}",
                 [*part, *names],
             ):
@@ -284,7 +278,7 @@ class SqliteBackend:
         return [found[key] for key in keys]
 
     def _write(self, view: str, rows: Mapping[bytes, Row]) -> None:
-        now, columns = int(time.time()), self._columns[view]
+        now, columns = int(time.time()), self._tables[view].columns
         # In the order of the table, so that what lies on one page is written together.
         values = [
             (key, columns[name], value, now)
@@ -295,7 +289,7 @@ class SqliteBackend:
             part = values[start : start + _ROWS_OF_ONE_WRITE]
             places = ",".join(["(?,?,?,?)"] * len(part))
             self._writer.execute(
-                f"INSERT INTO {self._tables[view]} (entity_key, feature_name, value, event_ts) "
+                f"INSERT INTO {self._tables[view].sql} (entity_key, feature_name, value, event_ts) "
                 f"VALUES {places} ON CONFLICT (entity_key, feature_name) "
                 "DO UPDATE SET value = excluded.value, event_ts = excluded.event_ts",
                 list(chain.from_iterable(part)),

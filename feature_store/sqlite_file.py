@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import NamedTuple, Self
 
 from feast import FeatureView
+from feast.infra.key_encoding_utils import serialize_entity_key_prefix
 
 from adloom.feature_store.backend import StoreDamaged, StoreUnavailable
+from adloom.feature_store.layout import View
 from adloom.feature_store.sqlite_errors import is_damage, told
 from adloom.feature_store.write_ahead import write_ahead
 
@@ -20,6 +23,28 @@ _LOOK_SECONDS = 0.05
 _CACHE_KIBIBYTES = 64 * 1024
 _PAGES_BEFORE_CHECKPOINT = 16_384
 _PAGE_BYTES = 8_192  # a row of a long history spills over less often than from SQLite's 4 KiB
+
+
+class SqliteTable(NamedTuple):
+    """How a view lies in the file.
+
+    Attributes:
+        sql: the name of its table, quoted.
+        columns: what its features are called there, by adloom's names.
+        features: adloom's names by those.
+        prefix: how its keys begin.
+    """
+
+    sql: str
+    columns: Mapping[str, str]
+    features: Mapping[str, str]
+    prefix: bytes
+
+    @classmethod
+    def of(cls, project: str, view: View) -> Self:
+        features = {column: name for name, column in view.columns.items()}
+        prefix = serialize_entity_key_prefix(sorted(view.join_keys))
+        return cls(f'"{project}_{view.feast.name}"', view.columns, features, prefix)
 
 
 def create_tables(file: Path, project: str, views: Sequence[FeatureView]) -> None:

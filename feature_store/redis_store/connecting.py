@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from typing import Any
 
@@ -11,11 +12,13 @@ from redis.cluster import ClusterNode
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from adloom.feature_store.backend import StoreUnfit
 from adloom.feature_store.redis_address import redis_nodes, redis_options
 from adloom.feature_store.settings import FeatureStoreSettings
 
 PATIENCE_SECONDS = 2.5
 _CLUSTER_TRIES = 3
+_FEASTS_OPTIONS = {"skip_full_coverage_check"}
 _FEASTS_TYPES = {"single": "redis", "cluster": "redis_cluster", "sentinel": "redis_sentinel"}
 
 
@@ -35,20 +38,31 @@ def feast_config(settings: FeatureStoreSettings) -> dict[str, Any]:
 
 
 def connected(settings: FeatureStoreSettings) -> Any:
-    """A client; it asks nothing before it is used."""
+    """A client; it asks nothing before it is used. Raises StoreUnfit."""
+    if settings.redis_ca_file is not None and not settings.redis_ca_file.is_file():
+        raise StoreUnfit(f"features.redis_ca_file: there is no file {settings.redis_ca_file}")
     nodes, options = redis_nodes(settings), redis_options(settings)
     patience = {
         "socket_connect_timeout": PATIENCE_SECONDS,
         "socket_timeout": PATIENCE_SECONDS,
     }
+    host, port = nodes[0]
+    _refuse_unknown(options)
     if settings.redis_mode == "cluster":
+        options = {"require_full_coverage": False, **options}  # what is there is read
         return _LateCluster(nodes, patience | options)
     again = Retry(NoBackoff(), 1)  # a server that came back; the callers know to wait
     if settings.redis_mode == "sentinel":
         watching = Sentinel(nodes, sentinel_kwargs=patience, **(patience | options))
         return watching.master_for(settings.sentinel_master, retry=again)
-    host, port = nodes[0]
     return Redis(host, port, **(patience | {"retry": again} | options))
+
+
+def _refuse_unknown(options: dict[str, Any]) -> None:
+    known = {**inspect.signature(Redis).parameters, **inspect.signature(RedisCluster).parameters}
+    strange = options.keys() - known.keys() - _FEASTS_OPTIONS
+    if strange:
+        raise StoreUnfit(f"features.redis_url has an option that Redis has not: {min(strange)}")
 
 
 class _LateCluster:

@@ -142,3 +142,33 @@ def test_a_backfill_makes_such_a_store_anew(tmp_path: Path) -> None:
         store.apply(events[-10:])
         assert store.user_stats(["ann"])["ann"] == UserStats(0, 2_000)
         assert check_all(store).differing == 0
+
+
+@pytest.mark.parametrize("view", ["user_stats", "user_history", "item_stats"])
+def test_a_writer_that_was_overtaken_in_the_midst_of_it_finds_out(
+    view: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was paused, say, and its partitions went to another, who went on."""
+    events = [logged(n, n, kind="click" if n % 3 else "impression") for n in range(60)]
+    with (
+        FeatureStore.open(by_feasts_sqlite(tmp_path), tmp_path / "home") as paused,
+        FeatureStore.open(by_feasts_sqlite(tmp_path), tmp_path / "home") as other,
+        FeatureStore.open(FeatureStoreSettings(), tmp_path / "whole") as whole,
+    ):
+        whole.apply(events)
+        paused.log.append(events)
+        paused.apply(events[:20])
+        write = paused.backend._write  # type: ignore[attr-defined]
+
+        def overtaken(name: str, rows: Any) -> None:
+            if name == view:
+                monkeypatch.undo()
+                other.apply(events[20:])
+            write(name, rows)
+
+        monkeypatch.setattr(paused.backend, "_write", overtaken)
+        paused.apply(events[20:40])
+        for store in (paused, other):
+            assert store.user_stats(["ann"]) == whole.user_stats(["ann"])
+            assert store.item_stats(["shoe"]) == whole.item_stats(["shoe"])
+            assert store.history("ann") == whole.history("ann")

@@ -88,6 +88,8 @@ def use(store: FeatureStore) -> None:
         ({}, "refuses the login.*redis_username"),
         ({"redis_username": "reader", "redis_password": "secret"}, "does not let this user"),
         ({**LOGIN, "redis_ca_file": None}, None),
+        ({**LOGIN, "redis_ca_file": "/no/such.pem"}, "redis_ca_file: there is no file"),
+        ({**LOGIN, "options": ",sssl=true"}, "an option that Redis has not: sssl"),
         ({**LOGIN, "redis_ca_file": None, "options": ",ssl=true"}, "over TLS.*redis_ca_file"),
     ],
 )
