@@ -14,6 +14,7 @@ from adloom.feature_store.store import FeatureStore
 from adloom.loop import home
 from adloom.loop.commands.app import app
 from adloom.loop.database.opening import open_database
+from adloom.loop.database.revision import REVISION
 from adloom.loop.doctor import packages
 from adloom.loop.settings import load_settings
 from adloom.loop.settings.learning import MlflowSettings
@@ -53,7 +54,7 @@ def test_a_home_that_is_used_is_well_and_stays_to_the_byte(used: Path) -> None:
     before = tree(used)
     found = looked(settings_of(used))
     assert {finding.state for finding in found.values()} == {"well"}, found
-    assert "revision 0003" in found["database"].looked_at
+    assert f"revision {REVISION}" in found["database"].looked_at
     assert "1 records from" in found["log"].looked_at
     assert "whole" in found["online store"].looked_at
     assert tree(used) == before
