@@ -13,6 +13,7 @@ import pytest
 
 from adloom.loop.bench.redis_server import LocalRedis
 from adloom.loop.database.opening import open_database
+from adloom.loop.database.revision import REVISION
 from adloom.loop.doctor.database import database_check
 from adloom.loop.doctor.examine import examine
 from adloom.loop.doctor.finding import Finding
@@ -106,7 +107,7 @@ def test_a_postgres_that_is_well(tmp_path: Path, postgres: PostgresServer) -> No
     open_database(tmp_path, database).dispose()
     finding = postgres_told(tmp_path, database)
     assert (finding.state, finding.told) == ("well", "")
-    assert "revision 0003, its clock as ours" in finding.looked_at
+    assert f"revision {REVISION}, its clock as ours" in finding.looked_at
 
 
 def test_a_postgres_of_another_release_or_a_login_without_rights(
@@ -117,7 +118,7 @@ def test_a_postgres_of_another_release_or_a_login_without_rights(
     with psycopg.connect(url_of(postgres, database), autocommit=True) as connection:
         connection.execute("UPDATE adloom_revision SET version_num = '9999'")
         assert "install the newer adloom" in postgres_told(tmp_path, database).told
-        connection.execute("UPDATE adloom_revision SET version_num = '0003'")
+        connection.execute(f"UPDATE adloom_revision SET version_num = '{REVISION}'")
         connection.execute("CREATE USER reader PASSWORD 'secret-of-tests'")
         connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader")
         assert database.url is not None
