@@ -9,10 +9,12 @@ it brings one step, and keeps out a consumer that lost its partitions and does n
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from adloom.feature_store.layout import Layout
 from adloom.feature_store.naming import Name
+
+if TYPE_CHECKING:
+    from adloom.feature_store.layout import Layout  # it loads Feast: what is away is told before
 
 Row = Mapping[str, bytes]
 """Serialised Feast values by name of the feature; read, it is empty for a row that is not there."""

@@ -232,7 +232,8 @@ def _plain(features: Any) -> dict[str, Any] | None:
 
 def _tell(checked: Checked) -> None:
     if checked.unlisted:
-        problems.print("This store lists no rows: what the log has nothing of was not looked for.")
+        told = "This store lists no rows: what the log has nothing of was not looked for."
+        problems.print(told, highlight=False, soft_wrap=True)
     compared = (
         f"{checked.users:,} users and {checked.items:,} items compared with "
         f"{checked.records:,} records of the event log"

@@ -86,6 +86,7 @@ def replay(
     from adloom.loop.replay.layout import Layout
     from adloom.loop.replay.spooling import readable_again
 
+    names = own_names(columns or [], "FIELD=COLUMN, such as ts=timestamp")
     with (
         errors_told(ClickLogUnavailable, UnknownLayout, ReplayIncomplete),
         who_is_forgotten(settings, "adloom replay") as forgotten,
@@ -94,7 +95,7 @@ def replay(
         usual = settings.replay
         separator = separator or usual.separator
         layout = Layout(
-            own_names(columns or [], "FIELD=COLUMN, such as ts=timestamp"),
+            names,
             separator and tab.get(separator, separator),
             unit,
             zone or usual.zone,

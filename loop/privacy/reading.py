@@ -20,7 +20,7 @@ from sqlalchemy import Engine, delete, select
 
 from adloom.feature_store.backend import StoreUnavailable
 from adloom.loop.database.claims import seconds_now
-from adloom.loop.database.health import DatabaseUnusable
+from adloom.loop.database.health import DatabaseUnusable, problem
 from adloom.loop.database.statements import upsert
 from adloom.loop.database.tables import readers
 from adloom.loop.privacy.tombstones import Names, Tombstones
@@ -106,6 +106,7 @@ class Reader:
             if asked - self._told >= _TELL_SECONDS and self._confirmed >= 0:
                 self._tell(self._confirmed)
         except DatabaseUnusable as error:
+            problem(self._engine, self._table.look)  # a file that was put back is opened by it
             if asked - self._looked >= _WORTH_SECONDS - _TELL_SECONDS:
                 raise StoreUnavailable(f"who is forgotten cannot be known: {error}") from error
             return

@@ -64,6 +64,11 @@ class Tombstones:
                 key = connection.execute(select(privacy.c.key)).scalar_one()
         return Names(bytes(key))
 
+    def look(self) -> int | None:
+        """The number of the last change: something small to ask."""
+        with self._engine.connect() as connection:
+            return connection.execute(select(privacy.c.number)).scalar()
+
     def since(self, number: int) -> tuple[int, list[Tombstone]]:
         """The number of the last change, and all that changed after one."""
         with self._engine.connect() as connection:

@@ -46,7 +46,7 @@ def test_what_reads_the_log_does_not_slow_down_as_it_grows(
     found = report("log", monkeypatch, tmp_path)
     members = found.pop("members")
     assert [(one["lost"], one["doubled"]) for one in members.values()] == [(0, 0)] * 2
-    assert set(found) == {"round", "look", "labels", "histories", "studio", "report"}
+    assert set(found) == {"round", "look", "labels", "histories", "studio", "report", "streams"}
     for one in found.values():
         assert set(one["events"]) == {"25000", "50000"}
         assert one["memory_ratio"] < 1.5

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sqlite3
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -169,6 +171,29 @@ def test_who_cannot_ask_for_too_long_takes_nothing_in(
         with pytest.raises(StoreUnavailable, match="who is forgotten cannot be known"):
             reader.look()
         (settings.home / "away.db").rename(settings.home / "adloom.db")
+        reader.look()
+
+
+def test_a_damaged_database_that_is_put_back_is_asked_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(reading, "_WORTH_SECONDS", reading._TELL_SECONDS)
+    file = settings.home / "adloom.db"
+    engine = open_database(settings.home)
+    with closing(Reader(engine, "a test")) as reader:
+        reader.look()  # its connection stays open
+        with closing(sqlite3.connect(file)) as other:
+            other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        shutil.copy(file, settings.home / "copy.db")
+        file.write_bytes(b"x" * file.stat().st_size)
+        with pytest.raises(StoreUnavailable, match=r"adloom\.db is damaged"):
+            reader.look()
+        (settings.home / "copy.db").replace(file)
+        for ending in ("-wal", "-shm"):
+            file.with_name(file.name + ending).unlink(missing_ok=True)
+        with suppress(StoreUnavailable):  # it sees that it is another file
+            reader.look()
         reader.look()
 
 

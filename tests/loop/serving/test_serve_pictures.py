@@ -71,7 +71,7 @@ def test_a_picture_is_served_by_every_server_and_told_when_its_store_is_away(
         assert (shown.status_code, shown.headers["content-type"]) == (200, "image/webp")
         assert Image.open(io.BytesIO(shown.content)).size == (512, 512)
         assert not list(settings.home.rglob("*.webp"))
-        assert problems(one) == {}
+        until(lambda: problems(one) == {})
 
         # Away: what was read goes on being drawn, and its picture waits here.
         gate.set("refuse")
