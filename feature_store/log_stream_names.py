@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pyarrow as pa
 
@@ -35,21 +35,21 @@ class StreamNames:
         """Another table may be there now."""
         self._known = None
 
-    def unknown(self, rows: pa.Table, files: LogFiles | None) -> pa.Table:
+    def unknown(self, rows: pa.Table, files: Callable[[], LogFiles | None]) -> pa.Table:
         """Rows that name the streams of `rows` where the table does not.
 
         Args:
-            files: of the table; one of before, which names none, is to name all that it has.
+            files: of the table, asked for until it names some; one of before, which names none, is
+                to name all that it has.
         """
         firsts = firsts_of([rows])
-        if self._known is None:
-            self._known = set()
-            if files is not None:
-                named = files.rows(OF_STREAMS, (), STREAM, None)
-                self._known = _keys(named)
-                if not named.num_rows:
-                    firsts = firsts_of([firsts, named_in(files)])
-        new = [key not in self._known for key in _each(firsts)]
+        if self._known is None and (now := files()) is not None:
+            # A table that names some names all: with none, the commit that is to do so may fail.
+            self._known = _keys(now.rows(OF_STREAMS, (), STREAM, None)) or None
+            if self._known is None:
+                firsts = firsts_of([firsts, named_in(now)])
+        known = self._known or set()
+        new = [key not in known for key in _each(firsts)]
         return stream_rows(firsts.filter(pa.array(new, pa.bool_())))
 
     def named(self, rows: pa.Table) -> None:

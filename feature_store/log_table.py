@@ -87,7 +87,7 @@ class LogTable(OpenTable):
                 if not new.num_rows:
                     return
                 laid = laid_out(new, self._places.of(new.num_rows), most_days)
-                names = self._names.unknown(laid, self._files_now())
+                names = self._names.unknown(laid, self._files_now)
                 higher = [place for place, last in known.items() if place.offset > last]
                 if self._commit(table, pa.concat_tables([laid, names]), [*higher, *noted]):
                     self._names.named(names)
@@ -117,7 +117,7 @@ class LogTable(OpenTable):
             laid = laid_out(rows, self._places.of(rows.num_rows), EVERY_DAY)
             firsts = firsts_of([firsts, laid])
             yield laid
-        yield self._names.unknown(firsts, files)
+        yield self._names.unknown(firsts, lambda: files)
 
     def erase(self, going: Going) -> None:
         """Rows go for good, in one commit, and then the files that had them."""

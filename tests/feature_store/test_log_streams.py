@@ -84,6 +84,21 @@ def test_a_log_of_before_is_told_whole_and_names_all_with_its_next_events(
     assert named(tmp_path) == [*EVERY, ("new", "first", 0)]
 
 
+def test_a_commit_that_is_tried_again_names_all_the_same(
+    log: EventLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    DeltaTable(tmp_path).delete("laid = 'of_streams'")
+    again, tries = EventLog(tmp_path), iter([False])
+    commit = again._table._commit
+    monkeypatch.setattr(
+        again._table, "_commit", lambda *given: next(tries, True) and commit(*given)
+    )
+    append(again, "new", range(1))
+    for file in files_of_log(tmp_path):
+        file.unlink()
+    assert named(tmp_path) == [*EVERY, ("new", "first", 0)]
+
+
 def test_another_writer_names_no_stream_again(log: EventLog, tmp_path: Path) -> None:
     before = names_of(tmp_path)
     append(EventLog(tmp_path), "early", range(9, 10))

@@ -107,8 +107,8 @@ def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def problem(
     field: str, message: str, kind: str = "not_found", place: str = "body"
 ) -> list[dict[str, object]]:
-    """The detail of a refusal for one field."""
-    return [{"loc": [place, field], "msg": message, "type": kind}]
+    """The detail of a refusal for one field; dots lead to one within another."""
+    return [{"loc": [place, *field.split(".")], "msg": message, "type": kind}]
 
 
 def answer_errors(app: FastAPI) -> None:

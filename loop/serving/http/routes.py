@@ -93,9 +93,8 @@ def _assigned(server: AdServer, wanted: AdWanted) -> Assignment | None:
     try:
         return server.assigned(told.experiment, told.variant, told.propensity)
     except NotAssignable as error:
-        where = ["body", "assignment", error.field]
-        told_of = {"loc": where, "msg": str(error), "type": "not_assignable"}
-        raise HTTPException(422, [told_of]) from error
+        refused = problem(f"assignment.{error.field}", str(error), "not_assignable")
+        raise HTTPException(422, refused) from error
 
 
 def _to_draw(server: AdServer, product_id: str) -> Product:
