@@ -146,6 +146,7 @@ creatives = Table(
     Column("stamp", Text, nullable=False),
     Column("number", BigInteger),  # of the shop's own ads, in the order they came in
     Column("codebook", Text),  # names what both codes are of; none in rows of before
+    Column("state", String(10), nullable=False, server_default="approved"),
     Index("ix_creative_product", "product_id", "ad_id"),
     sqlite_with_rowid=False,
 )
@@ -155,6 +156,15 @@ Index(
     creatives.c.number,
     sqlite_where=creatives.c.number.is_not(None),
     postgresql_where=creatives.c.number.is_not(None),
+)
+
+_waits = creatives.c.state != "approved"
+Index(
+    "ix_creative_waiting",
+    creatives.c.state,
+    creatives.c.ad_id,
+    sqlite_where=_waits,
+    postgresql_where=_waits,
 )
 
 creative_numbers = Table(
@@ -194,3 +204,58 @@ readers = Table(
     Column("until", Float, nullable=False),  # it writes until then, by the database's clock
 )
 """Processes that take events in, and have to know who is forgotten."""
+
+reviews = Table(
+    "creative_review",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("ad_id", name(None), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("state", String(10), nullable=False),  # that the ad has from then on
+    Column("why", Text, nullable=False),
+    Column("by", Text, nullable=False),  # who or what judged
+    Index("ix_creative_review_ad", "ad_id", "number"),
+)
+"""Who did what to an ad, in that order; the last is what its row says."""
+
+looks = Table(
+    "creative_look",
+    metadata,
+    Column("ad_id", name(None), primary_key=True),
+    Column("encoders", Text, primary_key=True),  # of picture and title
+    Column("picture", LargeBinary, nullable=False),  # float16
+    Column("title", LargeBinary, nullable=False),  # float16
+    sqlite_with_rowid=False,
+)
+"""Vectors of ads, made once: what they are like."""
+
+pool = Table(
+    "pool_creative",
+    metadata,
+    Column("ad_id", name(None), primary_key=True),
+    Column("product_id", name(128), nullable=False),
+    Column("drawn_by", name(None), nullable=False),  # version and settings
+    Column("joined_at", Moment, nullable=False),
+    Index("ix_pool_creative_product", "product_id", "drawn_by", "joined_at"),
+    sqlite_with_rowid=False,
+)
+"""Ads that may be shown to others than those they were drawn for."""
+
+answers = Table(
+    "answered_ad",
+    metadata,
+    Column("name", String(36), primary_key=True),  # of the request, which may come again
+    Column("ad_id", Text, nullable=False),
+    Column("source", String(10), nullable=False),
+    Column("at", Moment, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+"""Which ad of the pool a request got that has a name of its own."""
+
+creative_revisions = Table(
+    "creative_revision",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("number", Integer, nullable=False),
+)
+"""One row: grows when ads are judged or erased, so that whoever keeps some in memory sees it."""

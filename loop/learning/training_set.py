@@ -97,8 +97,8 @@ def examples(
     drawn for an example is held to that.
 
     ``None`` stands for an ad that the creative store or the catalogue does not know, for one that
-    shows its product's whole picture, since nothing of it was drawn, and for one of which
-    ``targets`` has nothing.
+    is banned, for one that shows its product's whole picture, since nothing of it was drawn, and
+    for one of which ``targets`` has nothing.
 
     Raises:
         FutureLeak: a history holds a click of when the ad was shown, or later.
@@ -112,6 +112,9 @@ def examples(
         product, target = products.get(ad.item_id), kept.get(ad.ad_id)
         drawn = codes.get(ad.ad_id)
         if product is None or target is None or drawn is None or not product.cutout_name:
+            made.append(None)
+            continue
+        if target.state == "banned":
             made.append(None)
             continue
         refuse_leak(f"ad {ad.ad_id!r} was shown", ad.shown_at, history)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adloom.feature_store.event_log import EventLog, LoggedEvent
+from adloom.feature_store.progress import last_of
 
 END = datetime(2026, 1, 1, tzinfo=UTC)
 """The first moment after the log."""
@@ -35,7 +36,8 @@ def make_log(log: EventLog, events: int) -> None:
     days = events // EVENTS_A_DAY
     for start in range(0, days, _MONTH):
         month = range(start, min(start + _MONTH, days))
-        log.append([event for day in month for event in _day(day, days - day)])
+        made = [event for day in month for event in _day(day, days - day)]
+        log.append(made, last_of(made))  # as a consumer does
 
 
 def shopper(number: int, ago: int = 1) -> str:

@@ -8,10 +8,18 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, delete, or_, select
 
+from adloom.loop.catalogue.creatives.reviewing import next_revision
 from adloom.loop.catalogue.creatives.store import SHOP
 from adloom.loop.catalogue.pictures.store import PictureStore
 from adloom.loop.database.statements import parts
-from adloom.loop.database.tables import creatives, picture_codes, products
+from adloom.loop.database.tables import (
+    creatives,
+    looks,
+    picture_codes,
+    pool,
+    products,
+    reviews,
+)
 
 _ADS_AT_ONCE = 500
 
@@ -51,7 +59,10 @@ def erase_ads(engine: Engine, pictures: PictureStore, ad_ids: Collection[str]) -
                 codes = picture_codes.c.picture_name.in_(few)
                 connection.execute(delete(picture_codes).where(codes))
             for few in parts(ads):
-                connection.execute(delete(creatives).where(creatives.c.ad_id.in_(few)))
+                for table in (pool, looks, reviews, creatives):
+                    connection.execute(delete(table).where(table.c.ad_id.in_(few)))
+            if ads:
+                next_revision(connection)
         gone, shown = gone + len(ads), shown + len(names)
     return Erased(gone, shown)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -23,6 +23,8 @@ from adloom.loop.database.statements import insert_new, parts
 from adloom.loop.database.tables import creative_numbers, creatives
 
 NO_CODES: np.ndarray = np.empty(0, dtype="<i2")
+State = Literal["draft", "approved", "banned"]
+"""Only what is approved is shown; what is banned is neither read in histories nor learnt from."""
 SHOP = "shop"
 """The variant of ads that adloom did not make."""
 _READ = tuple(column for column in creatives.columns if column.name != "number")
@@ -63,6 +65,7 @@ class Creative:
         codebook: names the codebook that both codes are of, and the size of the picture
             (`adloom.models.picture_encoder.PictureEncoder.codebook_name`); None where nobody noted
             it. Another codebook's codes mean other pictures.
+        state: whether it may be shown.
     """
 
     ad_id: str
@@ -78,6 +81,7 @@ class Creative:
     background: str = ""
     stamp: str = ""
     codebook: str | None = None
+    state: State = "approved"
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ class PastAds:
 
     def clicked(self, history: UserHistory) -> list[tuple[Clicked, datetime]]:
         """What there is to show of a history: each thing once, with its latest click, by time."""
-        ads = self.creatives.get_many([ad_id for ad_id in history.ad_ids if ad_id])
+        ads = self._ads(history)
         products = self.catalogue.find(history.item_ids)
         latest: dict[tuple[str, str], tuple[Clicked, datetime]] = {}
         rows = zip(history.item_ids, history.clicked_at, history.ad_ids, strict=True)
@@ -142,8 +142,13 @@ class PastAds:
             latest[shown.key] = shown, clicked_at
         return sorted(latest.values(), key=lambda found: found[1])
 
-    def _telling(self, history: UserHistory, placed: Mapping[str, Placed]) -> list[_Click]:
+    def _ads(self, history: UserHistory) -> dict[str, Creative]:
+        """The ads of a history; of one that is banned the product is all that is known."""
         ads = self.creatives.get_many([ad_id for ad_id in history.ad_ids if ad_id])
+        return {ad_id: ad for ad_id, ad in ads.items() if ad.state != "banned"}
+
+    def _telling(self, history: UserHistory, placed: Mapping[str, Placed]) -> list[_Click]:
+        ads = self._ads(history)
         rows = zip(history.item_ids, history.clicked_at, history.ad_ids, strict=True)
         return [
             _Click(item_id, clicked_at, placed[item_id].vector, ads.get(ad_id))

@@ -14,7 +14,7 @@ from adloom.loop.database.tables import creatives, products, titles_read, vector
 from adloom.loop.database.types import Moment
 
 Row = dict[str, Any]
-_LATER = {"background": "", "stamp": "", "codebook": None}
+_LATER = {"background": "", "stamp": "", "codebook": None, "state": "approved"}
 """Columns of creatives that earlier releases did not have."""
 
 

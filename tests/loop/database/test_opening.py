@@ -21,6 +21,11 @@ from adloom.loop.database.tables import creatives, metadata
 from adloom.loop.settings.database import DatabaseSettings
 from tests.postgres_server import PostgresServer
 
+_LATER_TABLES = (
+    *("round_file", "privacy", "forgotten_user", "forgetting_reader", "creative_review"),
+    *("creative_look", "pool_creative", "answered_ad", "creative_revision"),
+)
+
 
 def renamed(engine: Engine, number: str) -> None:
     with engine.begin() as connection:
@@ -60,19 +65,22 @@ def test_a_database_of_another_release_is_refused_and_an_older_one_led_to_migrat
 def test_ads_of_before_tell_no_codebook(tmp_path: Path, database: DatabaseSettings) -> None:
     engine = open_database(tmp_path, database)
     with engine.begin() as connection:
-        for later in ("round_file", "privacy", "forgotten_user", "forgetting_reader"):
+        for later in _LATER_TABLES:
             connection.execute(text(f"DROP TABLE {later}"))
-        connection.execute(text("DROP INDEX ix_creative_picture"))
-        connection.execute(text("ALTER TABLE creative DROP COLUMN codebook"))
+        for index in ("ix_creative_picture", "ix_creative_waiting"):
+            connection.execute(text(f"DROP INDEX {index}"))
+        for column in ("codebook", "state"):
+            connection.execute(text(f"ALTER TABLE creative DROP COLUMN {column}"))
         row = "'a', 'mug', 't', 'p', 'x', 'x', 'champion', '1', 7, '2026-01-02', '', '', NULL"
         connection.execute(text(f"INSERT INTO creative VALUES ({row})"))
     renamed(engine, "0001")
     with pytest.raises(OtherRevision, match=r"of revision 0001, .* then adloom migrate$"):
         open_creatives(tmp_path, database)
     assert take_over(tmp_path, database).changed
+    columns = creatives.c.ad_id, creatives.c.codebook, creatives.c.state
     with engine.connect() as connection:
-        [(ad_id, codebook)] = connection.execute(select(creatives.c.ad_id, creatives.c.codebook))
-    assert (ad_id, codebook) == ("a", None)
+        [row] = connection.execute(select(*columns))
+    assert tuple(row) == ("a", None, "approved")
     engine.dispose()
 
 
