@@ -37,6 +37,7 @@ from adloom.loop.commands.learning import app as learning_app
 from adloom.loop.commands.migrate import app as migrate_app
 from adloom.loop.commands.monitoring import app as monitoring_app
 from adloom.loop.commands.printing import print_table
+from adloom.loop.commands.ranker import app as ranker_app
 from adloom.loop.commands.replay import app as replay_app
 from adloom.loop.commands.rounds import app as rounds_app
 from adloom.loop.commands.schema import app as schema_app
@@ -75,6 +76,7 @@ app.add_typer(replay_app)
 app.add_typer(schema_app)
 app.add_typer(evaluation_app)
 app.add_typer(learning_app)
+app.add_typer(ranker_app)
 app.add_typer(serving_app)
 app.add_typer(migrate_app)
 app.add_typer(doctor_app)

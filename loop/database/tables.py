@@ -236,6 +236,7 @@ pool = Table(
     Column("product_id", name(128), nullable=False),
     Column("drawn_by", name(None), nullable=False),  # version and settings
     Column("joined_at", Moment, nullable=False),
+    Column("likeness", LargeBinary, nullable=False),  # float32; to what its shopper had clicked
     Index("ix_pool_creative_product", "product_id", "drawn_by", "joined_at"),
     sqlite_with_rowid=False,
 )
@@ -251,6 +252,16 @@ answers = Table(
     sqlite_with_rowid=False,
 )
 """Which ad of the pool a request got that has a name of its own."""
+
+rankers = Table(
+    "ranker",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("weights", Text, nullable=False),  # JSON
+    Column("made_at", Moment, nullable=False),
+    Column("run", Text, nullable=False),  # of MLflow; "" where none was logged
+)
+"""What ads of the pool are ranked by; the last row serves."""
 
 creative_revisions = Table(
     "creative_revision",

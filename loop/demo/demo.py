@@ -36,8 +36,8 @@ from adloom.loop.demo.shop.catalog import CALL
 from adloom.loop.demo.shop.simulator import ShownAd
 from adloom.loop.experiments.report import report_experiment
 from adloom.loop.learning.rounds.train import train_round
-from adloom.loop.serving.ads import Ad
 from adloom.loop.serving.exposures import exposure
+from adloom.loop.serving.finished import Ad
 from adloom.loop.settings import Settings
 from adloom.loop.settings.private import as_the_user_shares
 

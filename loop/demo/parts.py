@@ -18,8 +18,9 @@ from adloom.loop.demo.shop.creatives import SeedCreative
 from adloom.loop.demo.shop.simulator import Crowd
 from adloom.loop.demo.shop.taste import Fashion
 from adloom.loop.experiments.running import RunningExperiments, versions_of_arms
-from adloom.loop.serving.ads import Ad, AdMaker
+from adloom.loop.serving.ads import AdMaker
 from adloom.loop.serving.champion import Champion
+from adloom.loop.serving.finished import Ad
 from adloom.loop.serving.requests import AdRequest, Serving
 from adloom.loop.serving.trial import Trial
 from adloom.loop.settings import Settings

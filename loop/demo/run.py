@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from adloom.loop.demo.parts import FROZEN, LEARNING
 from adloom.loop.experiments.report import ExperimentReport
 from adloom.loop.learning.rounds.kept import RoundOutcome
-from adloom.loop.serving.ads import Ad
+from adloom.loop.serving.finished import Ad
 
 
 @dataclass(frozen=True)

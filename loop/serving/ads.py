@@ -17,6 +17,7 @@ from adloom.loop.catalogue.briefs import brief, candidate_seeds, finished
 from adloom.loop.catalogue.creatives.store import NO_CODES, Creative
 from adloom.loop.catalogue.histories.past_ads import PastAd, PastAds
 from adloom.loop.catalogue.product import Product
+from adloom.loop.serving.finished import Ad
 from adloom.loop.serving.histories import Histories
 from adloom.loop.serving.keeping import Keeping
 from adloom.loop.serving.requests import AdRequest, Serving
@@ -24,7 +25,6 @@ from adloom.loop.serving.steps import StepTaken, since
 from adloom.loop.serving.titles import (
     MOST_TITLES,
     Title,
-    TitleSource,
     drawn_title,
     fallback_title,
     title_seed,
@@ -35,36 +35,6 @@ from adloom.models.engine import Drawn
 from adloom.models.quality.rerank import Reranker
 from adloom.models.settings import GeneratorSettings
 from adloom.models.titles.rules import TitleRules
-
-
-@dataclass(frozen=True)
-class Ad:
-    """A finished ad, and the clicked ads of its shopper that it was made after.
-
-    ``seconds`` is how long it took, and ``drawn_together`` how many ads were drawn beside it,
-    itself counted, when it was done. ``row_steps`` is the engine's work for it alone, whoever was
-    drawn beside it: the steps of all its candidates and titles. ``degraded`` tells that the
-    feature store was away: the shopper may have a history that nobody could read.
-    ``valid_title`` tells that the title names the product and a selling point of it,
-    ``title_source`` whether the model wrote it. ``steps`` tells when it was at what.
-    """
-
-    request: AdRequest
-    creative: Creative
-    picture: Image.Image
-    history: tuple[PastAd, ...]
-    seconds: float
-    drawn_together: int
-    row_steps: int
-    degraded: bool = False
-    valid_title: bool = True
-    title_source: TitleSource = "model"
-    steps: tuple[StepTaken, ...] = ()
-
-    @property
-    def personalised(self) -> bool:
-        """False where nothing was known of the shopper."""
-        return bool(self.history)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 from adloom.loop.serving import metrics
 from adloom.loop.serving.ad_metrics import count_ad
-from adloom.loop.serving.ads import Ad
+from adloom.loop.serving.finished import Ad
 from adloom.loop.serving.requests import AdRequest
 from adloom.loop.serving.steps import StepTaken, since
 
@@ -133,6 +133,11 @@ class DrawingQueue:
     def waiting(self) -> int:
         """Requests that no drawing has begun for."""
         return self._waiting.qsize()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more could be drawn now without anybody waiting for it."""
+        return self._waiting.empty() and len(self._running) < self._max_batch
 
     def close(self) -> None:
         """Finish the ads in hand, cancel what waits, end the thread."""

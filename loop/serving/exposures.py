@@ -5,11 +5,12 @@ from __future__ import annotations
 import uuid
 from datetime import UTC, datetime
 
-from adloom.loop.serving.ads import Ad
+from adloom.loop.serving.finished import Ad
+from adloom.loop.serving.in_time.chosen import Chosen
 from adloom.stream.events import Exposure
 
 
-def exposure(ad: Ad) -> Exposure:
+def exposure(ad: Ad | Chosen) -> Exposure:
     """The event that tells that an ad was shown now, by which variant and how likely that was.
 
     Its context has what an experiment is judged by: see `adloom.loop.experiments.outcomes`.
@@ -23,16 +24,13 @@ def exposure(ad: Ad) -> Exposure:
         user_id=ad.request.user_id,
         item_id=ad.creative.product_id,
         ad_id=ad.creative.ad_id,
-        variant=ad.creative.variant,
+        variant=ad.variant,
         propensity=1.0 if assignment is None else assignment.propensity,
         position=0,
         context={
             "version": ad.creative.version,
             "seconds": round(ad.seconds, 4),
-            "drawn_together": ad.drawn_together,
-            "row_steps": ad.row_steps,
-            "valid_title": ad.valid_title,
-            "title_source": ad.title_source,
+            **ad.context(),
             **({"degraded": True} if ad.degraded else {}),
             **({} if ad.request.personalised else {"personalised": False}),
             **({} if assignment is None else assignment.context()),

@@ -80,6 +80,17 @@ BATCH_ADS = Histogram(
 QUEUE_WAITING = Gauge("adloom_queue_waiting_ads", "Ads that no drawing has begun for")
 QUEUE_LIMIT = Gauge("adloom_queue_limit_ads", "Ads that may wait; the next is refused by 429")
 BATCH_LIMIT = Gauge("adloom_drawing_batch_limit_ads", "Ads that are drawn together at most")
+BEHIND_WAITING = Gauge("adloom_behind_waiting_ads", "Ads for the pool that wait to be drawn")
+BEHIND_LEFT_OUT = Counter(
+    "adloom_behind_left_out", "Ads for the pool that were not drawn: too many waited"
+)
+BEHIND_FAILED = Counter("adloom_behind_failed", "Ads for the pool that came to nothing")
+ANSWER_SECONDS = Histogram(
+    "adloom_answer_seconds",
+    "From a request with a deadline to its ad, by where that came from",
+    ["source"],
+    buckets=_REQUEST_BUCKETS,
+)
 EXPOSURES_LOST = Counter(
     "adloom_exposures_lost", "Ads that were shown, and whose exposure no broker took"
 )

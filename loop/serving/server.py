@@ -22,19 +22,17 @@ from adloom.loop.catalogue.store import Catalogue
 from adloom.loop.experiments.assignment import Assignment
 from adloom.loop.experiments.running import RunningExperiments, versions_of_arms
 from adloom.loop.serving import metrics
-from adloom.loop.serving.ads import Ad, AdMaker
+from adloom.loop.serving.ads import AdMaker
 from adloom.loop.serving.champion import Champion
 from adloom.loop.serving.drawing_queue import DrawingQueue
-from adloom.loop.serving.event_sender import EventSender
-from adloom.loop.serving.own_broker import own_broker
+from adloom.loop.serving.finished import Ad
+from adloom.loop.serving.in_time.in_time import InTime
+from adloom.loop.serving.own_broker import started_stream
 from adloom.loop.serving.parts import Part, Parts
 from adloom.loop.serving.readiness import Readiness
 from adloom.loop.serving.requests import AdRequest, Serving
 from adloom.loop.serving.trial import Drawing, NotDrawnYet, Trial
 from adloom.loop.settings import Settings
-from adloom.stream.consumer import EventConsumer
-from adloom.stream.needs import to_send_events
-from adloom.stream.settings import KafkaSettings
 
 _log = logging.getLogger("adloom.serve")
 
@@ -72,10 +70,11 @@ class AdServer:
         torch.set_num_threads(1)
         self.stop = threading.Event()
         self.parts = Parts(self.stop)
-        self.consumer: EventConsumer | None = None
         own = settings.kafka.bootstrap_servers is None
         tell("starting the local broker" if own else "connecting to Kafka in the background")
-        kafka, self.producer = self._start_stream(settings, parts)
+        kafka, self.producer, self.consumer = started_stream(settings, parts)
+        self.parts.ask("events", lambda: self.producer.problem)
+        self._in_thread(parts, "events", lambda: self.producer.run(self.stop), _SENDER_SECONDS)
         tell(f"opening the stores under {settings.home}")
         self.features = features = parts.enter_context(home.open_features(settings))
         self.pictures = pictures = home.open_pictures(settings, keep_waiting=True)
@@ -130,6 +129,12 @@ class AdServer:
         )
         torch.set_num_threads(1)  # threads that come later go by what was said last
         self._trial.wait = self._drawn_between
+        histories = self.maker.histories
+        self.in_time = in_time = InTime(
+            settings, self.catalogue, self.creatives, histories, features.log, self.queue
+        )
+        self._in_thread(parts, "pool", lambda: in_time.keep_new(self.stop, self._tell_of_pool))
+        self._in_thread(parts, "behind", lambda: in_time.behind.run(self.stop))
         self.parts.ask("registry", lambda: self.champion.problem)
         self.parts.ask("features", self._features_problem)
         self.parts.ask("drawing", lambda: self.queue.problem)
@@ -162,39 +167,26 @@ class AdServer:
         return self._experiments.assigned(experiment, variant, propensity, datetime.now(UTC))
 
     def request(self, wanted: AdRequest) -> Future[Ad]:
-        """Queue an ad: for who is left alone what anybody gets, else of their arm. QueueFull."""
+        """Queue an ad. Raises QueueFull."""
+        return self.queue.submit(self._in_arm(wanted))
+
+    def placed(self, wanted: AdRequest) -> tuple[AdRequest, Serving]:
+        """The request in its arm, and what would draw it now."""
+        placed = self._in_arm(wanted)
+        return placed, self._serving(placed)
+
+    def _in_arm(self, wanted: AdRequest) -> AdRequest:
+        """For who is left alone what anybody gets, else of their arm."""
         now = datetime.now(UTC)
         if self.forgotten.refuses(wanted.user_id, now):
-            wanted = replace(wanted, assignment=None, personalised=False)
-        elif wanted.assignment is None:
-            wanted = replace(wanted, assignment=self._experiments.assign(wanted.user_id, now))
-        return self.queue.submit(wanted)
+            return replace(wanted, assignment=None, personalised=False)
+        if wanted.assignment is not None:
+            return wanted
+        return replace(wanted, assignment=self._experiments.assign(wanted.user_id, now))
 
     def preview(self, request: AdRequest) -> Future[Ad]:
         """Queue an ad that no shopper is shown. Raises QueueFull."""
         return self.queue.submit(request)
-
-    def _start_stream(
-        self, settings: Settings, parts: ExitStack
-    ) -> tuple[KafkaSettings, EventSender]:
-        """The broker's address, and what sends to it; a broker of its own is ended after both.
-
-        A cluster need not be there: ads are drawn without it.
-        """
-        kafka, patience = settings.kafka, settings.serve.timeout_seconds
-        if kafka.bootstrap_servers is not None:
-            # What else is missing, such as a right on products, keeps no event from being sent.
-            needs = to_send_events(kafka)
-            sender = EventSender(kafka, needs, patience, read_by_others=True)
-        else:
-            # It ends after the sender is closed: what was sent till then is read.
-            kafka, self.consumer = parts.enter_context(own_broker(settings))
-            sender = EventSender(kafka, to_send_events(kafka), patience)
-            sender.connect()
-        parts.callback(sender.close)
-        self.parts.ask("events", lambda: sender.problem)
-        self._in_thread(parts, "events", lambda: sender.run(self.stop), _SENDER_SECONDS)
-        return kafka, sender
 
     def _start(self, requests: Sequence[AdRequest]) -> list[Future[Ad]]:
         """Let requests join; one that nothing serves fails alone."""
@@ -278,6 +270,9 @@ class AdServer:
             self.parts.tell("experiments", f"shares stay as they are: {error}")
         else:
             self.parts.tell("experiments", None)
+
+    def _tell_of_pool(self, problem: str | None) -> None:
+        self.parts.tell("pool", problem)
 
     def _features_problem(self) -> str | None:
         """Of the consumer that writes them, if it is this server's own, or of who reads them."""

@@ -33,6 +33,7 @@ from adloom.loop.settings.experiments import (
 from adloom.loop.settings.home import Home
 from adloom.loop.settings.learning import GateSettings, MlflowSettings, RoundSettings
 from adloom.loop.settings.pictures import PicturesSettings
+from adloom.loop.settings.pool import PoolSettings
 from adloom.loop.settings.privacy import PrivacySettings
 from adloom.loop.settings.replay import ReplaySettings
 from adloom.loop.settings.serving import ConsumeSettings, RaySettings, ServeSettings
@@ -90,6 +91,7 @@ class Settings(BaseSettings):
     mlflow: MlflowSettings = MlflowSettings()
     consume: ConsumeSettings = ConsumeSettings()
     serve: ServeSettings = ServeSettings()
+    pool: PoolSettings = PoolSettings()
     ray: RaySettings = RaySettings()
     replay: ReplaySettings = ReplaySettings()
     privacy: PrivacySettings = PrivacySettings()

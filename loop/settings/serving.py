@@ -61,6 +61,13 @@ class ServeSettings(Section):
     timeout_seconds: float = Field(
         default=60.0, gt=0, description="an ad that is not drawn by then is given up"
     )
+    deadline_ms: int | None = Field(
+        default=None,
+        ge=1,
+        le=60_000,
+        description="of requests that tell none: answered by then, from the pool of finished ads "
+        "where drawing takes longer; none = every ad is drawn anew and waited for",
+    )
     api_keys: tuple[ApiKey, ...] = Field(
         default=(),
         description="one of them is asked for in X-API-Key; none = nobody is asked, on loopback "

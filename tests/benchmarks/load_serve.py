@@ -6,6 +6,10 @@ and JSON. Needs the extra `bench`. Exits with 1 if a request failed otherwise th
 
 With `--swap` the champion changes to and fro while the visitors ask; then it also exits with 1 if
 the longest wait of a level was more than three times its median.
+
+With `--pool` requests have a deadline of 150 ms: first 8 visitors at once meet a cold pool (then it
+exits with 1 if an answer took more than 200 ms), then a warm one takes 200 requests a second, of
+which one in twenty is for products that are drawn behind (1 if their p99 is above 50 ms).
 """
 
 from __future__ import annotations
@@ -20,10 +24,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -32,14 +37,26 @@ from rich.table import Table
 
 from adloom.loop import home
 from adloom.loop.settings import Settings
-from tests.benchmarks.load_shoppers import RESULT_VARIABLE, give_histories
+from tests.benchmarks.load_shoppers import (
+    DEADLINE_VARIABLE,
+    RATE_VARIABLE,
+    RESULT_VARIABLE,
+    WARM_VARIABLE,
+    give_histories,
+    warm_up,
+)
 from tests.loop_parts import register_adapter
 from tests.stocked import stocked
 
 _START_SECONDS = 180.0
 _SWAP_EVERY_SECONDS = 6.0
 _MOST_TIMES_MEDIAN = 3.0
+_DEADLINE_MS = 150
+_COLD_USERS, _COLD_MOST_SECONDS = 8, 0.2
+_WARM_USERS, _WARM_RATE, _WARM_PRODUCTS = 16, 200.0, 8
+_WARM_P99_SECONDS, _WARM_HELD = 0.05, 0.98
 _ROOT = Path(__file__).parents[2]
+_PATHS = f"{_ROOT / '.package'}:{_ROOT}"
 
 
 @contextmanager
@@ -51,7 +68,10 @@ def running_server(folder: Path, replicas: int | None) -> Iterator[str]:
     command = [sys.executable, "-c", "from adloom.loop.commands.app import app; app()", "serve"]
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("ADLOOM_")
-    } | {"ADLOOM_HOME": str(stocked(folder / "home")), "PYTHONPATH": str(_ROOT)}
+    } | {
+        "ADLOOM_HOME": str(stocked(folder / "home")),
+        "PYTHONPATH": f"{_ROOT / '.package'}:{_ROOT}",
+    }
     if replicas is not None:
         command.append("--ray")
         environment |= {f"ADLOOM_RAY__{end}_REPLICAS": str(replicas) for end in ("MIN", "MAX")}
@@ -80,14 +100,25 @@ def _wait_until_ready(url: str, server: subprocess.Popen[bytes], log: Path) -> N
     raise RuntimeError(f"the server did not start: {log.read_text()[-2_000:]}")
 
 
-def loaded(url: str, users: int, seconds: int, folder: Path) -> dict[str, Any]:
-    """What ``users`` at once were given in ``seconds``; see `tests.benchmarks.visitors`."""
+def loaded(
+    url: str,
+    users: int,
+    seconds: int,
+    folder: Path,
+    visitors: str = "visitors",
+    told: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """What ``users`` at once were given in ``seconds``; see `tests.benchmarks.visitors`.
+
+    Args:
+        visitors: module that has them; ``told`` goes into its environment.
+    """
     result = folder / f"{users}.json"
-    command = ["locust", "-f", str(_ROOT / "tests/benchmarks/visitors.py"), "--host", url]
+    command = ["locust", "-f", str(_ROOT / f"tests/benchmarks/{visitors}.py"), "--host", url]
     command += ["--headless", "-u", str(users), "-r", str(users), "-t", f"{seconds}s"]
     # Who has asked still gets an answer: nothing is drawn for nobody in the next level.
     command += ["--stop-timeout", "60", "--loglevel", "ERROR", "--exit-code-on-error", "0"]
-    environment = os.environ | {RESULT_VARIABLE: str(result), "PYTHONPATH": str(_ROOT)}
+    environment = os.environ | {RESULT_VARIABLE: str(result), "PYTHONPATH": _PATHS} | told
     began = datetime.now(UTC)
     run = subprocess.run(
         [sys.executable, "-m", *command], env=environment, capture_output=True, text=True
@@ -160,11 +191,16 @@ def main() -> int:
     parser.add_argument("--replicas", type=int, help="on Ray; none: one server without Ray")
     parser.add_argument("--url", help="of a running server instead; it gets events of load-NN")
     parser.add_argument("--swap", action="store_true", help="change the champion under the load")
+    parser.add_argument(
+        "--pool", action="store_true", help="with a deadline: a cold pool, then a warm one"
+    )
     parser.add_argument("--quick", action="store_true", help="two short levels: a first look")
     given = parser.parse_args()
     if given.swap and given.url:
         parser.error("--swap needs the registry of a server of its own")
     users, seconds = ([1, 8], 8) if given.quick else (given.users, given.seconds)
+    if given.pool:
+        return pool_levels(seconds)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if given.url:
@@ -179,6 +215,50 @@ def main() -> int:
     print(json.dumps({"seconds": seconds, "replicas": given.replicas, "levels": levels}, indent=2))
     slow = [level for level in levels if level["max_over_median"] > _MOST_TIMES_MEDIAN]
     return 1 if any(level["errors"] for level in levels) or (given.swap and slow) else 0
+
+
+def pool_levels(seconds: int) -> int:
+    """Requests with a deadline, to a cold pool and to a warm one; prints them, 1 if one is late."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with running_server(folder, None) as url:
+            with httpx.Client(base_url=url, timeout=120) as client:
+                give_histories(client)
+            cold = _in_time(url, _COLD_USERS, seconds, folder, rate=1000.0, warm=0)
+            with httpx.Client(base_url=url, timeout=120) as client:
+                warm_up(client, _WARM_PRODUCTS)
+            rate = _WARM_RATE / _WARM_USERS
+            warm = _in_time(url, _WARM_USERS, seconds, folder, rate=rate, warm=_WARM_PRODUCTS)
+    cold |= {"late": cold["max_seconds"] > _COLD_MOST_SECONDS}
+    warm |= {"late": warm["p99_seconds"] > _WARM_P99_SECONDS}
+    slow = warm["requests_per_second"] < _WARM_HELD * _WARM_RATE
+    print(json.dumps({"seconds": seconds, "cold": cold, "warm": warm, "held": not slow}, indent=2))
+    return int(slow or any(one["late"] or one["errors"] for one in (cold, warm)))
+
+
+def _in_time(
+    url: str, users: int, seconds: int, folder: Path, *, rate: float, warm: int
+) -> dict[str, Any]:
+    told = {
+        RATE_VARIABLE: str(rate),
+        WARM_VARIABLE: str(warm),
+        DEADLINE_VARIABLE: str(_DEADLINE_MS),
+    }
+    drew = _drawn(url)
+    level = loaded(url, users, seconds, folder, "pool_visitors", told)
+    level["requests_per_second"] = level.pop("ads_per_second")
+    level["drawn_behind_per_second"] = (_drawn(url) - drew) / seconds
+    for end in ("since", "until"):
+        del level[end]
+    return level
+
+
+def _drawn(url: str) -> float:
+    """Ads that the server has drawn so far."""
+    for line in httpx.get(f"{url}/metrics").text.splitlines():
+        if line.startswith("adloom_ad_seconds_count"):
+            return float(line.split()[-1])
+    return 0.0
 
 
 def _levels(url: str, users: list[int], seconds: int, folder: Path) -> list[dict[str, Any]]:

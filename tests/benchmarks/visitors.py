@@ -18,6 +18,8 @@ from adloom.loop.demo.shop.catalog import load_catalog
 from tests.benchmarks.load_shoppers import RESULT_VARIABLE, shoppers
 
 _PRODUCTS = list(load_catalog())
+EXTRA: dict[str, Any] = {}
+"""What else is written with the result."""
 
 
 class Visitor(FastHttpUser):
@@ -53,6 +55,7 @@ def write_result(environment: Any, **_: Any) -> None:
         "turned_away_429": turned_away,
         "errors": total.num_failures - turned_away,
         "failures": failures,
+        **EXTRA,
     }
     if RESULT_VARIABLE in os.environ:
         Path(os.environ[RESULT_VARIABLE]).write_text(json.dumps(result))

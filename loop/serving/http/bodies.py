@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from adloom.loop.catalogue.creatives.store import Creative
 from adloom.loop.catalogue.histories.past_ads import Clicked
-from adloom.loop.serving.ads import Ad
+from adloom.loop.serving.finished import Ad
+from adloom.loop.serving.in_time.chosen import Chosen, Source
 from adloom.loop.serving.titles import TitleSource
 
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=128)]
@@ -48,6 +49,13 @@ class AdWanted(BaseModel):
     personalise: bool = Field(
         default=True, description="false: what anyone would get, whatever the shopper clicked"
     )
+    deadline_ms: int | None = Field(
+        default=None,
+        ge=1,
+        le=60_000,
+        description="answer by then: with a finished ad that suits the shopper, or one that is "
+        "drawn in time, or the next best; null: as serve.deadline_ms says",
+    )
     assignment: Assigned | None = Field(
         default=None, description="null: adloom deals the shopper into the experiment that runs"
     )
@@ -82,6 +90,9 @@ class AdMade(BaseModel):
                     "seed": 7,
                     "personalised": True,
                     "degraded": False,
+                    "source": "drawn",
+                    "age_seconds": 0,
+                    "fit": None,
                     "title_source": "model",
                     "history": [
                         {
@@ -108,11 +119,19 @@ class AdMade(BaseModel):
     seed: int
     personalised: bool
     degraded: bool = Field(description="the feature store was away: drawn without a history")
-    title_source: TitleSource = Field(
-        description="model: it wrote the title; fallback: none that it wrote could be shown, so "
-        "the title is the product's name and a selling point"
+    source: Source = Field(
+        description="drawn: for this request; pool: drawn for another before; shop: its own"
     )
-    history: list[ClickedBefore]
+    age_seconds: int = Field(description="since it was made")
+    fit: float | None = Field(
+        description="of one of the pool: expected odds of a click over those of one drawn anew, at "
+        "most 1; null where nobody can tell"
+    )
+    title_source: TitleSource | None = Field(
+        description="model: it wrote the title; fallback: none that it wrote could be shown, so "
+        "the title is the product's name and a selling point; null: it was made before"
+    )
+    history: list[ClickedBefore] = Field(description="clicks that it was drawn after")
 
 
 def picture_url(creative: Creative) -> str:
@@ -135,7 +154,7 @@ def past_picture_url(past: Clicked) -> str:
     return f"/v1/pictures/{past.picture}.webp"
 
 
-def ad_made(ad: Ad, picture_png: str | None) -> AdMade:
+def ad_made(ad: Ad | Chosen, picture_png: str | None) -> AdMade:
     """The answer to a request."""
     return AdMade(
         ad_id=ad.creative.ad_id,
@@ -144,12 +163,15 @@ def ad_made(ad: Ad, picture_png: str | None) -> AdMade:
         title=ad.creative.title,
         picture_url=picture_url(ad.creative),
         picture_png=picture_png,
-        variant=ad.creative.variant,
+        variant=ad.variant,
         experiment=ad.request.assignment and ad.request.assignment.experiment,
         model_version=ad.creative.version,
         seed=ad.creative.seed,
         personalised=ad.personalised,
         degraded=ad.degraded,
+        source=ad.source,
+        age_seconds=round(ad.age_seconds),
+        fit=ad.fit,
         title_source=ad.title_source,
         history=[clicked_before(past) for past in ad.history],
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import time
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, BackgroundTasks, HTTPException, Request, Response
@@ -16,20 +18,22 @@ from adloom.loop.catalogue.product import Product, UnknownProduct, with_picture
 from adloom.loop.experiments.assignment import Assignment
 from adloom.loop.experiments.running import NotAssignable
 from adloom.loop.serving.exposures import exposure
+from adloom.loop.serving.finished import Ad
 from adloom.loop.serving.http.access import Admitted
 from adloom.loop.serving.http.bodies import AdMade, AdWanted, ad_made
 from adloom.loop.serving.http.errors import GUARDED, problem, refusals
 from adloom.loop.serving.http.exposition import exposition
+from adloom.loop.serving.http.in_time import answered_in_time
 from adloom.loop.serving.http.once_more import IDEMPOTENCY_KEY, named_by
 from adloom.loop.serving.http.pools import NoRoom, Pools, pools
 from adloom.loop.serving.http.traces import trace_ad
 from adloom.loop.serving.http.waiting import drawn_in_time
+from adloom.loop.serving.in_time.chosen import Chosen
 from adloom.loop.serving.metrics import EXPOSURES_LOST
 from adloom.loop.serving.requests import AdRequest
 from adloom.stream.events import Exposure
 
 if TYPE_CHECKING:
-    from adloom.loop.serving.ads import Ad
     from adloom.loop.serving.event_sender import EventSender
     from adloom.loop.serving.server import AdServer
 
@@ -53,7 +57,10 @@ async def make_ad(
     after: BackgroundTasks,
     idempotency_key: Annotated[str | None, IDEMPOTENCY_KEY] = None,
 ) -> AdMade:
-    """Draw an ad for a shopper and a product; it counts as shown once it is sent.
+    """An ad for a shopper and a product; it counts as shown once it is sent.
+
+    It is drawn, unless there is a deadline: then a finished one may be answered, and a fresh one
+    is drawn behind for those who come next (`source`, `age_seconds`, `fit`).
 
     A request that is sent again, here or to another server, with the same `Idempotency-Key` gets
     the same ad, and that counts once.
@@ -62,8 +69,10 @@ async def make_ad(
     without a history and say so (`degraded`).
     """
     server = running(request)
+    deadline = _deadline(server, wanted)
     try:
-        product = await pools(request).ads.run(_to_draw, server, wanted.product_id)
+        look_up = server.catalogue.selling if deadline else partial(_to_draw, server)
+        product = await pools(request).ads.run(look_up, wanted.product_id)
     except UnknownProduct as error:
         raise HTTPException(404, problem("product_id", str(error))) from error
     seed, ad_id = named_by(idempotency_key, wanted)
@@ -75,8 +84,12 @@ async def make_ad(
         ad_id=ad_id,
         personalised=wanted.personalise,
     )
-    future = server.request(asked)
-    [ad] = await drawn_in_time([future], request, server.timeout_seconds)
+    ad: Ad | Chosen
+    if deadline is None:
+        future = server.request(asked)
+        [ad] = await drawn_in_time([future], request, server.timeout_seconds)
+    else:
+        ad = await answered_in_time(server, asked, deadline, request)
     trace_ad(ad)
     png = None
     if wanted.inline_picture:
@@ -84,6 +97,14 @@ async def make_ad(
     if not server.forgotten.refuses(wanted.user_id, datetime.now(UTC)):
         after.add_task(_send, pools(request), server.producer, exposure(ad))
     return ad_made(ad, png)
+
+
+def _deadline(server: AdServer, wanted: AdWanted) -> float | None:
+    """By the monotonic clock; a seed is for an ad that is drawn, however long that takes."""
+    within = wanted.deadline_ms
+    if within is None and wanted.seed is None:
+        within = server.settings.serve.deadline_ms
+    return None if within is None else time.monotonic() + within / 1000
 
 
 def _assigned(server: AdServer, wanted: AdWanted) -> Assignment | None:
@@ -105,9 +126,9 @@ def _to_draw(server: AdServer, product_id: str) -> Product:
     return product
 
 
-def _png(server: AdServer, ad: Ad) -> bytes:
+def _png(server: AdServer, ad: Ad | Chosen) -> bytes:
     """The picture as it was drawn, or as it was kept when it was drawn for the first time."""
-    if ad.request.ad_id is None:
+    if isinstance(ad, Ad) and ad.request.ad_id is None:
         return png_bytes(ad.picture)
     return png_bytes(server.creatives.picture(ad.creative.picture))
 

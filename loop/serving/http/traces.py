@@ -5,8 +5,9 @@ from __future__ import annotations
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from adloom.loop.serving.ads import Ad
+from adloom.loop.serving.finished import Ad
 from adloom.loop.serving.http.counting import route_of
+from adloom.loop.serving.in_time.chosen import Chosen
 from adloom.stream.tracing import TRACE_HEADERS, record_span, span
 
 _NOT_TRACED = frozenset({"/healthz", "/readyz", "/metrics"})  # asked every few seconds
@@ -42,11 +43,11 @@ class Traced:
             await self._app(scope, receive, noted)
 
 
-def trace_ad(ad: Ad) -> None:
+def trace_ad(ad: Ad | Chosen) -> None:
     """The steps of a finished ad, as spans of the request for it."""
     told: dict[str, str | bool] = {
         "adloom.ad_id": ad.creative.ad_id,
-        "adloom.variant": ad.creative.variant,
+        "adloom.variant": ad.variant,
         "adloom.version": ad.creative.version,
         "adloom.degraded": ad.degraded,
     }

@@ -11,7 +11,7 @@ from typing import Any
 
 from fastapi import HTTPException, Request
 
-from adloom.loop.serving.ads import Ad
+from adloom.loop.serving.finished import Ad
 from adloom.loop.serving.http.errors import NOBODY_WAITS, PARTS_AWAY
 
 _log = logging.getLogger("adloom.serve")

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from adloom.loop.catalogue.product import Product
-from adloom.loop.serving.ads import Ad
+from adloom.loop.serving.finished import Ad
 from adloom.loop.serving.http.bodies import Identifier, picture_url
 
 MAX_SEED = 2**31 - 1

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from fastapi import APIRouter, Request
 
 from adloom.loop.catalogue.product import Product
-from adloom.loop.serving.ads import Ad
 from adloom.loop.serving.drawing_queue import QueueFull
+from adloom.loop.serving.finished import Ad
 from adloom.loop.serving.http.access import Admitted
 from adloom.loop.serving.http.errors import GUARDED, refusals
 from adloom.loop.serving.http.routes import running

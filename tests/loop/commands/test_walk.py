@@ -66,6 +66,7 @@ CALLS: dict[str, str] = {
     "rounds list": "",
     "schema": "",
     "serve": "",
+    "train-ranker": "",
     "train-round": "--force",
     "versions diff": "1 2",
     "versions show": "",

@@ -13,8 +13,8 @@ from PIL import Image
 
 from adloom.loop.catalogue.creatives.store import Creative
 from adloom.loop.demo.shop.catalog import load_catalog
-from adloom.loop.serving.ads import Ad
 from adloom.loop.serving.drawing_queue import DrawingEnded, DrawingQueue, QueueFull
+from adloom.loop.serving.finished import Ad
 from adloom.loop.serving.requests import AdRequest
 
 PRODUCT = next(iter(load_catalog().values()))

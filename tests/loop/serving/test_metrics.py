@@ -21,8 +21,8 @@ from adloom.loop.catalogue.creatives.store import Creative
 from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.loop.serving import metrics
 from adloom.loop.serving.ad_metrics import MOST_SERIES, count_ad
-from adloom.loop.serving.ads import Ad
 from adloom.loop.serving.app import create_app
+from adloom.loop.serving.finished import Ad
 from adloom.loop.serving.http.exposition import exposition
 from adloom.loop.serving.requests import AdRequest
 from adloom.loop.serving.round_metrics import RoundsCollector

@@ -18,7 +18,7 @@ from adloom.loop.catalogue.creatives.store import Creative
 from adloom.loop.catalogue.histories.past_ads import past_ad
 from adloom.loop.catalogue.pictures.store import png_bytes
 from adloom.loop.learning.versions import load_version
-from adloom.loop.serving.ads import Ad
+from adloom.loop.serving.finished import Ad
 from adloom.loop.serving.requests import AdRequest, Preview, Serving, Variant
 from adloom.loop.settings import Settings
 from tests.loop_parts import ad_maker, keep_shop_ads, register_adapter, tiny_settings

@@ -11,8 +11,9 @@ import pytest
 
 from adloom.feature_store.store import FeatureStore
 from adloom.loop.demo.shop.catalog import load_catalog
-from adloom.loop.serving.ads import Ad, AdMaker
+from adloom.loop.serving.ads import AdMaker
 from adloom.loop.serving.exposures import exposure
+from adloom.loop.serving.finished import Ad
 from adloom.loop.serving.http.bodies import ad_made
 from adloom.loop.serving.requests import AdRequest, Serving
 from adloom.loop.serving.titles import MOST_TITLES, Title, title_seed

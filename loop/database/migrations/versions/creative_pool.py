@@ -52,6 +52,7 @@ def upgrade() -> None:
         sa.Column("product_id", _PRODUCT, nullable=False),
         sa.Column("drawn_by", _TEXT, nullable=False),
         sa.Column("joined_at", _MOMENT, nullable=False),
+        sa.Column("likeness", sa.LargeBinary, nullable=False),
         sqlite_with_rowid=False,
     )
     op.create_index(
@@ -64,6 +65,13 @@ def upgrade() -> None:
         sa.Column("source", sa.String(10), nullable=False),
         sa.Column("at", _MOMENT, nullable=False, index=True),
         sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "ranker",
+        sa.Column("number", sa.Integer, primary_key=True),
+        sa.Column("weights", sa.Text, nullable=False),
+        sa.Column("made_at", _MOMENT, nullable=False),
+        sa.Column("run", sa.Text, nullable=False),
     )
     revisions = op.create_table(
         "creative_revision",

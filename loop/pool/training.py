@@ -1,0 +1,142 @@
+"""Weights of the ranker by a fit on logged choices: what it saw of an ad, and was it clicked.
+
+What the ranker saw is in the exposure itself, so nothing of it is made again and nothing can leak
+from later. Held out are the newest choices.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adloom.feature_store.event_log import EventLog
+from adloom.loop.learning.labels import label_exposures
+from adloom.loop.pool.ranker import FEATURES, Weights
+
+_COLUMNS = ("kind", "ts", "user_id", "item_id", "ad_id", "context")
+FEWEST_CHOICES, FEWEST_CLICKS = 200, 20
+_HELD_OUT = 0.2
+_REGULARISATION = 1.0
+_LARGEST = 1e3  # of a feature that was logged: beyond it the event is none of adloom's
+
+
+class TooFewChoices(RuntimeError):
+    """There is not enough to learn from; the message says what there is and what to do."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Showings of chosen ads whose window is closed, in order of time.
+
+    Attributes:
+        features: float64, shape (n, 6), in the order of `FEATURES`.
+        clicked: bool, shape (n,).
+    """
+
+    features: NDArray[np.float64]
+    clicked: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.clicked)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Weights, and log loss (nats) of the held-out choices: by them, by those before, by none."""
+
+    weights: Weights
+    choices: int
+    clicks: int
+    held_out: int
+    log_loss: float
+    log_loss_before: float
+    log_loss_of_rate: float
+
+    @property
+    def is_better(self) -> bool:
+        """Whether what was held out is foretold at least as well as before."""
+        return self.log_loss <= self.log_loss_before
+
+
+def logged_choices(
+    log: EventLog, *, since: datetime, until: datetime, attribution: timedelta
+) -> Choices:
+    """Choices of the pool in the log with since <= shown < until - attribution.
+
+    Raises LogUnavailable, LogDamaged.
+    """
+    events = log.read("exposure", "click", since=since, until=until, columns=_COLUMNS)
+    shown = label_exposures(events, attribution=attribution, until=until, kinds=("exposure",))
+    shown = shown[shown["shown_at"] < until - attribution]
+    rows = list(_told(shown["context"], shown["clicked_at"].notna()))
+    features = np.array([row for row, _ in rows], np.float64).reshape(-1, len(FEATURES))
+    return Choices(features, np.array([clicked for _, clicked in rows], bool))
+
+
+def fitted(choices: Choices, before: Weights) -> Fit:
+    """A logistic regression on them. Raises TooFewChoices."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    clicks = int(choices.clicked.sum())
+    held_out = int(len(choices) * _HELD_OUT)
+    train = slice(0, len(choices) - held_out)
+    if len(choices) < FEWEST_CHOICES or clicks < FEWEST_CLICKS:
+        raise TooFewChoices(
+            f"{len(choices)} choices with {clicks} clicks are logged, {FEWEST_CHOICES} with "
+            f"{FEWEST_CLICKS} are needed: serve with a deadline for longer, or read more (--days)"
+        )
+    if len(set(choices.clicked[train].tolist())) < 2:
+        raise TooFewChoices("all older choices were clicked, or none: there is nothing to tell")
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=_REGULARISATION))
+    model.fit(choices.features[train], choices.clicked[train])
+    scale = model[0].scale_
+    weights = Weights(**dict(zip(FEATURES, (model[1].coef_[0] / scale).tolist(), strict=True)))
+    rate = float(choices.clicked[train].mean())
+    newest = Choices(choices.features[-held_out:], choices.clicked[-held_out:])
+    older = Choices(choices.features[train], choices.clicked[train])
+    return Fit(
+        weights,
+        len(choices),
+        clicks,
+        held_out,
+        log_loss=_loss(weights, older, newest),
+        log_loss_before=_loss(before, older, newest),
+        log_loss_of_rate=_nats(np.full(held_out, rate), newest.clicked),
+    )
+
+
+def _loss(weights: Weights, older: Choices, newest: Choices) -> float:
+    """Of the newest; how high rates are at all is taken from the older, since it ranks nothing."""
+    from scipy.optimize import brentq
+
+    scores, rate = older.features @ weights.array(), older.clicked.mean()
+
+    def too_many(offset: float) -> float:
+        return float((1 / (1 + np.exp(-(scores + offset)))).mean() - rate)
+
+    reach = float(np.abs(scores).max()) + 20
+    offset = brentq(too_many, -reach, reach)
+    return _nats(1 / (1 + np.exp(-(newest.features @ weights.array() + offset))), newest.clicked)
+
+
+def _nats(chance: NDArray[np.float64], clicked: NDArray[np.bool_]) -> float:
+    chance = np.clip(chance, 1e-6, 1 - 1e-6)
+    return float(-np.where(clicked, np.log(chance), np.log(1 - chance)).mean())
+
+
+def _told(contexts: Any, clicked: Any) -> Iterator[tuple[list[float], bool]]:
+    for context, was_clicked in zip(contexts, clicked, strict=True):
+        choice = json.loads(context or "{}").get("choice")
+        if not isinstance(choice, dict):
+            continue
+        row = [choice.get(name) for name in FEATURES]
+        if all(isinstance(value, int | float) and abs(value) < _LARGEST for value in row):
+            yield [float(value) for value in row], bool(was_clicked)

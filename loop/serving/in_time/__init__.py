@@ -1,0 +1,1 @@
+"""Answers before a deadline: finished ads that suit the shopper, while fresh ones are drawn."""

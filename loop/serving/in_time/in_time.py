@@ -1,0 +1,182 @@
+"""The parts behind requests with a deadline: what they share, and the thread that keeps it new."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from adloom.feature_store.backend import StoreUnavailable
+from adloom.feature_store.event_log import EventLog
+from adloom.loop.catalogue.creatives.store import CreativeStore, UnknownAd
+from adloom.loop.catalogue.store import Catalogue
+from adloom.loop.pool.counts import ClickCounts
+from adloom.loop.pool.creatives import CreativePool
+from adloom.loop.pool.looks import Encoders, Looks
+from adloom.loop.pool.ranker import Ranker
+from adloom.loop.pool.weights import latest
+from adloom.loop.serving.drawing_queue import DrawingQueue
+from adloom.loop.serving.finished import Ad
+from adloom.loop.serving.histories import Histories
+from adloom.loop.serving.in_time.answers import Answer, Answers
+from adloom.loop.serving.in_time.behind import Behind
+from adloom.loop.serving.in_time.choosing import Choosing
+from adloom.loop.serving.in_time.chosen import Chosen, Found
+from adloom.loop.serving.requests import AdRequest, Serving
+from adloom.loop.settings import Settings
+
+_log = logging.getLogger("adloom.serve")
+
+_UNSEEN = 1_000  # ads that wait for their looks; the newest
+
+
+class InTime:
+    """Finished ads for who cannot wait, and those that are drawn behind."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        catalogue: Catalogue,
+        creatives: CreativeStore,
+        histories: Histories,
+        log: EventLog,
+        queue: DrawingQueue,
+    ) -> None:
+        """Nothing is read before the first request."""
+        self._settings = settings
+        self._creatives = creatives
+        engine = catalogue.engine
+        self._engine = engine
+        self._looks = Looks(engine, Encoders(settings.pool.encoder, catalogue.vectors.encoder))
+        self._pool = CreativePool(engine, self._looks, settings.pool.most)
+        attribution = timedelta(hours=settings.rounds.attribution_hours)
+        self._counts = ClickCounts(log, attribution, timedelta(days=settings.pool.counted_days))
+        self._choosing = Choosing(
+            self._pool,
+            self._looks,
+            creatives,
+            histories,
+            settings.pool,
+            lambda: self._counts.now,
+            self._note_unseen,
+        )
+        self.behind = Behind(queue.submit, lambda: queue.has_room, self._join, settings.pool.behind)
+        self.answers = Answers(engine)
+        self._unseen: OrderedDict[str, None] = OrderedDict()
+        self._asked = threading.Event()
+
+    def find(self, request: AdRequest, serving: Serving) -> Found:
+        """What the pool has for a request; one that came before is told what it got."""
+        self._asked.set()
+        found = self._choosing.find(request, serving)
+        if request.ad_id is not None and (given := self.answers.get(request.ad_id)) is not None:
+            return replace(found, best=self._again(found, given), fits=True)
+        return found
+
+    def instead(self, found: Found) -> Chosen:
+        """What to show when there is no time to draw. Raises NothingToShow."""
+        return self._choosing.instead(found)
+
+    def settled(self, chosen: Chosen) -> Chosen:
+        """The same, or what a request of this name got elsewhere."""
+        name = chosen.request.ad_id
+        if name is None:
+            return chosen
+        ours = Answer(chosen.creative.ad_id, chosen.source)
+        given = self.answers.settle(name, ours)
+        if given == ours:
+            return chosen
+        creative = self._creatives.get(given.ad_id)
+        return replace(chosen, creative=creative, source=given.source, fit=None, choice=None)
+
+    def settled_ad(self, ad: Ad, found: Found) -> Ad | Chosen:
+        """An ad that was drawn in time, or what a request of this name got elsewhere."""
+        ad = replace(ad, request=found.request)
+        name = found.request.ad_id
+        if name is None:
+            return ad
+        ours = Answer(ad.creative.ad_id, "drawn")
+        given = self.answers.settle(name, ours)
+        return ad if given == ours else self._again(found, given)
+
+    def keep_new(self, stop: threading.Event, tell: Callable[[str | None], None]) -> None:
+        """Count clicks, look for new weights, make looks; once somebody asked.
+
+        ``tell`` takes what is wrong, or None.
+        """
+        while not self._asked.wait(1.0):
+            if stop.is_set():
+                return
+        while not stop.is_set():
+            try:
+                self.refresh(stop)
+            except (StoreUnavailable, OSError) as error:
+                tell(f"ads are chosen by the clicks that were known before: {error}")
+            else:
+                tell(None)
+            stop.wait(self._settings.pool.refresh_seconds)
+
+    def refresh(self, stop: threading.Event | None = None) -> None:
+        """Once. Raises what log, database and pictures raise."""
+        self._counts.refresh(datetime.now(UTC))
+        self._choosing.ranker = self._ranker()
+        self._make_looks(stop or threading.Event())
+
+    def _ranker(self) -> Ranker:
+        fitted, now = latest(self._engine), self._choosing.ranker
+        if fitted is None or fitted.weights == now.weights:
+            return now
+        _log.info("ads of the pool are ranked by the weights of %s", fitted.made_at.isoformat())
+        return Ranker(fitted.weights, self._settings.pool.explore)
+
+    def _note_unseen(self, ad_ids: Sequence[str]) -> None:
+        for ad_id in ad_ids:
+            self._unseen[ad_id] = None
+        while len(self._unseen) > _UNSEEN:
+            self._unseen.popitem(last=False)
+
+    def _make_looks(self, stop: threading.Event) -> None:
+        while self._unseen and not stop.is_set():
+            ad_id, _ = self._unseen.popitem()
+            try:
+                creative = self._creatives.get(ad_id)
+                self._looks.make(ad_id, self._creatives.picture(creative.picture), creative.title)
+            except UnknownAd:  # erased, or nothing that adloom knows
+                continue
+
+    def _join(self, ad: Ad, found: Found) -> None:
+        creative = ad.creative
+        if creative.state != "approved":
+            return
+        look = self._looks.make(creative.ad_id, ad.picture, creative.title)
+        likeness = found.taste.likeness([look])[0]
+        self._pool.join(
+            creative.ad_id, creative.product_id, found.drawn_by, likeness, self._counts.now
+        )
+
+    def _again(self, found: Found, given: Answer) -> Chosen:
+        return Chosen(
+            found.request,
+            found.serving,
+            self._creatives.get(given.ad_id),
+            given.source,
+            fit=None,
+            choice=None,
+            among=1,
+            personalised=len(found.taste) > 0,
+            degraded=found.degraded,
+            since=found.since,
+            seconds=0.0,
+        )
+
+
+def drawn(future: Future[Ad]) -> Ad | None:
+    """What came of it, if it is done and may be shown."""
+    if not future.done() or future.cancelled() or future.exception() is not None:
+        return None
+    ad = future.result()
+    return ad if ad.creative.state == "approved" else None

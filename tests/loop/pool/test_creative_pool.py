@@ -1,0 +1,140 @@
+"""The pool has the approved ads of a product, the newest first, and no more than it may."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from adloom.loop.catalogue.creatives.erasing import erase_ads
+from adloom.loop.catalogue.creatives.reviewing import judge, reviews_of
+from adloom.loop.catalogue.creatives.store import NO_CODES, Creative, CreativeStore
+from adloom.loop.catalogue.opening import open_creatives
+from adloom.loop.database.opening import open_database
+from adloom.loop.pool.creatives import CreativePool
+from adloom.loop.pool.looks import Encoders, Looks
+from adloom.loop.pool.ranker import Counted, Weights
+from adloom.loop.pool.weights import latest, put
+from adloom.loop.settings.database import DatabaseSettings
+from adloom.models.text_encoder import TextEncoder
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+LIKENESS = np.array([0.5, 0.6, 0.7, 0.8], np.float32)
+
+
+class Shop:
+    """A pool and the creatives that may join it, on one database."""
+
+    def __init__(self, folder: Path, database: DatabaseSettings, most: int = 64) -> None:
+        self.engine = open_database(folder, database)
+        self.creatives: CreativeStore = open_creatives(folder, database)
+        self.looks = Looks(self.engine, Encoders(None, TextEncoder()))
+        self.pool = CreativePool(self.engine, self.looks, most)
+
+    def draw(self, ad_id: str, *, days: int = 0, by: str = "3", **changes: object) -> None:
+        picture = Image.new("RGB", (64, 64), "teal")
+        made = Creative(
+            ad_id=ad_id,
+            product_id="mug",
+            title="Mug, light",
+            picture=self.creatives.put_picture(picture),
+            codes=NO_CODES,
+            background_codes=NO_CODES,
+            variant="champion",
+            version=by,
+            seed=1,
+            served_at=NOW - timedelta(days=days),
+        )
+        self.creatives.add([replace(made, **changes)])
+        if "variant" not in changes:
+            self.pool.join(ad_id, "mug", by, LIKENESS, {})
+
+    def names(self, drawn_by: str | None = "3") -> list[str]:
+        return [member.ad_id for member in self.pool.of("mug", drawn_by)]
+
+
+@pytest.fixture
+def shop(tmp_path: Path, database: DatabaseSettings) -> Iterator[Shop]:
+    opened = Shop(tmp_path, database)
+    yield opened
+    opened.creatives.close()
+    opened.engine.dispose()
+
+
+def test_ads_of_a_product_are_found_by_what_drew_them(shop: Shop) -> None:
+    shop.draw("old", days=3)
+    shop.draw("new")
+    shop.draw("other", by="4")
+    shop.draw("own", variant="shop")
+    assert shop.names() == ["new", "old"]
+    assert set(shop.names(None)) == {"new", "old", "other"}
+    assert shop.names("shop") == ["own"]
+    assert shop.pool.of("cup", "3") == ()
+    [member, _] = shop.pool.of("mug", "3")
+    np.testing.assert_array_equal(member.likeness, LIKENESS)
+    assert (member.drawn_by, member.made_at) == ("3", NOW)
+
+
+def test_what_is_banned_or_erased_anywhere_is_gone_at_the_next_call(
+    shop: Shop, tmp_path: Path, database: DatabaseSettings
+) -> None:
+    for name in ("one", "two", "three"):
+        shop.draw(name)
+    assert set(shop.names()) == {"one", "two", "three"}
+    other = open_database(tmp_path, database)
+    assert judge(other, ["two", "nothing"], "banned", why="ugly", by="Ann") == {"two"}
+    assert set(shop.names()) == {"one", "three"}
+    erase_ads(other, shop.creatives.pictures, ["three"])
+    assert shop.names() == ["one"]
+    judge(other, ["two"], "approved", why="it was not", by="Bob")
+    assert set(shop.names()) == {"one", "two"}
+    [first, second] = reviews_of(other, ["two"])["two"]
+    assert (first.state, first.why, first.by) == ("banned", "ugly", "Ann")
+    assert (second.state, second.by) == ("approved", "Bob")
+    other.dispose()
+
+
+def test_drafts_are_not_shown(shop: Shop) -> None:
+    shop.draw("draft", state="draft")
+    assert shop.names() == []
+    judge(shop.engine, ["draft"], "approved", why="", by="Ann")
+    assert shop.names() == ["draft"]
+
+
+def test_those_that_do_worst_leave_a_full_pool(tmp_path: Path, database: DatabaseSettings) -> None:
+    shop = Shop(tmp_path, database, most=2)
+    for name in ("liked", "left"):
+        shop.draw(name)
+    counts = {"liked": Counted(100, 30), "left": Counted(100, 1)}
+    shop.creatives.add([replace(shop.creatives.get("left"), ad_id="new")])
+    shop.pool.join("new", "mug", "3", LIKENESS, counts)
+    assert set(shop.names()) == {"liked", "new"}
+    assert shop.creatives.get("left").title == "Mug, light"  # it is shown no more, and kept
+    shop.creatives.close()
+    shop.engine.dispose()
+
+
+def test_looks_are_made_once_and_found_by_other_processes(
+    shop: Shop, tmp_path: Path, database: DatabaseSettings
+) -> None:
+    assert shop.looks.of(["ad"]) == {}
+    made = shop.looks.make("ad", Image.new("RGB", (64, 64), "teal"), "Mug, light")
+    assert np.linalg.norm(made.picture) == pytest.approx(1, abs=1e-3)
+    other = Looks(open_database(tmp_path, database), Encoders(None, TextEncoder()))
+    read = other.of(["ad"])["ad"]
+    np.testing.assert_allclose(read.picture, made.picture, atol=1e-3)
+    np.testing.assert_allclose(read.title, made.title, atol=1e-3)
+
+
+def test_the_latest_weights_serve(shop: Shop) -> None:
+    assert latest(shop.engine) is None
+    put(shop.engine, Weights(own_clicks=3.0), "run-1")
+    put(shop.engine, Weights(own_clicks=4.0), "")
+    fitted = latest(shop.engine)
+    assert fitted is not None
+    assert (fitted.weights.own_clicks, fitted.run) == (4.0, "")

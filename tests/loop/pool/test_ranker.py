@@ -1,0 +1,110 @@
+"""Finished ads are ranked by likeness and clicks, and each has its chance, which is known."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adloom.loop.pool.looks import Look
+from adloom.loop.pool.ranker import (
+    PRIOR_SHOWINGS,
+    Candidate,
+    Counted,
+    Ranker,
+    Weights,
+    chance,
+    own_clicks,
+    spreads,
+)
+from adloom.loop.pool.taste import NOTHING_KNOWN, of_looks
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+SCORES = st.lists(st.floats(-3, 3), min_size=1, max_size=6)
+
+
+def look(picture: int, title: int) -> Look:
+    return Look(np.eye(8, dtype=np.float32)[picture], np.eye(8, dtype=np.float32)[title])
+
+
+def candidate(name: str, seen: Look | None, *, days: float = 0) -> Candidate:
+    return Candidate(name, seen, NOW - timedelta(days=days))
+
+
+@given(SCORES, st.data())
+def test_chances_of_all_candidates_add_up_to_one(scores: list[float], data: st.DataObject) -> None:
+    spread = data.draw(
+        st.lists(st.floats(0.1, 2), min_size=len(scores), max_size=len(scores)), label="spread"
+    )
+    each = [chance(np.array(scores), np.array(spread), n) for n in range(len(scores))]
+    assert sum(each) == pytest.approx(1, abs=0.01)
+
+
+def test_the_chance_that_is_told_is_how_often_one_is_chosen() -> None:
+    ranker = Ranker(Weights(), explore=1.0)
+    counted = [Counted(100, 9), Counted(100, 14), Counted(0, 0)]
+    rng = np.random.default_rng(1)
+    features = ranker.features(
+        [candidate(str(n), None) for n in range(3)],
+        NOTHING_KNOWN,
+        dict(zip("012", counted, strict=True)),
+        NOW,
+    )
+    chosen = [ranker.choose(features, counted, rng) for _ in range(4000)]
+    for number in range(3):
+        told = {one.propensity for one in chosen if one.number == number}
+        often = np.mean([one.number == number for one in chosen])
+        assert len(told) == 1
+        assert often == pytest.approx(told.pop(), abs=0.03)
+
+
+def test_what_is_like_the_clicked_is_preferred_and_without_exploring_always() -> None:
+    taste = of_looks([look(0, 1), look(0, 2), look(0, 1)])
+    candidates = [candidate("far", look(5, 6)), candidate("near", look(0, 1))]
+    ranker = Ranker(Weights(), explore=0)
+    features = ranker.features(candidates, taste, {}, NOW)
+    choice = ranker.choose(features, [Counted(), Counted()], np.random.default_rng(0))
+    assert (choice.number, choice.propensity) == (1, 1.0)
+    assert features[1, :4] == pytest.approx([1, 1, 2 / 3, 2 / 3], abs=0.05)
+    assert features[0, :4] == pytest.approx([0, 0, 0, 0])
+
+
+def test_newer_clicks_count_more() -> None:
+    mixed = of_looks([look(0, 0)] * 20 + [look(1, 1)] * 20)
+    [older, newer] = mixed.likeness([look(0, 0), look(1, 1)])[:, 0]
+    assert newer > older
+
+
+def test_own_clicks_are_smoothed_and_those_beyond_the_showings_do_not_count() -> None:
+    few, many, storm = own_clicks([Counted(1, 1), Counted(200, 120), Counted(10, 10_000)])
+    assert 0 < few < many  # one click on one showing says little
+    assert storm == own_clicks([Counted(1, 1), Counted(200, 120), Counted(10, 10)])[2]
+    assert np.isfinite(storm)
+
+
+@given(st.integers(0, 10_000))
+def test_what_is_not_known_of_an_ad_shrinks_with_its_showings(shown: int) -> None:
+    known, new = spreads([Counted(shown + 1, 0), Counted(0, 0)])
+    assert known < new
+    assert new / known == pytest.approx(((shown + 1 + PRIOR_SHOWINGS) / PRIOR_SHOWINGS) ** 0.5)
+
+
+def test_an_ad_whose_look_nobody_knows_can_be_chosen_by_its_clicks() -> None:
+    taste = of_looks([look(0, 1)])
+    candidates = [candidate("known", look(5, 6)), candidate("unknown", None)]
+    counts = {"unknown": Counted(500, 200), "known": Counted(500, 1)}
+    ranker = Ranker(Weights(), explore=0)
+    features = ranker.features(candidates, taste, counts, NOW)
+    counted = [counts["known"], counts["unknown"]]
+    assert ranker.choose(features, counted, np.random.default_rng(0)).number == 1
+
+
+def test_freshness_fades() -> None:
+    ranker = Ranker(Weights(), explore=0)
+    ages = [candidate("new", None), candidate("old", None, days=30)]
+    new, old = ranker.features(ages, NOTHING_KNOWN, {}, NOW)[:, 5]
+    assert new == pytest.approx(1)
+    assert old < 0.02
