@@ -52,7 +52,7 @@ class _Kept:
 class CreativePool:
     """Approved ads by product and by what drew them. For several threads and processes at once.
 
-    What is judged or erased anywhere is seen by the next call, what others add a little later.
+    What is judged or erased anywhere is seen by the next `look`, what others add a little later.
     """
 
     def __init__(self, engine: Engine, looks: Looks, most: int) -> None:
@@ -62,10 +62,18 @@ class CreativePool:
         self._most = most
         self._kept: OrderedDict[tuple[str, str | None], _Kept] = OrderedDict()
         self._lock = threading.Lock()
+        self._seen = 0
 
-    def of(self, product_id: str, drawn_by: str | None) -> tuple[Member, ...]:
-        """Ads of a product, the newest first; ``drawn_by`` "shop": the shop's own; None: any."""
-        now, seen = time.monotonic(), revision(self._engine)
+    def look(self) -> None:
+        """See what was judged or erased since, anywhere."""
+        self._seen = revision(self._engine)
+
+    def members(self, product_id: str, drawn_by: str | None) -> tuple[Member, ...]:
+        """Ads of a product as of the last `look`, the newest first.
+
+        ``drawn_by`` "shop" means the shop's own, None what anything drew.
+        """
+        now, seen = time.monotonic(), self._seen
         key = product_id, drawn_by
         with self._lock:
             kept = self._kept.get(key)

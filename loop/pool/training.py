@@ -139,4 +139,4 @@ def _told(contexts: Any, clicked: Any) -> Iterator[tuple[list[float], bool]]:
             continue
         row = [choice.get(name) for name in FEATURES]
         if all(isinstance(value, int | float) and abs(value) < _LARGEST for value in row):
-            yield [float(value) for value in row], bool(was_clicked)
+            yield [float(value or 0) for value in row], bool(was_clicked)

@@ -14,7 +14,9 @@ from adloom.loop.serving.http.access import Access
 from adloom.loop.serving.http.errors import answer_errors
 from adloom.loop.serving.http.events import mount_events
 from adloom.loop.serving.http.forgetting import router as forgetting_router
+from adloom.loop.serving.http.gathering import Gathered
 from adloom.loop.serving.http.hosts import HostCheck
+from adloom.loop.serving.http.in_time import finder
 from adloom.loop.serving.http.limits import BodyLimit
 from adloom.loop.serving.http.logs import RequestLog
 from adloom.loop.serving.http.pictures import router as pictures_router
@@ -32,6 +34,8 @@ from adloom.stream.tracing import start_tracing
 _MAX_BODY_BYTES = 1 << 20
 _MAX_BODY_SECONDS = 20.0
 _MAX_PICTURES_BYTES = 32 << 20
+_AT_ONCE = 32  # requests for finished ads
+_EXPOSURES_AT_ONCE, _EXPOSURES_WAITING = 256, 10_000
 _TAKE_PICTURES = ("/v1/products", "/studio/api/uploads")
 
 
@@ -49,7 +53,17 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         ROUNDS.watch(settings.home / home.ROUNDS_FOLDER)
         with ExitStack() as parts:
-            app.state.server = server or AdServer(settings, parts, threads)
+            running = app.state.server = server or AdServer(settings, parts, threads)
+            waiting = settings.serve.max_waiting
+            app.state.finding = Gathered(
+                "finished ads are looked for", finder(running), most=_AT_ONCE, waiting=waiting
+            )
+            app.state.exposing = Gathered(
+                "exposures are on their way to the broker",
+                running.producer.send_all,
+                most=_EXPOSURES_AT_ONCE,
+                waiting=_EXPOSURES_WAITING,
+            )
             yield
 
     app = FastAPI(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 
 from kafka.errors import KafkaError
@@ -114,6 +114,12 @@ class EventSender:
         except (KafkaRefused, DeliveryFailed) as error:
             self._note(error)
             self._count_lost(1)
+
+    def send_all(self, events: Sequence[Event]) -> list[None]:
+        """The same of several."""
+        for event in events:
+            self.send(event)
+        return [None] * len(events)
 
     def deliver(self, events: Iterable[Event]) -> None:
         """Send events and wait until every one of them is acknowledged.

@@ -118,7 +118,7 @@ def loaded(
     command += ["--headless", "-u", str(users), "-r", str(users), "-t", f"{seconds}s"]
     # Who has asked still gets an answer: nothing is drawn for nobody in the next level.
     command += ["--stop-timeout", "60", "--loglevel", "ERROR", "--exit-code-on-error", "0"]
-    environment = os.environ | {RESULT_VARIABLE: str(result), "PYTHONPATH": _PATHS} | told
+    environment = os.environ | {RESULT_VARIABLE: str(result), "PYTHONPATH": _PATHS, **told}
     began = datetime.now(UTC)
     run = subprocess.run(
         [sys.executable, "-m", *command], env=environment, capture_output=True, text=True

@@ -50,6 +50,7 @@ RATIO, DRAWN = 0.9, 0.1
 _AT_ONCE = 32
 _ANEW_EVERY = 3
 _ATTRIBUTION = timedelta(seconds=1)
+_LOOK_SECONDS = 0.02
 
 
 @dataclass
@@ -80,14 +81,17 @@ class Crowded:
         for start in range(0, len(visits), _AT_ONCE):
             shown: list[Chosen] = []
             waited: list[Future[Ad]] = []
-            for n, visit in enumerate(visits[start : start + _AT_ONCE]):
-                found = self.in_time.find(self._request(visit, start + n), serving)
-                behind = None if found.fits else self.in_time.behind.draw(found)
-                if behind is not None:
-                    waited.append(behind)
-                drawn.append(int(behind is not None))
-                shown.append(self.in_time.instead(found))
-            wait(waited)
+            some = visits[start : start + _AT_ONCE]
+            wanted = [self._request(visit, start + n) for n, visit in enumerate(some)]
+            for found in self.in_time.find([(request, serving) for request in wanted]):
+                drawn.append(int(not found.fits))
+                if not found.fits:
+                    waited.append(self.in_time.behind.draw(found))
+                assert found.best is not None
+                shown.append(found.best)
+            while not all(one.done() for one in waited):
+                self.in_time.behind.begin()
+                wait(waited, timeout=_LOOK_SECONDS)
             self.in_time.behind.settle()
             chances += self._live_through(shown)
         return chances, drawn

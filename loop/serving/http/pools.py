@@ -45,13 +45,12 @@ class Pool:
 
 @dataclass(frozen=True)
 class Pools:
-    """One for what an ad needs, for pictures, for events that pages send, for exposures of ads, for
-    metrics, for users who are forgotten."""
+    """One for what an ad needs, for pictures, for events of pages, for metrics, for users who are
+    forgotten."""
 
     ads: Pool
     pictures: Pool
     events: Pool
-    exposures: Pool
     metrics: Pool
     forgetting: Pool
     readiness: Look
@@ -63,7 +62,6 @@ def new_pools(waiting: int) -> Pools:
         ads=Pool("ads are looked up and stored", 8, waiting),
         pictures=Pool("pictures are read", 16, waiting),
         events=Pool("events are on their way to the broker", 32, waiting),
-        exposures=Pool("exposures are on their way to the broker", 4, waiting),
         metrics=Pool("metrics are read", 2, waiting),
         forgetting=Pool("users are forgotten, one after the other", 1, waiting),
         readiness=Look(),

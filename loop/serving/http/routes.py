@@ -6,7 +6,6 @@ import base64
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, BackgroundTasks, HTTPException, Request, Response
@@ -23,9 +22,9 @@ from adloom.loop.serving.http.access import Admitted
 from adloom.loop.serving.http.bodies import AdMade, AdWanted, ad_made
 from adloom.loop.serving.http.errors import GUARDED, problem, refusals
 from adloom.loop.serving.http.exposition import exposition
-from adloom.loop.serving.http.in_time import answered_in_time
+from adloom.loop.serving.http.in_time import Wanted, answered_in_time
 from adloom.loop.serving.http.once_more import IDEMPOTENCY_KEY, named_by
-from adloom.loop.serving.http.pools import NoRoom, Pools, pools
+from adloom.loop.serving.http.pools import NoRoom, pools
 from adloom.loop.serving.http.traces import trace_ad
 from adloom.loop.serving.http.waiting import drawn_in_time
 from adloom.loop.serving.in_time.chosen import Chosen
@@ -34,7 +33,6 @@ from adloom.loop.serving.requests import AdRequest
 from adloom.stream.events import Exposure
 
 if TYPE_CHECKING:
-    from adloom.loop.serving.event_sender import EventSender
     from adloom.loop.serving.server import AdServer
 
 router = APIRouter(tags=["ads"])
@@ -70,33 +68,44 @@ async def make_ad(
     """
     server = running(request)
     deadline = _deadline(server, wanted)
-    try:
-        look_up = server.catalogue.selling if deadline else partial(_to_draw, server)
-        product = await pools(request).ads.run(look_up, wanted.product_id)
-    except UnknownProduct as error:
-        raise HTTPException(404, problem("product_id", str(error))) from error
     seed, ad_id = named_by(idempotency_key, wanted)
-    asked = AdRequest(
+    asked = Wanted(
         wanted.user_id,
-        product,
+        wanted.product_id,
         seed,
         _assigned(server, wanted),
-        ad_id=ad_id,
-        personalised=wanted.personalise,
+        ad_id,
+        wanted.personalise,
     )
     ad: Ad | Chosen
-    if deadline is None:
-        future = server.request(asked)
-        [ad] = await drawn_in_time([future], request, server.timeout_seconds)
-    else:
-        ad = await answered_in_time(server, asked, deadline, request)
+    try:
+        if deadline is None:
+            ad = await _drawn(server, asked, request)
+        else:
+            ad = await answered_in_time(server, asked, deadline, request)
+    except UnknownProduct as error:
+        raise HTTPException(404, problem("product_id", str(error))) from error
     trace_ad(ad)
     png = None
     if wanted.inline_picture:
         png = base64.b64encode(await pools(request).ads.run(_png, server, ad)).decode()
     if not server.forgotten.refuses(wanted.user_id, datetime.now(UTC)):
-        after.add_task(_send, pools(request), server.producer, exposure(ad))
+        after.add_task(_send, request, exposure(ad))
     return ad_made(ad, png)
+
+
+async def _drawn(server: AdServer, asked: Wanted, request: Request) -> Ad:
+    product = await pools(request).ads.run(_to_draw, server, asked.product_id)
+    wanted = AdRequest(
+        asked.user_id,
+        product,
+        asked.seed,
+        asked.assignment,
+        ad_id=asked.ad_id,
+        personalised=asked.personalised,
+    )
+    [ad] = await drawn_in_time([server.request(wanted)], request, server.timeout_seconds)
+    return ad
 
 
 def _deadline(server: AdServer, wanted: AdWanted) -> float | None:
@@ -133,9 +142,9 @@ def _png(server: AdServer, ad: Ad | Chosen) -> bytes:
     return png_bytes(server.creatives.picture(ad.creative.picture))
 
 
-async def _send(threads: Pools, sender: EventSender, shown: Exposure) -> None:
+async def _send(request: Request, shown: Exposure) -> None:
     try:
-        await threads.exposures.run(sender.send, shown)
+        await request.app.state.exposing.ask(shown)
     except NoRoom:
         EXPOSURES_LOST.inc()
 

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from dataclasses import replace
 
@@ -46,43 +46,50 @@ class Behind:
         self._room = room
         self._join = join
         self._most = most
-        self._waiting: OrderedDict[_Key, Found] = OrderedDict()
+        self._waiting: OrderedDict[_Key, tuple[Found, Future[Ad]]] = OrderedDict()
         self._under_way: dict[_Key, Future[Ad]] = {}
         self._finished: list[tuple[Ad, Found]] = []
-        self._lock = threading.RLock()  # what is done at once ends in its own beginning
+        self._lock = threading.Lock()
         self._something = threading.Event()
         self.seconds = 0.0
         """How long one takes, of late; 0 while nobody knows."""
         metrics.BEHIND_WAITING.set_function(lambda: len(self._waiting))
 
-    def draw(self, found: Found) -> Future[Ad] | None:
-        """Draw one for this shopper, now or later. The one that is being drawn, if it is begun.
+    def draw(self, found: Found) -> Future[Ad]:
+        """Draw one for this shopper, now or later; the same while one is on its way.
 
-        Nobody may cancel it.
+        It waits for nothing. One that is left out is cancelled; nobody else may cancel it.
         """
         key = _key(found)
         with self._lock:
             if key in self._under_way:
                 return self._under_way[key]
-            if not self._waiting and self._room():
-                return self._begin(key, found)
-            self._waiting.pop(key, None)
-            self._waiting[key] = found
+            _, promised = self._waiting.pop(key, (found, Future[Ad]()))
+            self._waiting[key] = found, promised
             while len(self._waiting) > self._most:
-                self._waiting.popitem(last=False)
+                _, (_, left_out) = self._waiting.popitem(last=False)
+                left_out.cancel()
                 metrics.BEHIND_LEFT_OUT.inc()
-        return None
+        self._something.set()
+        return promised
 
     def run(self, stop: threading.Event) -> None:
         """Begin what waits, and let what is finished join, until ``stop`` is set."""
         while not stop.is_set():
             self._something.wait(_LOOK_SECONDS if self._waiting else 1.0)
             self._something.clear()
-            with self._lock:
-                while self._waiting and self._room():
-                    key, found = self._waiting.popitem()  # the newest
-                    self._begin(key, found)
+            self.begin()
             self.settle()
+
+    def begin(self) -> None:
+        """Begin what waits, the newest first, as far as there is room."""
+        while self._room():
+            with self._lock:
+                if not self._waiting:
+                    return
+                key, (found, promised) = self._waiting.popitem()
+                self._under_way[key] = promised
+            self._begin(key, found, promised)
 
     def settle(self) -> None:
         """Let what is finished join the pool."""
@@ -95,7 +102,7 @@ class Behind:
                 metrics.BEHIND_FAILED.inc()
                 _log.exception("an ad could not join the pool")
 
-    def _begin(self, key: _Key, found: Found) -> Future[Ad] | None:
+    def _begin(self, key: _Key, found: Found, promised: Future[Ad]) -> None:
         request = replace(found.request, ad_id=None)
         with suppress(UnknownPicture):  # then its ad says so
             request = replace(request, product=with_picture(request.product))
@@ -103,22 +110,29 @@ class Behind:
         try:
             drawing = self._submit(request)
         except (QueueFull, DrawingEnded):
+            with self._lock:
+                self._under_way.pop(key, None)
+            promised.cancel()
             metrics.BEHIND_LEFT_OUT.inc()
-            return None
-        self._under_way[key] = drawing
-        drawing.add_done_callback(lambda done: self._ended(key, found, done, began))
-        return drawing
+            return
+        drawing.add_done_callback(lambda done: self._ended(key, found, promised, done, began))
 
-    def _ended(self, key: _Key, found: Found, done: Future[Ad], began: float) -> None:
+    def _ended(
+        self, key: _Key, found: Found, promised: Future[Ad], done: Future[Ad], began: float
+    ) -> None:
         """In the thread that draws, which has other things to do."""
+        error = CancelledError() if done.cancelled() else done.exception()
         with self._lock:
             self._under_way.pop(key, None)
-            if not done.cancelled() and done.exception() is None:
+            if error is None:
                 took = time.monotonic() - began
                 self.seconds += (took - self.seconds) * (_NEWEST if self.seconds else 1.0)
                 self._finished.append((done.result(), found))
-            else:
-                metrics.BEHIND_FAILED.inc()
+        if error is None:
+            promised.set_result(done.result())
+        else:
+            metrics.BEHIND_FAILED.inc()
+            promised.set_exception(error)
         self._something.set()
 
 

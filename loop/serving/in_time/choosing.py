@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
+from adloom.feature_store.store import UserHistory
 from adloom.loop.catalogue.creatives.store import NO_CODES, SHOP, Creative, CreativeStore, UnknownAd
 from adloom.loop.catalogue.product import Product
 from adloom.loop.pool.creatives import CreativePool, Member
@@ -28,10 +29,6 @@ PRODUCT = "product"
 """The variant of an ad that is a product's own picture and name."""
 _OWN = uuid.UUID("0f2b7c62-6b0b-5c7c-8a2f-2f5a0f0b7d11")  # the space of their ids
 _FRESHEST = 1.0
-
-
-class NothingToShow(RuntimeError):
-    """No ad is finished, and the product has no picture."""
 
 
 class Choosing:
@@ -57,68 +54,102 @@ class Choosing:
         self._counts = counts
         self._unseen = unseen
 
-    def find(self, request: AdRequest, serving: Serving) -> Found:
-        """What there is of what serves. Raises what the stores raise."""
+    def find(self, wanted: Sequence[tuple[AdRequest, Serving]]) -> list[Found]:
+        """What there is for each request, of what serves, and what to show where that will not do.
+
+        The stores are asked once for all of them. Raises what the stores raise.
+        """
         since = time.monotonic()
-        taste, degraded = self._taste(request)
-        drawn_by = drawn_by_name(serving)
-        found = Found(request, serving, drawn_by, taste, None, False, degraded, since)
-        members = self._young(self._pool.of(request.product.product_id, drawn_by))
-        best = self._choose(found, members, "pool")
-        if best is None or best.choice is None:
-            return found
-        fit = _fit(self.ranker, members, taste, best.choice.odds)
+        histories = self._read([request for request, _ in wanted])
+        asked = [self._asked(*each, histories, since) for each in wanted]
+        chosen = self._choose([(one, one.drawn_by) for one in asked])
+        found = [
+            one if best is None else self._fitting(one, best)
+            for one, best in zip(asked, chosen, strict=True)
+        ]
+        return self._with_others(found)
+
+    def _read(self, requests: Sequence[AdRequest]) -> Mapping[str, UserHistory] | None:
+        users = [request.user_id for request in requests if request.reads_history]
+        return self._histories.read(users) if users else {}
+
+    def _asked(
+        self,
+        request: AdRequest,
+        serving: Serving,
+        histories: Mapping[str, UserHistory] | None,
+        since: float,
+    ) -> Found:
+        taste, degraded = NOTHING_KNOWN, request.reads_history and histories is None
+        if request.reads_history and histories is not None:
+            taste, unseen = taste_of(histories[request.user_id], self._looks)
+            if unseen:
+                self._unseen(unseen)
+        return Found(request, serving, drawn_by_name(serving), taste, degraded, since)
+
+    def _fitting(self, found: Found, best: Chosen) -> Found:
+        assert best.choice is not None
+        members = self._young(self._pool.members(found.request.product.product_id, found.drawn_by))
+        fit = _fit(self.ranker, members, found.taste, best.choice.odds)
         fits = fit is not None and fit >= self._settings.fit
         return replace(found, best=replace(best, fit=fit), fits=fits)
 
-    def instead(self, found: Found) -> Chosen:
-        """What to show when there is no time to draw. Raises NothingToShow."""
-        if found.best is not None:
-            return found.best
-        product = found.request.product
-        # An arm of an experiment shows what is its own, or else the shop's.
-        of_others = None if found.request.assignment else self._of(found, product, None)
-        if best := of_others or self._of(found, product, SHOP):
-            return best
-        return _chosen(found, self._of_product(product), "shop", 1)
+    def _with_others(self, found: Sequence[Found]) -> list[Found]:
+        """With what to show where there is nothing of what serves.
 
-    def _of(self, found: Found, product: Product, drawn_by: str | None) -> Chosen | None:
-        members = self._pool.of(product.product_id, drawn_by)
-        return self._choose(found, members, "shop" if drawn_by == SHOP else "pool")
+        An arm of an experiment shows what is its own, or else the shop's.
+        """
+        filled = list(found)
+        for drawn_by in (None, SHOP):
+            lacking = [n for n, one in enumerate(filled) if one.best is None]
+            if drawn_by is None:
+                lacking = [n for n in lacking if filled[n].request.assignment is None]
+            chosen = self._choose([(filled[n], drawn_by) for n in lacking])
+            for n, best in zip(lacking, chosen, strict=True):
+                filled[n] = replace(filled[n], best=best)
+        return [self._with_product(one) if one.best is None else one for one in filled]
 
-    def _taste(self, request: AdRequest) -> tuple[Taste, bool]:
-        if not request.reads_history:
-            return NOTHING_KNOWN, False
-        known = self._histories.read([request.user_id])
-        if known is None:
-            return NOTHING_KNOWN, True
-        taste, unseen = taste_of(known[request.user_id], self._looks)
-        if unseen:
-            self._unseen(unseen)
-        return taste, False
+    def _with_product(self, found: Found) -> Found:
+        own = self._of_product(found.request.product)
+        return found if own is None else replace(found, best=_chosen(found, own, "shop", 1, None))
 
     def _young(self, members: Sequence[Member]) -> list[Member]:
         oldest = datetime.now(UTC) - timedelta(days=self._settings.max_age_days)
         return [member for member in members if member.made_at >= oldest]
 
-    def _choose(self, found: Found, members: Sequence[Member], source: Source) -> Chosen | None:
-        if not members:
-            return None
+    def _choose(self, wanted: Sequence[tuple[Found, str | None]]) -> list[Chosen | None]:
+        """Of the ads by what drew them (`CreativePool.members`) one for each request."""
+        if not wanted:
+            return []
+        self._pool.look()
+        members: list[Sequence[Member]] = []
+        for found, drawn_by in wanted:
+            there = self._pool.members(found.request.product.product_id, drawn_by)
+            members.append(self._young(there) if drawn_by == found.drawn_by else there)
+        chosen: list[Chosen | None] = [None] * len(wanted)
+        while open_ := [n for n, there in enumerate(members) if there and chosen[n] is None]:
+            choices = {n: self._choice(wanted[n][0], members[n]) for n in open_}
+            names = {n: members[n][choice.number].ad_id for n, choice in choices.items()}
+            creatives = self._creatives.get_many(list(names.values()))
+            for n, choice in choices.items():
+                if (creative := creatives.get(names[n])) is None:  # it was erased this moment
+                    members[n] = _without(members[n], choice.number)
+                else:
+                    found, drawn_by = wanted[n]
+                    source: Source = "shop" if drawn_by == SHOP else "pool"
+                    chosen[n] = _chosen(found, creative, source, len(members[n]), choice)
+        return chosen
+
+    def _choice(self, found: Found, members: Sequence[Member]) -> Choice:
         counts, ranker = self._counts(), self.ranker
         counted = [counts.get(member.ad_id, Counted()) for member in members]
         features = ranker.features(members, found.taste, counts, datetime.now(UTC))
-        rng = np.random.default_rng(found.request.seed)
-        choice = ranker.choose(features, counted, rng)
-        try:
-            creative = self._creatives.get(members[choice.number].ad_id)
-        except UnknownAd:  # it was erased this moment
-            return self._choose(found, _without(members, choice.number), source)
-        return _chosen(found, creative, source, len(members), choice=choice)
+        return ranker.choose(features, counted, np.random.default_rng(found.request.seed))
 
-    def _of_product(self, product: Product) -> Creative:
+    def _of_product(self, product: Product) -> Creative | None:
         """The product's own picture and name, as an ad that clicks can name."""
         if not product.shown_name:
-            raise NothingToShow(f"product {product.product_id!r} has no picture, and no ad yet")
+            return None
         told = "\n".join((product.product_id, product.name, product.shown_name))
         ad_id = str(uuid.uuid5(_OWN, hashlib.sha256(told.encode()).hexdigest()))
         try:
@@ -154,8 +185,7 @@ def _chosen(
     creative: Creative,
     source: Source,
     among: int,
-    *,
-    choice: Choice | None = None,
+    choice: Choice | None,
 ) -> Chosen:
     return Chosen(
         found.request,

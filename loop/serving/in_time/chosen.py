@@ -75,13 +75,19 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Found:
-    """What the pool has for a request. ``drawn_by`` names what would draw it anew."""
+    """What there is for a request.
+
+    Attributes:
+        drawn_by: names what would draw it anew.
+        best: to show where there is no time to draw; none where the product has no picture either.
+        fits: whether it is as good as one drawn anew.
+    """
 
     request: AdRequest
     serving: Serving
     drawn_by: str
     taste: Taste
-    best: Chosen | None
-    fits: bool
     degraded: bool
     since: float
+    best: Chosen | None = None
+    fits: bool = False

@@ -69,17 +69,16 @@ class InTime:
         self._unseen: OrderedDict[str, None] = OrderedDict()
         self._asked = threading.Event()
 
-    def find(self, request: AdRequest, serving: Serving) -> Found:
-        """What the pool has for a request; one that came before is told what it got."""
+    def find(self, wanted: Sequence[tuple[AdRequest, Serving]]) -> list[Found]:
+        """What there is for each request; one that came before is told what it got."""
         self._asked.set()
-        found = self._choosing.find(request, serving)
-        if request.ad_id is not None and (given := self.answers.get(request.ad_id)) is not None:
-            return replace(found, best=self._again(found, given), fits=True)
-        return found
+        return [self._or_again(found) for found in self._choosing.find(wanted)]
 
-    def instead(self, found: Found) -> Chosen:
-        """What to show when there is no time to draw. Raises NothingToShow."""
-        return self._choosing.instead(found)
+    def _or_again(self, found: Found) -> Found:
+        name = found.request.ad_id
+        if name is None or (given := self.answers.get(name)) is None:
+            return found
+        return replace(found, best=self._again(found, given), fits=True)
 
     def settled(self, chosen: Chosen) -> Chosen:
         """The same, or what a request of this name got elsewhere."""

@@ -55,7 +55,8 @@ class Shop:
             self.pool.join(ad_id, "mug", by, LIKENESS, {})
 
     def names(self, drawn_by: str | None = "3") -> list[str]:
-        return [member.ad_id for member in self.pool.of("mug", drawn_by)]
+        self.pool.look()
+        return [member.ad_id for member in self.pool.members("mug", drawn_by)]
 
 
 @pytest.fixture
@@ -74,8 +75,8 @@ def test_ads_of_a_product_are_found_by_what_drew_them(shop: Shop) -> None:
     assert shop.names() == ["new", "old"]
     assert set(shop.names(None)) == {"new", "old", "other"}
     assert shop.names("shop") == ["own"]
-    assert shop.pool.of("cup", "3") == ()
-    [member, _] = shop.pool.of("mug", "3")
+    assert shop.pool.members("cup", "3") == ()
+    [member, _] = shop.pool.members("mug", "3")
     np.testing.assert_array_equal(member.likeness, LIKENESS)
     assert (member.drawn_by, member.made_at) == ("3", NOW)
 
