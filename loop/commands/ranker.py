@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from adloom.loop.commands.errors import errors_told, fail
+from adloom.loop.commands.errors import errors_told, problems
 from adloom.loop.commands.printing import AsJson, print_fields
 from adloom.loop.settings import Settings
 
@@ -61,7 +61,7 @@ def train_ranker(
         finally:
             log.close()
             engine.dispose()
-    told = {
+    found = {
         "serves": serves,
         "run": run,
         "choices": fit.choices,
@@ -73,7 +73,7 @@ def train_ranker(
         "weights": fit.weights.told(),
     }
     if as_json:
-        print(json.dumps(told, indent=2))
+        print(json.dumps(found, indent=2))
     else:
         weights = ", ".join(f"{name} {value:.2f}" for name, value in fit.weights.told().items())
         print_fields(
@@ -88,7 +88,9 @@ def train_ranker(
             },
         )
     if not serves:
-        fail("they foretell the newest choices less well than those before, which go on serving")
+        told = "they foretell the newest choices less well than those before, which go on serving"
+        problems.print(told, soft_wrap=True)
+        raise typer.Exit(1)
 
 
 def _logged(settings: Settings, fit: Fit, days: float, serves: bool) -> str:
