@@ -19,6 +19,7 @@ from adloom.loop.commands.base import app as base_app
 from adloom.loop.commands.bench import app as bench_app
 from adloom.loop.commands.capacity import app as capacity_app
 from adloom.loop.commands.catalog import app as catalog_app
+from adloom.loop.commands.creative_cards import app as creative_cards_app
 from adloom.loop.commands.creatives import app as creatives_app
 from adloom.loop.commands.dataset import app as dataset_app
 from adloom.loop.commands.doctor import app as doctor_app
@@ -62,6 +63,7 @@ app.add_typer(adapter_app, name="adapter")
 app.add_typer(base_app, name="base")
 app.add_typer(bench_app, name="bench")
 app.add_typer(catalog_app, name="catalog")
+creatives_app.add_typer(creative_cards_app)
 app.add_typer(creatives_app, name="creatives")
 app.add_typer(dataset_app, name="dataset")
 app.add_typer(events_app, name="events")

@@ -18,6 +18,7 @@ from pathlib import Path
 from rich.console import Console
 
 from adloom.loop.catalogue.ad_card import finish_ad
+from adloom.loop.catalogue.cards.calls import call_to_action
 from adloom.loop.demo import business as demo_shop
 from adloom.loop.demo.parts import (
     EXPERIMENT,
@@ -32,7 +33,6 @@ from adloom.loop.demo.report.content import report_of
 from adloom.loop.demo.report.page import write_report
 from adloom.loop.demo.report.showcase import save_showcase
 from adloom.loop.demo.run import DemoRun, Shown
-from adloom.loop.demo.shop.catalog import CALL
 from adloom.loop.demo.shop.simulator import ShownAd
 from adloom.loop.experiments.report import report_experiment
 from adloom.loop.learning.rounds.train import train_round
@@ -109,8 +109,9 @@ def serve_round(loop: DemoLoop, run: DemoRun, number: int, out: Path, steps: Ste
     clicked = {click.ad_id for click in clicks}
     for i, (ad, chance) in enumerate(zip(ads, chances, strict=True)):
         file = f"round-{number}-{i:03d}-{ad.creative.product_id}.png"
+        call = call_to_action(ad.request.product.language, {})
         with as_the_user_shares():
-            finish_ad(ad.picture, ad.creative.title, call=CALL).save(out / "ads" / file)
+            finish_ad(ad.picture, ad.creative.title, call=call).save(out / "ads" / file)
         shopper = loop.crowd[ad.request.user_id]
         _, best = shopper.favourite(ad.request.product, number)
         run.shown.append(Shown(ad, number, file, ad.creative.ad_id in clicked, chance, best))

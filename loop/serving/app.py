@@ -11,6 +11,8 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from adloom.loop import home
 from adloom.loop.serving.http.access import Access
+from adloom.loop.serving.http.cards import LastCards
+from adloom.loop.serving.http.cards import router as cards_router
 from adloom.loop.serving.http.errors import answer_errors
 from adloom.loop.serving.http.events import mount_events
 from adloom.loop.serving.http.forgetting import router as forgetting_router
@@ -75,6 +77,8 @@ def create_app(
     app.state.pools = new_pools(settings.serve.max_waiting)
     app.include_router(router)
     app.include_router(pictures_router)
+    app.state.cards = LastCards()
+    app.include_router(cards_router)
     mount_events(app, EventReader(settings.kafka, settings.events))
     app.include_router(products_router)
     app.include_router(forgetting_router)

@@ -22,6 +22,7 @@ from pydantic_settings import (
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from adloom.feature_store.settings import FeatureStoreSettings, LogSettings
+from adloom.loop.settings.cards import CardSettings
 from adloom.loop.settings.catalogue import CatalogSettings, CreativesSettings
 from adloom.loop.settings.database import DatabaseSettings
 from adloom.loop.settings.experiments import (
@@ -82,6 +83,7 @@ class Settings(BaseSettings):
     catalog: CatalogSettings = CatalogSettings()
     creatives: CreativesSettings = CreativesSettings()
     titles: TitleSettings = TitleSettings()
+    cards: CardSettings = CardSettings()
     kafka: KafkaSettings = KafkaSettings()
     events: EventSettings = EventSettings()
     features: FeatureStoreSettings = FeatureStoreSettings()

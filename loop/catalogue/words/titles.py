@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import islice
 
-import budoux
 import regex
 
 from adloom.loop.catalogue.product import Product
+from adloom.loop.catalogue.words.segmenting import segmenter
 from adloom.loop.catalogue.words.stop_words import stop_words
 from adloom.loop.settings.titles import TitleSettings
-from adloom.models.titles.languages import fallbacks
 from adloom.models.titles.rules import TitleRules
 from adloom.models.titles.scripts import tidied, without_spaces
 
@@ -29,15 +28,6 @@ _BETWEEN = regex.compile(
 )
 _AROUND = " '’-–—~*"
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+(?:['’\-‑·][\p{L}\p{M}\p{N}]+)*")
-_SEGMENTERS: dict[str, Callable[[], budoux.Parser]] = {
-    "ja": budoux.load_default_japanese_parser,
-    "zh": budoux.load_default_simplified_chinese_parser,
-    "zh-cn": budoux.load_default_simplified_chinese_parser,
-    "zh-hk": budoux.load_default_traditional_chinese_parser,
-    "zh-hant": budoux.load_default_traditional_chinese_parser,
-    "zh-tw": budoux.load_default_traditional_chinese_parser,
-    "th": budoux.load_default_thai_parser,
-}
 
 
 class TitleWords:
@@ -124,16 +114,8 @@ def _segmented(run: str, language: str) -> Iterator[str]:
     if not any(without_spaces(character) for character in run):
         yield run
         return
-    for tag in fallbacks(language):
-        if tag in _SEGMENTERS:
-            yield from _segmenter(tag).parse(run)
-            return
-    yield run
-
-
-@cache
-def _segmenter(tag: str) -> budoux.Parser:
-    return _SEGMENTERS[tag]()
+    parser = segmenter(language)
+    yield from (run,) if parser is None else parser.parse(run)
 
 
 def _tells_of(word: str, own: Set[str]) -> bool:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from adloom.loop.catalogue.ad_card import finish_ad
+from adloom.loop.catalogue.cards.calls import call_to_action
 from adloom.loop.catalogue.creatives.store import CreativeStore
 from adloom.loop.demo.parts import FROZEN, LEARNING
 from adloom.loop.demo.report.page import (
@@ -21,7 +22,6 @@ from adloom.loop.demo.report.page import (
     VersionRow,
 )
 from adloom.loop.demo.run import DemoRun, Shown, click_rate, oracle_rate
-from adloom.loop.demo.shop.catalog import CALL
 from adloom.loop.learning.registry import AdRegistry, Version
 
 _STORIES = 32
@@ -88,12 +88,12 @@ def _chosen(shown: Sequence[Shown]) -> list[Shown]:
 
 
 def _story(shown: Shown, creatives: CreativeStore) -> AdStory:
-    ad = shown.ad
+    ad, product = shown.ad, shown.ad.request.product
     return AdStory(
         user_id=ad.request.user_id,
-        product_name=ad.request.product.name,
+        product_name=product.name,
         title=ad.creative.title,
-        card=finish_ad(ad.picture, ad.creative.title, call=CALL),
+        card=finish_ad(ad.picture, ad.creative.title, call=call_to_action(product.language, {})),
         file=shown.file,
         version=int(ad.creative.version),
         round_number=shown.round_number,

@@ -18,8 +18,6 @@ from adloom.models.retrieval import Vector, product_vectors
 _FOLDER = Path(__file__).parent
 FEED = _FOLDER / "feed.jsonl"
 """The shop's feed: `adloom demo` imports it as any shop imports its own."""
-CALL = "Shop now"
-"""On the button of its ads: all of them are in English."""
 
 
 class _Cutouts:

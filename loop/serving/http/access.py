@@ -37,6 +37,10 @@ class Access:
         """Raises HTTPException: 401 without a known key, 403 for another site, 429 too often."""
         self._look(request, key, self._keys, "key")
 
+    def count(self, request: Request) -> None:
+        """The same of an address, for what anybody may ask for. Raises HTTPException: 429."""
+        self._count(_address(request))
+
     def check_forgetting(self, request: Request, key: str | None) -> None:
         """The same for who erases users, which takes a key of its own."""
         self._look(request, key, self._forget_keys, "forget key")
@@ -52,7 +56,7 @@ class Access:
             self._count(f"{of} {matches.index(True)}")
             return
         # A wrong key counts too, or guessing would cost nothing.
-        self._count(f"address {who(request.client.host) if request.client else ''}")
+        self._count(_address(request))
         if keys:
             told = "X-API-Key: not a known key" if key else "X-API-Key: a key is needed for this"
             raise HTTPException(401, told, headers={"WWW-Authenticate": "ApiKey"})
@@ -74,6 +78,10 @@ class Access:
             raise HTTPException(403, f"{told}; names of its own are set in serve.hosts")
 
 
+def _address(request: Request) -> str:
+    return f"address {who(request.client.host) if request.client else ''}"
+
+
 def _host_of(origin: str) -> str:
     try:
         return urlsplit(origin).hostname or ""
@@ -88,6 +96,11 @@ async def _checked(
     access.check(request, x_api_key)
 
 
+async def _counted(request: Request) -> None:
+    access: Access = request.app.state.access
+    access.count(request)
+
+
 async def _may_forget(
     request: Request, x_api_key: Annotated[str | None, Header(max_length=256)] = None
 ) -> None:
@@ -97,5 +110,7 @@ async def _may_forget(
 
 MayForget = [Depends(_may_forget)]
 """Dependencies of a route that erases users."""
+Counted = [Depends(_counted)]
+"""Dependencies of a route that anybody may use, other sites' pages too, and that costs work."""
 Admitted = [Depends(_checked)]
 """Dependencies of a route that not everybody may use."""

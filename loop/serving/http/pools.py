@@ -45,11 +45,12 @@ class Pool:
 
 @dataclass(frozen=True)
 class Pools:
-    """One for what an ad needs, for pictures, for events of pages, for metrics, for users who are
-    forgotten."""
+    """One for what an ad needs, for pictures, for cards, for events of pages, for metrics, for
+    users who are forgotten."""
 
     ads: Pool
     pictures: Pool
+    cards: Pool
     events: Pool
     metrics: Pool
     forgetting: Pool
@@ -61,6 +62,7 @@ def new_pools(waiting: int) -> Pools:
     return Pools(
         ads=Pool("ads are looked up and stored", 8, waiting),
         pictures=Pool("pictures are read", 16, waiting),
+        cards=Pool("cards of ads are drawn", 2, waiting),  # it computes: ads need the cores
         events=Pool("events are on their way to the broker", 32, waiting),
         metrics=Pool("metrics are read", 2, waiting),
         forgetting=Pool("users are forgotten, one after the other", 1, waiting),

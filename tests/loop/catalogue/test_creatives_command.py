@@ -113,6 +113,25 @@ def test_ads_are_listed_and_shown(shop: Path) -> None:
     assert "no ad 'none' in the creative store" in run("show", "none", status=2)
 
 
+def test_an_ad_is_written_as_a_card(shop: Path) -> None:
+    run("import", "ads.csv")
+    for name, size in {"square": (1080, 1080), "story": (1080, 1920)}.items():
+        told = json.loads(run("card", "anz-002", "--format", name, "--out", "a.webp", "--json"))
+        assert (told["size"], told["missing_letters"]) == (list(size), "")
+        with Image.open(shop / "a.webp") as card:
+            assert (card.format, card.size) == ("WEBP", size)
+    options = ["--format", "landscape", "--no-banner", "--width", "600", "--out", "b.jpg"]
+    assert "b.jpg: 600 x 314 pixels." in run("card", "anz-007", *options)
+    with Image.open(shop / "b.jpg") as card:
+        assert (card.format, card.size) == ("JPEG", (600, 314))
+    digest = json.loads(run("show", "anz-002", "--json"))["picture"]
+    [picture] = (shop / "home").rglob(f"{digest}.webp")
+    picture.unlink()
+    problem = run("card", "anz-002", "--out", "c.png", status=2)
+    assert "the picture of ad 'anz-002' is not kept any more" in problem
+    assert not (shop / "c.png").exists()
+
+
 def started(shop: Path) -> AdloomProcess:
     return AdloomProcess("creatives", "import", "many.csv", folder=shop)
 

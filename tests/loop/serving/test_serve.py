@@ -15,6 +15,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from adloom.loop import home
+from adloom.loop.catalogue.creatives.reviewing import judge
 from adloom.loop.serving.app import create_app
 from adloom.loop.settings import Settings
 from tests.loop_parts import keep_shop_ads, register_adapter, tiny_settings
@@ -204,3 +205,82 @@ def test_a_refusal_does_not_repeat_what_was_sent(client: TestClient) -> None:
     refused = client.post("/v1/ads", content=body, headers=headers)
     assert refused.status_code == 422
     assert "secret" not in refused.text
+
+
+def test_an_ad_is_shown_as_a_card_in_every_format(client: TestClient) -> None:
+    ad_id = client.post("/v1/ads", json=wanted(user_id="cards")).json()["ad_id"]
+    sizes = {
+        "square": (1080, 1080),
+        "portrait": (1080, 1350),
+        "landscape": (1200, 628),
+        "story": (1080, 1920),
+    }
+    kinds = {"webp": "WEBP", "jpeg": "JPEG", "png": "PNG"}
+    for (name, size), (kind, told) in zip(
+        sizes.items(), [*kinds.items(), ("webp", "WEBP")], strict=True
+    ):
+        answer = client.get(f"/v1/ads/{ad_id}/card.{kind}", params={"format": name})
+        assert (answer.status_code, answer.headers["content-type"]) == (200, f"image/{kind}")
+        with Image.open(io.BytesIO(answer.content)) as card:
+            assert (card.format, card.size) == (told, size)
+    small = client.get(f"/v1/ads/{ad_id}/card.webp?format=story&banner=false&width=270")
+    with Image.open(io.BytesIO(small.content)) as card:
+        assert card.size == (270, 480)
+    other_site = {"sec-fetch-site": "cross-site", "origin": "https://shop.example"}
+    assert client.get(f"/v1/ads/{ad_id}/card.webp", headers=other_site).status_code == 200
+
+
+def test_a_card_is_kept_until_what_it_says_changes(client: TestClient) -> None:
+    picture = io.BytesIO()
+    Image.new("RGBA", (60, 90), "teal").save(picture, "PNG")
+    cup = {
+        "id": "cup",
+        "title": "Cup",
+        "product_highlight": ["dishwasher safe"],
+        "image": base64.b64encode(picture.getvalue()).decode(),
+    }
+
+    def sell(price: str) -> None:
+        client.post("/v1/products", json={"products": [cup | {"price": price}]}).raise_for_status()
+
+    sell("8.00 EUR")
+    ad_id = client.post("/v1/ads", json=wanted(product_id="cup")).json()["ad_id"]
+    priced, plain = (f"/v1/ads/{ad_id}/card.webp?width=300&banner={told}" for told in (1, 0))
+    first, without_price = client.get(priced), client.get(plain)
+    assert first.content == client.get(priced).content
+    assert first.headers["cache-control"] == "public, max-age=300"
+    seen = {"if-none-match": first.headers["etag"]}
+    unchanged = client.get(priced, headers=seen)
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
+    sell("6.50 EUR")
+    changed = client.get(priced, headers=seen)
+    assert changed.status_code == 200
+    assert changed.content != first.content
+    seen = {"if-none-match": without_price.headers["etag"]}
+    assert client.get(plain, headers=seen).status_code == 304
+
+
+def test_what_may_not_be_shown_has_no_card(client: TestClient, settings: Settings) -> None:
+    ad_id = client.post("/v1/ads", json=wanted(user_id="cards")).json()["ad_id"]
+    catalogue = home.open_catalogue(settings)
+    judge(catalogue.engine, [ad_id], "banned", why="blurred", by="ann")
+    catalogue.close()
+    for address in (f"/v1/ads/{ad_id}/card.webp", "/v1/ads/none/card.webp"):
+        refused = client.get(address)
+        assert (refused.status_code, refused.headers["cache-control"]) == (404, "no-store")
+        assert refused.json()["detail"][0]["loc"] == ["path", "ad_id"]
+
+
+def test_a_card_that_cannot_be_is_refused_by_its_field(client: TestClient) -> None:
+    ad_id = client.post("/v1/ads", json=wanted(user_id="cards")).json()["ad_id"]
+    for query, field in [
+        ("format=poster", "format"),
+        ("banner=perhaps", "banner"),
+        ("width=99", "width"),
+        ("width=1201", "width"),
+        ("width=1100", "width"),  # a square has fewer
+    ]:
+        refused = client.get(f"/v1/ads/{ad_id}/card.webp?{query}")
+        assert refused.status_code == 422
+        assert refused.json()["detail"][0]["loc"] == ["query", field]
+    assert client.get(f"/v1/ads/{ad_id}/card.gif").status_code == 422

@@ -1,0 +1,1 @@
+"""The finished ad in the sizes that feeds, stories and pages ask for."""

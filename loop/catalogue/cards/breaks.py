@@ -1,0 +1,55 @@
+"""Where a line of a title may end."""
+
+from __future__ import annotations
+
+from itertools import accumulate, pairwise
+
+import regex
+from uniseg.linebreak import line_break_units
+
+from adloom.loop.catalogue.words.segmenting import segmenter
+
+_HANGUL = regex.compile(r"\p{Hangul}")
+_WORDS = regex.compile(r"\s*\S+\s*")
+_UNSPACED = {
+    "th": regex.compile(r"\p{Thai}"),
+    "ja": regex.compile(r"[\p{Hiragana}\p{Katakana}]"),
+    "zh": regex.compile(r"\p{Han}"),
+}
+"""Scripts, by a language that is written in each: a title may be in another than its product's."""
+
+
+def pieces(text: str, language: str) -> list[str]:
+    """``text`` in parts that a line may end after; each keeps the spaces that follow it.
+
+    By Unicode's line breaking algorithm (UAX 14). Korean is parted at its spaces alone, Thai also
+    between words, and Chinese and Japanese between words only where the algorithm would do so
+    too. Together the parts are the text.
+    """
+    if _HANGUL.search(text):
+        return [str(word) for word in _WORDS.findall(text)]
+    units = list(line_break_units(text))
+    script = next((tag for tag, letters in _UNSPACED.items() if letters.search(text)), None)
+    parser = (segmenter(language) or segmenter(script)) if script else None
+    if parser is None:
+        return units
+    if script == "th":
+        return [word for unit in units for word in _with_spaces(parser.parse(unit))]
+    words = set(_ends(parser.parse(text)))
+    ends = [end for end in _ends(units) if end in words or text[end - 1].isspace()]
+    return [text[start:end] for start, end in pairwise([0, *ends])]
+
+
+def _with_spaces(words: list[str]) -> list[str]:
+    """The words, each with the spaces that were parted from it."""
+    joined: list[str] = []
+    for word in words:
+        if joined and word.isspace():
+            joined[-1] += word
+        else:
+            joined.append(word)
+    return joined
+
+
+def _ends(parts: list[str]) -> list[int]:
+    return list(accumulate(len(part) for part in parts))

@@ -1,0 +1,111 @@
+"""Prices, calls and ends of lines, as each language has them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from adloom.loop.catalogue.cards.breaks import pieces
+from adloom.loop.catalogue.cards.fitting import fit
+from adloom.loop.catalogue.cards.wording import price_words, words_of
+from adloom.loop.catalogue.product import Price, Product
+from tests.loop.catalogue.cards.card_parts import TITLES
+
+
+@pytest.mark.parametrize(
+    ("language", "currency", "written"),
+    [
+        ("en", "USD", "$1,290.50"),
+        ("de", "EUR", "1.290,50\u00a0€"),
+        ("de-CH", "CHF", "CHF\u00a01’290.50"),
+        ("fr-FR", "EUR", "1\u202f290,50\u00a0€"),
+        ("pt-BR", "BRL", "R$\u00a01.290,50"),
+        ("hi", "INR", "₹1,290.50"),
+        ("ko", "KRW", "₩1,290"),
+        ("zh", "CNY", "¥1,290.50"),
+        ("qq-QQ", "EUR", "€1,290.50"),
+    ],
+)
+def test_a_price_is_written_as_its_language_does(
+    language: str, currency: str, written: str
+) -> None:
+    told = price_words(Price(Decimal("1290.50"), currency), language)
+    assert told.replace("'", "’") == written
+
+
+def test_a_price_of_before_is_told_where_it_was_higher() -> None:
+    def prices(price: str | None, sale: str | None, sale_in: str = "EUR") -> tuple[str, str]:
+        product = Product(
+            "p",
+            "Mug",
+            price=Price(Decimal(price), "EUR") if price else None,
+            sale_price=Price(Decimal(sale), sale_in) if sale else None,
+        )
+        words = words_of("A mug", product, {})
+        return words.price, words.old_price
+
+    assert prices("10", "8") == ("€8.00", "€10.00")
+    assert prices("10", None) == ("€10.00", "")
+    assert prices(None, "8") == ("€8.00", "")
+    assert prices("10", "12") == ("€10.00", "")
+    assert prices("10", "8", "USD") == ("€10.00", "")
+    assert prices(None, None) == ("", "")
+
+
+def test_the_call_is_the_shops_own_or_that_of_the_language() -> None:
+    def call(language: str, retired: bool = False, **own: str) -> str:
+        product = Product("p", "Mug", language=language, retired=retired)
+        return words_of("A mug", product, own).call
+
+    assert call("de-AT") == "Jetzt kaufen"
+    assert call("zh") == "立即购买"
+    assert call("zh-Hant-TW") == "立即購買"
+    assert call("eo") == "Shop now"
+    assert call("de", de="Entdecken", en="Discover") == "Entdecken"
+    assert call("fr", en="Discover") == "Acheter"
+    assert call("eo", en="Discover") == "Discover"
+    assert call("pt-BR", PT="Ver mais") == "Ver mais"
+    assert call("de", retired=True) == ""
+
+
+def test_lines_end_where_the_script_allows_it() -> None:
+    assert pieces("Für jeden Tag: süß (LED-Lampe)", "de") == [
+        "Für ",
+        "jeden ",
+        "Tag: ",
+        "süß ",
+        "(LED-",
+        "Lampe)",
+    ]
+    assert pieces("따뜻한 빛 책상 램프!", "ko") == ["따뜻한 ", "빛 ", "책상 ", "램프!"]
+    chinese = pieces("宜兴紫砂壶，每天都用得上。", "zh")
+    assert "每天" in chinese
+    assert not any(part[0] in "，。" for part in chinese)
+    assert "โต๊ะ " in pieces("โคมไฟตั้งโต๊ะ แสงอุ่น", "en")
+    for language, title in TITLES.items():
+        assert "".join(pieces(title, language)) == title
+
+
+def test_a_long_title_becomes_smaller_and_is_then_cut_between_letters() -> None:
+    def written(text: str) -> tuple[float, list[str]]:
+        block = fit(text, "de", (400, 160), sizes=(60, 24), most_lines=3)
+        assert block.width <= 400
+        assert block.height <= 160
+        return block.pixels, [line.text for line, _ in block.lines]
+
+    short, middle = written("Süße Träume"), written("Süße Träume für die ganze große Familie")
+    assert short[0] == 60 > middle[0] > 24
+    assert not any(line.endswith("…") for line in [*short[1], *middle[1]])
+    pixels, lines = written("Süße Träume " * 30)
+    assert (pixels, len(lines)) == (24, 3)
+    assert lines[-1].endswith("…")
+    _, lines = written("Rindfleischetikettierungsüberwachungsaufgabe" * 6)
+    assert (len(lines), lines[-1][-1]) == (3, "…")
+    assert written(" \n ")[1] == []
+
+
+def test_letters_that_no_font_has_are_left_out_and_told() -> None:
+    block = fit("Ma\U000f1234ß ✓ 🎁", "de", (600, 100), sizes=(40, 20))
+    assert block.missing == "\U000f1234"
+    assert len(block.lines) == 1
