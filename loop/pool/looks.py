@@ -32,6 +32,15 @@ class Look:
     title: NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class SeenAd:
+    """An ad as shoppers see it."""
+
+    ad_id: str
+    picture: Image.Image
+    title: str
+
+
 class Encoders:
     """Makes looks. The picture encoder is loaded when it is first needed."""
 
@@ -80,19 +89,26 @@ class Looks:
             found |= read
         return found
 
-    def make(self, ad_id: str, picture: Image.Image, title: str) -> Look:
-        """Of an ad that has none yet. Raises what `Encoders.looks` does."""
-        [look] = self._encoders.looks([picture], [title])
-        row = {
-            "ad_id": ad_id,
-            "encoders": self._encoders.name,
-            "picture": look.picture.astype(_DTYPE).tobytes(),
-            "title": look.title.astype(_DTYPE).tobytes(),
-        }
+    def make(self, ads: Sequence[SeenAd]) -> list[Look]:
+        """Of ads that have none yet. Raises what `Encoders.looks` does."""
+        if not ads:
+            return []
+        made = self._encoders.looks([ad.picture for ad in ads], [ad.title for ad in ads])
+        rows = [
+            {
+                "ad_id": ad.ad_id,
+                "encoders": self._encoders.name,
+                "picture": look.picture.astype(_DTYPE).tobytes(),
+                "title": look.title.astype(_DTYPE).tobytes(),
+            }
+            for ad, look in zip(ads, made, strict=True)
+        ]
+        # In one order by whoever writes: none waits for what waits for it.
+        rows.sort(key=lambda row: str(row["ad_id"]))
         with self._engine.begin() as connection:
-            connection.execute(insert_new(looks, self._engine), [row])
-        self._keep({ad_id: look})
-        return look
+            connection.execute(insert_new(looks, self._engine), rows)
+        self._keep({ad.ad_id: look for ad, look in zip(ads, made, strict=True)})
+        return made
 
     def _read(self, ad_ids: Sequence[str]) -> dict[str, Look]:
         columns = looks.c.ad_id, looks.c.picture, looks.c.title

@@ -97,6 +97,9 @@ async def answered_in_time(
         await asyncio.wait({waited}, timeout=left)
     if (ad := drawn(drawing)) is None and found.best is not None:
         return await _settled(server, found.best, request)
+    if ad is None and drawing.cancelled():
+        told = "no ad of the product is finished, and too many wait to be drawn"
+        raise HTTPException(503, told, headers={"Retry-After": "5"})
     if ad is None:
         [ad] = await drawn_in_time([drawing], request, server.timeout_seconds)
     if wanted.ad_id is None:

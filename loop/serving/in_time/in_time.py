@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +17,7 @@ from adloom.loop.catalogue.creatives.store import CreativeStore, UnknownAd
 from adloom.loop.catalogue.store import Catalogue
 from adloom.loop.pool.counts import ClickCounts
 from adloom.loop.pool.creatives import CreativePool
-from adloom.loop.pool.looks import Encoders, Looks
+from adloom.loop.pool.looks import Encoders, Looks, SeenAd
 from adloom.loop.pool.ranker import Ranker
 from adloom.loop.pool.weights import latest
 from adloom.loop.serving.drawing_queue import DrawingQueue
@@ -32,6 +33,7 @@ from adloom.loop.settings import Settings
 _log = logging.getLogger("adloom.serve")
 
 _UNSEEN = 1_000  # ads that wait for their looks; the newest
+_UNSEEN_AT_ONCE, _LOOKS_AT_ONCE = 256, 16
 
 
 class InTime:
@@ -139,19 +141,25 @@ class InTime:
             self._unseen.popitem(last=False)
 
     def _make_looks(self, stop: threading.Event) -> None:
-        while self._unseen and not stop.is_set():
-            ad_id, _ = self._unseen.popitem()
-            try:
-                creative = self._creatives.get(ad_id)
-                self._looks.make(ad_id, self._creatives.picture(creative.picture), creative.title)
-            except UnknownAd:  # erased, or nothing that adloom knows
-                continue
+        """Of some ads that shoppers clicked, those that were met last first."""
+        for _ in range(_UNSEEN_AT_ONCE // _LOOKS_AT_ONCE):
+            names: list[str] = []
+            while self._unseen and len(names) < _LOOKS_AT_ONCE:
+                names.append(self._unseen.popitem()[0])
+            if not names or stop.is_set():
+                return
+            ads: list[SeenAd] = []
+            for creative in self._creatives.get_many(names).values():
+                with suppress(UnknownAd):  # its picture is lost
+                    picture = self._creatives.picture(creative.picture)
+                    ads.append(SeenAd(creative.ad_id, picture, creative.title))
+            self._looks.make(ads)
 
     def _join(self, ad: Ad, found: Found) -> None:
         creative = ad.creative
         if creative.state != "approved":
             return
-        look = self._looks.make(creative.ad_id, ad.picture, creative.title)
+        [look] = self._looks.make([SeenAd(creative.ad_id, ad.picture, creative.title)])
         likeness = found.taste.likeness([look])[0]
         self._pool.join(
             creative.ad_id, creative.product_id, found.drawn_by, likeness, self._counts.now

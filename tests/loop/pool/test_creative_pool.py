@@ -17,7 +17,7 @@ from adloom.loop.catalogue.creatives.store import NO_CODES, Creative, CreativeSt
 from adloom.loop.catalogue.opening import open_creatives
 from adloom.loop.database.opening import open_database
 from adloom.loop.pool.creatives import CreativePool
-from adloom.loop.pool.looks import Encoders, Looks
+from adloom.loop.pool.looks import Encoders, Looks, SeenAd
 from adloom.loop.pool.ranker import Counted, Weights
 from adloom.loop.pool.weights import latest, put
 from adloom.loop.settings.database import DatabaseSettings
@@ -124,7 +124,8 @@ def test_looks_are_made_once_and_found_by_other_processes(
     shop: Shop, tmp_path: Path, database: DatabaseSettings
 ) -> None:
     assert shop.looks.of(["ad"]) == {}
-    made = shop.looks.make("ad", Image.new("RGB", (64, 64), "teal"), "Mug, light")
+    ad = SeenAd("ad", Image.new("RGB", (64, 64), "teal"), "Mug, light")
+    [made] = shop.looks.make([ad])
     assert np.linalg.norm(made.picture) == pytest.approx(1, abs=1e-3)
     other = Looks(open_database(tmp_path, database), Encoders(None, TextEncoder()))
     read = other.of(["ad"])["ad"]
