@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fastapi import Request
+from fastapi import HTTPException, Request
 
 from adloom.loop.catalogue.product import UnknownProduct
 from adloom.loop.catalogue.store import RetiredProduct
