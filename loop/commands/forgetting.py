@@ -122,6 +122,7 @@ def _print(report: Report) -> None:
         "Users": f"{report.users:,}",
         "Events in the log": events or "none",
         "Ads that nobody else saw": f"{report.creatives:,}",
+        "Exposures not logged": f"{report.exposures:,}",
         "Dead letters": f"{report.dead_letters:,}",
         "Rounds with their clicks": [str(number) for number in report.rounds] or "none",
         "Versions that learned from them": [str(number) for number in report.versions] or "none",
@@ -172,6 +173,7 @@ def retention(
             "From before": f"{expired.before:%Y-%m-%d} UTC",
             "Events": f"{expired.events:,}",
             "Ads, pictures": f"{expired.creatives:,}, {expired.pictures:,}",
+            "Exposures not logged": f"{expired.exposures:,}",
             "Plans of rounds": f"{expired.plans:,}",
             "Topics that keep no more": expired.topics or "none",
         }

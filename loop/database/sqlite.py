@@ -37,5 +37,6 @@ def sqlite_engine(file: Path) -> Engine:
 def _prepare(connection: Any, _: Any) -> None:
     write_ahead(connection, _LOCKED_SECONDS)
     connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten
     # The file is not mapped into memory: one that is cut short would end the process.
     connection.execute(f"PRAGMA cache_size=-{_CACHE_KIBIBYTES}")

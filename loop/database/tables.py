@@ -270,3 +270,16 @@ creative_revisions = Table(
     Column("number", Integer, nullable=False),
 )
 """One row: grows when ads are judged or erased, so that whoever keeps some in memory sees it."""
+
+kept_exposures = Table(
+    "kept_exposure",
+    metadata,
+    Column("exposure_id", String(36), primary_key=True),  # of the event
+    Column("user_id", LargeBinary, nullable=False, index=True),  # UTF-8: it may hold any character
+    Column("ad_id", Text, nullable=False, index=True),
+    Column("made_at", Moment, nullable=False, index=True),
+    Column("reported_at", Moment),  # when the ad was shown, by the first report
+    Column("event", Text, nullable=False),  # as JSON; "" once the broker has it
+    sqlite_with_rowid=False,
+)
+"""Exposures that count once the shop reports them."""

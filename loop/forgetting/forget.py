@@ -14,6 +14,8 @@ from adloom.feature_store.history import remove_scratch
 from adloom.feature_store.logged import LoggedEvent
 from adloom.feature_store.taking_back import is_exact, take_back
 from adloom.loop.catalogue.creatives.erasing import erase_ads, made_here
+from adloom.loop.database.scrubbing import scrub
+from adloom.loop.exposures.erasing import ads_of, erase_users, others_of_ads
 from adloom.loop.forgetting.alone import alone
 from adloom.loop.forgetting.kept import Kept
 from adloom.loop.forgetting.report import Found, Report
@@ -93,13 +95,18 @@ def find(kept: Kept, users: Sequence[str], events: Sequence[LoggedEvent]) -> dic
         places[event.user_id].add((event.topic, event.partition))
         if event.ad_id is not None:
             ads[event.user_id].add(event.ad_id)
+    waiting = ads_of(kept.database, users)
+    for user, unseen in waiting.items():
+        ads[user].update(unseen)
     drawn = made_here(kept.database, set().union(*ads.values()))
     alone = drawn - kept.features.log.others_of_ads(drawn, users) if drawn else drawn
+    alone -= others_of_ads(kept.database, alone, users)
     shares = shares_of(kept.rounds, users)
     return {
         user: Found(
             events=dict(kinds[user]),
             ads=sorted(ads[user] & alone),
+            exposures=len(waiting[user]),
             rounds=sorted(shares[user].rounds),
             versions=sorted(shares[user].versions),
             places=sorted(places[user]),
@@ -134,6 +141,7 @@ class _Forgetting:
         self._told("creatives")
         ads = {ad for found in self._found.values() for ad in found.ads}
         gone = erase_ads(kept.database, kept.pictures, ads)
+        erase_users(kept.database, users)
         self._note(Found(pictures=gone.pictures))
         self._told("rounds")
         self._erase_from_rounds()
@@ -147,6 +155,7 @@ class _Forgetting:
         kept.features.log.remove_staged()
         remove_scratch(kept.features.folder)
         kept.features.backend.scrub()
+        scrub(kept.database)
         self._told("end")
         return self._ended()
 

@@ -24,6 +24,7 @@ class Found(BaseModel):
     rounds: list[int] = []
     versions: list[int] = []
     places: list[tuple[str, int]] = []
+    exposures: int = 0
     pictures: int = 0
     evaluations: int = 0
     dead_letters: int = 0
@@ -40,6 +41,7 @@ class Found(BaseModel):
             rounds=sorted({*self.rounds, *other.rounds}),
             versions=sorted({*self.versions, *other.versions}),
             places=sorted({*self.places, *other.places}),
+            exposures=max(self.exposures, other.exposures),
             pictures=self.pictures + other.pictures,
             evaluations=self.evaluations + other.evaluations,
             dead_letters=self.dead_letters + other.dead_letters,
@@ -69,6 +71,7 @@ class Report(BaseModel):
     opted_out: bool = False
     events: dict[str, int] = Field(default={}, description="in the event log, by kind")
     creatives: int = Field(default=0, description="ads that nobody else was shown")
+    exposures: int = Field(default=0, description="kept until they are reported, or since then")
     pictures: int = 0
     dead_letters: int = 0
     rounds: list[int] = Field(default=[], description="rounds whose clicks were theirs too")
@@ -97,6 +100,7 @@ class Report(BaseModel):
             dry_run=dry_run,
             events=dict(events),
             creatives=len({ad for one in every for ad in one.ads}),
+            exposures=sum(one.exposures for one in every),
             pictures=sum(one.pictures for one in every),
             dead_letters=sum(one.dead_letters for one in every),
             rounds=numbers("rounds"),
@@ -120,7 +124,7 @@ class Report(BaseModel):
         self.waits = list(dict.fromkeys([*self.waits, *other.waits]))
         self.notes = list(dict.fromkeys([*self.notes, *other.notes]))
         self.events = dict(Counter(self.events) + Counter(other.events))
-        for name in ("creatives", "pictures", "dead_letters", "evaluations"):
+        for name in ("creatives", "exposures", "pictures", "dead_letters", "evaluations"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("rounds", "rounds_given_up", "versions"):
             setattr(self, name, sorted({*getattr(self, name), *getattr(other, name)}))

@@ -11,6 +11,8 @@ from pydantic import BaseModel, Field
 
 from adloom.feature_store.taking_back import is_exact, take_back
 from adloom.loop.catalogue.creatives.erasing import erase_ads, made_before
+from adloom.loop.database.scrubbing import scrub
+from adloom.loop.exposures.erasing import count_before, erase_before
 from adloom.loop.forgetting.alone import alone
 from adloom.loop.forgetting.kept import Kept
 from adloom.loop.learning.rounds.forgetting import shorten_plans
@@ -34,6 +36,7 @@ class Expired(BaseModel):
     events: int = 0
     creatives: int = 0
     pictures: int = 0
+    exposures: int = Field(default=0, description="kept until they are reported, or since then")
     plans: int = Field(default=0, description="plans of rounds that name nobody any more")
     topics: list[str] = Field(default=[], description="topics whose retention is set")
 
@@ -49,6 +52,7 @@ def expire(kept: Kept, retention_days: int, *, dry_run: bool = False) -> Expired
     if dry_run:
         expired.events = sum(map(len, log.before(before)))
         expired.creatives = sum(map(len, made_before(kept.database, before)))
+        expired.exposures = count_before(kept.database, before)
         return expired
     with alone(kept):
         for events in log.before(before):
@@ -58,6 +62,9 @@ def expire(kept: Kept, retention_days: int, *, dry_run: bool = False) -> Expired
             gone = erase_ads(kept.database, kept.pictures, ads)
             expired.creatives += gone.creatives
             expired.pictures += gone.pictures
+        expired.exposures = erase_before(kept.database, before)
+        if expired.exposures:
+            scrub(kept.database)
         if expired.events:
             log.erase_before(before)
             kept.features.backend.scrub()

@@ -15,6 +15,7 @@ from adloom.loop.serving.http.cards import LastCards
 from adloom.loop.serving.http.cards import router as cards_router
 from adloom.loop.serving.http.errors import answer_errors
 from adloom.loop.serving.http.events import mount_events
+from adloom.loop.serving.http.exposures import router as exposures_router
 from adloom.loop.serving.http.forgetting import router as forgetting_router
 from adloom.loop.serving.http.gathering import Gathered
 from adloom.loop.serving.http.hosts import HostCheck
@@ -80,6 +81,7 @@ def create_app(
     app.state.cards = LastCards()
     app.include_router(cards_router)
     mount_events(app, EventReader(settings.kafka, settings.events))
+    app.include_router(exposures_router)
     app.include_router(products_router)
     app.include_router(forgetting_router)
     mount_studio(app)

@@ -1,13 +1,29 @@
-"""The event that an ad was shown."""
+"""The event that an ad was shown, and those that wait for a report."""
 
 from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
+from adloom.loop.exposures.kept import KeptExposures
 from adloom.loop.serving.finished import Ad
 from adloom.loop.serving.in_time.chosen import Chosen
 from adloom.stream.events import Exposure
+
+if TYPE_CHECKING:
+    from adloom.loop.serving.server import AdServer
+
+
+def kept_exposures(server: AdServer) -> KeptExposures:
+    """Where a server keeps those of ads that count as shown once the shop says so."""
+    return KeptExposures(server.catalogue.engine, server.settings.serve.report_days)
+
+
+def exposure_id(name: str) -> str:
+    """Of what had a name before it was drawn: a request that comes again, since its answer was
+    lost, shows its ad once."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, name))
 
 
 def exposure(ad: Ad | Chosen) -> Exposure:
@@ -16,10 +32,8 @@ def exposure(ad: Ad | Chosen) -> Exposure:
     Its context has what an experiment is judged by: see `adloom.loop.experiments.outcomes`.
     """
     assignment, name = ad.request.assignment, ad.request.ad_id
-    # A request that comes again, since its answer was lost, shows its ad once.
-    event_id = uuid.uuid4() if name is None else uuid.uuid5(uuid.NAMESPACE_OID, name)
     return Exposure(
-        event_id=str(event_id),
+        event_id=str(uuid.uuid4()) if name is None else exposure_id(name),
         ts=datetime.now(UTC),
         user_id=ad.request.user_id,
         item_id=ad.creative.product_id,

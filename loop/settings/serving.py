@@ -78,6 +78,12 @@ class ServeSettings(Section):
         description="one of them is asked for in X-API-Key by POST /v1/users/{id}/forget, which no "
         "other key may; none = nobody may; in the environment: ADLOOM_SERVE__FORGET_KEYS",
     )
+    report_days: int = Field(
+        default=30,
+        ge=1,
+        le=3_650,
+        description="so long can be reported that an ad was shown whose exposure was not logged",
+    )
     rate_limit: Annotated[str, AfterValidator(_rate)] = Field(
         default="6000/minute",
         description="of one key, or where no key is needed of one address; of IPv6 of a /64",

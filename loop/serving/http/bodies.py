@@ -56,6 +56,11 @@ class AdWanted(BaseModel):
         description="answer by then: with a finished ad that suits the shopper, or one that is "
         "drawn in time, or the next best; null: as serve.deadline_ms says",
     )
+    log_exposure: bool = Field(
+        default=True,
+        description="false: the ad counts as shown only once POST /v1/exposures/{exposure_id} says "
+        "so, as in mails, which are opened later or never",
+    )
     assignment: Assigned | None = Field(
         default=None, description="null: adloom deals the shopper into the experiment that runs"
     )
@@ -94,6 +99,7 @@ class AdMade(BaseModel):
                     "age_seconds": 0,
                     "fit": None,
                     "title_source": "model",
+                    "exposure_id": "0b6f6a8e-5d5b-4a53-8f0f-2a7f8f1d2c33",
                     "history": [
                         {
                             "ad_id": "shop-0-00001",
@@ -131,6 +137,9 @@ class AdMade(BaseModel):
         description="model: it wrote the title; fallback: none that it wrote could be shown, so "
         "the title is the product's name and a selling point; null: it was made before"
     )
+    exposure_id: str | None = Field(
+        description="of the event that it was shown; null: nothing counts of who is forgotten"
+    )
     history: list[ClickedBefore] = Field(description="clicks that it was drawn after")
 
 
@@ -154,7 +163,7 @@ def past_picture_url(past: Clicked) -> str:
     return f"/v1/pictures/{past.picture}.webp"
 
 
-def ad_made(ad: Ad | Chosen, picture_png: str | None) -> AdMade:
+def ad_made(ad: Ad | Chosen, picture_png: str | None, exposure_id: str | None) -> AdMade:
     """The answer to a request."""
     return AdMade(
         ad_id=ad.creative.ad_id,
@@ -173,5 +182,6 @@ def ad_made(ad: Ad | Chosen, picture_png: str | None) -> AdMade:
         age_seconds=round(ad.age_seconds),
         fit=ad.fit,
         title_source=ad.title_source,
+        exposure_id=exposure_id,
         history=[clicked_before(past) for past in ad.history],
     )

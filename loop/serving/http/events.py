@@ -19,6 +19,7 @@ from adloom.loop.serving.http.errors import GUARDED, refusals
 from adloom.loop.serving.http.pools import pools
 from adloom.loop.serving.http.routes import running
 from adloom.loop.serving.metrics import EVENTS_ACCEPTED, EVENTS_REFUSED
+from adloom.loop.serving.server import AdServer
 from adloom.stream import metrics
 from adloom.stream.cluster.refusals import KafkaRefused
 from adloom.stream.event_reader import Dropped, EventReader
@@ -169,12 +170,9 @@ def mount_events(app: FastAPI, reader: EventReader) -> None:
     async def take_events(events: Annotated[_Taken, Depends(_taken)], request: Request) -> Accepted:
         """Put a page's events on the stream; when this answers, the broker has them."""
         server = running(request)
-        if server.loses_events:
-            EVENTS_REFUSED.labels("features").inc(len(events.events))
-            told = "the features cannot be updated, events would be lost: /readyz says why"
-            raise HTTPException(503, told, headers={"Retry-After": "5"})
+        refuse_lost(server, len(events.events))
         events.leave_out(server.forgotten)
-        with _counted(events.events):
+        with counted(events.events):
             await pools(request).events.run(server.producer.deliver, events.events)
         for rule, number in events.dropped.items():
             metrics.DROPPED.labels(rule).inc(number)
@@ -183,8 +181,16 @@ def mount_events(app: FastAPI, reader: EventReader) -> None:
     app.include_router(router)
 
 
+def refuse_lost(server: AdServer, events: int) -> None:
+    """Answers 503 while what would be sent were lost."""
+    if server.loses_events:
+        EVENTS_REFUSED.labels("features").inc(events)
+        told = "the features cannot be updated, events would be lost: /readyz says why"
+        raise HTTPException(503, told, headers={"Retry-After": "5"})
+
+
 @contextmanager
-def _counted(events: Sequence[Event]) -> Iterator[None]:
+def counted(events: Sequence[Event]) -> Iterator[None]:
     """Counts events as accepted, or as refused where the block raises."""
     try:
         yield

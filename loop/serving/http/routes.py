@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import time
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, BackgroundTasks, HTTPException, Request, Response
@@ -16,7 +15,7 @@ from adloom.loop.catalogue.pictures.store import UnknownPicture, png_bytes
 from adloom.loop.catalogue.product import Product, UnknownProduct, with_picture
 from adloom.loop.experiments.assignment import Assignment
 from adloom.loop.experiments.running import NotAssignable
-from adloom.loop.serving.exposures import exposure
+from adloom.loop.serving.exposures import exposure, kept_exposures
 from adloom.loop.serving.finished import Ad
 from adloom.loop.serving.http.access import Admitted
 from adloom.loop.serving.http.bodies import AdMade, AdWanted, ad_made
@@ -55,7 +54,8 @@ async def make_ad(
     after: BackgroundTasks,
     idempotency_key: Annotated[str | None, IDEMPOTENCY_KEY] = None,
 ) -> AdMade:
-    """An ad for a shopper and a product; it counts as shown once it is sent.
+    """An ad for a shopper and a product; it counts as shown once it is sent, or where
+    `log_exposure` is false once `POST /v1/exposures/{exposure_id}` says so.
 
     It is drawn, unless there is a deadline: then a finished one may be answered, and a fresh one
     is drawn behind for those who come next (`source`, `age_seconds`, `fit`).
@@ -89,9 +89,14 @@ async def make_ad(
     png = None
     if wanted.inline_picture:
         png = base64.b64encode(await pools(request).ads.run(_png, server, ad)).decode()
-    if not server.forgotten.refuses(wanted.user_id, datetime.now(UTC)):
-        after.add_task(_send, request, exposure(ad))
-    return ad_made(ad, png)
+    shown = exposure(ad)
+    counts = not server.forgotten.refuses(wanted.user_id, shown.ts)
+    if counts and wanted.log_exposure:
+        after.add_task(_send, request, shown)
+    elif counts:
+        keep = kept_exposures(server).keep
+        counts = bool(await pools(request).ads.run(keep, [shown], server.forgotten))
+    return ad_made(ad, png, shown.event_id if counts else None)
 
 
 async def _drawn(server: AdServer, asked: Wanted, request: Request) -> Ad:

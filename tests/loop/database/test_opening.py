@@ -24,6 +24,7 @@ from tests.postgres_server import PostgresServer
 _LATER_TABLES = (
     *("round_file", "privacy", "forgotten_user", "forgetting_reader", "creative_review"),
     *("creative_look", "pool_creative", "answered_ad", "creative_revision", "ranker"),
+    "kept_exposure",
 )
 
 

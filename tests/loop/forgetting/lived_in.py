@@ -18,6 +18,7 @@ from adloom.loop.learning.rounds.kept import RoundOutcome
 from adloom.loop.learning.rounds.train import train_round
 from adloom.loop.serving.requests import AdRequest, Serving
 from adloom.loop.settings import Settings
+from adloom.stream.events import Exposure
 from tests.loop_parts import ad_maker, keep_shop_ads, tiny_settings, training_ground
 
 _SHOWN_AND_CLICKED: tuple[tuple[EventKind, timedelta], ...] = (
@@ -83,6 +84,12 @@ def drawn_for(settings: Settings, features: FeatureStore, user: str, seed: int) 
         ad_id=made.ad_id,
         variant=made.variant,
     )
+
+
+def as_sent(event: LoggedEvent) -> Exposure:
+    """The event as the ad server sends it."""
+    names = ("event_id", "ts", "user_id", "item_id", "ad_id")
+    return Exposure(**{name: getattr(event, name) for name in names})
 
 
 def take(features: FeatureStore, events: Sequence[LoggedEvent]) -> list[LoggedEvent]:

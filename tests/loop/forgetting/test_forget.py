@@ -17,14 +17,25 @@ from adloom.feature_store.checking import check_all
 from adloom.feature_store.store import UserStats
 from adloom.loop import home
 from adloom.loop.commands.app import app
+from adloom.loop.exposures.kept import KeptExposures
 from adloom.loop.forgetting.forget import STAGES, forget, what_is_kept
 from adloom.loop.forgetting.kept import opened
 from adloom.loop.forgetting.report import Report
 from adloom.loop.learning.rounds.kept import kept_rounds
 from adloom.loop.learning.rounds.turn import turn
 from adloom.loop.settings import Settings
+from adloom.stream.forgotten import NOBODY
 from tests.forking import processes
-from tests.loop.forgetting.lived_in import CANARY, OTHERS, clicks, drawn_for, learn, shop, take
+from tests.loop.forgetting.lived_in import (
+    CANARY,
+    OTHERS,
+    as_sent,
+    clicks,
+    drawn_for,
+    learn,
+    shop,
+    take,
+)
 from tests.loop.forgetting.searching import files_with
 
 
@@ -37,7 +48,10 @@ def lived_in(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, str]:
         learn(settings, features)
         drawn = drawn_for(settings, features, CANARY, 7)
         also_seen = drawn_for(settings, features, OTHERS[0], 8)
+        mailed = drawn_for(settings, features, CANARY, 9)
         take(features, [drawn, also_seen, also_seen._replace(user_id=CANARY, event_id="again")])
+    with closing(home.open_catalogue(settings)) as catalogue:
+        KeptExposures(catalogue.engine, 7).keep([as_sent(mailed), as_sent(also_seen)], NOBODY)
     assert drawn.ad_id is not None
     return settings, drawn.ad_id
 
@@ -72,7 +86,8 @@ def test_of_who_is_forgotten_no_byte_stays(lived_in: tuple[Settings, str], tmp_p
     report = forget_canary(settings)
     assert report.complete
     assert report.events == before.events == {"exposure": 8, "click": 6}
-    assert (report.creatives, report.pictures) == (1, 1)
+    assert (report.creatives, report.pictures) == (2, 2)
+    assert report.exposures == before.exposures == 1
     assert report.rounds == before.rounds == [1]
     assert report.versions == before.versions == [2]
     everything_is_gone(settings)
@@ -98,7 +113,8 @@ def test_killed_at_any_step_it_is_complete_once_it_is_run_again(
     assert report.complete
     # What is gone already is told all the same.
     assert report.events == {"exposure": 8, "click": 6}
-    assert (report.creatives, report.rounds, report.versions) == (1, [1], [2])
+    assert (report.creatives, report.rounds, report.versions) == (2, [1], [2])
+    assert report.exposures == 1
     everything_is_gone(settings)
 
 

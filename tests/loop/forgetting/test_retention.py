@@ -15,11 +15,21 @@ from adloom.feature_store.checking import check_all
 from adloom.loop import home
 from adloom.loop.commands.app import app
 from adloom.loop.database.tables import creatives as creative_rows
+from adloom.loop.exposures.kept import KeptExposures
 from adloom.loop.forgetting.kept import opened
 from adloom.loop.forgetting.retention import expire
 from adloom.loop.privacy.reading import first_day
-from adloom.stream.forgotten import why_left_out
-from tests.loop.forgetting.lived_in import CANARY, OTHERS, clicks, drawn_for, learn, shop, take
+from adloom.stream.forgotten import NOBODY, why_left_out
+from tests.loop.forgetting.lived_in import (
+    CANARY,
+    OTHERS,
+    as_sent,
+    clicks,
+    drawn_for,
+    learn,
+    shop,
+    take,
+)
 from tests.loop.forgetting.searching import files_with
 
 _DAYS = 7
@@ -47,12 +57,15 @@ def test_what_is_old_goes_and_what_is_young_stays(tmp_path: Path) -> None:
         of_old = creative_rows.c.ad_id == old.ad_id
         with kept.database.begin() as connection:
             connection.execute(update(creative_rows).where(of_old).values(served_at=long_ago))
+        waiting = KeptExposures(kept.database, 365)
+        waiting.keep([as_sent(old._replace(ts=long_ago)), as_sent(young)], NOBODY)
         before = expire(kept, _DAYS, dry_run=True)
-        assert (before.events, before.creatives) == (49, 1)
+        assert (before.events, before.creatives, before.exposures) == (49, 1, 1)
         assert files_with(CANARY, settings.home)
         expired = expire(kept, _DAYS)
         assert expired.complete
         assert (expired.events, expired.creatives, expired.pictures, expired.plans) == (49, 1, 1, 1)
+        assert expired.exposures == 1
         again = expire(kept, _DAYS)
         assert (again.events, again.creatives, again.plans) == (0, 0, 0)
         assert check_all(kept.features).differing == 0

@@ -93,6 +93,43 @@ def test_a_request_that_is_sent_again_gets_the_same_ad_and_shows_it_once(
         assert answer.status_code == 422
 
 
+def test_an_ad_of_a_mail_counts_once_the_shop_says_that_it_was_shown(
+    client: TestClient, settings: Settings
+) -> None:
+    unopened, opened = (
+        client.post("/v1/ads", json=wanted(user_id="reader", log_exposure=False)).json()
+        for _ in range(2)
+    )
+    page = f"/v1/exposures/{opened['exposure_id']}"
+    at = datetime.now(UTC).isoformat()
+    first = client.post(page, json={"ts": at})
+    assert (first.status_code, first.json()["ad_id"]) == (202, opened["ad_id"])
+    again = client.post(page)
+    assert (again.status_code, again.json()) == (202, first.json())
+    last = client.post("/v1/ads", json=wanted(user_id="reader")).json()  # counted after the others
+    log = home.open_log(settings)
+
+    def shown() -> dict[str, str]:
+        events = log.read("exposure")
+        events = events[events["user_id"] == "reader"]
+        return dict(zip(events["event_id"], events["ad_id"], strict=True))
+
+    deadline = time.monotonic() + 60
+    while last["ad_id"] not in shown().values():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert shown() == {ad["exposure_id"]: ad["ad_id"] for ad in (opened, last)}
+    waiting = f"/v1/exposures/{unopened['exposure_id']}"
+    for ts, told in (("2024-01-01T00:00:00Z", "made only at"), ("2190-01-01T00:00:00Z", "future")):
+        refused = client.post(waiting, json={"ts": ts})
+        assert (refused.status_code, refused.json()["detail"][0]["loc"]) == (422, ["body", "ts"])
+        assert told in refused.json()["detail"][0]["msg"]
+    nobody = client.post("/v1/exposures/0b6f6a8e-5d5b-4a53-8f0f-2a7f8f1d2c33")
+    assert nobody.status_code == 404
+    assert "no such exposure is kept" in nobody.json()["detail"][0]["msg"]
+    assert client.post("/v1/exposures/ad").status_code == 422
+
+
 def test_a_click_posted_here_changes_the_next_ad(client: TestClient) -> None:
     click = {
         "event_id": "click-1",

@@ -60,7 +60,7 @@ def test_a_model_that_writes_garbage_is_served_with_plain_titles(maker: AdMaker)
     assert (ad.title_source, ad.valid_title) == ("fallback", True)
     context = exposure(ad).context
     assert (context["title_source"], context["valid_title"]) == ("fallback", True)
-    assert ad_made(ad, None).title_source == "fallback"
+    assert ad_made(ad, None, None).title_source == "fallback"
     assert made(maker).creative.title == ad.creative.title
 
 

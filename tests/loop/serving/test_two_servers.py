@@ -162,6 +162,11 @@ def test_each_shows_what_the_other_made_and_any_may_be_killed_under_load(shop: S
     same = shop.ad("ann", "other", seed=7)
     assert (same["title"], same["picture_url"]) == (drawn["title"], drawn["picture_url"])
 
+    # An ad of a mail: the one drew it, the other hears that it was opened.
+    mailed = shop.ad("mia", "one", log_exposure=False)
+    opened = shop.ask("POST", f"/v1/exposures/{mailed['exposure_id']}", "other")
+    assert opened.status_code == 202, opened.text
+
     # Products.
     mug = {"id": "two-mug", "title": "Mug of Two", "image": _square()}
     sent = shop.ask("POST", "/v1/products", "one", json={"products": [mug]})
@@ -202,8 +207,9 @@ def test_each_shows_what_the_other_made_and_any_may_be_killed_under_load(shop: S
     until(lambda: set(clicked) <= set(log.read("click")["event_id"]))
     read = log.read()
     assert read["event_id"].is_unique
-    shown = read[read["kind"] == "exposure"]["ad_id"]
-    assert shown.is_unique
+    shown = read[read["kind"] == "exposure"]
+    assert shown["ad_id"].is_unique
+    assert list(shown[shown["user_id"] == "mia"]["event_id"]) == [mailed["exposure_id"]]
 
 
 class _Load:

@@ -1,0 +1,1 @@
+"""Exposures that count once the shop tells that the ad was shown."""
