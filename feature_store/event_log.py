@@ -251,6 +251,10 @@ class EventLog:
         self._flush()
         return last_offset_of(self._table, topic, topic_id, partition)
 
+    def flush(self) -> None:
+        """What consumers in this process have taken in is logged when this returns."""
+        self._flush()
+
     def _flush(self) -> None:
         for writer in list(_WRITERS.get(self._place, ())):
             writer.flush()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from adloom.stream.cluster.rights import Needs, together
 from adloom.stream.settings import KafkaSettings
-from adloom.stream.topic_names import dead_letter_topic, event_topics, products_topic
+from adloom.stream.topic_names import dead_letter_topic, event_topics, products_topic, topic_of
 
 _READ, _WRITE = frozenset({"Read"}), frozenset({"Write"})
 
@@ -15,6 +15,11 @@ _READ, _WRITE = frozenset({"Read"}), frozenset({"Write"})
 def to_send_events(kafka: KafkaSettings) -> Needs:
     """An ad server's: it tells what was shown and clicked."""
     return dict.fromkeys(event_topics(kafka), _WRITE)
+
+
+def to_send_exposures(kafka: KafkaSettings) -> Needs:
+    """Of who draws ads without a server."""
+    return {topic_of(kafka, "exposure"): _WRITE}
 
 
 def to_read_events(kafka: KafkaSettings) -> Needs:

@@ -83,7 +83,7 @@ class OwnEvents:
         if name == "ts":
             convert = _moments(source, zone)
         elif name in _IDS:
-            convert = _text
+            convert = id_text
         elif name == "context":
             convert = _object
         self._takes.append((name, _value(source), convert))
@@ -147,7 +147,7 @@ def _moments(source: FieldSource, zone: tzinfo | None) -> Convert:
     return lambda value: moment(value, unit, zone)
 
 
-def _text(value: Any) -> Any:
+def id_text(value: Any) -> Any:
     """A number as text; the model refuses what is neither. Raises NoId."""
     if isinstance(value, str):
         return value

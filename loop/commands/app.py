@@ -13,8 +13,10 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
-# Heavy parts are imported by the command that needs them, so that `--help` answers at once.
 from adloom.loop.commands.adapter import app as adapter_app
+
+# Heavy parts are imported by the command that needs them, so that `--help` answers at once.
+from adloom.loop.commands.ads import app as ads_app
 from adloom.loop.commands.base import app as base_app
 from adloom.loop.commands.bench import app as bench_app
 from adloom.loop.commands.capacity import app as capacity_app
@@ -59,6 +61,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(ads_app)
 app.add_typer(adapter_app, name="adapter")
 app.add_typer(base_app, name="base")
 app.add_typer(bench_app, name="bench")

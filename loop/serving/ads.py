@@ -12,13 +12,13 @@ from functools import partial
 
 from PIL import Image
 
-from adloom.feature_store.store import FeatureStore, UserHistory
+from adloom.feature_store.store import UserHistory
 from adloom.loop.catalogue.briefs import brief, candidate_seeds, finished
 from adloom.loop.catalogue.creatives.store import NO_CODES, Creative
 from adloom.loop.catalogue.histories.past_ads import PastAd, PastAds
 from adloom.loop.catalogue.product import Product
 from adloom.loop.serving.finished import Ad
-from adloom.loop.serving.histories import Histories
+from adloom.loop.serving.histories import Histories, ReadsHistories
 from adloom.loop.serving.keeping import Keeping
 from adloom.loop.serving.requests import AdRequest, Serving
 from adloom.loop.serving.steps import StepTaken, since
@@ -72,7 +72,7 @@ class AdMaker:
     def __init__(
         self,
         generator: AdGenerator,
-        features: FeatureStore,
+        features: ReadsHistories,
         past_ads: PastAds,
         settings: GeneratorSettings,
         titles: Callable[[Product], TitleRules],

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from adloom.feature_store.backend import (
     FeaturesLost,
@@ -12,11 +13,21 @@ from adloom.feature_store.backend import (
     StoreUnavailable,
     StoreUnfit,
 )
-from adloom.feature_store.store import FeatureStore, UserHistory
+from adloom.feature_store.store import UserHistory
 
 _log = logging.getLogger("adloom.serve")
 
 STORE_PROBLEMS = (StoreUnavailable, StoreUnfit, FeaturesLost, ProgressMoved)
+
+
+class ReadsHistories(Protocol):
+    """The feature store, or what stands for it."""
+
+    def histories(self, user_ids: Iterable[str]) -> dict[str, UserHistory]:
+        """The history of every user asked for. Raises StoreUnavailable."""
+
+    def ping(self) -> None:
+        """Raises one of `STORE_PROBLEMS`."""
 
 
 class Histories:
@@ -26,7 +37,7 @@ class Histories:
     meanwhile, and a store that lets one wait would hold up all of them.
     """
 
-    def __init__(self, features: FeatureStore) -> None:
+    def __init__(self, features: ReadsHistories) -> None:
         self._features = features
         self.away = False
         self._problem: str | None = None

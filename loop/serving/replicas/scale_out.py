@@ -11,15 +11,12 @@ import logging
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from typing import Any
-
-from pydantic import BaseModel
 
 from adloom.loop import home
 from adloom.loop.learning.ray_cluster import CannotScaleOut, installed_ray, join_ray
 from adloom.loop.serving.own_broker import own_broker
 from adloom.loop.settings import Settings
+from adloom.loop.settings.anywhere import anywhere
 from adloom.loop.settings.serving import RaySettings
 
 _APPLICATION = "adloom"
@@ -98,19 +95,4 @@ def _shared(settings: Settings) -> Iterator[Settings]:
             kafka, _ = parts.enter_context(own_broker(settings))
         else:
             home.open_features(settings).close()
-        yield _anywhere(settings.model_copy(update={"kafka": kafka}))
-
-
-def _anywhere(settings: Settings) -> Settings:
-    """The same settings for a process that starts in another folder."""
-    values = {name: _absolute(getattr(settings, name)) for name in Settings.model_fields}
-    return Settings.model_construct(**values)
-
-
-def _absolute(value: Any) -> Any:
-    if isinstance(value, Path):
-        return value.absolute()
-    if isinstance(value, BaseModel):
-        fields = type(value).model_fields
-        return value.model_copy(update={name: _absolute(getattr(value, name)) for name in fields})
-    return value
+        yield anywhere(settings.model_copy(update={"kafka": kafka}))

@@ -18,6 +18,7 @@ from tests.loop.commands.tree import leaves
 
 # What each command is called with: files are made by `there`.
 CALLS: dict[str, str] = {
+    "ads": "--pairs shown.csv --out batch",
     "backfill": "-y past.csv",
     "adapter merge": "--version 2 --out base",
     "base build": "--janus janus --out base",
@@ -73,6 +74,7 @@ CALLS: dict[str, str] = {
     "versions show": "",
 }
 OF_HOME = [  # what these read or write is under home
+    "ads",
     "forget",
     "backfill",
     "catalog check",
@@ -90,6 +92,7 @@ OF_HOME = [  # what these read or write is under home
     "features check",
 ]
 OF_FILES = {
+    "ads": "--out batch --pairs missing.csv",
     "capacity": "--users 1e6 --events-per-day 1e7 --ads-per-day 1e5 --figures missing.json",
     "backfill": "-y missing.csv",
     "base encode": "--pictures . --base base --out shards --data missing.csv",
@@ -101,6 +104,7 @@ OF_FILES = {
 }
 OF_REDIS = ["backfill", "features check", "forget"]
 OF_WHAT_IS_NOT_THERE = {
+    "ads": ("--pairs shown.csv --out batch", "the catalogue does not have 1 of 1 products (i)"),
     "adapter merge": ("--version 2 --out base", "no version 2"),
     "base register": ("base", "holds no ad generator"),
     "base build": ("--janus ./janus --out base", "there is no such folder"),
@@ -131,6 +135,7 @@ OF_WHAT_IS_NOT_THERE = {
     "versions show": ("", "is @champion: none is registered yet"),
 }
 WRONG_VALUES = [
+    "ads --pairs shown.csv --out batch --part-rows 0",
     "backfill --unit days",
     "base build --janus here --out base --dtype int8",
     "base encode --data a --pictures . --base b --out c --heldout 2",
@@ -168,6 +173,7 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     moment = "2026-01-02T00:00:00Z"
     (tmp_path / "clicks.csv").write_text(f"ts,user_id,item_id,click\n{moment},u,i,1\n")
     (tmp_path / "past.csv").write_text(f"kind,event_id,ts,user_id,item_id\nclick,a,{moment},u,i\n")
+    (tmp_path / "shown.csv").write_text("user_id,product_id\nu,i\n")
     (tmp_path / "feed.csv").write_text("id,title\ntea,Tea\n")
     (tmp_path / "ads.csv").write_text("ad_id,product_id,title,picture\n")
     return tmp_path
@@ -276,6 +282,7 @@ def test_ctrl_c_ends_it_without_a_traceback(
     ("words", "target", "told"),
     [
         ("adapter merge --version 2 --out out", "home.open_registry", "begins anew"),
+        ("ads --pairs shown.csv --out out", "batch.begin.begin", "Nothing is drawn yet"),
         ("base build --janus base --dinov2 base --out out", "bases.build.build_base", "anew"),
         (
             "base encode --data ads.csv --pictures . --base base --out out",
