@@ -40,21 +40,20 @@ class Face:
     index: int = 0
 
 
-def font_for(
-    text: str, pixels: float, language: str = "", *, bold: bool = False
-) -> ImageFont.FreeTypeFont:
+def font_for(text: str, pixels: float) -> ImageFont.FreeTypeFont:
     """The first font that has all letters of the text; where none has, that with most of them.
-
-    ``language`` tells how Han characters are drawn where the text does not.
 
     Raises:
         RuntimeError: this Pillow cannot draw letters.
     """
-    return font_of(face_for(text, language, bold=bold), pixels, bold=bold)
+    return font_of(face_for(text, ""), pixels)
 
 
-def face_for(text: str, language: str = "", *, bold: bool = False) -> Face:
-    """The face of :func:`font_for`."""
+def face_for(text: str, language: str, *, bold: bool = False) -> Face:
+    """The face of :func:`font_for`; of a bold one Pillow's own is none.
+
+    ``language`` tells how Han characters are drawn where the text does not.
+    """
     letters = needed(text)
     best, most = Face(None), -1
     for face in faces(text, language, bold=bold):

@@ -169,7 +169,8 @@ class _Setting:
         return block if block.lines else None
 
     def _button_size(self, call: Block) -> tuple[int, int]:
-        return call.width + self._of(2 * _BUTTON_SIDE), self._of(_BUTTON_HEIGHT)
+        height = max(self._of(_BUTTON_HEIGHT), call.height + self._of(_BUTTON_SIDE))
+        return call.width + self._of(2 * _BUTTON_SIDE), height
 
     def _prices(self, width: int) -> list[Block]:
         """The price, then the one of before, as large as both have room for.
@@ -199,7 +200,7 @@ class _Setting:
         """The price, 0, or the one of before."""
         rtl = self._rtl or runs_from_right(text)
         pixels = size * _OLD_PRICE**number
-        block = one_line(text, self._words.language, pixels, bold=True, rtl=rtl)
+        block = one_line(text, self._words.language, pixels, rtl=rtl)
         self._missing += block.missing
         return block
 
@@ -222,7 +223,6 @@ class _Setting:
             room,
             sizes=(largest, smallest),
             most_lines=most_lines,
-            bold=True,
             rtl=self._rtl or runs_from_right(text),
         )
         self._missing += block.missing

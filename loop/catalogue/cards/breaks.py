@@ -5,10 +5,13 @@ from __future__ import annotations
 from itertools import accumulate, pairwise
 
 import regex
+from pyphen import Pyphen, language_fallback
 from uniseg.linebreak import line_break_units
 
 from adloom.loop.catalogue.words.segmenting import segmenter
+from adloom.models.titles.languages import fallbacks
 
+_LEAST_LETTERS = 3  # of a word on each side of a hyphen
 _HANGUL = regex.compile(r"\p{Hangul}")
 _WORDS = regex.compile(r"\s*\S+\s*")
 _UNSPACED = {
@@ -38,6 +41,16 @@ def pieces(text: str, language: str) -> list[str]:
     words = set(_ends(parser.parse(text)))
     ends = [end for end in _ends(units) if end in words or text[end - 1].isspace()]
     return [text[start:end] for start, end in pairwise([0, *ends])]
+
+
+def syllables(word: str, language: str) -> list[str]:
+    """A word in parts that a hyphen may stand after; in one where nobody knows them."""
+    known = (language_fallback(tag.replace("-", "_")) for tag in fallbacks(language))
+    tag = next((tag for tag in known if tag), None)
+    if tag is None:
+        return [word]
+    places = Pyphen(lang=tag, left=_LEAST_LETTERS, right=_LEAST_LETTERS).positions(word)
+    return [word[start:end] for start, end in pairwise([0, *places, len(word)])]
 
 
 def _with_spaces(words: list[str]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from adloom.loop.catalogue.cards.breaks import pieces
+from adloom.loop.catalogue.cards.breaks import pieces, syllables
 from adloom.loop.catalogue.cards.writing import Hand, Line
 from adloom.models.titles.scripts import characters, tidied
 
@@ -41,11 +41,16 @@ class Block:
 
 @dataclass(frozen=True)
 class _Piece:
-    """Part of a text that no line ends within; widths for letters of `_MEASURED_AT`."""
+    """Part of a text that no line ends within; widths for letters of `_MEASURED_AT`.
+
+    ``end`` is what a line that ends after it has there: a hyphen within a word. ``seen`` is as long
+    as it is then, ``advance`` as it is before another piece.
+    """
 
     text: str
     advance: float
     seen: float
+    end: str = ""
 
 
 def fit(
@@ -55,7 +60,6 @@ def fit(
     *,
     sizes: tuple[float, float],
     most_lines: int = 3,
-    bold: bool = False,
     rtl: bool = False,
 ) -> Block:
     """Set a text.
@@ -71,8 +75,8 @@ def fit(
         No lines where there is nothing to see.
     """
     shown = _shortened(tidied(text))
-    hand = Hand(shown, language, bold=bold, rtl=rtl)
-    parts = _measured(hand, pieces(shown, language)) if shown else []
+    hand = Hand(shown, language, rtl=rtl)
+    parts = _measured(hand, [(part, "") for part in pieces(shown, language)]) if shown else []
     width, height = room
     for pixels in _steps(*sizes):
         rows = _even_rows(parts, width * _MEASURED_AT / pixels)
@@ -80,13 +84,13 @@ def fit(
             block = _block([hand.line(row, pixels) for row in rows], pixels)
             if block.width <= width and block.height <= height:
                 return block
-    return _cut(hand, parts, room, sizes[1], most_lines)
+    return _cut(hand, parts, language, room, sizes[1], most_lines)
 
 
-def one_line(text: str, language: str, pixels: float, *, bold: bool, rtl: bool) -> Block:
+def one_line(text: str, language: str, pixels: float, *, rtl: bool) -> Block:
     """A text on one line, however long that is; no lines where there is nothing to see."""
     shown = _shortened(tidied(text))
-    return _block([Hand(shown, language, bold=bold, rtl=rtl).line(shown, pixels)], pixels)
+    return _block([Hand(shown, language, rtl=rtl).line(shown, pixels)], pixels)
 
 
 def _shortened(text: str) -> str:
@@ -96,17 +100,18 @@ def _shortened(text: str) -> str:
     return "".join(whole[:_MOST_CHARACTERS]).rstrip(_NOT_BEFORE_ELLIPSIS) + _ELLIPSIS
 
 
-def _measured(hand: Hand, parts: Sequence[str]) -> list[_Piece]:
-    """Each by itself, and what repeats once: shaping takes its time."""
-    space = hand.length(" ", _MEASURED_AT)
-    seen: dict[str, float] = {}
+def _measured(hand: Hand, parts: Sequence[tuple[str, str]]) -> list[_Piece]:
+    """Texts and what a line has at its end after each; what repeats is measured once."""
+    lengths: dict[str, float] = {}
     measured = []
-    for part in parts:
-        bare = part.rstrip()
-        if bare not in seen:
-            seen[bare] = hand.length(bare, _MEASURED_AT)
-        spaces = space * (len(part) - len(bare))
-        measured.append(_Piece(part, seen[bare] + spaces, seen[bare]))
+    for text, end in parts:
+        bare = text.rstrip()
+        for one in (bare, end, " "):
+            if one not in lengths:
+                lengths[one] = hand.length(one, _MEASURED_AT)
+        spaces = lengths[" "] * (len(text) - len(bare))
+        seen = lengths[bare] + lengths[end]
+        measured.append(_Piece(text, lengths[bare] + spaces, seen, end))
     return measured
 
 
@@ -136,30 +141,31 @@ def _even_rows(parts: Sequence[_Piece], room: float) -> list[str] | None:
 
 def _rows(parts: Sequence[_Piece], room: float) -> list[str] | None:
     rows: list[str] = []
-    row, length = "", 0.0
+    row, end, length = "", "", 0.0
     for part in parts:
         if part.seen > room:
             return None
         if row and length + part.seen > room:
-            rows.append(row.rstrip())
+            rows.append(row.rstrip() + end)
             row, length = "", 0.0
         row += part.text
+        end = part.end
         length += part.advance
-    return [*rows, row.rstrip()] if row.strip() else rows
+    return [*rows, row.rstrip() + end] if row.strip() else rows
 
 
 def _cut(
-    hand: Hand, parts: Sequence[_Piece], room: tuple[int, int], pixels: float, most_lines: int
+    hand: Hand,
+    parts: Sequence[_Piece],
+    language: str,
+    room: tuple[int, int],
+    pixels: float,
+    most_lines: int,
 ) -> Block:
     """As many rows as fit in that size, words parted where they are longer than one."""
     width, height = room
     within = width * _MEASURED_AT / pixels
-    letters = [
-        text
-        for part in parts
-        for text in ([part.text] if part.seen <= within else characters(part.text))
-    ]
-    fine = _measured(hand, letters)
+    fine = [piece for part in parts for piece in _parted(hand, part, language, within)]
     rows = _rows([part for part in fine if part.seen <= within], within) or []
     for most in range(min(most_lines, len(rows)), 0, -1):
         kept = rows[:most]
@@ -170,6 +176,17 @@ def _cut(
         if block.height <= height:
             return block
     return Block((), 0, 0, pixels)
+
+
+def _parted(hand: Hand, part: _Piece, language: str, within: float) -> list[_Piece]:
+    """The piece, or its syllables where it is too long, or its letters where those are."""
+    if part.seen <= within:
+        return [part]
+    *before, last = syllables(part.text, language)
+    parted = _measured(hand, [*((syllable, "-") for syllable in before), (last, "")])
+    if all(piece.seen <= within for piece in parted):
+        return parted
+    return _measured(hand, [(letter, "") for letter in characters(part.text)])
 
 
 def _ended(hand: Hand, row: str, width: int, pixels: float) -> str:

@@ -68,16 +68,15 @@ class Line:
 
 
 class Hand:
-    """Writes a text in the face that has most of its letters, and the rest in others.
+    """Writes a text, bold, in the face that has most of its letters, and the rest in others.
 
     A line from right to left stays in one face, since parts of it change places: what that face
     has not is left out.
     """
 
-    def __init__(self, text: str, language: str, *, bold: bool, rtl: bool) -> None:
-        self._face = face_for(text, language, bold=bold)
+    def __init__(self, text: str, language: str, *, rtl: bool) -> None:
+        self._face = face_for(text, language, bold=True)
         self._language = language
-        self._bold = bold
         self._direction = "rtl" if rtl else "ltr"
         self._others: dict[str, Face | None] = {}
         self._fonts: dict[tuple[Face, float], ImageFont.FreeTypeFont] = {}
@@ -90,8 +89,7 @@ class Hand:
         parts, missing = self._parts(text)
         for face, letters in parts:
             font = self._font(face, pixels)
-            drawn_bold = self._bold and not has_weights(face)
-            stroke = pixels * _BOLD_STROKE if drawn_bold else 0.0
+            stroke = 0.0 if has_weights(face) else pixels * _BOLD_STROKE
             run = Run(letters, font, stroke, round(length))
             left, top, right, bottom = font.getbbox(
                 letters, direction=self._direction, stroke_width=stroke, anchor="ls"
@@ -113,7 +111,7 @@ class Hand:
 
     def _font(self, face: Face, pixels: float) -> ImageFont.FreeTypeFont:
         if (face, pixels) not in self._fonts:
-            self._fonts[face, pixels] = font_of(face, pixels, bold=self._bold)
+            self._fonts[face, pixels] = font_of(face, pixels, bold=True)
         return self._fonts[face, pixels]
 
     def _parts(self, text: str) -> tuple[list[tuple[Face, str]], str]:
@@ -137,7 +135,7 @@ class Hand:
         if self._direction == "rtl":
             return None
         if cluster not in self._others:
-            candidates = faces(cluster, self._language, bold=self._bold)
+            candidates = faces(cluster, self._language, bold=True)
             found = (face for face in candidates if letters <= letters_of(face))
             self._others[cluster] = next(found, None)
         return self._others[cluster]

@@ -130,6 +130,14 @@ def test_a_proxy_of_the_settings_is_believed(tmp_path: Path) -> None:
     assert [_post(stranger, {"X-Forwarded-For": f"192.0.2.{n}"}) for n in range(3)][2] == 429
 
 
+def test_cards_are_for_every_page_and_counted_by_address(tmp_path: Path) -> None:
+    client = asking(tmp_path, api_keys=[KEY], rate_limit="2/hour")
+    elsewhere = {"sec-fetch-site": "cross-site", "origin": "https://blog.example"}
+    for status_code in (422, 422, 429):  # what is asked for needs no part of the server
+        asked = client.get("/v1/ads/a/card.webp?format=poster", headers=elsewhere)
+        assert asked.status_code == status_code
+
+
 def test_an_ipv6_customer_is_counted_once(tmp_path: Path) -> None:
     client = asking(tmp_path, "::1", trusted_proxies=["::1"], rate_limit="2/hour")
     one = [_post(client, {"X-Forwarded-For": f"2001:db8:1:2::{n}"}) for n in range(3)]

@@ -9,6 +9,7 @@ import pytest
 from adloom.loop.catalogue.cards.breaks import pieces
 from adloom.loop.catalogue.cards.fitting import fit
 from adloom.loop.catalogue.cards.wording import price_words, words_of
+from adloom.loop.catalogue.lettering import face_for, font_of
 from adloom.loop.catalogue.product import Price, Product
 from tests.loop.catalogue.cards.card_parts import TITLES
 
@@ -100,9 +101,21 @@ def test_a_long_title_becomes_smaller_and_is_then_cut_between_letters() -> None:
     pixels, lines = written("Süße Träume " * 30)
     assert (pixels, len(lines)) == (24, 3)
     assert lines[-1].endswith("…")
-    _, lines = written("Rindfleischetikettierungsüberwachungsaufgabe" * 6)
+    _, lines = written("Rindfleischetikettierungsüberwachungsaufgabe")
+    assert lines == ["Rindfleischetikettierungsüber-", "wachungsaufgabe"]
+    _, lines = written("x" * 300)
     assert (len(lines), lines[-1][-1]) == (3, "…")
     assert written(" \n ")[1] == []
+
+
+def test_han_characters_are_drawn_as_the_language_does() -> None:
+    def faced(title: str, language: str) -> str:
+        face = face_for(title, language, bold=True)
+        return str(font_of(face, 20, bold=True).getname()[0]).removeprefix("Noto Sans CJK ")
+
+    found = [faced("限定商品", language) for language in ("zh", "ja-JP", "zh-Hant", "zh-HK", "")]
+    assert found == ["SC", "JP", "TC", "HK", "SC"]
+    assert faced("限定商品カメラ", "zh") == "JP"
 
 
 def test_letters_that_no_font_has_are_left_out_and_told() -> None:
