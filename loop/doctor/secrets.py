@@ -13,7 +13,8 @@ from adloom.loop.settings import Settings
 
 PART = "secrets"
 _OTHERS = 0o077
-_SECRET = ("password", "api_keys", "online_config")
+_SECRET = ("password", "_keys", "online_config")
+_PUBLIC = ("publishable_keys",)
 
 
 def secrets_check(settings: Settings) -> Check:
@@ -39,8 +40,9 @@ def _look(settings: Settings, file: Path) -> Iterator[Finding]:
             notes += _open_to_others(key)
         else:
             wrong.append(f"kafka.ssl_keyfile: there is no file {key}")
-    keys = len(settings.serve.api_keys)
-    looked_at.append(f"{keys} API keys" if keys else "no API keys, so on loopback alone")
+    keys = len(settings.serve.known_keys())
+    asked = settings.serve.key_needed
+    looked_at.append(f"{keys} API keys" if asked else "no API keys, so on loopback alone")
     yield judged(PART, ", ".join(looked_at), wrong, notes)
 
 
@@ -49,6 +51,8 @@ def _secrets_in(told: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     for name, value in told.items():
         if isinstance(value, Mapping) and not name.endswith(_SECRET):
             yield from _secrets_in(value, f"{prefix}{name}.")
+        elif name in _PUBLIC:
+            continue
         elif name.endswith(_SECRET) or (name == "redis_url" and "password=" in str(value)):
             yield f"{prefix}{name}"
 

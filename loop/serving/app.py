@@ -18,14 +18,18 @@ from adloom.loop.serving.http.events import mount_events
 from adloom.loop.serving.http.exposures import router as exposures_router
 from adloom.loop.serving.http.forgetting import router as forgetting_router
 from adloom.loop.serving.http.gathering import Gathered
+from adloom.loop.serving.http.heads import AnswersHead
 from adloom.loop.serving.http.hosts import HostCheck
 from adloom.loop.serving.http.in_time import finder
 from adloom.loop.serving.http.limits import BodyLimit
 from adloom.loop.serving.http.logs import RequestLog
+from adloom.loop.serving.http.origins import PageAccess
 from adloom.loop.serving.http.pictures import router as pictures_router
 from adloom.loop.serving.http.pools import new_pools
+from adloom.loop.serving.http.prefix import Places, Prefix
 from adloom.loop.serving.http.products import router as products_router
 from adloom.loop.serving.http.routes import router
+from adloom.loop.serving.http.script import router as script_router
 from adloom.loop.serving.http.traces import Traced
 from adloom.loop.serving.round_metrics import ROUNDS
 from adloom.loop.serving.server import AdServer
@@ -74,7 +78,9 @@ def create_app(
         summary="Personalised ads, drawn for a shopper and a product.",
         lifespan=lifespan,
     )
+    prefix = settings.serve.path_prefix
     app.state.access = Access(settings.serve)
+    app.state.places = Places(prefix, settings.serve.public_url)
     app.state.pools = new_pools(settings.serve.max_waiting)
     app.include_router(router)
     app.include_router(pictures_router)
@@ -82,22 +88,28 @@ def create_app(
     app.include_router(cards_router)
     mount_events(app, EventReader(settings.kafka, settings.events))
     app.include_router(exposures_router)
+    app.include_router(script_router)
     app.include_router(products_router)
     app.include_router(forgetting_router)
-    mount_studio(app)
+    mount_studio(app, settings.pictures.public_url)
     answer_errors(app)
     # The last one added is the first to see a request.
+    app.add_middleware(AnswersHead)
     app.add_middleware(
         BodyLimit,
         max_bytes=_MAX_BODY_BYTES,
         max_seconds=_MAX_BODY_SECONDS,
         larger=dict.fromkeys(_TAKE_PICTURES, _MAX_PICTURES_BYTES),
     )
-    app.add_middleware(HostCheck, hosts=settings.serve.hosts)
+    if settings.serve.cors_origins:
+        app.add_middleware(PageAccess, origins=settings.serve.cors_origins)
+    app.add_middleware(HostCheck, hosts=settings.serve.own_hosts)
     app.add_middleware(RequestLog)
     if start_tracing("adloom-serve"):
         app.add_middleware(Traced)
     if settings.serve.trusted_proxies:
         trusted = [str(network) for network in settings.serve.trusted_proxies]
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=trusted)
+    if prefix:
+        app.add_middleware(Prefix, prefix=prefix)
     return app

@@ -18,6 +18,7 @@ from adloom.loop.serving.steps import Step
 RefusalReason = Literal[
     "key",  # none, or a wrong one
     "other_site",
+    "role",  # the key is known and may do other things
     "host",
     "rate",
     "queue_full",

@@ -5,20 +5,13 @@ from __future__ import annotations
 import re
 from ipaddress import ip_address
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, IPvAnyNetwork, SecretStr, model_validator
+from pydantic import AfterValidator, Field, IPvAnyNetwork, model_validator
 
+from adloom.loop.settings.keys import KeySettings, rate
 from adloom.loop.settings.section import Section
-
-ApiKey = Annotated[SecretStr, Field(min_length=16, max_length=256)]
-
-
-def _rate(text: str) -> str:
-    from limits import parse  # it loads asyncio: for who sets a rate, not for every `--help`
-
-    parse(text)
-    return text
-
+from adloom.loop.settings.web_addresses import prefix, public_address
 
 _HOST = re.compile(r"(\*\.)?[a-z0-9_]([a-z0-9_.-]{0,250}[a-z0-9_])?")
 
@@ -46,7 +39,7 @@ class ConsumeSettings(Section):
     port: int | None = Field(default=None, ge=0, le=65_535, description="none = nowhere")
 
 
-class ServeSettings(Section):
+class ServeSettings(KeySettings):
     """The ad server."""
 
     host: str = "127.0.0.1"
@@ -68,23 +61,13 @@ class ServeSettings(Section):
         description="of requests that tell none: answered by then, from the pool of finished ads "
         "where drawing takes longer; none = every ad is drawn anew and waited for",
     )
-    api_keys: tuple[ApiKey, ...] = Field(
-        default=(),
-        description="one of them is asked for in X-API-Key; none = nobody is asked, on loopback "
-        "only; keep them in the environment: ADLOOM_SERVE__API_KEYS as a JSON list",
-    )
-    forget_keys: tuple[ApiKey, ...] = Field(
-        default=(),
-        description="one of them is asked for in X-API-Key by POST /v1/users/{id}/forget, which no "
-        "other key may; none = nobody may; in the environment: ADLOOM_SERVE__FORGET_KEYS",
-    )
     report_days: int = Field(
         default=30,
         ge=1,
         le=3_650,
         description="so long can be reported that an ad was shown whose exposure was not logged",
     )
-    rate_limit: Annotated[str, AfterValidator(_rate)] = Field(
+    rate_limit: Annotated[str, AfterValidator(rate)] = Field(
         default="6000/minute",
         description="of one key, or where no key is needed of one address; of IPv6 of a /64",
     )
@@ -92,6 +75,16 @@ class ServeSettings(Section):
         default=(),
         description="names that the server is asked by, without port; *.example.com = all below; "
         "localhost and the address that a request comes to are always taken",
+    )
+    public_url: Annotated[str, AfterValidator(public_address)] | None = Field(
+        default=None,
+        description="where shoppers reach it, such as https://shop.example/ads: addresses of "
+        "pictures in answers begin with it, and its host is one of hosts",
+    )
+    root_path: Annotated[str, AfterValidator(prefix)] | None = Field(
+        default=None,
+        description="the path below which a proxy shows it, taken off by the proxy or not; none = "
+        "that of public_url",
     )
     trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
         default=(),
@@ -101,6 +94,19 @@ class ServeSettings(Section):
     max_connections: int = Field(
         default=512, ge=8, le=100_000, description="at a time; those that wait make room first"
     )
+
+    @property
+    def path_prefix(self) -> str:
+        """The path before all of the server's paths; "" where there is none."""
+        if self.root_path is not None:
+            return self.root_path
+        return urlsplit(self.public_url).path if self.public_url is not None else ""
+
+    @property
+    def own_hosts(self) -> tuple[str, ...]:
+        """Names that it goes by, with the one that shoppers know."""
+        shown = urlsplit(self.public_url).hostname if self.public_url is not None else None
+        return self.hosts if shown is None else (*self.hosts, shown)
 
 
 class RaySettings(Section):

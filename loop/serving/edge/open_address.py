@@ -12,7 +12,7 @@ class OpenToAnyone(RuntimeError):
 
 def refuse_open_address(settings: ServeSettings, host: str) -> None:
     """Raises OpenToAnyone for an address that others reach while there are no keys."""
-    if not (settings.api_keys or is_loopback(host)):
+    if not (settings.key_needed or is_loopback(host)):
         raise OpenToAnyone(
             f"serve.api_keys: others reach {host}, so a key is needed "
             """(ADLOOM_SERVE__API_KEYS='["a-key-of-16-or-more"]')"""

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from adloom.loop.catalogue.creatives.store import Creative
 from adloom.loop.catalogue.histories.past_ads import Clicked
 from adloom.loop.serving.finished import Ad
+from adloom.loop.serving.http.prefix import Places
 from adloom.loop.serving.in_time.chosen import Chosen, Source
 from adloom.loop.serving.titles import TitleSource
 
@@ -117,7 +117,9 @@ class AdMade(BaseModel):
     user_id: str
     product_id: str
     title: str
-    picture_url: str
+    picture_url: str = Field(
+        description="whole where serve.public_url is set; else a path of the server asked"
+    )
     picture_png: str | None = Field(default=None, description="base64, where asked for")
     variant: str
     experiment: str | None = Field(description="that the variant is an arm of; none runs: null")
@@ -143,34 +145,31 @@ class AdMade(BaseModel):
     history: list[ClickedBefore] = Field(description="clicks that it was drawn after")
 
 
-def picture_url(creative: Creative) -> str:
-    """Where the server shows a creative's picture."""
-    return f"/v1/pictures/{creative.picture}.webp"
+def picture_path(digest: str) -> str:
+    """Where the server shows a picture of an ad, or of a product."""
+    return f"/v1/pictures/{digest}.webp"
 
 
-def clicked_before(past: Clicked) -> ClickedBefore:
+def clicked_before(past: Clicked, places: Places) -> ClickedBefore:
     """A click of a history as answers tell it."""
     return ClickedBefore(
         ad_id=past.ad_id or None,
         product_id=past.product_id,
         title=past.title,
-        picture_url=past_picture_url(past),
+        picture_url=places.public(picture_path(past.picture)),
     )
 
 
-def past_picture_url(past: Clicked) -> str:
-    """Where the server shows what was clicked: an ad, or a product."""
-    return f"/v1/pictures/{past.picture}.webp"
-
-
-def ad_made(ad: Ad | Chosen, picture_png: str | None, exposure_id: str | None) -> AdMade:
+def ad_made(
+    ad: Ad | Chosen, picture_png: str | None, exposure_id: str | None, places: Places
+) -> AdMade:
     """The answer to a request."""
     return AdMade(
         ad_id=ad.creative.ad_id,
         user_id=ad.request.user_id,
         product_id=ad.creative.product_id,
         title=ad.creative.title,
-        picture_url=picture_url(ad.creative),
+        picture_url=places.public(picture_path(ad.creative.picture)),
         picture_png=picture_png,
         variant=ad.variant,
         experiment=ad.request.assignment and ad.request.assignment.experiment,
@@ -183,5 +182,5 @@ def ad_made(ad: Ad | Chosen, picture_png: str | None, exposure_id: str | None) -
         fit=ad.fit,
         title_source=ad.title_source,
         exposure_id=exposure_id,
-        history=[clicked_before(past) for past in ad.history],
+        history=[clicked_before(past, places) for past in ad.history],
     )

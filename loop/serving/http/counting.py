@@ -6,6 +6,7 @@ from starlette.routing import Mount
 from starlette.types import Scope
 
 from adloom.loop.serving import metrics
+from adloom.loop.serving.http.prefix import path_below
 from adloom.loop.serving.metrics import RefusalReason
 
 NO_ROUTE = "other"
@@ -50,10 +51,10 @@ def route_of(scope: Scope) -> str:
     template = getattr(scope.get("route"), "path", None)
     if template is not None:
         return str(template)
-    path = scope["path"]
+    path = path_below(scope)
     for route in getattr(getattr(scope.get("app"), "router", None), "routes", ()):
         if isinstance(route, Mount) and route.path and path.startswith(f"{route.path}/"):
             return route.path
         if getattr(route, "path", None) == path:  # one of FastAPI's own pages
-            return str(path)
+            return path
     return NO_ROUTE

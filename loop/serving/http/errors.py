@@ -80,8 +80,8 @@ NOBODY_WAITS = "nobody waits for it any more"
 
 _MEANINGS = {
     400: "the body cannot be read",
-    401: "an API key is needed (X-API-Key)",
-    403: "sent by the page of another site",
+    401: "a known key is needed (X-API-Key)",
+    403: "sent by the page of another site, or by a key whose role may not do this",
     404: "not known here",
     408: "the body did not arrive in time",
     409: "not possible as things are",

@@ -14,7 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
-from adloom.loop.serving.http.access import Admitted
+from adloom.loop.serving.http.access import MaySendEvents, Roles, may_send_events
 from adloom.loop.serving.http.errors import GUARDED, refusals
 from adloom.loop.serving.http.pools import pools
 from adloom.loop.serving.http.routes import running
@@ -42,6 +42,13 @@ Form = Literal["own", "adloom"]
 _Body = TypeVar("_Body", bound=BaseModel)
 
 _MAX_EVENTS = 1_000
+_PLAIN = "text/plain"
+_ANY_MOMENT = datetime(2200, 1, 1, tzinfo=UTC)
+_NO_TOPIC = "outcomes are not taken here: name their topic in kafka.topics.outcomes"
+_NOT_FROM_PAGES = (
+    "a publishable key sends impressions and clicks alone: outcomes come from the shop's servers, "
+    "by a key of role write"
+)
 _EXAMPLE: dict[str, Any] = {
     "clicks": [
         {
@@ -102,10 +109,12 @@ class _Taken:
     """Events to send, and how many each rule left out.
 
     Attributes:
-        outcomes: whether there is a topic for them.
+        no_outcomes: why there may be none of them; None: there may.
+        at: the moment that all of them are of; None: the one that each tells.
     """
 
-    outcomes: bool
+    no_outcomes: str | None
+    at: datetime | None = None
     events: list[Event] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
 
@@ -115,14 +124,14 @@ class _Taken:
         elif isinstance(event, Exposure):
             told = "adloom logs itself that its ads are shown: post impressions and clicks"
             raise _refused([*place], told, Reason.WRONG_TYPE)
-        elif isinstance(event, Outcome) and not self.outcomes:
-            told = "outcomes are not taken here: name their topic in kafka.topics.outcomes"
-            raise _refused([*place], told, Reason.WRONG_TYPE)
+        elif isinstance(event, Outcome) and self.no_outcomes is not None:
+            raise _refused([*place], self.no_outcomes, Reason.WRONG_TYPE)
         elif len(encode(event)) > MAX_PAYLOAD_BYTES:
             told = f"an event has at most {MAX_PAYLOAD_BYTES} bytes"
             raise _refused([*place], told, Reason.TOO_LARGE)
         else:
-            self.events.append(event)
+            dated = event if self.at is None else event.model_copy(update={"ts": self.at})
+            self.events.append(dated)
 
     def leave_out(self, forgotten: Forgotten) -> None:
         """Events of who is forgotten do not reach the broker."""
@@ -137,6 +146,7 @@ class _Taken:
 
 async def _taken(
     request: Request,
+    roles: Annotated[Roles, Depends(may_send_events)],
     form: Annotated[
         Form | None,
         Query(description="of the events: own = as [events] maps them; none = own if it does"),
@@ -145,9 +155,11 @@ async def _taken(
     reader: EventReader = request.app.state.event_reader
     own = reader.has_own_form if form is None else form == "own"
     read = _own_events if own else _adloom_events
-    body = await request.body()
+    taken = _for(roles, reader)
     try:
-        return read(body, reader)
+        _refuse_plain_text(request, roles)
+        read(await request.body(), reader, taken)
+        return taken
     except (HTTPException, RequestValidationError):
         EVENTS_REFUSED.labels("invalid").inc()
         raise
@@ -158,17 +170,25 @@ def mount_events(app: FastAPI, reader: EventReader) -> None:
     app.state.event_reader = reader
     router = APIRouter(tags=["ads"])
     body = OwnEvents if reader.has_own_form else Events
-    schema = {"application/json": {"schema": body.model_json_schema()}}
+    beacon = {"type": "string", "description": "the same JSON, as the beacons of pages send it"}
+    schema = {
+        "application/json": {"schema": body.model_json_schema()},
+        _PLAIN: {"schema": beacon},
+    }
 
     @router.post(
         "/v1/events",
         status_code=202,
-        responses=refusals(*GUARDED, 503),
+        responses=refusals(*GUARDED, 415, 503),
         openapi_extra={"requestBody": {"required": True, "content": schema}},
-        dependencies=Admitted,
+        dependencies=MaySendEvents,
     )
     async def take_events(events: Annotated[_Taken, Depends(_taken)], request: Request) -> Accepted:
-        """Put a page's events on the stream; when this answers, the broker has them."""
+        """Put a page's events on the stream; when this answers, the broker has them.
+
+        By a publishable key pages send impressions and clicks, as `text/plain` too; they count as
+        of when they arrive, whatever the visitor's clock says.
+        """
         server = running(request)
         refuse_lost(server, len(events.events))
         events.leave_out(server.forgotten)
@@ -202,9 +222,23 @@ def counted(events: Sequence[Event]) -> Iterator[None]:
         EVENTS_ACCEPTED.labels(kind).inc(number)
 
 
-def _adloom_events(body: bytes, reader: EventReader) -> _Taken:
+def _for(roles: Roles, reader: EventReader) -> _Taken:
+    """Nothing yet, of who has these roles."""
+    if "publishable" in roles:
+        return _Taken(_NOT_FROM_PAGES, datetime.now(UTC))
+    return _Taken(None if reader.takes_outcomes else _NO_TOPIC)
+
+
+def _refuse_plain_text(request: Request, roles: Roles) -> None:
+    """Any page may send it without asking: here it comes from those of the settings alone."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == _PLAIN and "publishable" not in roles:
+        told = f"{_PLAIN} is taken from pages with a publishable key alone: send application/json"
+        raise HTTPException(415, told)
+
+
+def _adloom_events(body: bytes, reader: EventReader, taken: _Taken) -> None:
     """Strict JSON: FastAPI would decode it first, and then a moment is just text."""
-    taken = _Taken(reader.takes_outcomes)
     found = _validated(Events, body)
     raw = from_json(body) if reader.drops else {}
     named: dict[str, list[Any]] = {
@@ -216,17 +250,15 @@ def _adloom_events(body: bytes, reader: EventReader) -> _Taken:
         for number, event in enumerate(some):
             rule = reader.rule_against(raw[name][number]) if reader.drops else None
             taken.take((name, number), event if rule is None else Dropped(rule))
-    return taken
 
 
-def _own_events(body: bytes, reader: EventReader) -> _Taken:
-    taken, now = _Taken(reader.takes_outcomes), datetime.now(UTC)
+def _own_events(body: bytes, reader: EventReader, taken: _Taken) -> None:
+    now = datetime.now(UTC) if taken.at is None else _ANY_MOMENT
     for place, kind, own in _all(_validated(OwnEvents, body)):
         try:
             taken.take(place, reader.read_own(kind, own, now))
         except InvalidEvent as error:
             raise _refused([*place, *_path(error)], _told(error), error.reason) from error
-    return taken
 
 
 def _all(found: OwnEvents) -> Iterator[tuple[tuple[str, int], Kind | None, dict[str, Any]]]:

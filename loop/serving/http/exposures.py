@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from adloom.loop.exposures.kept import NotThen, UnknownExposure
 from adloom.loop.serving.exposures import kept_exposures
-from adloom.loop.serving.http.access import Admitted
+from adloom.loop.serving.http.access import MayWrite
 from adloom.loop.serving.http.errors import GUARDED, problem, refusals
 from adloom.loop.serving.http.events import counted, refuse_lost
 from adloom.loop.serving.http.pools import pools
@@ -44,7 +44,7 @@ class ExposureCounted(BaseModel):
     "/v1/exposures/{exposure_id}",
     status_code=202,
     responses=refusals(*GUARDED, 404, 503),
-    dependencies=Admitted,
+    dependencies=MayWrite,
 )
 async def report_exposure(
     exposure_id: UUID, request: Request, shown: AdShown | None = None

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from adloom.loop.serving.edge.addresses import OwnNames, host_of, ip_of
 from adloom.loop.serving.edge.bounds import HEALTH_PATHS
 from adloom.loop.serving.http.counting import refused_by
+from adloom.loop.serving.http.prefix import path_below
 
 
 class HostCheck:
@@ -28,7 +29,7 @@ class HostCheck:
         self._names = OwnNames(hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] not in HEALTH_PATHS:
+        if scope["type"] == "http" and path_below(scope) not in HEALTH_PATHS:
             wrong = self._wrong(scope)
             if wrong is not None:
                 refused_by(scope, "host")

@@ -10,6 +10,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from adloom.loop.serving.http.prefix import path_below
+
 
 class BodyLimit:
     """ASGI middleware: 413 for a body of more than ``max_bytes``, 408 after ``max_seconds``.
@@ -35,7 +37,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        most = self._larger.get(scope["path"], self._max_bytes)
+        most = self._larger.get(path_below(scope), self._max_bytes)
         too_large = f"the body is larger than {most} bytes"
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > most:

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adloom.loop.serving.http.counting import count_request
+from adloom.loop.serving.http.prefix import path_below
 
 REQUEST_ID_HEADER = "X-Request-Id"
 _OF_A_USER = re.compile(r"^/v1/users/.*/")
@@ -66,6 +67,7 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
+        path = _path(path_below(scope))
         name = given if _USABLE.fullmatch(given) else uuid.uuid4().hex
         token = _request_id.set(name)
         began, status, answering = time.monotonic(), 500, False
@@ -87,12 +89,15 @@ class RequestLog:
         finally:
             level = logging.ERROR if status >= 500 else logging.INFO
             seconds = time.monotonic() - began
-            told = {"method": scope["method"], "path": _path(scope["path"]), "status": status}
+            told = {"method": scope["method"], "path": path, "status": status}
             _log.log(level, "answered", extra={**told, "seconds": round(seconds, 4)})
             count_request(scope, status, seconds)
             _request_id.reset(token)
 
 
 def _path(path: str) -> str:
-    """As it was asked for, but for whom it is about: logs go far and stay long."""
+    """As it was asked for, but for whom it is about: logs go far and stay long.
+
+    What follows a question mark is not part of it: keys of pages are there.
+    """
     return _OF_A_USER.sub("/v1/users/.../", path)

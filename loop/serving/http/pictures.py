@@ -9,6 +9,7 @@ from fastapi.responses import RedirectResponse
 
 from adloom.loop.catalogue.hashes import is_hash
 from adloom.loop.catalogue.pictures.store import Kind, PictureStore, UnknownPicture
+from adloom.loop.serving.http.access import Open
 from adloom.loop.serving.http.errors import problem, refusals
 from adloom.loop.serving.http.pools import pools
 from adloom.loop.serving.http.routes import running
@@ -27,6 +28,7 @@ router = APIRouter(tags=["ads"])
     "/v1/pictures/{digest}.webp",
     responses={200: {"content": {"image/webp": {}}}} | _REDIRECT | refusals(404, 503),
     response_class=Response,
+    dependencies=Open,
 )
 async def picture(digest: str, request: Request) -> Response:
     """A picture of an ad or of a product by the SHA-256 of its bytes: the same for ever."""
@@ -37,6 +39,7 @@ async def picture(digest: str, request: Request) -> Response:
     "/v1/pictures/{digest}.png",
     responses={200: {"content": {"image/png": {}}}} | _REDIRECT | refusals(404, 503),
     response_class=Response,
+    dependencies=Open,
 )
 async def older_picture(digest: str, request: Request) -> Response:
     """The picture of an ad that an earlier release drew."""
@@ -68,4 +71,4 @@ def _found(store: PictureStore, digest: str, kind: Kind) -> bytes | str | None:
         file = store.file(digest)
     except UnknownPicture:
         return None
-    return file.content if file.kind == kind else f"/v1/pictures/{digest}.{file.kind}"
+    return file.content if file.kind == kind else f"{digest}.{file.kind}"

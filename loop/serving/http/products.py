@@ -14,7 +14,7 @@ from adloom.loop.catalogue.intake.picture_sources import LinkedPictures, SentPic
 from adloom.loop.catalogue.intake.report import ImportReport, Note
 from adloom.loop.catalogue.product import UnknownProduct
 from adloom.loop.catalogue.rows import as_attributes
-from adloom.loop.serving.http.access import Admitted
+from adloom.loop.serving.http.access import Admitted, MayAdminister
 from adloom.loop.serving.http.errors import GUARDED, problem, refusals
 from adloom.loop.serving.http.routes import running
 from adloom.loop.serving.http.sent_products import read_sent
@@ -75,7 +75,7 @@ class Retired(BaseModel):
     retired: list[str]
 
 
-@router.post("/v1/products", responses=refusals(*GUARDED), dependencies=Admitted)
+@router.post("/v1/products", responses=refusals(*GUARDED), dependencies=MayAdminister)
 def take_products(sent: Products, request: Request) -> Taken:
     """Take products in; each is new, changed, as before, or refused by itself.
 
@@ -139,7 +139,7 @@ def show_product(product_id: str, request: Request) -> dict[str, Any]:
 @router.delete(
     "/v1/products/{product_id:path}",
     responses=refusals(401, 403, 404, 429),
-    dependencies=Admitted,
+    dependencies=MayAdminister,
 )
 def retire_product(product_id: str, request: Request) -> Retired:
     """Sell a product no more; to send it again brings it back."""

@@ -17,13 +17,14 @@ from adloom.loop.experiments.assignment import Assignment
 from adloom.loop.experiments.running import NotAssignable
 from adloom.loop.serving.exposures import exposure, kept_exposures
 from adloom.loop.serving.finished import Ad
-from adloom.loop.serving.http.access import Admitted
+from adloom.loop.serving.http.access import MayWrite, Open
 from adloom.loop.serving.http.bodies import AdMade, AdWanted, ad_made
 from adloom.loop.serving.http.errors import GUARDED, problem, refusals
 from adloom.loop.serving.http.exposition import exposition
 from adloom.loop.serving.http.in_time import Wanted, answered_in_time
 from adloom.loop.serving.http.once_more import IDEMPOTENCY_KEY, named_by
 from adloom.loop.serving.http.pools import NoRoom, pools
+from adloom.loop.serving.http.prefix import places
 from adloom.loop.serving.http.traces import trace_ad
 from adloom.loop.serving.http.waiting import drawn_in_time
 from adloom.loop.serving.in_time.chosen import Chosen
@@ -46,7 +47,7 @@ def running(request: Request) -> AdServer:
 @router.post(
     "/v1/ads",
     responses=refusals(*GUARDED, 404, 500, 503, 504),
-    dependencies=Admitted,
+    dependencies=MayWrite,
 )
 async def make_ad(
     wanted: AdWanted,
@@ -96,7 +97,7 @@ async def make_ad(
     elif counts:
         keep = kept_exposures(server).keep
         counts = bool(await pools(request).ads.run(keep, [shown], server.forgotten))
-    return ad_made(ad, png, shown.event_id if counts else None)
+    return ad_made(ad, png, shown.event_id if counts else None, places(request))
 
 
 async def _drawn(server: AdServer, asked: Wanted, request: Request) -> Ad:
@@ -154,13 +155,18 @@ async def _send(request: Request, shown: Exposure) -> None:
         EXPOSURES_LOST.inc()
 
 
-@router.get("/healthz", tags=["state"])
+@router.get("/healthz", tags=["state"], dependencies=Open)
 async def healthz() -> dict[str, str]:
     """The process lives."""
     return {"status": "alive"}
 
 
-@router.get("/readyz", responses={503: {"description": "ads cannot be drawn"}}, tags=["state"])
+@router.get(
+    "/readyz",
+    responses={503: {"description": "ads cannot be drawn"}},
+    tags=["state"],
+    dependencies=Open,
+)
 async def readyz(request: Request) -> JSONResponse:
     """Whether ads can be drawn, and one was: what is slow the first time is over.
 
@@ -173,7 +179,7 @@ async def readyz(request: Request) -> JSONResponse:
     return JSONResponse(readiness.told(), status_code=status, headers=headers)
 
 
-@router.get("/metrics", response_class=Response, tags=["state"])
+@router.get("/metrics", response_class=Response, tags=["state"], dependencies=Open)
 async def metrics(request: Request) -> Response:
     """Prometheus metrics."""
     await pools(request).readiness.look(lambda: running(request).readiness)  # sets its gauges

@@ -7,6 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adloom.loop.serving.finished import Ad
 from adloom.loop.serving.http.counting import route_of
+from adloom.loop.serving.http.prefix import path_below
 from adloom.loop.serving.in_time.chosen import Chosen
 from adloom.stream.tracing import TRACE_HEADERS, record_span, span
 
@@ -20,7 +21,7 @@ class Traced:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in _NOT_TRACED:
+        if scope["type"] != "http" or path_below(scope) in _NOT_TRACED:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from adloom.loop.catalogue.product import Product
 from adloom.loop.serving.finished import Ad
-from adloom.loop.serving.http.bodies import Identifier, picture_url
+from adloom.loop.serving.http.bodies import Identifier, picture_path
+from adloom.loop.serving.http.prefix import Places
 
 MAX_SEED = 2**31 - 1
 
@@ -79,27 +80,28 @@ class Moved(BaseModel):
     champion: int
 
 
-def shown(product: Product, notes: Iterable[str] = ()) -> ShopProduct:
+def shown(product: Product, places: Places, notes: Iterable[str] = ()) -> ShopProduct:
     """A product as the page shows it; the address of its picture changes with the picture."""
     picture = product.cutout_name or product.picture_name
+    path = f"/studio/cutouts/{quote(product.product_id, safe='')}.webp"
     return ShopProduct(
         product_id=product.product_id,
         name=product.name,
         category=product.category,
         selling_points=product.selling_points,
         language=product.language,
-        picture_url=f"/studio/cutouts/{quote(product.product_id, safe='')}.webp?of={picture[:16]}",
+        picture_url=places.own(f"{path}?of={picture[:16]}"),
         notes=list(notes),
     )
 
 
-def drawn(ad: Ad) -> Drawn:
+def drawn(ad: Ad, places: Places) -> Drawn:
     """An ad as the page shows it."""
     return Drawn(
         variant=ad.creative.variant,
         version=ad.creative.version,
         title=ad.creative.title,
-        picture_url=picture_url(ad.creative),
+        picture_url=places.own(picture_path(ad.creative.picture)),
         seconds=round(ad.seconds, 3),
         seed=ad.creative.seed,
         personalised=ad.personalised,

@@ -10,8 +10,9 @@ from PIL import Image
 
 from adloom.loop.catalogue.pictures.store import UnknownPicture
 from adloom.loop.catalogue.rows import Entry
-from adloom.loop.serving.http.access import Admitted
+from adloom.loop.serving.http.access import Admitted, Open
 from adloom.loop.serving.http.errors import GUARDED, problem, refusals
+from adloom.loop.serving.http.prefix import Places, places
 from adloom.loop.serving.http.routes import running
 from adloom.loop.serving.studio.bodies import ProductPage, ShopProduct, shown
 from adloom.loop.serving.studio.status import RecentEvents, Shopper
@@ -25,7 +26,10 @@ router = APIRouter()
 
 
 @router.get(
-    "/cutouts/{product_id:path}.webp", responses=_PICTURE | refusals(404), response_class=Response
+    "/cutouts/{product_id:path}.webp",
+    responses=_PICTURE | refusals(404),
+    response_class=Response,
+    dependencies=Open,
 )
 def cutout(product_id: str, request: Request) -> Response:
     """A product alone, on nothing; as its shop shows it where it could not be cut out."""
@@ -55,7 +59,8 @@ def products(
     """What the shop sells in the order of ids, whose id, name or category holds the search."""
     page = running(request).catalogue.page(after=after, search=search.strip(), limit=_A_PAGE + 1)
     return ProductPage(
-        products=[_shown(entry) for entry in page[:_A_PAGE]], more=len(page) > _A_PAGE
+        products=[_shown(entry, places(request)) for entry in page[:_A_PAGE]],
+        more=len(page) > _A_PAGE,
     )
 
 
@@ -68,6 +73,6 @@ def shoppers(
     return recent.shoppers(search)
 
 
-def _shown(entry: Entry) -> ShopProduct:
+def _shown(entry: Entry, places: Places) -> ShopProduct:
     notes = [f"Shown whole: it cannot be cut out ({entry.no_cutout})."] if entry.no_cutout else []
-    return shown(entry.product, notes)
+    return shown(entry.product, places, notes)

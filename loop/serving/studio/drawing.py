@@ -14,6 +14,7 @@ from adloom.loop.serving.drawing_queue import QueueFull
 from adloom.loop.serving.finished import Ad
 from adloom.loop.serving.http.access import Admitted
 from adloom.loop.serving.http.errors import GUARDED, refusals
+from adloom.loop.serving.http.prefix import places
 from adloom.loop.serving.http.routes import running
 from adloom.loop.serving.http.waiting import drawn_in_time
 from adloom.loop.serving.requests import AdRequest, Preview
@@ -45,6 +46,7 @@ def why(subject: Subject, request: Request) -> Reasons:
             maker.generator,
             serving.adapter,
             serving.version,
+            places(request),
         )
 
 
@@ -64,7 +66,7 @@ async def draw(wanted: Draw, request: Request) -> list[Drawn]:
             future.cancel()
         raise
     ads = await drawn_in_time(futures, request, server.timeout_seconds)
-    return [drawn(ad) for ad in ads]
+    return [drawn(ad, places(request)) for ad in ads]
 
 
 def _previews(server: AdServer, user_id: str, product: Product, seed: int) -> list[AdRequest]:

@@ -10,7 +10,8 @@ from adloom.feature_store.store import UserHistory
 from adloom.loop.catalogue.briefs import brief
 from adloom.loop.catalogue.histories.past_ads import PastAd, PastAds
 from adloom.loop.catalogue.product import Product
-from adloom.loop.serving.http.bodies import past_picture_url, picture_url
+from adloom.loop.serving.http.bodies import picture_path
+from adloom.loop.serving.http.prefix import Places
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.kept_tokens import KeptAd, kept_tokens
 
@@ -79,6 +80,7 @@ def reasons(
     generator: AdGenerator,
     adapter: str | None,
     version: int,
+    places: Places,
 ) -> Reasons:
     """The newest clicked ads with rank and maps; those that are read are always among them."""
     told = generator.told(brief(product, chosen), adapter)
@@ -96,9 +98,13 @@ def reasons(
         for n, click in enumerate(clicks)
         if len(clicks) - n <= _MOST_CLICKS or click[0].key in ranks
     ]
+
+    def url(digest: str) -> str:
+        return places.own(picture_path(digest))
+
     return Reasons(
         trend=[
-            TrendAd(ad_id=ad.ad_id, title=ad.title, picture_url=picture_url(kept), seen=map_)
+            TrendAd(ad_id=ad.ad_id, title=ad.title, picture_url=url(kept.picture), seen=map_)
             for ad, map_ in zip(trend, maps[: len(trend)], strict=True)
             if (kept := trendy.get(ad.ad_id))
         ],
@@ -106,7 +112,7 @@ def reasons(
             PastClick(
                 ad_id=clicked.ad_id or None,
                 title=clicked.title,
-                picture_url=past_picture_url(clicked),
+                picture_url=url(clicked.picture),
                 clicked_at=clicked_at.isoformat(),
                 rank=ranks.get(clicked.key),
                 seen=seen.get(clicked.key),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from adloom.loop.home import ROUNDS_FOLDER
 from adloom.loop.learning.registry import CHAMPION, Version
 from adloom.loop.learning.rounds.kept import RoundOutcome, outcomes
 from adloom.loop.serving.studio.curves import Curve, click_through_curves
+from adloom.loop.settings.keys import STAFF, Role
 
 if TYPE_CHECKING:
     from adloom.feature_store.event_log import EventLog
@@ -71,8 +72,8 @@ class CatalogueState(BaseModel):
 
 
 class LoopStatus(BaseModel):
-    """All of it; ``key_needed`` tells whether promoting asks for an API key, ``can_roll_back``
-    whether there is a champion from before this one.
+    """All of it; ``key_needed`` tells whether the studio asks for a key, ``roles`` what the one
+    that was sent may do, ``can_roll_back`` whether there is a champion from before this one.
     """
 
     model_config = ConfigDict(protected_namespaces=())
@@ -85,6 +86,7 @@ class LoopStatus(BaseModel):
     serving: int
     curves: list[Curve]
     key_needed: bool
+    roles: list[Role]
 
 
 class Shopper(BaseModel):
@@ -130,8 +132,8 @@ class RecentEvents:
         ]
 
 
-def loop_status(server: AdServer, recent: RecentEvents) -> LoopStatus:
-    """The state of the loop as this server sees it."""
+def loop_status(server: AdServer, recent: RecentEvents, roles: Collection[Role]) -> LoopStatus:
+    """The state of the loop as this server sees it, for somebody of these roles."""
     events, settings = recent.events(), server.settings
     attribution = timedelta(hours=settings.rounds.attribution_hours)
     versions = server.registry.versions()
@@ -144,7 +146,8 @@ def loop_status(server: AdServer, recent: RecentEvents) -> LoopStatus:
         can_roll_back=not others.isdisjoint(server.registry.former_champions()),
         serving=server.champion.serving.version,
         curves=click_through_curves(events, attribution, datetime.now(UTC)),
-        key_needed=bool(settings.serve.api_keys),
+        key_needed=settings.serve.key_needed,
+        roles=[role for role in STAFF if role in roles],
     )
 
 

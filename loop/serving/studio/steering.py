@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 
 from adloom.loop.learning.kept_adapters import UnfitVersion
 from adloom.loop.learning.registry import UnknownVersion
-from adloom.loop.serving.http.access import Admitted
+from adloom.loop.serving.http.access import MayAdminister, Roles, may_look
 from adloom.loop.serving.http.errors import GUARDED, problem, refusals
 from adloom.loop.serving.http.routes import running
 from adloom.loop.serving.studio.bodies import Moved, Promotion
@@ -18,13 +18,17 @@ from adloom.loop.serving.studio.subjects import recent_events
 router = APIRouter()
 
 
-@router.get("/api/loop", responses=refusals(*GUARDED), dependencies=Admitted)
-def status(request: Request, recent: Annotated[RecentEvents, Depends(recent_events)]) -> LoopStatus:
-    """Stream, rounds, versions and click-through curves."""
-    return loop_status(running(request), recent)
+@router.get("/api/loop", responses=refusals(*GUARDED))
+def status(
+    request: Request,
+    roles: Annotated[Roles, Depends(may_look)],
+    recent: Annotated[RecentEvents, Depends(recent_events)],
+) -> LoopStatus:
+    """Stream, rounds, versions and click-through curves; and what who asks may do."""
+    return loop_status(running(request), recent, roles)
 
 
-@router.post("/api/promote", responses=refusals(*GUARDED, 404, 409), dependencies=Admitted)
+@router.post("/api/promote", responses=refusals(*GUARDED, 404, 409), dependencies=MayAdminister)
 def promote(promotion: Promotion, request: Request) -> Moved:
     """Make a version ``@champion``; the servers follow within seconds."""
     try:
@@ -36,7 +40,7 @@ def promote(promotion: Promotion, request: Request) -> Moved:
     return Moved(champion=version.number)
 
 
-@router.post("/api/rollback", responses=refusals(*GUARDED, 409), dependencies=Admitted)
+@router.post("/api/rollback", responses=refusals(*GUARDED, 409), dependencies=MayAdminister)
 def rollback(request: Request) -> Moved:
     """Make the champion before this one champion again."""
     try:

@@ -12,8 +12,10 @@ from adloom.loop.catalogue.feeds.parsing import parse_product
 from adloom.loop.catalogue.feeds.refusals import RowRefused
 from adloom.loop.catalogue.pictures.decode import BadPicture
 from adloom.loop.catalogue.pictures.intake import take_in
+from adloom.loop.catalogue.product import Product
 from adloom.loop.serving.http.access import Admitted
 from adloom.loop.serving.http.errors import problem, refusals
+from adloom.loop.serving.http.prefix import places
 from adloom.loop.serving.http.routes import running
 from adloom.loop.serving.server import AdServer
 from adloom.loop.serving.studio.bodies import Name, Point, Shelf, ShopProduct, shown
@@ -51,9 +53,10 @@ async def upload(
     whole; the notes say why.
     """
     content = await request.body()
-    return await asyncio.to_thread(
+    product, notes = await asyncio.to_thread(
         _kept, running(request), uploads_of(request), content, name, category, selling_points
     )
+    return shown(product, places(request), notes)
 
 
 def _kept(
@@ -63,8 +66,11 @@ def _kept(
     name: str,
     category: str,
     points: Sequence[str],
-) -> ShopProduct:
-    """The product as a feed would tell it, with its picture. Raises HTTPException: 422."""
+) -> tuple[Product, list[str]]:
+    """The product as a feed would tell it, with its picture, and what to know of it.
+
+    Raises HTTPException: 422.
+    """
     notes: list[str] = []
     told = {
         "id": new_id(),
@@ -85,4 +91,4 @@ def _kept(
     if taken.cutout is None:
         notes.append(f"Shown whole: it cannot be cut out ({taken.reason}).")
     notes += server.title_advice(product)
-    return shown(uploads.add(product, taken), notes)
+    return uploads.add(product, taken), notes

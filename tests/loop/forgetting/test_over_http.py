@@ -62,7 +62,7 @@ def test_it_takes_a_key_of_its_own(client: TestClient) -> None:
 
 
 def test_nobody_may_where_no_key_is_set(client: TestClient, monkeypatch: Any) -> None:
-    monkeypatch.setattr(client.app.state.access, "_forget_keys", ())  # type: ignore[attr-defined]
+    monkeypatch.setattr(client.app.state.access, "_keys", [])  # type: ignore[attr-defined]
     answer = client.post(_PATH, headers={"X-API-Key": KEY})
     assert answer.status_code == 403
     assert "serve.forget_keys" in answer.text

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from PIL import Image
@@ -13,12 +15,16 @@ from adloom.loop.settings import Settings
 from tests.loop_parts import register_adapter, tiny_settings
 
 KEY = "a-key-of-sixteen-or-more"
+WRITE_KEY = "a-key-that-promotes-nothing"
 KEYED = {"X-API-Key": KEY}
 
 
-def studio_settings(folder: Path, **more: Any) -> Settings:
-    """Settings with a key, and a challenger beside the champion."""
-    settings = tiny_settings(folder, serve={"follow_seconds": 0.2, "api_keys": [KEY]}, **more)
+def studio_settings(
+    folder: Path, serve: Mapping[str, Any] = MappingProxyType({}), **more: Any
+) -> Settings:
+    """Settings with keys, and a challenger beside the champion."""
+    own = {"follow_seconds": 0.2, "api_keys": [KEY], "write_keys": [WRITE_KEY]}
+    settings = tiny_settings(folder, serve=own | dict(serve), **more)
     registry = home.registry_with_base(settings)
     registry.set_challenger(register_adapter(settings, registry, "fresh"))
     return settings

@@ -15,6 +15,7 @@ from PIL import Image
 from adloom.loop import home
 from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.loop.serving.app import create_app
+from adloom.loop.serving.http.prefix import Places
 from adloom.loop.serving.studio.reasons import reasons
 from adloom.loop.settings import Settings
 from adloom.models.brief import HistoryAd
@@ -93,7 +94,7 @@ def test_the_trend_that_a_version_reads_before_the_history_is_shown(client: Test
         maker.generator.new_adapter("trendy", rank=2, alpha=4)
         maker.generator.know_trends("trendy", Trends(2, {product.category: read}))
         history = server.features.history("nobody")
-        seen = reasons(history, product, (), maker.past_ads, maker.generator, "trendy", 2)
+        seen = reasons(history, product, (), maker.past_ads, maker.generator, "trendy", 2, Places())
         maker.generator.drop_adapter("trendy")
     assert [ad.ad_id for ad in seen.trend] == [ad.ad_id for ad in shop_ads[:2]]
     assert client.get(seen.trend[0].picture_url).status_code == 200

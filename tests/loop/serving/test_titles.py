@@ -15,6 +15,7 @@ from adloom.loop.serving.ads import AdMaker
 from adloom.loop.serving.exposures import exposure
 from adloom.loop.serving.finished import Ad
 from adloom.loop.serving.http.bodies import ad_made
+from adloom.loop.serving.http.prefix import Places
 from adloom.loop.serving.requests import AdRequest, Serving
 from adloom.loop.serving.titles import MOST_TITLES, Title, title_seed
 from adloom.models.titles.check import check_title
@@ -60,7 +61,7 @@ def test_a_model_that_writes_garbage_is_served_with_plain_titles(maker: AdMaker)
     assert (ad.title_source, ad.valid_title) == ("fallback", True)
     context = exposure(ad).context
     assert (context["title_source"], context["valid_title"]) == ("fallback", True)
-    assert ad_made(ad, None, None).title_source == "fallback"
+    assert ad_made(ad, None, None, Places()).title_source == "fallback"
     assert made(maker).creative.title == ad.creative.title
 
 

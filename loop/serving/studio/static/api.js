@@ -29,13 +29,13 @@ async function ask(path, options) {
   const headers = { ...options.headers, ...(key ? { "x-api-key": key } : {}) };
   let answer;
   try {
-    answer = await fetch(`/studio/api/${path}`, { ...options, headers });
+    answer = await fetch(new URL(`../api/${path}`, import.meta.url), { ...options, headers });
   } catch {
     throw new Error("The server does not answer. Is adloom serve still running?");
   }
   const content = await answer.json().catch(() => ({}));
   if (answer.status === 401) document.getElementById("key-row").hidden = false;
-  if (!answer.ok) throw new Error(inWords(content.detail) ?? `The server answered ${answer.status}.`);
+  if (!answer.ok) throw Object.assign(new Error(inWords(content.detail) ?? `The server answered ${answer.status}.`), { status: answer.status });
   return content;
 }
 

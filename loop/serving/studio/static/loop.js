@@ -3,6 +3,7 @@
 import { get, post, watch } from "./api.js";
 import { curveChart } from "./chart.js";
 import { $, el, tell } from "./dom.js";
+import { learnRoles, needing } from "./roles.js";
 
 const EVERY = 5000;
 
@@ -19,12 +20,14 @@ async function refresh() {
     show(loop);
     await follow(loop);
   } catch (error) {
+    if (error.status === 401 || error.status === 403) learnRoles([]);
     $("moved").textContent = error.message;
   }
 }
 
 function show(loop) {
   $("key-row").hidden = !loop.key_needed;
+  learnRoles(loop.roles);
   const dead = loop.stream.dead_letters && Object.values(loop.stream.dead_letters).reduce((a, b) => a + b, 0);
   const elsewhere = (value) => (value == null ? "elsewhere" : value.toLocaleString());
   $("stream").replaceChildren(
@@ -47,8 +50,8 @@ function versionRow(version, canRollBack) {
   const gain = version.heldout_after == null ? "" : `held-out loss ${version.heldout_before.toFixed(3)} → ${version.heldout_after.toFixed(3)}`;
   const gate = version.gate === "base" ? "base model" : `gate ${version.gate ?? "unknown"}`;
   const button = champion && !canRollBack ? el("span", {}) : champion
-    ? el("button", { class: "plain", type: "button", id: "rollback", onclick: () => move("rollback", {}, "Make the champion before this one champion again?") }, "Roll back")
-    : el("button", { class: "plain", type: "button", "data-promote": version.number, onclick: () => move("promote", { version: version.number }, `Let version ${version.number} draw the ads from now on?`) }, "Promote");
+    ? needing("admin", el("button", { class: "plain", type: "button", id: "rollback", onclick: () => move("rollback", {}, "Make the champion before this one champion again?") }, "Roll back"))
+    : needing("admin", el("button", { class: "plain", type: "button", "data-promote": version.number, onclick: () => move("promote", { version: version.number }, `Let version ${version.number} draw the ads from now on?`) }, "Promote"));
   const badges = version.aliases.map((alias) => el("span", { class: "badge" }, alias));
   return el("div", { class: "version" },
     el("div", {}, el("strong", {}, `Version ${version.number}`), ...badges),
