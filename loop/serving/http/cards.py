@@ -71,7 +71,7 @@ class LastCards:
 
 
 @router.get(
-    "/v1/ads/{ad_id}/card.{kind}",
+    "/v1/ads/{ad_id:path}/card.{kind}",
     responses=_ANSWERS | refusals(404, 422, 429, 503),
     response_class=Response,
     dependencies=Counted,
@@ -114,6 +114,8 @@ async def card(
 
 def _shown(server: AdServer, ad_id: str) -> Advertised:
     """Raises UnknownAd also for what is not approved, UnknownProduct."""
+    if "\0" in ad_id:  # Postgres knows no such text
+        raise UnknownAd(ad_id)
     own = server.settings.cards.call_to_action
     shown = advertised(server.creatives, server.catalogue, ad_id, own)
     if shown.ad.state != "approved":

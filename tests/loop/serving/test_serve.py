@@ -6,6 +6,7 @@ import base64
 import io
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -302,10 +303,23 @@ def test_what_may_not_be_shown_has_no_card(client: TestClient, settings: Setting
     catalogue = home.open_catalogue(settings)
     judge(catalogue.engine, [ad_id], "banned", why="blurred", by="ann")
     catalogue.close()
-    for address in (f"/v1/ads/{ad_id}/card.webp", "/v1/ads/none/card.webp"):
+    for name in (ad_id, "none", "none%2Fat%2Fall", "%00"):
+        address = f"/v1/ads/{name}/card.webp"
         refused = client.get(address)
         assert (refused.status_code, refused.headers["cache-control"]) == (404, "no-store")
         assert refused.json()["detail"][0]["loc"] == ["path", "ad_id"]
+
+
+def test_an_ad_of_the_shops_own_has_a_card_whatever_its_id(
+    client: TestClient, settings: Settings
+) -> None:
+    creatives = home.open_creatives(settings)
+    own = creatives.get("shop-0-00002")
+    creatives.add([replace(own, ad_id="spring/2026/hero")])
+    creatives.close()
+    answer = client.get("/v1/ads/spring/2026/hero/card.png?format=landscape&width=400")
+    with Image.open(io.BytesIO(answer.content)) as card:
+        assert card.size == (400, 209)
 
 
 def test_a_card_that_cannot_be_is_refused_by_its_field(client: TestClient) -> None:
