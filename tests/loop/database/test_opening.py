@@ -80,8 +80,8 @@ def test_ads_of_before_tell_no_codebook(tmp_path: Path, database: DatabaseSettin
     assert take_over(tmp_path, database).changed
     columns = creatives.c.ad_id, creatives.c.codebook, creatives.c.state
     with engine.connect() as connection:
-        [row] = connection.execute(select(*columns))
-    assert tuple(row) == ("a", None, "approved")
+        [found] = connection.execute(select(*columns))
+    assert found == ("a", None, "approved")
     engine.dispose()
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ class Shop:
         self.looks = Looks(self.engine, Encoders(None, TextEncoder()))
         self.pool = CreativePool(self.engine, self.looks, most)
 
-    def draw(self, ad_id: str, *, days: int = 0, by: str = "3", **changes: object) -> None:
+    def draw(self, ad_id: str, *, days: int = 0, by: str = "3", **changes: Any) -> None:
         picture = Image.new("RGB", (64, 64), "teal")
         made = Creative(
             ad_id=ad_id,
