@@ -142,10 +142,12 @@ def past_ads(catalogue: Catalogue, creatives: CreativeStore, generator: AdGenera
 
 def title_words(settings: Settings, catalogue: Catalogue) -> TitleWords:
     """What the titles of each product may say: what is set, or what the shop's own ads say."""
+    from adloom.loop.catalogue.words.banned import BannedWords
     from adloom.loop.catalogue.words.learnt import LearntWords
     from adloom.loop.catalogue.words.titles import TitleWords
 
-    return TitleWords(settings.titles, LearntWords(catalogue).of)
+    banned = BannedWords(catalogue.engine)
+    return TitleWords(settings.titles, LearntWords(catalogue).of, banned.of)
 
 
 def title_advice(settings: Settings, generator: AdGenerator | None = None) -> Advice:

@@ -19,6 +19,7 @@ from adloom.loop.catalogue.product import with_picture
 from adloom.loop.privacy.reading import Reader
 from adloom.loop.serving.ads import AdMaker
 from adloom.loop.serving.finished import Ad
+from adloom.loop.serving.kept_ads import NotShown
 from adloom.loop.serving.requests import AdRequest, Serving
 
 _AT_ONCE = 128
@@ -150,7 +151,8 @@ class Drawing:
         known = creatives.get_many([one.ad_id for one in some])
         for one in some:
             ad = known.get(one.ad_id)
-            if ad is not None and creatives.pictures.has(ad.picture):
+            shown = ad is not None and ad.state == "approved"
+            if ad is not None and shown and creatives.pictures.has(ad.picture):
                 one.part.made[one.place] = ad
             else:
                 left.append(one)
@@ -175,6 +177,11 @@ class Drawing:
     def _take(self, one: _Wanted, future: Future[Ad]) -> None:
         try:
             ad = future.result()
+        except NotShown as error:
+            raise AdNotDrawn(
+                f"{error}: see to it (adloom creatives history {error.creative.ad_id}), approve it "
+                "or leave its product out, and run this again: it goes on"
+            ) from error
         except (LookupError, ValueError) as error:  # of this ad; what is away is told as it is
             raise AdNotDrawn(
                 f"an ad of {one.pair[1]} cannot be drawn ({error}): see to the product (adloom "

@@ -101,7 +101,7 @@ def part_maker(settings: Settings, output: Output, plan: Plan) -> Iterator[PartM
         ahead = ReadAhead(features)
         past_ads = home.past_ads(catalogue, creatives, generator)
         titles = home.title_words(settings, catalogue).rules
-        maker = AdMaker(generator, ahead, past_ads, settings.generator, titles)
+        maker = AdMaker(generator, ahead, past_ads, settings.generator, titles, settings.review)
         most = settings.serve.max_batch
         drawing = Drawing(maker, ahead, order, serving, forgotten, most)
         yield PartMaker(drawing, output, plan, pictures, tell)

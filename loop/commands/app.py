@@ -22,7 +22,10 @@ from adloom.loop.commands.bench import app as bench_app
 from adloom.loop.commands.capacity import app as capacity_app
 from adloom.loop.commands.catalog import app as catalog_app
 from adloom.loop.commands.creative_cards import app as creative_cards_app
+from adloom.loop.commands.creative_reviews import app as creative_reviews_app
+from adloom.loop.commands.creative_words import app as creative_words_app
 from adloom.loop.commands.creatives import app as creatives_app
+from adloom.loop.commands.creatives_gc import app as creatives_gc_app
 from adloom.loop.commands.dataset import app as dataset_app
 from adloom.loop.commands.doctor import app as doctor_app
 from adloom.loop.commands.errors import Told
@@ -67,6 +70,9 @@ app.add_typer(base_app, name="base")
 app.add_typer(bench_app, name="bench")
 app.add_typer(catalog_app, name="catalog")
 creatives_app.add_typer(creative_cards_app)
+creatives_app.add_typer(creative_reviews_app)
+creatives_app.add_typer(creatives_gc_app)
+creatives_app.add_typer(creative_words_app, name="words")
 app.add_typer(creatives_app, name="creatives")
 app.add_typer(dataset_app, name="dataset")
 app.add_typer(events_app, name="events")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from adloom.loop.catalogue.creatives.store import Creative
     from adloom.loop.catalogue.intake.creatives.importing import CreativeReport
     from adloom.models.picture_encoder import PictureEncoder
+
 
 app = typer.Typer(help="Ads, with the titles and pictures that they had.", no_args_is_help=True)
 _console = Console()
@@ -72,22 +73,39 @@ def list_creatives(
     product: Annotated[str, typer.Option(help="Only those of this product.")] = "",
     after: Annotated[str, typer.Option(help="Those that follow this ad id.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="So many at most.")] = 50,
+    state: Annotated[
+        Literal["draft", "approved", "banned"] | None,
+        typer.Option(help="Only those that are shown, wait, or are banned."),
+    ] = None,
+    variant: Annotated[str, typer.Option(help="Only those that this arm drew.")] = "",
+    version: Annotated[str, typer.Option(help="Only those that this version drew.")] = "",
+    language: Annotated[str, typer.Option(help="Only those of products in it, such as de.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """List the ads, in the order of their ids."""
     from adloom.loop import home
 
     creatives = home.open_creatives(context.obj)
-    found = creatives.page(after=after, limit=limit, product_id=product)
+    found = creatives.page(
+        after=after,
+        limit=limit,
+        product_id=product,
+        state=state,
+        variant=variant,
+        version=version,
+        language=language,
+    )
     count = len(creatives)
     if as_json:
         print(json.dumps([_as_json(ad) for ad in found], indent=2, ensure_ascii=False))
         return
-    table = Table("Ad id", "Product", "Title", "Made by", "At", box=None)
+    table = Table("Ad id", "Product", "Title", "Made by", "At", "State", box=None)
     for ad in found:
         version = f"{ad.variant}, version {ad.version}" if ad.version else ad.variant
         made_at = f"{ad.served_at:%Y-%m-%d %H:%M}"
-        table.add_row(Text(ad.ad_id), Text(ad.product_id), Text(ad.title), Text(version), made_at)
+        table.add_row(
+            Text(ad.ad_id), Text(ad.product_id), Text(ad.title), Text(version), made_at, ad.state
+        )
     print_table(_console, table)
     _console.print(f"{len(found):,} of {count:,} ads.", highlight=False, soft_wrap=True)
 
@@ -179,6 +197,7 @@ def _as_json(ad: Creative) -> dict[str, Any]:
         "version": ad.version,
         "seed": ad.seed,
         "served_at": ad.served_at.isoformat(),
+        "state": ad.state,
     }
 
 

@@ -13,15 +13,14 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
 )
 
+from adloom.loop.database import review_tables  # noqa: F401 - all are one metadata
+from adloom.loop.database.metadata import metadata as metadata
 from adloom.loop.database.types import Moment, name
-
-metadata = MetaData()
 
 products = Table(
     "product",
@@ -34,8 +33,8 @@ products = Table(
     Column("category", Text, nullable=False),
     Column("searched", Text, nullable=False),  # id, name and category in small letters
     Column("language", String(35), nullable=False),
-    Column("picture_name", Text, nullable=False),
-    Column("cutout_name", Text, nullable=False),
+    Column("picture_name", Text, nullable=False, index=True),
+    Column("cutout_name", Text, nullable=False, index=True),
     Column("no_cutout", Text, nullable=False),  # why there is none; "" where there is one
     Column("source", Text, nullable=False),  # the feed that tells of it
     Column("retired", Boolean, nullable=False),
@@ -158,10 +157,13 @@ Index(
     postgresql_where=creatives.c.number.is_not(None),
 )
 
+Index("ix_creative_made", creatives.c.served_at, creatives.c.ad_id)
+
 _waits = creatives.c.state != "approved"
 Index(
     "ix_creative_waiting",
     creatives.c.state,
+    creatives.c.served_at,
     creatives.c.ad_id,
     sqlite_where=_waits,
     postgresql_where=_waits,

@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +21,7 @@ from adloom.loop.experiments.running import RunningExperiments, versions_of_arms
 from adloom.loop.serving.ads import AdMaker
 from adloom.loop.serving.champion import Champion
 from adloom.loop.serving.finished import Ad
+from adloom.loop.serving.kept_ads import NotShown
 from adloom.loop.serving.requests import AdRequest, Serving
 from adloom.loop.serving.trial import Trial
 from adloom.loop.settings import Settings
@@ -160,12 +161,16 @@ class DemoLoop:
         return AdRequest(user_id, self.catalogue[product_id], seed, arm)
 
     def draw(self, requests: Sequence[AdRequest]) -> list[Ad]:
-        """Both arms in one running batch."""
+        """Both arms in one running batch; who would get an ad that may not be shown sees none."""
         with self.champion.lock:
             started = self.maker.start([(request, self._serving(request)) for request in requests])
         while not all(future.done() for future in started):
             self.maker.step()
-        return [future.result() for future in started]
+        shown: list[Ad] = []
+        for future in started:
+            with suppress(NotShown):
+                shown.append(future.result())
+        return shown
 
     def _serving(self, request: AdRequest) -> Serving:
         assert request.assignment is not None

@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
+import queue
 import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
 from PIL import Image
 
 from adloom.feature_store.store import UserHistory
-from adloom.loop.catalogue.briefs import brief, candidate_seeds, finished
+from adloom.loop.catalogue.briefs import brief, candidate_seeds
 from adloom.loop.catalogue.creatives.store import NO_CODES, Creative
-from adloom.loop.catalogue.histories.past_ads import PastAd, PastAds
+from adloom.loop.catalogue.histories.past_ads import PastAds
 from adloom.loop.catalogue.product import Product
+from adloom.loop.inspection.inspect import Said
+from adloom.loop.inspection.inspection import Inspection
+from adloom.loop.serving.candidates import best_of
 from adloom.loop.serving.finished import Ad
 from adloom.loop.serving.histories import Histories, ReadsHistories
 from adloom.loop.serving.keeping import Keeping
+from adloom.loop.serving.kept_ads import AdKeeper, NotShown
 from adloom.loop.serving.requests import AdRequest, Serving
-from adloom.loop.serving.steps import StepTaken, since
+from adloom.loop.serving.steps import since
 from adloom.loop.serving.titles import (
     MOST_TITLES,
     Title,
+    another_seed,
     drawn_title,
     fallback_title,
+    said_by,
     title_seed,
 )
+from adloom.loop.serving.under_way import UnderWay
+from adloom.loop.settings.review import ReviewSettings
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.brief import AdBrief, AdDraft
 from adloom.models.engine import Drawn
@@ -36,34 +45,7 @@ from adloom.models.quality.rerank import Reranker
 from adloom.models.settings import GeneratorSettings
 from adloom.models.titles.rules import TitleRules
 
-
-@dataclass(frozen=True)
-class _UnderWay:
-    """A request that is being drawn.
-
-    ``titles_drawn`` counts its titles so far; from the second on ``chosen`` is the draft whose
-    title could not be shown, with its finished picture, and ``drawn`` is a title alone.
-    ``row_steps`` are those of what was drawn before.
-    """
-
-    request: AdRequest
-    serving: Serving
-    history: tuple[PastAd, ...]
-    told: AdBrief
-    rules: TitleRules
-    drawn: Future[list[Drawn]]
-    future: Future[Ad]
-    since: float
-    degraded: bool
-    read: StepTaken
-    titles_drawn: int = 1
-    chosen: tuple[AdDraft, Image.Image] | None = None
-    row_steps: int = 0
-
-    @property
-    def steps_so_far(self) -> int:
-        """Row-steps of all that was drawn for it, once the last is drawn."""
-        return self.row_steps + sum(drawn.steps for drawn in self.drawn.result())
+_REVIEW = ReviewSettings()
 
 
 class AdMaker:
@@ -76,8 +58,9 @@ class AdMaker:
         past_ads: PastAds,
         settings: GeneratorSettings,
         titles: Callable[[Product], TitleRules],
+        review: ReviewSettings = _REVIEW,
     ) -> None:
-        """``titles`` tells what the titles of a product may say."""
+        """``titles`` tells what the titles of a product may say, ``review`` what is shown."""
         self.generator = generator
         self.past_ads = past_ads
         self.creatives = past_ads.creatives
@@ -86,7 +69,10 @@ class AdMaker:
         self.histories = Histories(features)
         self.reranker = Reranker(generator)
         self._keeping = Keeping[Ad]()
-        self._under_way: list[_UnderWay] = []
+        inspection = Inspection(past_ads.catalogue.engine, review, titles)
+        self._keeper = AdKeeper(self.creatives, inspection)
+        self._under_way: list[UnderWay] = []
+        self._refused: queue.SimpleQueue[tuple[UnderWay, NotShown]] = queue.SimpleQueue()
 
     def make(self, requests: Sequence[AdRequest], serving: Serving) -> list[Ad]:
         """One ad a request, in their order; each is in the creative store when this returns."""
@@ -100,7 +86,8 @@ class AdMaker:
 
         What serves each counts as it is now: its adapter may be dropped before the ad is done. A
         future is done when its ad is in the creative store; cancel it, and the ad is drawn no
-        further. An ad that cannot even be begun fails alone.
+        further. An ad that cannot even be begun fails alone. One that may not be shown is drawn
+        once more, with another seed, and then fails with NotShown; a preview is what it is.
         """
         began = time.monotonic()
         readers = [request.user_id for request, _ in wanted if request.reads_history]
@@ -122,6 +109,8 @@ class AdMaker:
         Where all that is left of them is to be stored, a moment passes.
         """
         self._drop_unwanted()
+        while not self._refused.empty():
+            self._draw_another(*self._refused.get())
         if not self._under_way and self._keeping:
             self._keeping.wait()
         self.generator.step()
@@ -144,7 +133,7 @@ class AdMaker:
         serving: Serving,
         future: Future[Ad],
         read_since: float,
-    ) -> _UnderWay:
+    ) -> UnderWay:
         began, settings = time.monotonic(), serving.settings or self.settings
         if request.preview is not None:
             history = request.preview.history
@@ -158,18 +147,36 @@ class AdMaker:
         rules = self._titles(request.product)
         asked = brief(request.product, history, rules, constrained=settings.constrain_titles)
         told = self.generator.told(asked, serving.adapter)
-        drawn = self.generator.start(
-            told,
-            seeds=candidate_seeds(request.seed, settings.candidates),
-            sampling=self.generator.sampling(settings),
-            adapter=serving.adapter,
-        )
+        drawn = self._drawing(told, serving, candidate_seeds(request.seed, settings.candidates))
         degraded = known is None and request.reads_history
-        return _UnderWay(
+        return UnderWay(
             request, serving, history, told, rules, drawn, future, began, degraded, read
         )
 
-    def _finish(self, complete: Sequence[_UnderWay]) -> None:
+    def _drawing(
+        self, told: AdBrief, serving: Serving, seeds: Sequence[int], *, title_only: bool = False
+    ) -> Future[list[Drawn]]:
+        sampling = self.generator.sampling(serving.settings or self.settings)
+        return self.generator.start(
+            told, seeds=seeds, sampling=sampling, adapter=serving.adapter, title_only=title_only
+        )
+
+    def _draw_another(self, one: UnderWay, refused: NotShown) -> None:
+        """In place of an ad that may not be shown, where the adapter that drew is still there."""
+        request = replace(one.request, seed=another_seed(one.request.seed))
+        before, one = one.steps_so_far, replace(one, titles_drawn=1, chosen=None, again=True)
+        try:
+            if not self._may_draw(one):
+                raise refused
+            candidates = (one.serving.settings or self.settings).candidates
+            seeds = candidate_seeds(request.seed, candidates)
+            drawn = self._drawing(one.told, one.serving, seeds)
+        except Exception as error:
+            one.future.set_exception(error)
+        else:
+            self._under_way.append(replace(one, request=request, drawn=drawn, row_steps=before))
+
+    def _finish(self, complete: Sequence[UnderWay]) -> None:
         together = len(complete) + len(self._under_way)
         for one in complete:
             drawn = since("draw", one.read.ended)
@@ -179,58 +186,53 @@ class AdMaker:
                     self._under_way.append(self._writing_again(one, draft, picture))
                     continue
                 # From here on it cannot be cancelled any more.
-                if one.future.set_running_or_notify_cancel():
+                if one.again or one.future.set_running_or_notify_cancel():
                     ad = self._composed(one, draft, picture, title, together)
-                    steps = (one.read, drawn, since("encode", drawn.ended))
-                    kept = partial(self._kept, replace(ad, steps=steps), one.since)
-                    self._keeping.keep(one.future, kept)
+                    ad = replace(ad, steps=(one.read, drawn, since("encode", drawn.ended)))
+                    said = said_by(self.generator, one.told, title)
+                    self._keeping.keep(one.future, partial(self._kept, one, ad, said))
             except Exception as error:  # its own: the others go on
                 if one.future.running() or one.future.set_running_or_notify_cancel():
                     one.future.set_exception(error)
 
-    def _kept(self, ad: Ad, began: float) -> Ad:
-        """The ad, stored: the picture first, then the row that names it."""
-        storing = time.monotonic()
-        creative = replace(ad.creative, picture=self.creatives.put_picture(ad.picture))
-        self.creatives.add([creative])
-        if ad.request.ad_id is not None:  # what was drawn for it before, here or elsewhere, stays
-            creative = self.creatives.get(ad.request.ad_id)
+    def _kept(self, one: UnderWay, ad: Ad, said: Said) -> Ad | None:
+        """The ad, stored; None where it may not be shown and another is drawn."""
+        storing, request = time.monotonic(), one.request
+        named, last = request.ad_id, one.again or request.preview is not None
+        creative, verdict = self._keeper.keep(
+            ad.creative, ad.picture, request.product, named=named, said=said, last=last
+        )
+        if request.preview is None and creative.state != "approved":
+            refused = NotShown(creative, verdict.reasons)
+            if not last and verdict.another_may_pass:
+                self._refused.put((one, refused))
+                return None
+            raise refused
         steps = (*ad.steps, since("store", storing))
-        return replace(ad, creative=creative, seconds=time.monotonic() - began, steps=steps)
+        return replace(ad, creative=creative, seconds=time.monotonic() - one.since, steps=steps)
 
-    def _looked_through(self, one: _UnderWay) -> tuple[AdDraft, Image.Image, Title | None]:
+    def _looked_through(self, one: UnderWay) -> tuple[AdDraft, Image.Image, Title | None]:
         """The draft that is served, its picture, and its title where there is one to show."""
         drawn = one.drawn.result()
         if one.chosen is not None:
-            draft, picture = one.chosen
-            (text,) = drawn
+            (draft, picture), (text,) = one.chosen, drawn
         else:
-            drafts = [self.generator.draft(candidate, one.told) for candidate in drawn]
-            shadow = self.generator.casts_shadow
-            pictures = [
-                finished(draft.background, one.request.product, shadow=shadow) for draft in drafts
-            ]
-            best = self.reranker.best(pictures, one.told.read_ads)
-            draft, picture, text = drafts[best], pictures[best], drawn[best]
+            of = self.generator, self.reranker
+            draft, picture, text = best_of(drawn, one.told, one.request.product, *of)
         title = drawn_title(self.generator, text, one.told, one.rules)
         if title is None and (one.titles_drawn >= MOST_TITLES or not self._may_draw(one)):
             title = fallback_title(self.generator, one.told, one.rules)
         return draft, picture, title
 
-    def _may_draw(self, one: _UnderWay) -> bool:
+    def _may_draw(self, one: UnderWay) -> bool:
         """False once the adapter that drew was dropped."""
         adapter = one.serving.adapter
         return adapter is None or adapter in self.generator.adapters
 
-    def _writing_again(self, one: _UnderWay, draft: AdDraft, picture: Image.Image) -> _UnderWay:
-        """The request with a new title under way; it joins the batch like any other."""
-        drawn = self.generator.start(
-            one.told,
-            seeds=[title_seed(one.request.seed, one.titles_drawn)],
-            sampling=self.generator.sampling(one.serving.settings or self.settings),
-            adapter=one.serving.adapter,
-            title_only=True,
-        )
+    def _writing_again(self, one: UnderWay, draft: AdDraft, picture: Image.Image) -> UnderWay:
+        """The request with a new title under way."""
+        seeds = [title_seed(one.request.seed, one.titles_drawn)]
+        drawn = self._drawing(one.told, one.serving, seeds, title_only=True)
         return replace(
             one,
             drawn=drawn,
@@ -240,7 +242,7 @@ class AdMaker:
         )
 
     def _composed(
-        self, one: _UnderWay, draft: AdDraft, picture: Image.Image, title: Title, together: int
+        self, one: UnderWay, draft: AdDraft, picture: Image.Image, title: Title, together: int
     ) -> Ad:
         request, serving = one.request, one.serving
         creative = Creative(

@@ -13,6 +13,7 @@ from adloom.loop import home
 from adloom.loop.serving.http.access import Access
 from adloom.loop.serving.http.cards import LastCards
 from adloom.loop.serving.http.cards import router as cards_router
+from adloom.loop.serving.http.creatives import router as creatives_router
 from adloom.loop.serving.http.errors import answer_errors
 from adloom.loop.serving.http.events import mount_events
 from adloom.loop.serving.http.exposures import router as exposures_router
@@ -31,6 +32,7 @@ from adloom.loop.serving.http.products import router as products_router
 from adloom.loop.serving.http.routes import router
 from adloom.loop.serving.http.script import router as script_router
 from adloom.loop.serving.http.traces import Traced
+from adloom.loop.serving.http.words import router as words_router
 from adloom.loop.serving.round_metrics import ROUNDS
 from adloom.loop.serving.server import AdServer
 from adloom.loop.serving.studio.router import mount_studio
@@ -91,6 +93,8 @@ def create_app(
     app.include_router(script_router)
     app.include_router(products_router)
     app.include_router(forgetting_router)
+    app.include_router(creatives_router)
+    app.include_router(words_router)
     mount_studio(app, settings.pictures.public_url)
     answer_errors(app)
     # The last one added is the first to see a request.

@@ -23,8 +23,11 @@ class Keeping(Generic[T]):
         self._under_way = {one for one in self._under_way if not one.done()}
         return bool(self._under_way)
 
-    def keep(self, promised: Future[T], store: Callable[[], T]) -> None:
-        """Keep the promise by what ``store`` returns, or break it by what it raises."""
+    def keep(self, promised: Future[T], store: Callable[[], T | None]) -> None:
+        """Keep the promise by what ``store`` returns, or break it by what it raises.
+
+        None leaves it to whoever makes the thing once more.
+        """
         self._under_way.add(self._threads.submit(_kept, promised, store))
 
     def wait(self) -> None:
@@ -32,10 +35,11 @@ class Keeping(Generic[T]):
         wait(self._under_way, timeout=_PAUSE_SECONDS, return_when=FIRST_COMPLETED)
 
 
-def _kept(promised: Future[T], store: Callable[[], T]) -> None:
+def _kept(promised: Future[T], store: Callable[[], T | None]) -> None:
     try:
         stored = store()
     except BaseException as error:
         promised.set_exception(error)
     else:
-        promised.set_result(stored)
+        if stored is not None:
+            promised.set_result(stored)

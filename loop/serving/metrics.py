@@ -31,6 +31,7 @@ RefusalReason = Literal[
     "part_refuses",
     "invalid",
     "not_found",
+    "not_possible",
     "failed",
 ]
 """Why a request got no answer of its own."""
@@ -64,6 +65,11 @@ ADS = Counter(
     ["source", "variant", "version", "degraded", "personalised"],
 )
 AD_TITLES = Counter("adloom_ad_titles", "Titles of finished ads, by who wrote them", ["source"])
+ADS_HELD = Counter(
+    "adloom_ads_held",
+    "Drawn ads that nobody sees until a person decides, by what inspection found; review = nothing",
+    ["fault"],
+)
 AD_SECONDS = Histogram(
     "adloom_ad_seconds", "From the request for an ad to its creative", buckets=_AD_BUCKETS
 )

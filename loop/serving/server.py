@@ -104,8 +104,10 @@ class AdServer:
         )
         self._refresh_shares()
         past_ads = home.past_ads(self.catalogue, self.creatives, generator)
-        titles = home.title_words(settings, self.catalogue).rules
-        self.maker = AdMaker(generator, features, past_ads, settings.generator, titles)
+        self.titles = home.title_words(settings, self.catalogue).rules
+        self.maker = AdMaker(
+            generator, features, past_ads, settings.generator, self.titles, settings.review
+        )
         self.title_advice = home.title_advice(settings, generator)
         self.refresh = CatalogueRefresh(self.catalogue, settings.catalog, self.title_advice)
         self.parts.ask("database", lambda: self.catalogue.problem() or self.creatives.problem())

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from adloom.loop.inspection.inspect import Said
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.brief import AdBrief
 from adloom.models.engine import Drawn
@@ -39,6 +40,11 @@ def title_seed(seed: int, attempt: int) -> int:
     return int(np.random.SeedSequence([seed, attempt]).generate_state(1)[0])
 
 
+def another_seed(seed: int) -> int:
+    """The seed of the ad that is drawn in place of one that may not be shown."""
+    return title_seed(seed, 0)
+
+
 def drawn_title(
     generator: AdGenerator, drawn: Drawn, told: AdBrief, rules: TitleRules
 ) -> Title | None:
@@ -56,3 +62,10 @@ def fallback_title(generator: AdGenerator, told: AdBrief, rules: TitleRules) -> 
     than a word, and so does this."""
     text = plain_title(generator.fitting_name(told), told.selling_words, rules)
     return Title(text, "fallback", describes(text, generator.title_name(told), told.selling_words))
+
+
+def said_by(generator: AdGenerator, told: AdBrief, title: Title) -> Said:
+    """A title with what it is held against before it is shown."""
+    if title.source == "model":
+        return Said(title.text, generator.title_name(told), told.selling_words)
+    return Said(title.text, generator.fitting_name(told), told.selling_words, own_words=True)

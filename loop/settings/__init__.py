@@ -37,6 +37,7 @@ from adloom.loop.settings.pictures import PicturesSettings
 from adloom.loop.settings.pool import PoolSettings
 from adloom.loop.settings.privacy import PrivacySettings
 from adloom.loop.settings.replay import ReplaySettings
+from adloom.loop.settings.review import ReviewSettings
 from adloom.loop.settings.serving import ConsumeSettings, RaySettings, ServeSettings
 from adloom.loop.settings.titles import TitleSettings
 from adloom.loop.settings.undecided import refuse_undecided_for_many
@@ -84,6 +85,7 @@ class Settings(BaseSettings):
     creatives: CreativesSettings = CreativesSettings()
     titles: TitleSettings = TitleSettings()
     cards: CardSettings = CardSettings()
+    review: ReviewSettings = ReviewSettings()
     kafka: KafkaSettings = KafkaSettings()
     events: EventSettings = EventSettings()
     features: FeatureStoreSettings = FeatureStoreSettings()

@@ -71,6 +71,12 @@ class TitleSettings(Section):
                 raise ValueError(f"{key}: a language is a table of its own, as in [titles.{key}]")
         return given
 
+    def all_banned(self) -> Iterator[tuple[str, str]]:
+        """Each banned word after its language; "" is every language."""
+        yield from (("", word) for word in self.banned)
+        for language, part in self.__pydantic_extra__.items():
+            yield from ((language, word) for word in part.banned)
+
     def of(self, language: str) -> Iterator[LanguageTitles]:
         """What is set for ``language``, then for what it falls back to: pt-BR, then pt."""
         known = {tag.lower(): part for tag, part in self.__pydantic_extra__.items()}

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, delete, or_, select
 from adloom.loop.catalogue.creatives.reviewing import next_revision
 from adloom.loop.catalogue.creatives.store import SHOP
 from adloom.loop.catalogue.pictures.store import PictureStore
+from adloom.loop.database.review_tables import banned_pictures
 from adloom.loop.database.statements import parts
 from adloom.loop.database.tables import (
     creatives,
@@ -59,7 +60,7 @@ def erase_ads(engine: Engine, pictures: PictureStore, ad_ids: Collection[str]) -
                 codes = picture_codes.c.picture_name.in_(few)
                 connection.execute(delete(picture_codes).where(codes))
             for few in parts(ads):
-                for table in (pool, looks, reviews, creatives):
+                for table in (pool, looks, reviews, banned_pictures, creatives):
                     connection.execute(delete(table).where(table.c.ad_id.in_(few)))
             if ads:
                 next_revision(connection)

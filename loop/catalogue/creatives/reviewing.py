@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 from sqlalchemy import Connection, Engine, select
 
-from adloom.loop.catalogue.creatives.store import State
+from adloom.loop.catalogue.creatives.banned_pictures import (
+    let_pictures_go,
+    note_banned_pictures,
+)
+from adloom.loop.catalogue.creatives.fingerprint import Fingerprint, fingerprint
+from adloom.loop.catalogue.creatives.store import CreativeStore, State, UnknownAd
 from adloom.loop.database.statements import parts
 from adloom.loop.database.tables import creative_revisions, creatives, reviews
 
@@ -24,11 +31,36 @@ class Review:
     by: str
 
 
-def judge(engine: Engine, ad_ids: Collection[str], state: State, *, why: str, by: str) -> set[str]:
-    """Give ads a state; those that the store has, also where they had it: it is noted again."""
+def ban(creatives_kept: CreativeStore, ad_ids: Collection[str], *, why: str, by: str) -> set[str]:
+    """Ban ads for what they are: what looks the same is not shown either; those there are.
+
+    Raises PicturesAway.
+    """
+    looks: dict[str, Fingerprint] = {}
+    for ad_id, creative in creatives_kept.get_many(sorted(ad_ids)).items():
+        with suppress(UnknownAd):  # its picture is lost: nobody can hold anything against it
+            looks[ad_id] = fingerprint(creatives_kept.picture(creative.picture))
+    return judge(creatives_kept.engine, ad_ids, "banned", why=why, by=by, looks=looks)
+
+
+def judge(
+    engine: Engine,
+    ad_ids: Collection[str],
+    state: State,
+    *,
+    why: str,
+    by: str,
+    looks: Mapping[str, Fingerprint] = MappingProxyType({}),
+) -> set[str]:
+    """Give ads a state; those that the store has, also where they had it: it is noted again.
+
+    ``looks`` is what ads look like that are banned for that, by ad id.
+    """
     found: set[str] = set()
     now = datetime.now(UTC)
     with engine.begin() as connection:
+        let_pictures_go(connection, ad_ids)
+        note_banned_pictures(connection, looks)
         for some in parts(sorted(ad_ids)):
             these = creatives.c.ad_id.in_(some)
             known = connection.execute(select(creatives.c.ad_id).where(these)).scalars().all()

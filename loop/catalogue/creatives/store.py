@@ -8,7 +8,7 @@ the generator needs, both as a shopper's history and as a training target.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Literal
@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, Row, bindparam, func, select
 from adloom.loop.catalogue.pictures.store import PictureStore, UnknownPicture
 from adloom.loop.database.health import problem
 from adloom.loop.database.statements import insert_new, parts
-from adloom.loop.database.tables import creative_numbers, creatives
+from adloom.loop.database.tables import creative_numbers, creatives, products
 
 NO_CODES: np.ndarray = np.empty(0, dtype="<i2")
 State = Literal["draft", "approved", "banned"]
@@ -112,15 +112,15 @@ class CreativeStore:
 
     def __init__(self, engine: Engine, pictures: PictureStore) -> None:
         self.pictures = pictures
-        self._engine = engine
+        self.engine = engine
 
     def close(self) -> None:
         """Let the connections go."""
-        self._engine.dispose()
+        self.engine.dispose()
 
     def problem(self) -> str | None:
         """Why its database cannot be used, in one line; None where it can."""
-        return problem(self._engine, self._probe)
+        return problem(self.engine, self._probe)
 
     def put_picture(self, picture: Image.Image, *, lossless: bool = False) -> str:
         """Stores a picture once and returns its SHA-256 (hex); a damaged file is written anew."""
@@ -132,25 +132,38 @@ class CreativeStore:
         if not rows:
             return
         shop = [row for row in rows if row["variant"] == SHOP]
-        with self._engine.begin() as connection:
+        with self.engine.begin() as connection:
             for row, number in zip(shop, _next_numbers(connection, len(shop)), strict=True):
                 row["number"] = number
             # In one order by whoever writes: none waits for what waits for it.
             rows.sort(key=lambda row: row["ad_id"])
-            connection.execute(insert_new(creatives, self._engine), rows)
+            connection.execute(insert_new(creatives, self.engine), rows)
+
+    def add_one(self, creative: Creative, beside: Callable[[Connection], object] | None) -> bool:
+        """Stores an ad that adloom drew, with what ``beside`` writes in the same transaction.
+
+        False where its id is known: then neither is written.
+        """
+        with self.engine.begin() as connection:
+            insert = insert_new(creatives, self.engine).values(_to_row(creative))
+            counted = connection.execute(insert.execution_options(preserve_rowcount=True))
+            new = counted.rowcount == 1
+            if new and beside is not None:
+                beside(connection)
+        return new
 
     def stamp(self, stamps: Mapping[str, str]) -> None:
         """Note what the files of known ads look like now, by ad id."""
         chosen = creatives.update().where(creatives.c.ad_id == bindparam("ad"))
         rows = [{"ad": ad_id, "now": stamps[ad_id]} for ad_id in sorted(stamps)]
         if rows:
-            with self._engine.begin() as connection:
+            with self.engine.begin() as connection:
                 connection.execute(chosen.values(stamp=bindparam("now")), rows)
 
     def note_codebook(self, ad_ids: Sequence[str], codebook: str) -> None:
         """Note of which codebook the codes of ads are, where nobody has."""
         unknown = creatives.c.codebook.is_(None)
-        with self._engine.begin() as connection:
+        with self.engine.begin() as connection:
             for some in parts(sorted(ad_ids)):
                 of_these = creatives.update().where(creatives.c.ad_id.in_(some), unknown)
                 connection.execute(of_these.values(codebook=codebook))
@@ -175,15 +188,33 @@ class CreativeStore:
         columns = [creatives.c[each.name] for each in fields(KnownAd)]
         return {row.ad_id: KnownAd(**row._mapping) for row in self._rows(columns, ad_ids)}
 
-    def page(self, *, after: str = "", limit: int = 100, product_id: str = "") -> list[Creative]:
+    def page(
+        self,
+        *,
+        after: str = "",
+        limit: int = 100,
+        product_id: str = "",
+        state: State | None = None,
+        variant: str = "",
+        version: str = "",
+        language: str = "",
+    ) -> list[Creative]:
         """Creatives in the order of their ad ids, those that follow ``after``.
 
-        ``product_id`` takes those of one product alone.
+        The others take those of one kind alone: of a product, in a state, drawn by a variant or a
+        version, of products whose texts are in a language (``de`` takes ``de-AT`` too).
         """
         query = select(*_READ).where(creatives.c.ad_id > after)
-        if product_id:
-            query = query.where(creatives.c.product_id == product_id)
-        with self._engine.connect() as connection:
+        of = {"product_id": product_id, "state": state, "variant": variant, "version": version}
+        for name, value in of.items():
+            if value:
+                query = query.where(creatives.c[name] == value)
+        if language:
+            tag = func.lower(products.c.language)
+            speaks = (tag == language.lower()) | tag.startswith(f"{language.lower()}-")
+            of_language = select(products.c.product_id).where(speaks)
+            query = query.where(creatives.c.product_id.in_(of_language))
+        with self.engine.connect() as connection:
             rows = connection.execute(query.order_by(creatives.c.ad_id).limit(limit)).all()
         return [_from_row(row) for row in rows]
 
@@ -191,18 +222,18 @@ class CreativeStore:
         """Titles of the shop's own ads in the order they came in, those that follow a number."""
         columns = creatives.c.number, creatives.c.product_id, creatives.c.title
         query = select(*columns).where(creatives.c.number > after).order_by(creatives.c.number)
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             return [ShopTitle(*row) for row in connection.execute(query.limit(limit))]
 
     def _rows(self, columns: Sequence[Any], ad_ids: Sequence[str]) -> Iterator[Row[Any]]:
         """Columns of the ads among `ad_ids` that exist."""
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             for some in parts(list(dict.fromkeys(ad_ids))):
                 query = select(*columns).where(creatives.c.ad_id.in_(some))
                 yield from connection.execute(query).all()
 
     def _probe(self) -> None:
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             connection.execute(select(creatives.c.ad_id).limit(1)).first()
 
     def picture(self, digest: str) -> Image.Image:
@@ -213,7 +244,7 @@ class CreativeStore:
             raise UnknownAd(digest) from error
 
     def __len__(self) -> int:
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             return int(connection.execute(select(func.count()).select_from(creatives)).scalar_one())
 
 

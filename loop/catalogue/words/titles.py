@@ -33,10 +33,17 @@ _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+(?:['’\-‑·][\p{L}\p{M}\p{N}]+)*")
 class TitleWords:
     """What the titles of each product may say."""
 
-    def __init__(self, settings: TitleSettings, learnt: Callable[[str], Sequence[str]]) -> None:
-        """``learnt`` has the words of the shop's own ads in a language: see `style_words`."""
+    def __init__(
+        self,
+        settings: TitleSettings,
+        learnt: Callable[[str], Sequence[str]],
+        banned: Callable[[str], Sequence[str]] = lambda language: (),
+    ) -> None:
+        """Of a language ``learnt`` has the words of the shop's own ads (see `style_words`), and
+        ``banned`` those that people banned beside the settings."""
         self._settings = settings
         self._learnt = learnt
+        self._banned = banned
         # One object for many products: what is worked out for rules serves all of them.
         self._rules = lru_cache(maxsize=256)(self._made)
 
@@ -45,14 +52,21 @@ class TitleWords:
         language = product.language
         set_here = [part.words for part in self._settings.of(language) if part.words is not None]
         words = set_here[0] if set_here else tuple(self._learnt(language))
-        return self._rules(language, words, product.sale_price is not None)
+        banned = tuple(self._banned(language))
+        return self._rules(language, words, banned, product.sale_price is not None)
 
-    def _made(self, language: str, words: tuple[str, ...], reduced: bool) -> TitleRules:
+    def _made(
+        self, language: str, words: tuple[str, ...], banned: tuple[str, ...], reduced: bool
+    ) -> TitleRules:
         parts = list(self._settings.of(language))
         return TitleRules(
             language=language,
             style_words=words,
-            banned=(*self._settings.banned, *(word for part in parts for word in part.banned)),
+            banned=(
+                *self._settings.banned,
+                *(word for part in parts for word in part.banned),
+                *banned,
+            ),
             saving_words=tuple(word for part in parts for word in part.saving),
             may_speak_of_saving=reduced,
         )

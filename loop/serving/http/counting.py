@@ -19,6 +19,7 @@ _REASONS: dict[int, RefusalReason] = {
     403: "other_site",
     404: "not_found",
     408: "too_slow",
+    409: "not_possible",
     413: "too_large",
     415: "invalid",
     422: "invalid",

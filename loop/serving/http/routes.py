@@ -46,7 +46,7 @@ def running(request: Request) -> AdServer:
 
 @router.post(
     "/v1/ads",
-    responses=refusals(*GUARDED, 404, 500, 503, 504),
+    responses=refusals(*GUARDED, 404, 409, 500, 503, 504),
     dependencies=MayWrite,
 )
 async def make_ad(
@@ -64,8 +64,9 @@ async def make_ad(
     A request that is sent again, here or to another server, with the same `Idempotency-Key` gets
     the same ad, and that counts once.
 
-    Where the queue is full the answer is 429. While the feature store is away, ads are drawn
-    without a history and say so (`degraded`).
+    Where the queue is full the answer is 429; where what was drawn may not be shown, since it does
+    not pass inspection or a person has to approve it first (`[review]`), it is 409. While the
+    feature store is away, ads are drawn without a history and say so (`degraded`).
     """
     server = running(request)
     deadline = _deadline(server, wanted)

@@ -17,6 +17,7 @@ from adloom.loop.serving import metrics
 from adloom.loop.serving.drawing_queue import DrawingEnded, QueueFull
 from adloom.loop.serving.finished import Ad
 from adloom.loop.serving.in_time.chosen import Found
+from adloom.loop.serving.kept_ads import NotShown
 from adloom.loop.serving.requests import AdRequest
 
 _log = logging.getLogger("adloom.serve")
@@ -131,7 +132,8 @@ class Behind:
         if error is None:
             promised.set_result(done.result())
         else:
-            metrics.BEHIND_FAILED.inc()
+            if not isinstance(error, NotShown):
+                metrics.BEHIND_FAILED.inc()
             promised.set_exception(error)
         self._something.set()
 

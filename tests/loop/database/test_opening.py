@@ -25,6 +25,11 @@ _LATER_TABLES = (
     *("round_file", "privacy", "forgotten_user", "forgetting_reader", "creative_review"),
     *("creative_look", "pool_creative", "answered_ad", "creative_revision", "ranker"),
     "kept_exposure",
+    *("banned_picture", "word_review"),
+)
+_LATER_INDEXES = (
+    *("ix_creative_picture", "ix_creative_waiting", "ix_creative_made"),
+    *("ix_product_picture_name", "ix_product_cutout_name"),
 )
 
 
@@ -68,7 +73,7 @@ def test_ads_of_before_tell_no_codebook(tmp_path: Path, database: DatabaseSettin
     with engine.begin() as connection:
         for later in _LATER_TABLES:
             connection.execute(text(f"DROP TABLE {later}"))
-        for index in ("ix_creative_picture", "ix_creative_waiting"):
+        for index in _LATER_INDEXES:
             connection.execute(text(f"DROP INDEX {index}"))
         for column in ("codebook", "state"):
             connection.execute(text(f"ALTER TABLE creative DROP COLUMN {column}"))

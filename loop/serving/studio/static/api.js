@@ -29,7 +29,9 @@ async function ask(path, options) {
   const headers = { ...options.headers, ...(key ? { "x-api-key": key } : {}) };
   let answer;
   try {
-    answer = await fetch(new URL(`../api/${path}`, import.meta.url), { ...options, headers });
+    // What begins with a stroke is of the API that everybody uses.
+    const place = path.startsWith("/") ? `../..${path}` : `../api/${path}`;
+    answer = await fetch(new URL(place, import.meta.url), { ...options, headers });
   } catch {
     throw new Error("The server does not answer. Is adloom serve still running?");
   }

@@ -3,9 +3,11 @@
 import { get, onKey, post, send } from "./api.js";
 import { $, el, tell } from "./dom.js";
 import { watchExperiments } from "./experiments.js";
+import { listenToGallery, loadGallery } from "./gallery.js";
 import { watchLoop } from "./loop.js";
 import { addUpload, chosenProduct, followProducts, listenToProducts, loadProducts } from "./products.js";
 import { showReasons } from "./reasons.js";
+import { listenToWords } from "./banned-words.js";
 
 async function showShoppers() {
   const known = await get(`shoppers?search=${encodeURIComponent($("shopper").value)}`);
@@ -76,6 +78,8 @@ async function begin() {
   $("shopper").addEventListener("input", () => showShoppers().catch(tell));
   $("heat").addEventListener("change", () => $("why").classList.toggle("no-heat", !$("heat").checked));
   listenToProducts();
+  listenToGallery();
+  listenToWords();
   watchLoop((loop) => followProducts(loop.catalogue));
   watchExperiments();
   onKey(load);
@@ -84,7 +88,7 @@ async function begin() {
 
 async function load() {
   try {
-    await loadProducts();
+    await Promise.all([loadProducts(), loadGallery()]);
     const known = await showShoppers();
     if (known.length && !$("shopper").value) $("shopper").value = known[0].user_id;
     tell(null);

@@ -1,0 +1,1 @@
+"""Whether a finished ad may be shown: it is looked at before anybody sees it."""
