@@ -16,6 +16,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
 )
 
 from adloom.loop.database import review_tables  # noqa: F401 - all are one metadata
@@ -30,7 +31,7 @@ products = Table(
     Column("stamp", String(64), nullable=False),  # hash of all that the shop tells
     Column("picture_stamp", Text, nullable=False),  # which picture the shop had then
     Column("name", Text, nullable=False),
-    Column("category", Text, nullable=False),
+    Column("category", name(None), nullable=False),
     Column("searched", Text, nullable=False),  # id, name and category in small letters
     Column("language", String(35), nullable=False),
     Column("picture_name", Text, nullable=False, index=True),
@@ -42,6 +43,15 @@ products = Table(
     Column("revision", Integer, nullable=False, index=True),
 )
 """``revision`` is that of the import which changed the row last."""
+
+_sold = products.c.retired == false()
+Index(
+    "ix_product_shelf",
+    products.c.category,
+    products.c.product_id,
+    sqlite_where=_sold,
+    postgresql_where=_sold,
+)
 
 vectors = Table(
     "product_vector",

@@ -15,6 +15,15 @@ from adloom.models.compose import on_white
 
 _CARD, _GAP, _PAD, _HEAD = 220, 10, 28, 44
 _GROUND, _INK, _SOFT = "#f1efea", "#1b1c1f", "#6a6c73"
+WORDS = {
+    "history": "clicked ads",
+    "full": "full method",
+    "no_fine": "no fine stage",
+    "random_history": "random history",
+    "other_shopper": "another's history",
+    "no_history": "no history",
+}
+"""What columns are called; others by their own names."""
 _SHOWN = 9
 _SIDE = 3
 
@@ -46,7 +55,7 @@ def save_contact_sheet(rows: Sequence[SheetRow], path: Path) -> None:
     draw = ImageDraw.Draw(sheet)
     for column, name in enumerate(names):
         at = (_PAD + column * (_CARD + _GAP), _PAD // 2)
-        told = name.replace("_", " ")
+        told = WORDS.get(name, name.replace("_", " "))
         draw.text(at, told, font=font_for(told, 20), fill=_INK)
     top = _HEAD
     for band in bands:

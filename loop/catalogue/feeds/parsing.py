@@ -24,6 +24,7 @@ from adloom.loop.catalogue.product import Price, Product
 from adloom.models.titles.scripts import can_be_seen
 
 _MAX_CHARS = {"id": 128, "title": 300, "short_title": 150, "brand": 150, "product_type": 750}
+_MOST_SHELF_BYTES = 2_000  # with an id Postgres' indexes take 2,704
 _MAX_HIGHLIGHTS = 10
 _LEAST_LISTED = 3
 _COMMA = re.compile(r"(?<!\d)[,、،]|[,、،](?!\d)")
@@ -76,10 +77,14 @@ def parse_product(
 def _category(row: RowValues) -> str:
     """The shop's own shelves, else Google's; its bare numbers name no shelf."""
     own = shelf_path(row.optional("product_type"))
+    if len(own.encode()) > _MOST_SHELF_BYTES:
+        row.warn(f"product_type: longer than {_MOST_SHELF_BYTES:,} bytes, left out")
+        own = ""
     if own:
         return own
     google = shelf_path(title_text(row.text("google_product_category"), "google_product_category"))
-    return "" if google.isdigit() else google[: _MAX_CHARS["product_type"]]
+    google = google[: _MAX_CHARS["product_type"]]
+    return "" if google.isdigit() or len(google.encode()) > _MOST_SHELF_BYTES else google
 
 
 def _prices(row: RowValues, now: datetime) -> tuple[Price | None, Price | None]:

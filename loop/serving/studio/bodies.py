@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 from urllib.parse import quote
 
@@ -36,6 +36,22 @@ class ProductPage(BaseModel):
     """Some of what the shop sells."""
 
     products: list[ShopProduct]
+    more: bool = Field(description="there is more to look at after `reached`")
+    reached: str = Field(description="id up to which was looked; '' where nothing is there")
+
+
+class ShelfShown(BaseModel):
+    """A shelf of the shop."""
+
+    path: str
+    name: str = Field(description="the last part of its path")
+    opens: bool = Field(description="it has shelves of its own")
+
+
+class ShelfPage(BaseModel):
+    """Some of the shelves that lie directly under one."""
+
+    shelves: list[ShelfShown]
     more: bool = Field(description="others follow the last one")
 
 
@@ -55,9 +71,9 @@ class Draw(Subject):
 
 
 class Drawn(BaseModel):
-    """The ad of one variant."""
+    """The ad of a variant, and all its names: an arm may be the champion as it is."""
 
-    variant: str
+    variants: list[str] = Field(min_length=1)
     version: str
     title: str
     picture_url: str
@@ -72,6 +88,7 @@ class Promotion(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     version: int = Field(ge=1)
+    anyway: bool = Field(default=False, description="though the gate did not let it pass")
 
 
 class Moved(BaseModel):
@@ -95,10 +112,10 @@ def shown(product: Product, places: Places, notes: Iterable[str] = ()) -> ShopPr
     )
 
 
-def drawn(ad: Ad, places: Places) -> Drawn:
-    """An ad as the page shows it."""
+def drawn(ad: Ad, names: Sequence[str], places: Places) -> Drawn:
+    """An ad as the page shows it, with all names of what drew it."""
     return Drawn(
-        variant=ad.creative.variant,
+        variants=list(names),
         version=ad.creative.version,
         title=ad.creative.title,
         picture_url=places.own(picture_path(ad.creative.picture)),

@@ -8,13 +8,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from PIL import Image
 
+from adloom.loop.catalogue.browsing.finding import find
+from adloom.loop.catalogue.browsing.shelves import shelves
 from adloom.loop.catalogue.pictures.store import UnknownPicture
 from adloom.loop.catalogue.rows import Entry
 from adloom.loop.serving.http.access import Admitted, Open
 from adloom.loop.serving.http.errors import GUARDED, problem, refusals
 from adloom.loop.serving.http.prefix import Places, places
 from adloom.loop.serving.http.routes import running
-from adloom.loop.serving.studio.bodies import ProductPage, ShopProduct, shown
+from adloom.loop.serving.studio.bodies import ProductPage, ShelfPage, ShelfShown, ShopProduct, shown
 from adloom.loop.serving.studio.status import RecentEvents, Shopper
 from adloom.loop.serving.studio.subjects import product_of, recent_events
 
@@ -54,14 +56,29 @@ def cutout(product_id: str, request: Request) -> Response:
 def products(
     request: Request,
     search: Annotated[str, Query(max_length=128)] = "",
-    after: Annotated[str, Query(max_length=128, description="an id: those that follow it")] = "",
+    shelf: Annotated[str, Query(max_length=750, description="path; '' is the whole shop")] = "",
+    after: Annotated[str, Query(max_length=128, description="id that was reached")] = "",
 ) -> ProductPage:
-    """What the shop sells in the order of ids, whose id, name or category holds the search."""
-    page = running(request).catalogue.page(after=after, search=search.strip(), limit=_A_PAGE + 1)
-    return ProductPage(
-        products=[_shown(entry, places(request)) for entry in page[:_A_PAGE]],
-        more=len(page) > _A_PAGE,
-    )
+    """What the shop sells, whose id, name or category holds the search.
+
+    A search through many products ends after a short while: it goes on after `reached`.
+    """
+    catalogue = running(request).catalogue
+    found = find(catalogue, search=search.strip(), shelf=shelf, after=after, limit=_A_PAGE)
+    shown = [_shown(entry, places(request)) for entry in found.entries]
+    return ProductPage(products=shown, more=found.more, reached=found.reached)
+
+
+@router.get("/api/shelves", responses=refusals(*GUARDED), dependencies=Admitted)
+def shelves_under(
+    request: Request,
+    under: Annotated[str, Query(max_length=750, description="path; '' is the whole shop")] = "",
+    after: Annotated[str, Query(max_length=750, description="path: those that follow it")] = "",
+) -> ShelfPage:
+    """The shelves that lie directly under one, with anything that is sold."""
+    found = shelves(running(request).catalogue.engine, under=under, after=after, limit=_A_PAGE + 1)
+    shown = [ShelfShown(path=one.path, name=one.name, opens=one.opens) for one in found[:_A_PAGE]]
+    return ShelfPage(shelves=shown, more=len(found) > _A_PAGE)
 
 
 @router.get("/api/shoppers", responses=refusals(*GUARDED), dependencies=Admitted)

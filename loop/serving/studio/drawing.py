@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
 
@@ -22,7 +23,7 @@ from adloom.loop.serving.server import AdServer
 from adloom.loop.serving.studio.bodies import MAX_SEED, Draw, Drawn, Subject, drawn
 from adloom.loop.serving.studio.reasons import Reasons, reasons
 from adloom.loop.serving.studio.subjects import product_of
-from adloom.loop.serving.studio.variants import live_variants
+from adloom.loop.serving.studio.variants import LiveVariant, grouped, live_variants
 
 router = APIRouter()
 
@@ -52,11 +53,15 @@ def why(subject: Subject, request: Request) -> Reasons:
 
 @router.post("/api/ads", responses=refusals(*GUARDED, 404, 500, 503, 504), dependencies=Admitted)
 async def draw(wanted: Draw, request: Request) -> list[Drawn]:
-    """An ad of each live variant, all from one seed. No shopper is shown them: no exposures."""
+    """An ad of each live variant, all from one seed. No shopper is shown them: no exposures.
+
+    Variants that are the same version with the same settings are drawn once.
+    """
     server = running(request)
     product = await asyncio.to_thread(product_of, request, wanted.product_id)
     seed = secrets.randbelow(MAX_SEED) if wanted.seed is None else wanted.seed
-    requests = await asyncio.to_thread(_previews, server, wanted.user_id, product, seed)
+    variants = await asyncio.to_thread(_live, server)
+    requests = await asyncio.to_thread(_previews, server, variants, wanted.user_id, product, seed)
     futures: list[Future[Ad]] = []
     try:
         for one in requests:
@@ -66,34 +71,42 @@ async def draw(wanted: Draw, request: Request) -> list[Drawn]:
             future.cancel()
         raise
     ads = await drawn_in_time(futures, request, server.timeout_seconds)
-    return [drawn(ad, places(request)) for ad in ads]
+    at = places(request)
+    return [drawn(ad, one.names, at) for ad, one in zip(ads, variants, strict=True)]
 
 
-def _previews(server: AdServer, user_id: str, product: Product, seed: int) -> list[AdRequest]:
-    """A request for each live variant, after the history that the variant chooses."""
-    maker, settings = server.maker, server.settings
-    history = server.features.history(user_id)
-    variants = live_variants(
+def _live(server: AdServer) -> list[LiveVariant]:
+    settings = server.settings
+    live = live_variants(
         server.champion,
         server.registry,
         settings.generator,
         settings.experiments,
         datetime.now(UTC),
     )
+    return grouped(live, server.champion, server.maker.generator)
+
+
+def _previews(
+    server: AdServer, variants: Sequence[LiveVariant], user_id: str, product: Product, seed: int
+) -> list[AdRequest]:
+    """A request for each variant, after the history that the variant chooses."""
+    maker = server.maker
+    history = server.features.history(user_id)
     return [
         AdRequest(
             user_id,
             product,
             seed,
             preview=Preview(
-                variant,
+                one.variant,
                 maker.past_ads.representing(
                     history,
                     product,
-                    variant.settings.history_items,
-                    coarse=variant.settings.coarse,
+                    one.variant.settings.history_items,
+                    coarse=one.variant.settings.coarse,
                 ),
             ),
         )
-        for variant in variants
+        for one in variants
     ]

@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from adloom.loop.home import ROUNDS_FOLDER
-from adloom.loop.learning.registry import CHAMPION, Version
 from adloom.loop.learning.rounds.kept import RoundOutcome, outcomes
 from adloom.loop.serving.studio.curves import Curve, click_through_curves
+from adloom.loop.serving.studio.version_cards import Versions, versions_shown
 from adloom.loop.settings.keys import STAFF, Role
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ class Stream(BaseModel):
     events: int
     lag: int | None
     dead_letters: dict[str, int] | None
+    problem: str | None = Field(description="why events cannot be sent now")
+    unread: str | None = Field(description="why nobody seems to consume what is sent")
 
 
 class RoundSummary(BaseModel):
@@ -51,18 +53,6 @@ class RoundSummary(BaseModel):
     objections: list[str]
 
 
-class VersionCard(BaseModel):
-    """A registered version."""
-
-    number: int
-    created: datetime
-    aliases: list[str]
-    gate: str | None
-    parent: str | None
-    heldout_before: float | None
-    heldout_after: float | None
-
-
 class CatalogueState(BaseModel):
     """What there is to sell; ``revision`` grows with every change of it."""
 
@@ -73,17 +63,14 @@ class CatalogueState(BaseModel):
 
 class LoopStatus(BaseModel):
     """All of it; ``key_needed`` tells whether the studio asks for a key, ``roles`` what the one
-    that was sent may do, ``can_roll_back`` whether there is a champion from before this one.
+    that was sent may do.
     """
-
-    model_config = ConfigDict(protected_namespaces=())
 
     stream: Stream
     catalogue: CatalogueState
     rounds: list[RoundSummary]
-    versions: list[VersionCard]
-    can_roll_back: bool
-    serving: int
+    registry: Versions
+    serving: int = Field(description="the version that draws for shoppers here")
     curves: list[Curve]
     key_needed: bool
     roles: list[Role]
@@ -136,14 +123,11 @@ def loop_status(server: AdServer, recent: RecentEvents, roles: Collection[Role])
     """The state of the loop as this server sees it, for somebody of these roles."""
     events, settings = recent.events(), server.settings
     attribution = timedelta(hours=settings.rounds.attribution_hours)
-    versions = server.registry.versions()
-    others = {version.number for version in versions if CHAMPION not in version.aliases}
     return LoopStatus(
         stream=_stream(server, events),
         catalogue=_catalogue(server),
         rounds=[_round(outcome) for outcome in outcomes(settings.home / ROUNDS_FOLDER)],
-        versions=[_card(version) for version in reversed(versions)],
-        can_roll_back=not others.isdisjoint(server.registry.former_champions()),
+        registry=versions_shown(server.registry),
         serving=server.champion.serving.version,
         curves=click_through_curves(events, attribution, datetime.now(UTC)),
         key_needed=settings.serve.key_needed,
@@ -159,7 +143,20 @@ def _stream(server: AdServer, events: pd.DataFrame) -> Stream:
         events=len(events),
         lag=None if consumer is None else consumer.lag,
         dead_letters=None if consumer is None else dict(consumer.counts.dead_letters),
+        problem=server.producer.problem,
+        unread=_unread(server, events),
     )
+
+
+def _unread(server: AdServer, events: pd.DataFrame) -> str | None:
+    """Of a cluster; the group's members tell, or where they may not be asked, the log."""
+    if server.consumer is not None:
+        return None
+    if notes := server.producer.notes:
+        return notes[0]
+    if events.empty and server.producer.problem is None:
+        return "no event came into the log in the last 30 days"
+    return None
 
 
 def _catalogue(server: AdServer) -> CatalogueState:
@@ -181,21 +178,4 @@ def _round(outcome: RoundOutcome) -> RoundSummary:
         heldout_after=outcome.heldout_after,
         passed=outcome.passed,
         objections=list(outcome.objections),
-    )
-
-
-def _card(version: Version) -> VersionCard:
-    tags = version.tags
-
-    def figure(name: str) -> float | None:
-        return float(tags[name]) if name in tags else None
-
-    return VersionCard(
-        number=version.number,
-        created=version.created,
-        aliases=list(version.aliases),
-        gate=tags.get("gate"),
-        parent=tags.get("parent"),
-        heldout_before=figure("heldout_loss_before"),
-        heldout_after=figure("heldout_loss_after"),
     )

@@ -14,6 +14,7 @@ from adloom.loop.serving.http.routes import running
 from adloom.loop.serving.studio.bodies import Moved, Promotion
 from adloom.loop.serving.studio.status import LoopStatus, RecentEvents, loop_status
 from adloom.loop.serving.studio.subjects import recent_events
+from adloom.loop.serving.studio.version_cards import refused_by_gate
 
 router = APIRouter()
 
@@ -30,9 +31,17 @@ def status(
 
 @router.post("/api/promote", responses=refusals(*GUARDED, 404, 409), dependencies=MayAdminister)
 def promote(promotion: Promotion, request: Request) -> Moved:
-    """Make a version ``@champion``; the servers follow within seconds."""
+    """Make a version ``@champion``; the servers follow within seconds.
+
+    One that the gate did not let pass is promoted only with `anyway`.
+    """
+    registry = running(request).registry
     try:
-        version = running(request).registry.promote(promotion.version)
+        refused = refused_by_gate(registry.version(promotion.version))
+        if refused is not None and not promotion.anyway:
+            told = f"version {promotion.version} did not pass its gate: {refused}"
+            raise HTTPException(409, f"{told}; promote it all the same with anyway = true")
+        version = registry.promote(promotion.version)
     except UnknownVersion as error:
         raise HTTPException(404, problem("version", str(error), "not_found")) from error
     except UnfitVersion as error:

@@ -28,7 +28,7 @@ _LATER_TABLES = (
     *("banned_picture", "word_review"),
 )
 _LATER_INDEXES = (
-    *("ix_creative_picture", "ix_creative_waiting", "ix_creative_made"),
+    *("ix_creative_picture", "ix_creative_waiting", "ix_product_shelf", "ix_creative_made"),
     *("ix_product_picture_name", "ix_product_cutout_name"),
 )
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from adloom.loop.commands.app import app
 from adloom.loop.demo.shop.panel import draw_panel
 from adloom.loop.demo.shop.perception import ScenePerception
-from adloom.loop.evaluation.contact_sheet import SheetRow, save_contact_sheet
+from adloom.loop.evaluation.contact_sheet import WORDS, SheetRow, save_contact_sheet
 from adloom.loop.evaluation.evaluate import ARMS, CONDITIONS, EvaluationPlan, Evaluator
 from adloom.loop.evaluation.intervals import Figure, distance_interval, mean_intervals
 from adloom.loop.evaluation.scores import Judge, ScoredAd
@@ -162,6 +162,7 @@ def test_a_sheet_needs_a_row(tmp_path: Path) -> None:
     row = SheetRow("new", (), Image.new("RGBA", (9, 5), "red"), {})
     save_contact_sheet([row], tmp_path / "sheet.png")
     assert (tmp_path / "sheet.png").is_file()
+    assert {"history", *ARMS} == WORDS.keys()
 
 
 @pytest.mark.slow

@@ -49,6 +49,12 @@ def problem_when(client: TestClient, told: str | None) -> str | None:
     raise TimeoutError(f"/readyz did not say {told!r}: {answer.text}")
 
 
+def stream_of(client: TestClient) -> dict[str, Any]:
+    """What the studio says of it."""
+    stream: dict[str, Any] = client.get("/studio/api/loop").json()["stream"]
+    return stream
+
+
 @pytest.fixture
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -81,6 +87,7 @@ def test_ads_are_drawn_while_the_broker_is_away_and_events_taken_once_it_is_ther
         assert (
             told == f"events: no Kafka broker answers at {servers}: {servers}: Connection refused"
         )
+        assert stream_of(client)["problem"] == told.removeprefix("events: ")
         assert client.post("/v1/ads", json=AD).status_code == 200
         assert EXPOSURES_LOST._value.get() == lost + 1
         refused = client.post("/v1/events", json=clicks(range(1)))
@@ -91,6 +98,10 @@ def test_ads_are_drawn_while_the_broker_is_away_and_events_taken_once_it_is_ther
             assert broker.bootstrap_servers == servers
             problem_when(client, None)
             assert client.post("/v1/events", json=clicks(range(1))).status_code == 202
+            stream = stream_of(client)  # nobody consumes, and the studio says so
+            assert stream["problem"] is None
+            assert stream["unread"]
+            assert (stream["lag"], stream["dead_letters"]) == (None, None)
             kafka = KafkaSettings(bootstrap_servers=servers)
             assert topic_ids(kafka).keys() == event_topics(kafka).keys()
 

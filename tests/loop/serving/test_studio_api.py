@@ -6,8 +6,10 @@ import base64
 import io
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import mlflow
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
@@ -17,6 +19,7 @@ from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.loop.serving.app import create_app
 from adloom.loop.serving.http.prefix import Places
 from adloom.loop.serving.studio.reasons import reasons
+from adloom.loop.serving.studio.version_cards import run_url
 from adloom.loop.settings import Settings
 from adloom.models.brief import HistoryAd
 from adloom.models.trends import Trends
@@ -51,9 +54,9 @@ def test_every_live_variant_draws_and_none_is_an_exposure(
 ) -> None:
     ask = {"user_id": "ann", "product_id": "running-shoes", "seed": 7}
     ads = client.post("/studio/api/ads", json=ask).json()
-    assert [(ad["variant"], ad["version"]) for ad in ads] == [
-        ("champion", "1"),
-        ("challenger", "2"),
+    assert [(ad["variants"], ad["version"]) for ad in ads] == [
+        (["champion"], "1"),
+        (["challenger"], "2"),
     ]
     assert {ad["seed"] for ad in ads} == {7}
     assert all(client.get(ad["picture_url"]).status_code == 200 for ad in ads)
@@ -112,13 +115,12 @@ def send_product(client: TestClient, product_id: str, **told: Any) -> None:
 def test_products_come_a_page_at_a_time_in_the_order_of_ids(client: TestClient) -> None:
     listed: list[str] = []
     sizes: list[int] = []
-    more = True
+    more, after = True, ""
     while more:
-        after = listed[-1] if listed else ""
         page = client.get("/studio/api/products", params={"after": after}).json()
         listed += [product["product_id"] for product in page["products"]]
         sizes.append(len(page["products"]))
-        more = page["more"]
+        more, after = page["more"], page["reached"]
     assert sizes[:-1] == [60] * (len(sizes) - 1)
     assert len(sizes) > 1
     assert listed == sorted(set(listed))
@@ -135,10 +137,24 @@ def test_a_product_is_found_by_id_name_or_category(client: TestClient, search: s
     send_product(client, "J/2001", **told)
     [found] = client.get("/studio/api/products", params={"search": search}).json()["products"]
     assert (found["product_id"], found["language"]) == ("J/2001", "ja")
-    assert client.get("/studio/api/products", params={"search": "100_%"}).json() == {
-        "products": [],
-        "more": False,
-    }
+    none = client.get("/studio/api/products", params={"search": "100_%"}).json()
+    assert (none["products"], none["more"]) == ([], False)
+
+
+def test_categories_are_a_tree_and_hold_their_products(client: TestClient) -> None:
+    send_product(client, "mug-1", product_type="Küche & Bad > Tassen > Groß")
+    send_product(client, "mug-2", product_type="Küche & Bad")
+
+    def level(under: str) -> list[dict[str, Any]]:
+        return client.get("/studio/api/shelves", params={"under": under}).json()["shelves"]
+
+    kitchen = {"path": "Küche & Bad", "name": "Küche & Bad", "opens": True}
+    assert kitchen in level("")
+    assert [one["name"] for one in level("Küche & Bad")] == ["Tassen"]
+    for shelf, ids in (("Küche & Bad", ["mug-2", "mug-1"]), ("Küche & Bad > Tassen", ["mug-1"])):
+        page = client.get("/studio/api/products", params={"shelf": shelf}).json()
+        assert [product["product_id"] for product in page["products"]] == ids
+        assert page["more"] is False
 
 
 @pytest.mark.parametrize("product_id", ["a/b/c", "茶碗 1", "50%", "what?#"])
@@ -215,11 +231,55 @@ def test_another_sites_page_moves_nothing(client: TestClient) -> None:
 
 def test_promote_and_roll_back_move_the_champion(client: TestClient, settings: Settings) -> None:
     registry = home.registry_with_base(settings)
-    assert client.get("/studio/api/loop").json()["can_roll_back"] is False
+    assert client.get("/studio/api/loop").json()["registry"]["back_to"] is None
     assert client.post("/studio/api/rollback").status_code == 409
     assert client.post("/studio/api/promote", json={"version": 99}).status_code == 404
     assert client.post("/studio/api/promote", json={"version": 2}).json() == {"champion": 2}
     assert registry.champion().number == 2
-    assert client.get("/studio/api/loop").json()["can_roll_back"] is True
+    assert client.get("/studio/api/loop").json()["registry"]["back_to"] == 1
     assert client.post("/studio/api/rollback").json() == {"champion": 1}
     assert registry.champion().number == 1
+
+
+def test_a_version_that_the_gate_refused_says_why_and_is_promoted_only_anyway(
+    client: TestClient, settings: Settings
+) -> None:
+    registry = home.registry_with_base(settings)
+    why = "PBS 0.100, the champion's is 0.260 (difference -0.200 to -0.120)"
+    tags = {"gate": "failed", "gate_objections": why, "adapter_removed": "2026-01-02"}
+
+    def card() -> dict[str, Any]:
+        versions: list[dict[str, Any]] = client.get("/studio/api/loop").json()["registry"][
+            "versions"
+        ]
+        return versions[0]
+
+    passed = card()
+    assert (passed["number"], passed["why"], passed["drawable"]) == (2, "", True)
+    assert passed["run_id"] == registry.version(2).run_id
+    assert passed["run_url"] is None  # a file has no page
+    for tag in ("gate", "gate_objections"):
+        registry.model.tag_version(2, tag, tags[tag])
+    assert card()["why"] == why
+    answer = client.post("/studio/api/promote", json={"version": 2})
+    assert answer.status_code == 409
+    assert why in answer.json()["detail"]
+    assert registry.champion().number == 1
+    anyway = {"version": 2, "anyway": True}
+    assert client.post("/studio/api/promote", json=anyway).json() == {"champion": 2}
+    client.post("/studio/api/rollback")
+    registry.model.tag_version(2, "adapter_removed", tags["adapter_removed"])
+    assert card()["drawable"] is False
+    assert client.post("/studio/api/promote", json=anyway).status_code == 409
+    for tag in tags:
+        registry.model.untag_version(2, tag)
+
+
+def test_a_run_is_linked_where_mlflow_has_a_web_address() -> None:
+    pages = Path(mlflow.__file__).parent / "server/js/build/static/js"
+    assert any('"/runs/:runUuid"' in page.read_text() for page in pages.glob("main*.js"))
+    linked = run_url("ab12", "https://ann:secret@mlflow.shop.example/base/")
+    assert linked == "https://mlflow.shop.example/base/#/runs/ab12"
+    assert run_url("ab12", "sqlite:///home/mlflow.db") is None
+    assert run_url("ab12", "databricks://profile") is None
+    assert run_url("", "https://mlflow.shop.example") is None

@@ -55,3 +55,31 @@ def test_showings_that_can_still_be_clicked_are_no_part_of_the_curve() -> None:
         (curve,) = click_through_curves(log, DAY, NOON + timedelta(minutes=minutes))
         assert (curve.shown, curve.clicks, curve.open) == known
         assert bool(curve.points) == (curve.shown > 0)
+
+
+def test_points_lie_as_far_apart_as_the_clock_says() -> None:
+    """Two bursts of an hour, ten days apart: a point of each hour's part, none between them."""
+    bursts = [(hour, n) for hour in (0, 240) for n in range(60)]
+    log = events(
+        *(("exposure", 60 * hour + n, "ann", f"{hour}-{n}") for hour, n in bursts),
+        *(("click", 60 * hour + n + 0.5, "ann", f"{hour}-{n}") for hour, n in bursts if hour),
+    ).assign(variant="champion")
+    (curve,) = click_through_curves(log, DAY, NOON + 30 * DAY)
+    first, last = curve.points
+    assert (first.shown, first.rate, last.shown, last.rate) == (60, 0.0, 60, 1.0)
+    assert last.at - first.at == timedelta(hours=240)
+    assert (first.since, first.until) == (NOON, NOON + timedelta(minutes=59))
+
+
+def test_curves_are_cut_at_the_same_moments_and_few_showings_join_the_next() -> None:
+    many = [("exposure", 10 * n, "ann", f"a{n}") for n in range(600)]
+    few = [("exposure", 100 * n, "bob", f"b{n}") for n in range(50)]
+    log = events(*many, *few).assign(variant=["champion"] * len(many) + ["challenger"] * len(few))
+    often, rarely = click_through_curves(log, DAY, NOON + 30 * DAY)
+    assert len(often.points) == 14
+    assert sum(point.shown for point in often.points) == 600
+    assert [point.shown >= 20 for point in rarely.points] == [True, True]
+    assert sum(point.shown for point in rarely.points) == 50
+    cuts = [point.since for point in often.points]  # bob is shown an ad every 100 minutes
+    for point in rarely.points:
+        assert any(timedelta(0) <= point.since - cut < timedelta(minutes=100) for cut in cuts)

@@ -9,10 +9,12 @@ import pytest
 from fastapi.testclient import TestClient
 
 from adloom.loop.serving.app import create_app
+from adloom.models.sampling import BaseSampling
 from tests.loop.experiments.reading_log import START, log_in
 from tests.loop.serving.studio_parts import KEYED, studio_settings
 
-ARMS = {"control": {}, "other": {"guidance": 5.0}}
+# The control says what the champion leaves to the base.
+ARMS = {"control": {"guidance": BaseSampling().guidance}, "other": {"guidance": 5.0}}
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +50,16 @@ def test_an_experiment_is_told_as_the_command_tells_it(client: TestClient) -> No
     assert any("Adjusted by what users did" in sentence for sentence in found["sentences"])
     begun = client.get("/studio/api/experiments/next").json()
     assert begun["reading"]["verdict"] == "collecting"
+
+
+def test_what_is_the_same_version_with_the_same_settings_is_drawn_once(client: TestClient) -> None:
+    ask = {"user_id": "ann", "product_id": "running-shoes", "seed": 7}
+    ads = client.post("/studio/api/ads", json=ask).json()
+    assert [(ad["variants"], ad["version"]) for ad in ads] == [
+        (["champion", "control (trial)"], "1"),
+        (["challenger"], "2"),
+        (["other (trial)"], "1"),
+    ]
 
 
 def test_what_is_not_defined_is_not_found_and_strangers_see_nothing(client: TestClient) -> None:

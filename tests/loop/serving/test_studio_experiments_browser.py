@@ -73,6 +73,8 @@ def test_a_person_reads_verdict_lifts_and_metrics(browser: webdriver.Chrome, add
     charts = browser.execute_script(CHARTS)
     assert [name for name, _ in charts] == ["Lift of other by day", "Lift of other in sales by day"]
     assert all(circles > 9 for _, circles in charts)
+    assert text(browser, "#lifts").startswith("other: +")
+    assert "Nothing speaks against the split" in text(browser, "#split")
     cells = texts(browser, "#metrics tbody td")
     columns = len(texts(browser, "#metrics thead th"))
     rows = [cells[start : start + columns] for start in range(0, len(cells), columns)]
@@ -87,6 +89,30 @@ def test_a_person_reads_verdict_lifts_and_metrics(browser: webdriver.Chrome, add
     assert " to +" in rows[1][7]
     assert rows[1][8] == "better"
     assert errors(browser) == []
+
+
+PLACES = """
+const place = (point) => [Date.parse(point.dataset.at), +point.getAttribute("cx")];
+return [...document.querySelectorAll("svg.curves")].map((chart) =>
+    [...chart.querySelectorAll("circle")].map(place))
+"""
+
+
+MARKS = "return [...document.querySelectorAll('#curves .time')].map((mark) => mark.textContent)"
+
+
+def test_charts_are_on_a_true_axis_of_time(browser: webdriver.Chrome, address: str) -> None:
+    read_experiments(browser, address, 1280)
+    charts = browser.execute_script(PLACES)
+    assert len(charts) == 3  # what was clicked of each variant, and the two lifts
+    for chart in charts:
+        (first, left), (last, right) = min(chart), max(chart)
+        for at, x in chart:
+            share = (at - first) / (last - first)
+            assert x == pytest.approx(left + share * (right - left), abs=0.2)
+    marks = browser.execute_script(MARKS)
+    assert 2 <= len(marks) <= 4
+    assert len(set(marks)) == len(marks)
 
 
 def test_what_outcomes_are_called_is_text(browser: webdriver.Chrome, address: str) -> None:

@@ -3,6 +3,8 @@
 import { get, watch } from "./api.js";
 import { $, el } from "./dom.js";
 import { liftChart } from "./lift-chart.js";
+import { term } from "./tips.js";
+import { verdictWord } from "./words.js";
 
 const EVERY = 60000;
 
@@ -32,11 +34,11 @@ async function show() {
     const names = Object.keys(reading.metrics);
     const deciding = names.filter((name) => reading.metrics[name].role === "decision");
     $("experiment").replaceChildren(
-      verdict(reading, sentences), card(`Arms, against ${reading.control}`, arms(reading)),
+      verdict(reading, sentences), card(`Variants, against ${reading.control}`, arms(reading)),
       ...(names.length ? [card("Metrics: of users, by the arm of their first ad, once their window is over", metrics(reading))] : []),
-      ...others.map((arm) => card(`${arm}: lift by day, always valid`, liftChart(reading.by_day, arm, (day) => day.so_far[arm]))),
+      ...others.map((arm) => card(`${arm}: lift by day, with its interval`, liftChart(reading.by_day, arm, (day) => day.so_far[arm]))),
       ...deciding.flatMap((name) => others.map((arm) =>
-        card(`${arm}: ${name} by day, always valid`, liftChart(reading.by_day, `${arm} in ${name}`, (day) => day.metrics[name][arm])))),
+        card(`${arm}: ${name} by day, with its interval`, liftChart(reading.by_day, `${arm} in ${name}`, (day) => day.metrics[name][arm])))),
       ...(reading.segments.length ? [card("Parts of the shop, held against each other", parts(reading, others))] : []),
       ...(reading.segments.length && names.length ? [card("Metrics of these parts, held against each other and against the clicks", metricParts(reading, others))] : []));
   } catch (error) {
@@ -51,11 +53,19 @@ const signed = (value) => (value == null ? "no bound" : `${value < 0 ? "−" : "
 const span = (low, high) => `${signed(low)} to ${high > 10 ? "no bound" : signed(high)}`;
 const count = (value) => value.toLocaleString();
 
+const ONE_LOOK = () => term("95 %, one look", "95 % interval, for who looks at it only once");
+const ALWAYS = () => term("However often you look", "Always-valid interval: the verdict goes by it");
+const MANY = () => term("q, of all parts", "Chance of a false find when all parts are held against each other (Benjamini-Hochberg); found below 0.05");
+const VARIANT = () => term("Variant", "Arm of the experiment");
+
 function verdict(reading, sentences) {
-  const words = reading.verdict.replaceAll("_", " ");
   const told = [...reading.warnings.map((text) => el("li", { class: "bad" }, text)), ...sentences.map((text) => el("li", {}, text))];
+  const lifts = Object.entries(reading.arms).filter(([arm, { lift }]) => arm !== reading.control && lift != null).map(([arm, found]) =>
+    el("li", {}, el("strong", {}, `${arm}: ${signed(found.lift)} clicks `), `(${span(found.lift_always_valid_low, found.lift_always_valid_high)}, however often you look)`));
+  const split = el("p", { id: "split", class: reading.verdict === "bad_split" ? "bad" : false }, term("Division of shoppers", "Test for a sample ratio mismatch (SRM): whether the variants got the shares that they should have"), `: ${reading.split_sentence}`);
   return el("article", { class: `card verdict ${reading.verdict}` },
-    el("h3", {}, `${reading.experiment}: ${words}`), el("p", {}, reading.reason), el("p", { id: "split" }, reading.split_sentence), el("ul", {}, ...told));
+    el("h3", {}, `${reading.experiment}: `, verdictWord(reading.verdict, reading.winner)), el("p", {}, reading.reason),
+    ...(lifts.length ? [el("ul", { id: "lifts", class: "told" }, ...lifts)] : []), split, el("ul", {}, ...told));
 }
 
 function arms(reading) {
@@ -66,7 +76,7 @@ function arms(reading) {
       : [signed(arm.lift), span(arm.lift_low, arm.lift_high), span(arm.lift_always_valid_low, arm.lift_always_valid_high), adjusted == null ? "" : signed(adjusted)];
     return [name, count(arm.users), count(arm.impressions), count(arm.clicks), arm.impressions ? percent(arm.ctr) : "no window is over", ...lift];
   });
-  return table(["Arm", "Users", "Ads", "Clicks", "Rate", "Lift", "95 %, one look", "Always valid", "Adjusted by the time before"], rows);
+  return table([VARIANT(), "Users", "Ads", "Clicks", "Rate", "Lift", ONE_LOOK(), ALWAYS(), term("Adjusted by the time before", "CUPED: by what users did in the four weeks before the start")], rows);
 }
 
 const MARKS = { better: "good", not_worse: "good", held: "good", worse: "bad", broken: "bad" };
@@ -82,7 +92,7 @@ function metrics(reading) {
   }));
   const told = Object.values(reading.metrics).map((metric) => el("li", {}, metric.sentence));
   return el("div", { id: "metrics" }, el("ul", { class: "told" }, ...told),
-    table(["Metric", "Role", "Arm", "Users", "Value", "Lift", "95 %, one look", "Always valid", "Verdict of the metric"], rows));
+    table(["Metric", term("Role", "decision: the verdict goes by it; guardrail: it must not get worse"), VARIANT(), "Users", "Value", "Lift", ONE_LOOK(), ALWAYS(), "Verdict of the metric"], rows));
 }
 
 function metricParts(reading, others) {
@@ -90,7 +100,7 @@ function metricParts(reading, others) {
     const [found, q] = [of[arm], part.metric_q_values[name][arm]];
     return q == null ? null : [`${part.kind}: ${part.name}`, name, arm, count(found.users), amount(found.value, reading.metrics[name].kind), signed(found.lift), span(found.low, found.high), q.toFixed(3)];
   })));
-  return compared(["Part", "Metric", "Arm", "Users", "Value", "Lift", "95 %, one look", "q, of all parts"], all, "too few users to test");
+  return compared(["Part", "Metric", VARIANT(), "Users", "Value", "Lift", ONE_LOOK(), MANY()], all, "too few users to test");
 }
 
 function parts(reading, others) {
@@ -98,7 +108,7 @@ function parts(reading, others) {
     const found = part.arms[arm];
     return found.lift == null ? null : [`${part.kind}: ${part.name}`, arm, count(found.ads), percent(found.rate), signed(found.lift), span(found.low, found.high), (part.q_values[arm] ?? 1).toFixed(3)];
   }));
-  return compared(["Part", "Arm", "Ads", "Rate", "Lift", "95 %, one look", "q, of all parts"], all, "no clicks to compare yet");
+  return compared(["Part", VARIANT(), "Ads", "Rate", "Lift", ONE_LOOK(), MANY()], all, "no clicks to compare yet");
 }
 
 /** A table of the rows that have something to say, and how many have not. */

@@ -1,12 +1,16 @@
-// The loop's state, asked for every few seconds, and the buttons that move the champion.
+// The loop's state, asked for every few seconds.
 
-import { get, post, watch } from "./api.js";
+import { get, watch } from "./api.js";
 import { curveChart } from "./chart.js";
-import { $, el, tell } from "./dom.js";
-import { learnRoles, needing } from "./roles.js";
+import { $, el } from "./dom.js";
+import { learnRoles } from "./roles.js";
+import { term } from "./tips.js";
+import { fit, versionRows } from "./versions.js";
+import { CHECK_TIP, FIT_TIP } from "./words.js";
 
 const EVERY = 5000;
 
+const shown = {};
 let follow = () => {};
 
 export function watchLoop(act) {
@@ -28,57 +32,48 @@ async function refresh() {
 function show(loop) {
   $("key-row").hidden = !loop.key_needed;
   learnRoles(loop.roles);
-  const dead = loop.stream.dead_letters && Object.values(loop.stream.dead_letters).reduce((a, b) => a + b, 0);
-  const elsewhere = (value) => (value == null ? "elsewhere" : value.toLocaleString());
-  $("stream").replaceChildren(
-    ...tile("Events a second", loop.stream.events_per_second),
-    ...tile("Events, 30 days", loop.stream.events.toLocaleString()),
-    ...tile("Consumer lag", elsewhere(loop.stream.lag)),
-    ...tile("Dead letters", elsewhere(dead)),
-    ...tile("Rounds", loop.rounds.length),
-  );
-  $("curves").replaceChildren(loop.curves.length ? curveChart(loop.curves) : empty("No ads shown yet: POST /v1/ads draws one and counts it as shown."));
-  $("versions").replaceChildren(...loop.versions.map((version) => versionRow(version, loop.can_roll_back)));
-  $("rounds").replaceChildren(loop.rounds.length ? roundTable(loop.rounds) : empty("No rounds yet: adloom train-round learns from the clicks so far."));
+  draw("stream", [loop.stream, loop.rounds.length], () => tiles(loop));
+  draw("curves", loop.curves, () => [loop.curves.length ? curveChart(loop.curves) : empty("No ads shown yet: POST /v1/ads draws one and counts it as shown.")]);
+  draw("versions", loop.registry, () => versionRows(loop.registry, refresh));
+  draw("rounds", loop.rounds, () => [loop.rounds.length ? roundTable(loop.rounds) : empty("No rounds yet: adloom train-round learns from the clicks so far.")]);
+  draw("stream-note", [loop.stream.problem, loop.stream.unread], () => note(loop.stream));
+  $("stream-note").hidden = !$("stream-note").childElementCount;
 }
 
-const tile = (name, value) => [el("div", {}, el("dt", {}, name), el("dd", {}, `${value}`))];
+/** Draws what has changed, and nothing else: whoever stands on it with the keyboard stays there. */
+function draw(id, state, make) {
+  const now = JSON.stringify(state);
+  if (shown[id] === now) return;
+  shown[id] = now;
+  $(id).replaceChildren(...make());
+}
+
+function note({ problem, unread }) {
+  if (problem) return [el("p", {}, el("strong", {}, "Clicks cannot be taken in: "), problem)];
+  if (!unread) return [];
+  return [el("p", {}, el("strong", {}, "No consumer seen: "), "what shoppers see and click is kept, and nobody learns from it. Run ", el("code", {}, "adloom consume"), "."), el("p", { class: "soft" }, unread)];
+}
+
+function tiles({ stream, rounds }) {
+  const aside = stream.dead_letters && Object.values(stream.dead_letters).reduce((a, b) => a + b, 0);
+  const own = (value) => (value == null ? term("–", "adloom consume runs elsewhere: its own metrics tell", { "aria-label": "not known here" }) : value.toLocaleString());
+  return [
+    tile("Shown or clicked a second", "Events of the last minute in the event log", stream.events_per_second.toLocaleString()),
+    tile("In the last 30 days", "Events in the event log: ads shown, and clicks", stream.events.toLocaleString()),
+    tile("Waiting to be read", "Consumer lag: events in Kafka that are not in the features yet", own(stream.lag)),
+    tile("Set aside", "Dead letters: events that could not be read, kept with the reason in a topic of their own", own(aside)),
+    tile("Learning rounds", "How often a new version was trained on clicks", rounds.length.toLocaleString()),
+  ];
+}
+
+const tile = (name, tip, value) => el("div", {}, el("dt", {}, term(name, tip)), el("dd", {}, value));
 const empty = (text) => el("p", { class: "empty" }, text);
 
-function versionRow(version, canRollBack) {
-  const champion = version.aliases.includes("champion");
-  const gain = version.heldout_after == null ? "" : `held-out loss ${version.heldout_before.toFixed(3)} → ${version.heldout_after.toFixed(3)}`;
-  const gate = version.gate === "base" ? "base model" : `gate ${version.gate ?? "unknown"}`;
-  const button = champion && !canRollBack ? el("span", {}) : champion
-    ? needing("admin", el("button", { class: "plain", type: "button", id: "rollback", onclick: () => move("rollback", {}, "Make the champion before this one champion again?") }, "Roll back"))
-    : needing("admin", el("button", { class: "plain", type: "button", "data-promote": version.number, onclick: () => move("promote", { version: version.number }, `Let version ${version.number} draw the ads from now on?`) }, "Promote"));
-  const badges = version.aliases.map((alias) => el("span", { class: "badge" }, alias));
-  return el("div", { class: "version" },
-    el("div", {}, el("strong", {}, `Version ${version.number}`), ...badges),
-    el("div", { class: "gate" }, [gate, gain].filter(Boolean).join(" · ")), button);
-}
-
-async function move(path, body, question) {
-  $("confirm-text").textContent = question;
-  $("confirm").returnValue = "no";
-  $("confirm").showModal();
-  await new Promise((done) => $("confirm").addEventListener("close", done, { once: true }));
-  if ($("confirm").returnValue !== "yes") return;
-  try {
-    const { champion } = await post(path, body);
-    tell(null);
-    await refresh();
-    $("moved").textContent = `Version ${champion} is champion now; servers follow within seconds.`;
-  } catch (error) {
-    tell(error);
-  }
-}
-
 function roundTable(rounds) {
-  const heads = ["Round", "Version", "Clicks learned", "Held-out loss", "Gate"];
+  const heads = ["Round", "Version", "Clicks learnt", term("Fit to later clicks", FIT_TIP), term("Check", CHECK_TIP)];
   const rows = rounds.map((round) => el("tr", {},
-    el("td", {}, `${round.number}`), el("td", {}, `${round.version}`), el("td", {}, `${round.train_clicks}`),
-    el("td", {}, `${round.heldout_before.toFixed(3)} → ${round.heldout_after.toFixed(3)}`),
-    el("td", { class: round.passed ? "good" : "bad" }, round.passed ? "passed" : round.objections.join("; "))));
+    el("td", {}, `${round.number}`), el("td", {}, `${round.version}`), el("td", {}, round.train_clicks.toLocaleString()),
+    el("td", {}, fit(round.heldout_before, round.heldout_after)),
+    el("td", { class: round.passed ? "good" : "bad" }, round.passed ? "passed" : `not passed: ${round.objections.join("; ")}`)));
   return el("table", {}, el("thead", {}, el("tr", {}, ...heads.map((head) => el("th", { scope: "col" }, head)))), el("tbody", {}, ...rows));
 }

@@ -1,12 +1,13 @@
-// Why an ad looks as it does: what was clicked, what was chosen of it, what the model kept.
+// Why an ad looks as it does: what was clicked, what was chosen of it, what the model used.
 
-import { $, el, svg } from "./dom.js";
+import { $, el } from "./dom.js";
+import { blurred } from "./blur.js";
 
 export function showReasons({ trend, clicks, all_clicks, version }, product) {
   const ranked = clicks.filter((click) => click.rank).length;
   const alone = clicks.some((click) => !click.ad_id) ? " Where no ad is known, the product itself stands for the click." : "";
   $("why-text").textContent = clicks.length
-    ? `${all_clicks} click${all_clicks === 1 ? "" : "s"}, oldest first. The ${ranked} numbered ones represent them for this product; champion version ${version} kept the parts that are not dimmed, and the marked words.${alone}`
+    ? `${all_clicks} click${all_clicks === 1 ? "" : "s"}, oldest first. The ${ranked} numbered ones represent them for this product; champion version ${version} used the parts that are sharp, and the marked words.${alone}`
     : "Nothing is known of this shopper's taste in ads, so the ad is drawn for the product " + (trend.length ? "and the trend." : "alone.");
   $("history").replaceChildren(...clicks.map(past));
   const sold = product.category || "products like it";
@@ -28,13 +29,7 @@ function past(click) {
 
 function readAd(ad, about, kind) {
   const frame = el("div", { class: "frame" }, el("img", { src: ad.picture_url, alt: ad.title, loading: "lazy" }));
-  if (ad.seen) frame.append(heatMap(ad.seen));
+  if (ad.seen) frame.append(blurred(ad.picture_url, ad.seen.kept, { whole: !ad.ad_id }));
   const words = ad.seen?.words.map((word) => (word.kept ? el("mark", {}, word.text) : word.text)) ?? [ad.title];
   return el("li", { class: kind, title: about, tabindex: "0" }, frame, el("span", { class: "caption", dir: "auto" }, ...words));
-}
-
-function heatMap({ heat, kept }) {
-  const cells = heat.flatMap((row, y) => row.map((score, x) =>
-    svg("rect", { x, y, width: 1, height: 1, "fill-opacity": kept[y][x] ? 0 : (0.84 - 0.5 * score).toFixed(2) })));
-  return svg("svg", { viewBox: `0 0 ${heat.length} ${heat.length}`, "shape-rendering": "crispEdges", "aria-hidden": "true" }, ...cells);
 }

@@ -8,6 +8,9 @@ import { watchLoop } from "./loop.js";
 import { addUpload, chosenProduct, followProducts, listenToProducts, loadProducts } from "./products.js";
 import { showReasons } from "./reasons.js";
 import { listenToWords } from "./banned-words.js";
+import { loadShelves } from "./shelves.js";
+import { listenToTips, term } from "./tips.js";
+import { badge } from "./words.js";
 
 async function showShoppers() {
   const known = await get(`shoppers?search=${encodeURIComponent($("shopper").value)}`);
@@ -45,16 +48,16 @@ async function draw() {
 }
 
 function card(ad, product) {
-  return el("article", { class: "card ad", "data-variant": ad.variant },
+  return el("article", { class: "card ad", "data-variant": ad.variants[0] },
     el("img", { src: ad.picture_url, alt: `Ad: ${ad.title}` }),
     el("div", {},
-      el("span", { class: "badge" }, ad.variant),
+      el("div", { class: "badges" }, ...ad.variants.map(badge)),
       el("h3", { dir: "auto", lang: product.language }, ad.title),
       el("p", { class: "facts" },
         el("span", {}, `version ${ad.version}`),
         el("span", {}, `${ad.seconds.toFixed(2)} s`),
-        el("span", {}, `seed ${ad.seed}`),
-        el("span", {}, ad.personalised ? "personalised" : "no history"))));
+        term(`variation ${ad.seed}`, "Seed: with the same number the same ad is drawn"),
+        ad.personalised ? term("for this shopper", "Personalised: drawn after what the shopper clicked") : term("for anyone", "Nothing is known that the shopper clicked"))));
 }
 
 async function upload(event) {
@@ -77,6 +80,7 @@ async function begin() {
   $("upload").addEventListener("submit", upload);
   $("shopper").addEventListener("input", () => showShoppers().catch(tell));
   $("heat").addEventListener("change", () => $("why").classList.toggle("no-heat", !$("heat").checked));
+  listenToTips();
   listenToProducts();
   listenToGallery();
   listenToWords();
@@ -88,7 +92,7 @@ async function begin() {
 
 async function load() {
   try {
-    await Promise.all([loadProducts(), loadGallery()]);
+    await Promise.all([loadProducts(), loadShelves(), loadGallery()]);
     const known = await showShoppers();
     if (known.length && !$("shopper").value) $("shopper").value = known[0].user_id;
     tell(null);

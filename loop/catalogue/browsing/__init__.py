@@ -1,0 +1,1 @@
+"""Finding one's way through a catalogue of any size: a step costs what it shows."""
