@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from adloom.loop.batch.errors import WorkerFailed
+from adloom.loop.batch.errors import AdsHeld, WorkerFailed
 from adloom.loop.batch.output import Output
 from adloom.loop.batch.parts import Done, PartMaker, part_maker
 from adloom.loop.batch.plan import Plan
@@ -41,7 +41,7 @@ def make_by_ray(
 
     A worker that dies is started again, and its parts go on where they were.
 
-    Raises CannotScaleOut; WorkerFailed.
+    Raises CannotScaleOut; AdsHeld; WorkerFailed.
     """
     ray = installed_ray("data")
     _quiet(ray)
@@ -59,10 +59,14 @@ def make_by_ray(
             num_gpus=settings.ray.gpus,
             compute=ray.data.ActorPoolStrategy(size=min(count, blocks)),
         )
+        held = ""
         for row in made.iter_rows():
             if row["failed"]:
                 raise WorkerFailed(row["failed"])
+            held = held or row["held"]
             yield Done(int(row["part"]), int(row["ads"]), int(row["drawn"]))
+        if held:
+            raise AdsHeld(held)
     except ray.exceptions.RayError as error:
         raise WorkerFailed(f"the workers of Ray have ended ({_first_line(error)})") from error
     finally:
@@ -79,14 +83,20 @@ class _Worker:
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Rows of `Done`; where it fails one that says why: Ray would only pass on a traceback."""
+        made: list[Done] = []
+        held = failed = ""
         try:
-            made = list(self._maker.make(map(int, batch["part"]), lambda ads: None))
-            failed = ""
+            for done in self._maker.make(map(int, batch["part"]), lambda ads: None):
+                made.append(done)
+        except AdsHeld as error:
+            made.append(Done(0, 0, 0))
+            held = str(error)
         except Exception as error:
             _log.exception("a worker failed")
-            made, failed = [Done(0, 0, 0)], _told(error)
+            made.append(Done(0, 0, 0))
+            failed = _told(error)
         columns = {name: [getattr(done, name) for done in made] for name in _COLUMNS}
-        columns["failed"] = [failed] * len(made)
+        columns |= {"held": [held] * len(made), "failed": [failed] * len(made)}
         return {name: np.array(column) for name, column in columns.items()}
 
     @cached_property

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from adloom.loop.batch.ahead import ReadAhead
 from adloom.loop.batch.errors import AdNotDrawn
+from adloom.loop.batch.held import Held
 from adloom.loop.batch.order import Order
 from adloom.loop.batch.plan import Pair
 from adloom.loop.catalogue.creatives.store import Creative
@@ -83,13 +84,17 @@ class Drawing:
         self._forgotten = forgotten
         self._most = max_batch
         self._complete: list[Part] = []
+        self._held = Held()
 
     def draw(
         self, parts: Iterable[tuple[int, Sequence[Pair]]], on_ads: Callable[[int], None]
     ) -> Iterator[Part]:
         """Each part as soon as all its ads are there; ``on_ads`` is told how many more there are.
 
-        Raises AdNotDrawn; StoreUnavailable, PicturesAway, DatabaseUnusable.
+        Where some may not be shown yet, the parts that they are of are left out, and it is told
+        once all others are drawn.
+
+        Raises AdsHeld; AdNotDrawn; StoreUnavailable, PicturesAway, DatabaseUnusable.
         """
         chunks = self._chunks(parts, on_ads)
         waiting: deque[_Wanted] = deque()
@@ -109,13 +114,13 @@ class Drawing:
                 if running:
                     self._maker.step()
                 for future in [one for one in running if one.done()]:
-                    self._take(running.pop(future), future)
-                    on_ads(1)
+                    on_ads(self._take(running.pop(future), future))
                 self._heed()
                 yield from self._taken()
         finally:
             for future in running:
                 future.cancel()
+        self._held.refuse()
 
     def _taken(self) -> Iterator[Part]:
         complete, self._complete = self._complete, []
@@ -137,9 +142,10 @@ class Drawing:
                     _Wanted(part, place, *self._order.named(*pairs[place]))
                     for place in range(start, min(start + _AT_ONCE, len(pairs)))
                 ]
+                before = len(part.made)
                 left = self._without_known(some)
-                if len(left) < len(some):
-                    on_ads(len(some) - len(left))
+                if len(part.made) > before:
+                    on_ads(len(part.made) - before)
                     self._complete_if_so(part)
                 self._heed()
                 if left:
@@ -151,11 +157,12 @@ class Drawing:
         known = creatives.get_many([one.ad_id for one in some])
         for one in some:
             ad = known.get(one.ad_id)
-            shown = ad is not None and ad.state == "approved"
-            if ad is not None and shown and creatives.pictures.has(ad.picture):
+            if ad is None or not creatives.pictures.has(ad.picture):
+                left.append(one)
+            elif ad.state == "approved":
                 one.part.made[one.place] = ad
             else:
-                left.append(one)
+                self._held.add(ad)
         return left
 
     def _start(self, some: Sequence[_Wanted]) -> list[Future[Ad]]:
@@ -174,14 +181,13 @@ class Drawing:
             personalised=not self._forgotten.refuses(user, datetime.now(UTC)),
         )
 
-    def _take(self, one: _Wanted, future: Future[Ad]) -> None:
+    def _take(self, one: _Wanted, future: Future[Ad]) -> int:
+        """How many ads there are more."""
         try:
             ad = future.result()
         except NotShown as error:
-            raise AdNotDrawn(
-                f"{error}: see to it (adloom creatives history {error.creative.ad_id}), approve it "
-                "or leave its product out, and run this again: it goes on"
-            ) from error
+            self._held.add(error.creative)
+            return 0
         except (LookupError, ValueError) as error:  # of this ad; what is away is told as it is
             raise AdNotDrawn(
                 f"an ad of {one.pair[1]} cannot be drawn ({error}): see to the product (adloom "
@@ -190,6 +196,7 @@ class Drawing:
         one.part.made[one.place] = ad.creative
         one.part.drawn += 1
         self._complete_if_so(one.part)
+        return 1
 
     def _complete_if_so(self, part: Part) -> None:
         if len(part.made) == len(part.pairs):

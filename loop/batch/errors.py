@@ -9,3 +9,7 @@ class AdNotDrawn(RuntimeError):
 
 class WorkerFailed(RuntimeError):
     """A worker could not go on; the message says why."""
+
+
+class AdsHeld(RuntimeError):
+    """Ads that may not be shown before a person decides; the message says how many, and how."""

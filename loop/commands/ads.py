@@ -137,7 +137,7 @@ def _reach(settings: Settings) -> None:
 
 def _foreseen() -> tuple[type[Exception], ...]:
     """What a user can mend, told in one line."""
-    from adloom.loop.batch.errors import AdNotDrawn, WorkerFailed
+    from adloom.loop.batch.errors import AdNotDrawn, AdsHeld, WorkerFailed
     from adloom.loop.batch.ids import UnfitInput
     from adloom.loop.batch.order import OtherBatch
     from adloom.loop.batch.output import UnfitOutput
@@ -147,7 +147,7 @@ def _foreseen() -> tuple[type[Exception], ...]:
     from adloom.stream.producer import DeliveryFailed
 
     of_files = (UnfitInput, UnfitOutput, OtherBatch)
-    of_ads = (AdNotDrawn, UnknownProduct, UnknownVersion)
+    of_ads = (AdNotDrawn, AdsHeld, UnknownProduct, UnknownVersion)
     return *of_files, *of_ads, DeliveryFailed, CannotScaleOut, WorkerFailed
 
 

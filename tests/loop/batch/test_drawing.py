@@ -11,12 +11,16 @@ import pytest
 from adloom.feature_store.store import FeatureStore, UserHistory
 from adloom.loop import home
 from adloom.loop.batch.ahead import ReadAhead
-from adloom.loop.batch.drawing import Drawing
+from adloom.loop.batch.drawing import Drawing, Part
+from adloom.loop.batch.errors import AdsHeld
 from adloom.loop.batch.order import Order
+from adloom.loop.catalogue.creatives.reviewing import judge
 from adloom.loop.privacy.tombstones import Tombstones
+from adloom.loop.serving.ads import AdMaker
 from adloom.loop.serving.finished import Ad
 from adloom.loop.serving.histories import Histories
 from adloom.loop.serving.requests import AdRequest, Serving
+from adloom.loop.settings.review import ReviewSettings
 from tests.loop_parts import ad_maker, tiny_settings
 
 _TOGETHER = 4
@@ -73,4 +77,40 @@ def test_parts_follow_one_another_without_a_pause(
     assert [ad.ad_id for _, ad in again[0].ads] == [
         ad.ad_id for part in done if part.number == 0 for _, ad in part.ads
     ]
+    maker.creatives.close()
+
+
+def test_what_a_person_has_to_approve_keeps_nothing_else_from_being_drawn(
+    tmp_path: Path, store: FeatureStore
+) -> None:
+    settings = tiny_settings(tmp_path)
+    given, ahead = ad_maker(settings, store), ReadAhead(store)
+    titles, review = given._titles, ReviewSettings(required=True)
+    maker = AdMaker(given.generator, ahead, given.past_ads, settings.generator, titles, review)
+    order = Order(
+        run="r", inputs={}, version=1, variant="champion", drawing="", exposures=False, part_rows=2
+    )
+    parts = [
+        (0, [("ann", "running-shoes"), ("bob", "running-shoes")]),
+        (1, [("cem", "coffee-mug")]),
+    ]
+    engine = maker.past_ads.catalogue.engine
+    with home.who_is_forgotten(settings, "a test") as forgotten:
+
+        def draw(done: list[Part]) -> None:
+            serving = Serving("champion", 1, None)
+            drawing = Drawing(maker, ahead, order, serving, forgotten, _TOGETHER)
+            for part in drawing.draw(parts, lambda ads: None):
+                done.append(part)
+
+        done: list[Part] = []
+        with pytest.raises(AdsHeld, match=r"^of the ads 3 wait until a person approves them"):
+            draw(done)
+        assert done == []
+        names = [order.named(*pair)[0] for _, pairs in parts for pair in pairs]
+        judge(engine, names[:2], "approved", why="", by="a test")
+        judge(engine, names[2:], "banned", why="no", by="a test")
+        with pytest.raises(AdsHeld, match=r"^of the ads 1 are banned"):
+            draw(done)
+    assert [(part.number, part.drawn) for part in done] == [(0, 0)]
     maker.creatives.close()
