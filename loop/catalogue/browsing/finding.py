@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, literal, select, true, tuple_
 
-from adloom.loop.catalogue.browsing.shelves import SOLD, within
+from adloom.loop.catalogue.browsing.shelves import BETWEEN, SOLD, up_to_end_of, within
 from adloom.loop.catalogue.rows import Entry, from_row
 from adloom.loop.catalogue.store import Catalogue
 from adloom.loop.database.tables import products
@@ -133,8 +133,8 @@ def _stretches(connection: Connection, shelf: str, after: str) -> Iterator[_Stre
     at = _shelf_of(connection, after) if after else None
     if at is None or at == shelf:
         yield _Stretch((product_id,), SOLD & (path == shelf), None if at is None else (after,))
-    start = None if at is None or at == shelf else (at, after)
-    yield _Stretch((path, product_id), SOLD & within(shelf), start)
+    start = (shelf + BETWEEN, "") if at is None or at == shelf else (at, after)
+    yield _Stretch((path, product_id), SOLD & up_to_end_of(shelf), start)
 
 
 def _shelf_of(connection: Connection, product_id: str) -> str | None:

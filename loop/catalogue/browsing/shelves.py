@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, Engine, false, select
+from sqlalchemy import ColumnElement, Connection, Engine, false, select, true
 
 from adloom.loop.database.tables import products
 
@@ -36,8 +36,15 @@ class Shelf:
 
 def within(shelf: str) -> ColumnElement[bool]:
     """What lies in the shelves of a shelf, not on the shelf itself."""
-    path = products.c.category
-    return (path >= shelf + BETWEEN) & (path < shelf + _AFTER_ALL)
+    return (products.c.category >= shelf + BETWEEN) & up_to_end_of(shelf)
+
+
+def up_to_end_of(shelf: str) -> ColumnElement[bool]:
+    """What comes before all that follows a shelf.
+
+    For who knows where to begin: of two beginnings SQLite may take the one that is further back.
+    """
+    return products.c.category < shelf + _AFTER_ALL
 
 
 def shelves(engine: Engine, *, under: str = "", after: str = "", limit: int = 100) -> list[Shelf]:
@@ -65,7 +72,7 @@ def _paths(connection: Connection, under: str, after: str) -> Iterator[str]:
     """
     path = products.c.category
     begin = under + BETWEEN if under else ""
-    level = within(under) if under else path > ""
+    level = up_to_end_of(under) if under else true()
     told: set[str] = set()
     beyond, reached = path > begin, begin
     if after:

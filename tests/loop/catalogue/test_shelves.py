@@ -185,3 +185,31 @@ def test_what_a_step_costs_does_not_hang_on_how_much_there_is(own: Catalogue) ->
             assert plan.startswith(("SEARCH product USING", "SCAN product USING INDEX")), plan
             assert "TEMP B-TREE" not in plan, plan
     assert counts[0] == counts[1]
+
+
+@contextmanager
+def work(catalogue: Catalogue) -> Iterator[list[int]]:
+    """An entry for each 20 steps that SQLite takes."""
+    steps: list[int] = []
+
+    def watch(connection: Any, *_: Any) -> None:
+        connection.set_progress_handler(lambda: steps.append(1), 20)
+
+    event.listen(catalogue.engine, "checkout", watch)
+    yield steps
+    event.remove(catalogue.engine, "checkout", watch)
+
+
+def test_nor_does_the_work_within_the_database(own: Catalogue) -> None:
+    taken = []
+    for many in (10, 2_000):
+        stock(own, *((f"{shelf}{n}", f"{shelf} > x{n}") for n in range(many) for shelf in "abc"))
+        with work(own) as steps:
+            shelves(own.engine)
+            shelves(own.engine, under="b", limit=5)
+            find(own, shelf="b", limit=5)
+            find(own, shelf="c", after=f"c{many - 1}", limit=5)
+        taken.append(len(steps))
+    few, many_more = taken
+    assert few > 0
+    assert many_more < 2 * few
