@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -12,7 +14,8 @@ from typer.testing import CliRunner
 from adloom.loop.commands.app import app
 from adloom.loop.serving.monitoring import FILES
 from adloom.loop.settings import load_settings
-from tests.checkout import CHECKOUT
+from tests.checkout import CHECKOUT, FOLDERS
+from tests.deployment.nginx import NoNginx, running_gate
 
 FOLDER = CHECKOUT / ".compose"
 SECRETS = re.compile(r"\$\{(\w+):\?[^}]*\}")
@@ -89,6 +92,36 @@ def test_servers_are_asked_by_names_that_they_answer_to() -> None:
     consumers = {f"{n}:{settings.consume.port}" for n in services if n.startswith("consumer-")}
     assert (gate, hosts) == (servers, servers | consumers)
     assert {host.partition(":")[0] for host in servers} < set(settings.serve.hosts)
+
+
+def test_health_is_asked_where_it_is_told() -> None:
+    settings = load_settings(FOLDER / "adloom.toml")
+    ports = {"serve": settings.serve.port, "consume": settings.consume.port}
+    for name, service in ours().items():
+        [command, *_] = service["command"]
+        if command in ports:
+            asked = f"http://127.0.0.1:{ports[command]}/readyz"
+            assert asked in service["healthcheck"]["test"][-1], name
+
+
+def test_the_image_is_made_of_what_is_installed_and_of_no_secret() -> None:
+    lines = (FOLDER / "Dockerfile.dockerignore").read_text().splitlines()
+    told = [line for line in lines if line and not line.startswith("#")]
+    assert told[0] == "*"
+    let_in = {line[1:] for line in told if line.startswith("!")}
+    assert let_in == {".package", *FOLDERS, "pyproject.toml", "README.md", "LICENSE", "NOTICE"}
+    assert all((CHECKOUT / name).exists() for name in let_in)
+
+
+def test_the_gate_says_in_words_that_no_server_answers(tmp_path: Path) -> None:
+    try:
+        with running_gate(tmp_path, ["127.0.0.1:1", "127.0.0.1:2"]) as gate:
+            for _ in range(2):
+                answer = httpx.post(f"{gate}/v1/ads", json={})
+                assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+                assert "come back" in answer.json()["detail"]
+    except NoNginx as error:
+        pytest.skip(str(error))
 
 
 def test_dashboards_and_rules_are_those_that_are_exported() -> None:

@@ -142,6 +142,11 @@ class RegisteredModel:
         with mlflow_asked(self._uri):
             self._client().delete_model_version_tag(self.name, str(number), key)
 
+    def remove(self, number: int) -> None:
+        """There is no such version any more."""
+        with mlflow_asked(self._uri):
+            self._client().delete_model_version(self.name, str(number))
+
     def remove_files(self, number: int, path: str) -> None:
         """Delete what a version has at this path of its model; none is well too."""
         with mlflow_asked(self._uri):

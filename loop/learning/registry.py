@@ -112,8 +112,11 @@ class AdRegistry:
             version = self.register(
                 run, adapter=None, model_config=model_config, tags=known, description=_IS_BASE
             )
-            self.promote(version.number)
             self.runs.end(run)
+            if (first := self.versions()[0].number) < version.number:
+                self.model.remove(version.number)  # another machine was faster
+            if self.by_alias(CHAMPION) is None:
+                self.promote(first)
 
     def register(
         self,

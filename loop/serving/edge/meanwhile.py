@@ -30,7 +30,8 @@ def answering_meanwhile(sockets: Sequence[socket], doing: Callable[[], str]) -> 
 
     async def not_yet(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            told = {"status": "not ready", "problem": f"starting: {doing()}"}
+            why = f"starting: {doing()}"
+            told = {"status": "not ready", "problem": why, "detail": why}
             headers = {"Retry-After": str(_RETRY_SECONDS), "Connection": "close"}
             await JSONResponse(told, status_code=503, headers=headers)(scope, receive, send)
 

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from kafka.errors import KafkaError
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from starlette.requests import ClientDisconnect
 
 from adloom.feature_store.backend import FeaturesLost, StoreDamaged, StoreUnavailable
@@ -32,6 +33,7 @@ _PARTS: dict[type[Exception], str] = {
     FeaturesLost: "the feature store has lost features: /readyz says which",
     DatabaseUnusable: "the database of catalogue and creatives cannot be used: /readyz says why",
     DatabaseError: "the database of catalogue and creatives is away",
+    NoConnection: "the database of catalogue and creatives answers too slowly",
     PicturesAway: "the pictures are away: /readyz says why",
     DrawingEnded: "what draws has ended: the server has to be started again",
     KafkaRefused: "the broker refuses adloom's events: /readyz says why",
@@ -44,6 +46,7 @@ PARTS_AWAY = (
     DeliveryFailed,
     KafkaError,
     DatabaseError,
+    NoConnection,
     DatabaseUnusable,
     PicturesAway,
     DrawingEnded,

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
 from PIL import Image
 
-from adloom.loop.learning.own_mlflow import own_database
+from adloom.loop.learning.own_mlflow import own_database, own_uri
 from adloom.loop.learning.pyfunc_model import SIGNATURE
-from adloom.loop.learning.registry import CHALLENGER, CHAMPION, AdRegistry, UnknownVersion
+from adloom.loop.learning.registry import CHALLENGER, CHAMPION, AdRegistry, UnknownVersion, Version
 from adloom.loop.learning.registry_errors import RegistryRefused
 from adloom.loop.settings.learning import MlflowSettings
 from adloom.models.ad_generator import AdGenerator
+from tests.own_tracking import with_tables
 
 NOWHERE = {"base": "/nowhere", "sampling": {}, "example_product": "running-shoes"}
 
 
 @pytest.fixture
 def registry(tmp_path: Path) -> AdRegistry:
-    return AdRegistry(MlflowSettings(), tmp_path / "mlflow")
+    return AdRegistry(MlflowSettings(), with_tables(tmp_path / "mlflow"))
 
 
 @pytest.fixture
@@ -47,6 +49,25 @@ def test_the_base_is_version_one_and_champion_however_often_started(registry: Ad
     assert (base.number, base.aliases) == (1, (CHAMPION,))
     assert registry.champion() == base
     assert registry.adapter(base) is None
+
+
+def test_machines_that_start_together_register_one_base(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shared = MlflowSettings(tracking_uri=own_uri(with_tables(tmp_path / "shared")))
+    one, other = (AdRegistry(shared, tmp_path / name) for name in ("one", "other"))
+    register = one.register
+
+    def while_the_other_does(*given: Any, **named: Any) -> Version:
+        other.register_base(NOWHERE)
+        return register(*given, **named)
+
+    monkeypatch.setattr(one, "register", while_the_other_does)
+    for registry in (one, other):
+        registry.register_base(NOWHERE)
+        (base,) = registry.versions()
+        assert (base.number, base.aliases) == (1, (CHAMPION,))
 
 
 def test_a_registry_without_a_champion_says_so(registry: AdRegistry) -> None:
@@ -164,13 +185,13 @@ def test_what_is_logged_again_is_there_once(registry: AdRegistry) -> None:
 
 
 def test_an_experiment_that_is_deleted_is_told_with_how_it_comes_back(tmp_path: Path) -> None:
-    registry = AdRegistry(MlflowSettings(), tmp_path / "mlflow")
+    registry = AdRegistry(MlflowSettings(), with_tables(tmp_path / "mlflow"))
     registry.runs.start("round-1", params={}, tags={})
     client = MlflowClient(registry.tracking_uri)
     found = client.get_experiment_by_name("adloom")
     assert found is not None
     client.delete_experiment(found.experiment_id)
-    again = AdRegistry(MlflowSettings(), tmp_path / "mlflow")
+    again = AdRegistry(MlflowSettings(), with_tables(tmp_path / "mlflow"))
     with pytest.raises(RegistryRefused, match=r"restore it \(mlflow experiments restore"):
         again.runs.start("round-2", params={}, tags={})
 

@@ -8,8 +8,12 @@ import time
 from collections.abc import Callable
 
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from sqlalchemy import QueuePool, create_engine
 
 from adloom.loop.serving import parts as parts_module
+from adloom.loop.serving.http.errors import answer_errors
 from adloom.loop.serving.parts import Parts
 from adloom.loop.serving.readiness import Readiness
 
@@ -106,3 +110,22 @@ def test_a_part_that_cannot_be_asked_is_told_beside_the_others() -> None:
     problems = board.problems()
     assert "does not say how it is (OSError: no such device)" in problems["database"]
     assert problems["feed"] == "it is away"
+
+
+def test_who_waits_in_vain_for_a_connection_to_the_database_is_told_when_to_come_back() -> None:
+    """As others of the same server do, while it hangs."""
+    engine = create_engine(
+        "sqlite://", poolclass=QueuePool, pool_size=1, max_overflow=0, pool_timeout=0.01
+    )
+    app = FastAPI()
+    answer_errors(app)
+
+    @app.get("/")
+    def ask() -> None:
+        with engine.connect():
+            pass
+
+    with engine.connect():
+        answer = TestClient(app).get("/")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert "answers too slowly" in answer.json()["detail"]
