@@ -55,6 +55,10 @@ class AdloomProcess:
         if self._process.pid is not None and self.runs:
             os.kill(self._process.pid, signal.SIGINT)
 
+    def terminate(self) -> None:
+        """SIGTERM."""
+        self._process.terminate()
+
     def kill(self) -> None:
         """kill -9."""
         self._process.kill()

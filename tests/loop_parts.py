@@ -29,6 +29,7 @@ from adloom.stream.consumer import EventConsumer
 from adloom.stream.events import Click, Exposure
 from adloom.stream.producer import EventProducer
 from adloom.stream.settings import KafkaSettings
+from tests.own_tracking import with_tables
 from tests.stocked import stocked
 from tests.tiny_model import TINY, tiny_codebook, tiny_model
 
@@ -53,7 +54,10 @@ def tiny_settings(folder: Path, **given: Any) -> Settings:
         "gate": {"ads": 2},
     }
     given["serve"] = {"hosts": [TEST_HOST], **given.get("serve", {})}
-    return load_settings(home=stocked(folder / "home"), **small | given)
+    settings = load_settings(home=stocked(folder / "home"), **small | given)
+    if settings.mlflow.tracking_uri is None:
+        with_tables(settings.home / "mlflow")
+    return settings
 
 
 def keep_shop_ads(creatives: CreativeStore, n: int) -> list[Creative]:

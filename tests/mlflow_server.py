@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.own_tracking import with_tables
 from tests.tcp_gate import TcpGate
 
 _START_SECONDS = 240.0
@@ -63,8 +64,7 @@ class MlflowServer:
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._folder = folder
+        self._folder = with_tables(folder)
         self._port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self.gate = TcpGate(self._port)

@@ -55,15 +55,19 @@ def log(quick: Quick = False, as_json: AsJson = False) -> None:
         COMMITS,
         QUICK_COMMITS,
         QUICK_SIZES,
+        QUICK_TIMES,
         SIZES,
+        TIMES,
         bench_log,
     )
 
     def on_step(step: str) -> None:
         problems.print(step, highlight=False, soft_wrap=True)
 
-    sizes, commits = (QUICK_SIZES, QUICK_COMMITS) if quick else (SIZES, COMMITS)
-    _show(bench_log(sizes, commits=commits, on_step=on_step), as_json)
+    sizes, commits, times = SIZES, COMMITS, TIMES
+    if quick:
+        sizes, commits, times = QUICK_SIZES, QUICK_COMMITS, QUICK_TIMES
+    _show(bench_log(sizes, commits=commits, times=times, on_step=on_step), as_json)
 
 
 @app.command()

@@ -6,7 +6,6 @@ import shutil
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from adloom.loop.learning.registry_errors import RegistryUnavailable
 from adloom.loop.learning.rounds.train import train_round
 from adloom.loop.serving.app import create_app
 from adloom.loop.settings import Settings, SettingsError, load_settings
+from tests.forking import processes
 from tests.loop.doctor.looks import tree
 from tests.loop.learning.clicked_home import click, clicked_home
 from tests.loop_parts import training_ground
@@ -29,7 +29,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a home whose champion learnt from clicks, its base, and settings of both."""
     folder = tmp_path_factory.mktemp("made")
     # In a process of its own: what stays open in this one would write at its end.
-    making = get_context("spawn").Process(target=_make, args=(folder,))
+    making = processes.Process(target=_make, args=(folder,))
     making.start()
     making.join()
     assert making.exitcode == 0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +16,10 @@ from adloom.models.training.base.finish import finish_base
 from adloom.models.training.base.parameters import ADAPTER, prepare_for_training
 from adloom.models.training.base.plan import BasePlan
 from adloom.models.training.trainer import STATE
-from tests.checkout import CHECKOUT
 from tests.models.base_training import PLAN, clicked_shards, train_on
-from tests.models.train_together import train_calmly
+from tests.models.train_together import train_both_ways, train_calmly
 from tests.tiny_model import brief, products, tiny_generator
+from tests.together import launch_two
 
 ZEROS = ("foreground.project.2.weight", "preference.fusion.layers.0.linear2.weight")
 
@@ -79,10 +77,7 @@ def test_the_trained_base_draws_what_the_base_drew_with_what_it_learnt(
 def test_two_processes_learn_what_one_does_by_ddp_and_by_fsdp(data: Path, tmp_path: Path) -> None:
     (tmp_path / "data").symlink_to(data)
     train_calmly(tmp_path, "alone", accumulate=2)
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    script = ["--standalone", "-m", "tests.models.train_together", str(tmp_path)]
-    ran = subprocess.run([*launcher, *script], cwd=CHECKOUT, capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stderr[-3000:]
+    assert launch_two(train_both_ways, tmp_path) == [0, 0]
     alone = load_file(tmp_path / "alone" / STATE)
     for kind in ("ddp", "fsdp"):
         together = load_file(tmp_path / kind / STATE)

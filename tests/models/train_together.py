@@ -1,4 +1,4 @@
-"""What each process of a training in several does, run by torchrun: first by DDP, then by FSDP.
+"""What each process of a training in several does: first by DDP, then by FSDP.
 
 On a CPU `accelerate` knows DDP alone; its state is told otherwise here, so that its way with FSDP
 runs too.
@@ -7,7 +7,6 @@ runs too.
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 from accelerate import Accelerator, DistributedType, FullyShardedDataParallelPlugin
@@ -51,9 +50,10 @@ def train_calmly(folder: Path, name: str, **changes: object) -> AdGenerator:
     return generator
 
 
-if __name__ == "__main__":
-    train_calmly(Path(sys.argv[1]), "ddp")
+def train_both_ways(folder: Path) -> None:
+    """For processes that were told who they are, as torchrun does it."""
+    train_calmly(folder, "ddp")
     share_weights_out()
-    shared_out = train_calmly(Path(sys.argv[1]), "fsdp")
+    shared_out = train_calmly(folder, "fsdp")
     layers = shared_out.model.janus.model.language_model.layers
     assert all(isinstance(layer, FSDPModule) for layer in layers), "not shared out by layer"

@@ -12,11 +12,13 @@ import pytest
 
 from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.store import FeatureStore
+from adloom.loop.doctor.finding import Finding
 from adloom.stream.consumer import EventConsumer
 from adloom.stream.settings import KafkaSettings
 from adloom.stream.topics import connect_admin, create_topics, event_topics, topic_of
 from tests.conftest import own_topics
 from tests.kafka_cluster import ApacheKafka, NoApacheKafka, running_kafka
+from tests.loop.doctor.looks import looked, settings_of
 from tests.rough_traffic import RoughTraffic
 from tests.sample_events import click
 from tests.stream.test_consumer import accounted, produce, running, wait_until
@@ -57,6 +59,27 @@ def test_whoever_starts_while_a_node_is_away_asks_the_others(
                 EventConsumer(kafka, store).close()
             three_nodes.start_again(node)
             wait_until(lambda: all_in_sync(kafka))
+
+
+def test_the_doctor_sees_that_a_node_has_gone(three_nodes: ApacheKafka, tmp_path: Path) -> None:
+    def told() -> dict[str, Finding]:
+        return looked(settings_of(tmp_path, kafka=kafka), "broker")
+
+    with own_topics(three_nodes.bootstrap_servers, _SESSION_SECONDS) as kafka:
+        wait_until(lambda: told()["topics"].state == "well")
+        found = told()
+        assert found["broker"].looked_at.startswith("3 brokers at ")
+        assert f"{topic_of(kafka, 'click')}: 2 partitions, RF 3" in found["topics"].looked_at
+        three_nodes.kill(3)
+        first = told()  # who asks the one that has gone asks another
+        assert {finding.state for finding in first.values()} <= {"well", "note"}
+        wait_until(lambda: told()["broker"].state == "note")
+        found = told()
+        assert found["broker"].looked_at.startswith("2 of 3 brokers at ")
+        assert found["topics"].state == "note"
+        assert "partitions are not in step" in found["topics"].told
+        three_nodes.start_again(3)
+        wait_until(lambda: all_in_sync(kafka))
 
 
 def leader(kafka: KafkaSettings, topic: str) -> int:

@@ -22,8 +22,8 @@ from adloom.loop.bench.log.reads import READS
 
 SIZES = (100_000, 1_000_000, 10_000_000)
 COMMITS = 20
-QUICK_SIZES, QUICK_COMMITS = (25_000, 50_000), 2
-_TIMES = 5
+TIMES = 5
+QUICK_SIZES, QUICK_COMMITS, QUICK_TIMES = (25_000, 50_000), 2, 2
 _MIB = 2**20 if sys.platform == "darwin" else 2**10
 
 
@@ -31,13 +31,15 @@ def bench_log(
     sizes: Sequence[int] = SIZES,
     *,
     commits: int = COMMITS,
+    times: int = TIMES,
     on_step: Callable[[str], None] = lambda step: None,
 ) -> dict[str, Any]:
     """Seconds and peak memory of every reader by number of logged events; the window is the same.
 
-    Time is the median of several reads in one process, the first left out, by the clock and of the
-    processor, which neighbours disturb less; memory is the peak of that process. The ratios are of
-    the longest log to the shortest. `members` has what a commit takes one of many (`commits` each).
+    Time is the median of several reads in one process (`times`), the first left out, by the clock
+    and of the processor, which neighbours disturb less; memory is the peak of that process. The
+    ratios are of the longest log to the shortest. `members` has what a commit takes one of many
+    (`commits` each).
     """
     with tempfile.TemporaryDirectory(prefix="adloom-bench-") as scratch:
         folders = [Path(scratch) / f"{size}" for size in sizes]
@@ -47,7 +49,7 @@ def bench_log(
         found: dict[str, Any] = {}
         for name in READS:
             on_step(f"Reading: {name}")
-            measured = [_alone(_measured, folder, name) for folder in folders]
+            measured = [_alone(_measured, folder, name, times) for folder in folders]
             found[name] = {
                 "events": {f"{size}": one for size, one in zip(sizes, measured, strict=True)},
                 "time_ratio": measured[-1]["seconds"] / measured[0]["seconds"],
@@ -76,9 +78,9 @@ def _fill(folder: Path, events: int) -> None:
     log.close()
 
 
-def _measured(folder: Path, name: str) -> dict[str, float]:
+def _measured(folder: Path, name: str, times: int) -> dict[str, float]:
     spent = []
-    for _ in range(_TIMES):
+    for _ in range(times):
         started, began = time.perf_counter(), time.process_time()
         READS[name](folder)
         spent.append((time.perf_counter() - started, time.process_time() - began))

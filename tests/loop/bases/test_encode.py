@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,11 +11,13 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from adloom.loop.bases import encode as encoding
 from adloom.loop.commands.app import app
 from adloom.models.datasets.pad1m import Pad1M
 from adloom.models.datasets.record import AdRecord
 from adloom.models.datasets.shards import Manifest, read_shard, shard_files
 from adloom.models.picture_encoder import PictureEncoder
+from tests.forking import processes
 from tests.loop.bases.public import pad1m_sample, public_base
 
 
@@ -41,6 +39,19 @@ def words(data: Pad1M, base: Path, out: Path, *more: str) -> list[str]:
 
 def encode(data: Pad1M, base: Path, out: Path, *more: str) -> Result:
     return CliRunner().invoke(app, words(data, base, out, *more))
+
+
+def encode_slowly(given: list[str]) -> None:
+    """For a process of its own, which is killed on the way."""
+    write = encoding.write_shard
+
+    def slowly(*given: Any) -> None:
+        time.sleep(0.3)
+        write(*given)
+        time.sleep(0.3)
+
+    vars(encoding)["write_shard"] = slowly
+    app(given)
 
 
 def records(out: Path) -> list[AdRecord]:
@@ -103,16 +114,14 @@ def test_killed_and_begun_again_it_ends_as_if_nothing_had_happened(
     shards: Path, sample: Pad1M, base: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "shards"
-    call = "from adloom.loop.commands.app import app; app()"
-    slow = "import time, adloom.loop.bases.encode as e; w = e.write_shard\n"
-    slow += "e.write_shard = lambda *a: (time.sleep(0.3), w(*a), time.sleep(0.3)); "
     given = words(sample, base, out, "--heldout", "0.3")
-    running = subprocess.Popen([sys.executable, "-c", slow + call, *given])
+    running = processes.Process(target=encode_slowly, args=(given,))
+    running.start()
     while not (out / "shard-00001.parquet").exists():
-        assert running.poll() is None
+        assert running.is_alive()
         time.sleep(0.02)
-    os.kill(running.pid, signal.SIGKILL)
-    running.wait()
+    running.kill()
+    running.join()
     assert not Manifest.load(out).complete
     kept = (out / "shard-00000.parquet").stat().st_mtime_ns
     for more, told in (

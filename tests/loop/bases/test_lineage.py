@@ -30,6 +30,7 @@ from adloom.models.adapter_files import UnfitAdapter
 from adloom.models.batching import batch_briefs, batch_targets
 from adloom.models.brief import HistoryAd
 from adloom.models.trends import Trends
+from tests.own_tracking import with_tables
 from tests.tiny_model import brief, examples, products, tiny_generator
 
 
@@ -163,6 +164,7 @@ def test_a_wrong_base_is_told_before_anything_else_of_an_adapter(
 
 
 def test_a_base_is_version_one_of_a_model_of_its_own(base: Path, tmp_path: Path) -> None:
+    with_tables(tmp_path / "mlflow")
     command = ("base", "register", str(base), "--name", "mugs")
     for _ in range(2):
         result = adloom(tmp_path, *command)
@@ -178,7 +180,7 @@ def test_a_base_is_version_one_of_a_model_of_its_own(base: Path, tmp_path: Path)
 def test_a_base_whose_training_this_mlflow_does_not_know_has_a_run_of_its_own(
     base: Path, tmp_path: Path
 ) -> None:
-    registry = AdRegistry(MlflowSettings(), tmp_path / "mlflow")
+    registry = AdRegistry(MlflowSettings(), with_tables(tmp_path / "mlflow"))
     kept = registry.runs.start("base-train", params={}, tags={})
     deleted = registry.runs.start("base-train", params={}, tags={})
     MlflowClient(registry.tracking_uri).delete_run(deleted)

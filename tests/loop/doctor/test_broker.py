@@ -11,8 +11,8 @@ from kafka.admin import NewPartitions
 from adloom.loop.doctor.finding import Finding
 from adloom.stream.broker import LocalBroker
 from adloom.stream.settings import KafkaSettings
-from adloom.stream.topics import create_topics, topic_of
-from tests.kafka_cluster import PASSWORD, USER, ApacheKafka, NoApacheKafka, running_kafka
+from adloom.stream.topics import topic_of
+from tests.kafka_cluster import PASSWORD, USER, ApacheKafka
 from tests.loop.doctor.looks import looked, settings_of
 from tests.stream.test_consumer import wait_until
 from tests.tcp_gate import State, TcpGate
@@ -95,30 +95,6 @@ def test_logins_and_rights_on_apache_kafka(
     assert finding.state == "wrong"
     assert "is refused: see kafka.sasl_username" in finding.told
     assert "guessed-it" not in finding.told
-
-
-@pytest.mark.slow
-@pytest.mark.apache
-def test_three_brokers_of_which_one_goes(tmp_path: Path) -> None:
-    try:
-        with running_kafka(tmp_path / "kafka", nodes=3) as cluster:
-            servers = cluster.bootstrap_servers
-            kafka = KafkaSettings(bootstrap_servers=servers, partitions=4)
-            create_topics(kafka)
-            wait_until(lambda: told(tmp_path, kafka)["topics"].state == "well")
-            found = told(tmp_path, kafka)
-            assert found["broker"].looked_at.startswith("3 brokers at ")
-            assert "adloom.clicks: 4 partitions, RF 3" in found["topics"].looked_at
-            cluster.kill(3)
-            first = told(tmp_path, kafka)  # who asks the one that has gone asks another
-            assert {finding.state for finding in first.values()} <= {"well", "note"}
-            wait_until(lambda: told(tmp_path, kafka)["broker"].state == "note")
-            found = told(tmp_path, kafka)
-            assert found["broker"].looked_at.startswith("2 of 3 brokers at ")
-            assert found["topics"].state == "note"
-            assert "partitions are not in step" in found["topics"].told
-    except NoApacheKafka as error:
-        pytest.skip(str(error))
 
 
 @pytest.mark.parametrize("state", ["refuse", "drop", "hang", "cut"])

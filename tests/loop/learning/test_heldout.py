@@ -15,6 +15,7 @@ from adloom.loop.learning.training_set import ClickedAd, ShownAd
 from adloom.loop.settings import Settings, SettingsError, load_settings
 from adloom.loop.settings.learning import MlflowSettings, RoundSettings
 from tests.loop.learning.test_training_set import DAY, NOON, events
+from tests.own_tracking import with_tables
 
 ROUNDS = RoundSettings(min_clicks=4, heldout_share=0.5, choose_share=0.25, attribution_hours=24.0)
 
@@ -102,7 +103,7 @@ def test_what_the_clicks_cannot_tell_is_never_for_everyone() -> None:
 
 
 def test_an_undecided_version_loses_the_name_when_it_is_promoted(tmp_path: Path) -> None:
-    registry = AdRegistry(MlflowSettings(), tmp_path / "mlflow")
+    registry = AdRegistry(MlflowSettings(), with_tables(tmp_path / "mlflow"))
     registry.register_base({})
     registry.set_undecided(1)
     assert registry.version(1).aliases == ("champion", "undecided")

@@ -12,11 +12,12 @@ from mlflow import MlflowClient
 
 from adloom.loop.learning.registry import CHALLENGER, CHAMPION, AdRegistry, UnknownVersion
 from adloom.loop.settings.learning import MlflowSettings
+from tests.own_tracking import with_tables
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("lost") / "mlflow"
+    return with_tables(tmp_path_factory.mktemp("lost") / "mlflow")
 
 
 @pytest.fixture
@@ -119,7 +120,7 @@ def test_a_base_that_is_alone_is_champion_again_at_the_next_start(
 
 
 def test_reading_makes_nothing(tmp_path: Path) -> None:
-    registry = AdRegistry(MlflowSettings(), tmp_path / "home" / "mlflow")
+    registry = AdRegistry(MlflowSettings(), with_tables(tmp_path / "home" / "mlflow"))
     assert registry.versions() == []
     assert registry.by_alias(CHAMPION) is None
     for ask in (registry.champion, registry.rollback, lambda: registry.promote(1)):

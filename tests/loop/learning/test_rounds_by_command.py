@@ -56,7 +56,7 @@ def test_who_watches_with_ray_is_ended_by_ctrl_c_after_a_round_too(tmp_path: Pat
     """Ray takes Ctrl-C for itself while workers train."""
     pytest.importorskip("ray.train", reason="Ray is not installed: pip install 'adloom[ray]'")
     settings, file = clicked_home(tmp_path)
-    watching = train(file, "--watch", "--ray", "--workers", "2")
+    watching = train(file, "--watch", "--ray", "--workers", "1")
     while "Round 1" not in watching.said:
         assert watching.runs, watching.ended()
         time.sleep(0.1)
