@@ -27,7 +27,13 @@ from adloom.loop.settings.database import DatabaseSettings
 from adloom.stream.broker import LocalBroker
 from adloom.stream.settings import KafkaSettings
 from adloom.stream.topics import create_topics
-from tests.kafka_cluster import WITH_RIGHTS, ApacheKafka, NoApacheKafka, running_kafka
+from tests.kafka_cluster import (
+    WITH_RIGHTS,
+    WITHOUT_DELAY,
+    ApacheKafka,
+    NoApacheKafka,
+    running_kafka,
+)
 from tests.mlflow_server import MlflowServer, running_mlflow
 from tests.postgres_server import NoPostgres, PostgresServer, running_postgres
 from tests.redis_nodes import RedisNodes, running_cluster
@@ -38,7 +44,7 @@ _SESSION_SECONDS = 6  # Apache Kafka takes no shorter one
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--kills", type=int, default=2, help="consumers killed in the crash test")
+    parser.addoption("--kills", type=int, default=2, help="processes killed in the crash tests")
     parser.addoption("--faults", type=int, default=0, help="random sequences of faults to try")
 
 
@@ -125,7 +131,8 @@ def apache(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator
     folder = tmp_path_factory.getbasetemp()
     shared = folder if worker_id == "master" else folder.parent
     try:
-        with running_kafka(shared / "apache", properties=WITH_RIGHTS) as cluster:
+        properties = WITH_RIGHTS + WITHOUT_DELAY
+        with running_kafka(shared / "apache", properties=properties) as cluster:
             yield cluster
     except NoApacheKafka as error:
         pytest.skip(str(error))

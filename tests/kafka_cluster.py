@@ -47,6 +47,9 @@ WITH_RIGHTS = (
 )
 """Properties of a cluster where a login may do what rights say, and no login means any right."""
 
+WITHOUT_DELAY = ("log.retention.check.interval.ms=300", "log.initial.task.delay.ms=300")
+"""Properties of a cluster that takes away what is too old at once, not every five minutes."""
+
 
 class NoApacheKafka(RuntimeError):
     """There is nothing here to start Apache Kafka with, or it does not start."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
-from kafka import TopicPartition
+from kafka import KafkaConsumer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType
 from prometheus_client import REGISTRY
 
 from adloom.feature_store.store import FeatureStore
 from adloom.stream.consumer import EventConsumer
 from adloom.stream.membership.gaps import Notes
+from adloom.stream.retaining import RETENTION
 from adloom.stream.settings import KafkaSettings
 from adloom.stream.topics import connect_admin, topic_of
 from tests.stream.test_consumer import accounted, consume, produce, running, wait_until
@@ -25,6 +29,22 @@ def delete_all(kafka: KafkaSettings) -> None:
         admin.delete_records(dict.fromkeys(partitions, _TO_THE_END))
     finally:
         admin.close()
+
+
+def keep_for(kafka: KafkaSettings, milliseconds: int) -> None:
+    """What is older goes with the next look of the broker; -1: nothing."""
+    change = {RETENTION: str(milliseconds)}
+    with closing(connect_admin(kafka)) as admin:
+        topic = topic_of(kafka, "click")
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, change)])
+
+
+def held(kafka: KafkaSettings) -> int:
+    """Clicks that can still be read."""
+    partitions = [TopicPartition(topic_of(kafka, "click"), n) for n in range(kafka.partitions)]
+    with closing(KafkaConsumer(**kafka.client_options())) as reader:
+        first, end = reader.beginning_offsets(partitions), reader.end_offsets(partitions)
+    return sum(end[partition] - first[partition] for partition in partitions)
 
 
 def missing(kafka: KafkaSettings) -> float:
@@ -74,6 +94,27 @@ def test_what_the_log_has_is_taken_from_it(
         wait_until(lambda: clicks_of(store) == 55 and consumer.ready)
         assert consumer.state.notes == ()
     assert missing(kafka) == 0
+    assert len(store.log.read("click")) == 55
+
+
+def test_what_the_time_took(apache_kafka: KafkaSettings, store: FeatureStore) -> None:
+    """By `retention.ms` itself: the log has what was read, the rest is told."""
+    kafka = apache_kafka
+    produce(kafka, *clicks(0, 50))
+    with EventConsumer(kafka, store) as consumer:
+        consume(consumer, 50)
+    produce(kafka, *clicks(50, 30))
+    assert held(kafka) == 80
+    keep_for(kafka, 1)
+    wait_until(lambda: held(kafka) == 0)
+    keep_for(kafka, -1)
+    store.clear()
+    consumer = EventConsumer(kafka, store)
+    with running(consumer):
+        produce(kafka, *clicks(80, 5))
+        wait_until(lambda: clicks_of(store) == 55 and consumer.ready)
+        assert consumer.state.notes
+    assert missing(kafka) == 30
     assert len(store.log.read("click")) == 55
 
 
