@@ -11,6 +11,7 @@ from kafka import KafkaProducer
 from kafka.errors import (
     ClusterAuthorizationFailedError,
     KafkaError,
+    KafkaTimeoutError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
     TopicAuthorizationFailedError,
@@ -99,11 +100,12 @@ class EventProducer:
     def deliver(self, events: Iterable[Event]) -> None:
         """Sends events and waits until every one of them is acknowledged.
 
-        Raises DeliveryFailed or KafkaRefused when one is not; others may have been taken.
+        Raises DeliveryFailed or KafkaRefused when one is not, or not within the patience; others
+        may have been taken, and this one may be yet.
         """
         with span("send events", "producer", {"messaging.system": "kafka"}):
             queued = [self._queue_event(event) for event in events]
-            self._flush()
+            self._flush(self._patience_seconds)
         for sent in queued:
             if not sent.future.succeeded():
                 raise self._problem(sent.topic, sent.future.exception)
@@ -149,12 +151,16 @@ class EventProducer:
     ) -> None:
         self.close()
 
-    def _flush(self) -> None:
-        """Raises DeliveryFailed when the client gives up waiting."""
+    def _flush(self, seconds: float | None = None) -> None:
+        """Raises DeliveryFailed when the client gives up waiting, or after so many seconds."""
         deadline = time.monotonic() + self._patience_seconds
         while True:
             try:
-                self._producer.flush()
+                self._producer.flush(timeout=seconds)
+            except KafkaTimeoutError as error:
+                # After a broker was away the client may leave a batch without an end.
+                told = f"Kafka did not take all events within {seconds:g} seconds"
+                raise DeliveryFailed(told) from error
             except UnknownError as error:
                 # A batch was too large and is halved: the client waited for the whole in vain.
                 if time.monotonic() > deadline:

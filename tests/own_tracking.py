@@ -26,6 +26,7 @@ def with_tables(folder: Path) -> Path:
     if not own_file(folder).exists():
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         shutil.copy(_made(), own_file(folder))
+        own_file(folder).chmod(0o600)  # as all that adloom keeps
     return folder
 
 

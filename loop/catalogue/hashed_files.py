@@ -68,6 +68,9 @@ class HashedFiles:
             with self._lock:
                 self._whole.pop(name, None)
 
+    def let_go(self) -> None:
+        """No content is in memory: the disk is asked each time."""
+
     def find(self, name: str) -> Path | None:
         """The file of a name; None where there is none, or it is damaged.
 

@@ -258,6 +258,7 @@ class AdServer:
         while not self.stop.is_set():
             try:
                 if self.forgotten.look():
+                    self.pictures.let_go()  # of ads that another server erases
                     self.forgotten.confirm()
             except StoreUnavailable as error:
                 self.parts.tell("privacy", str(error))

@@ -30,3 +30,7 @@ class Files(Protocol):
     def remove(self, name: str) -> None:
         """Nothing is kept under a name any more."""
         ...
+
+    def let_go(self) -> None:
+        """What was read stays in memory no longer: another machine may have removed it."""
+        ...

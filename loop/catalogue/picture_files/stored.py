@@ -68,6 +68,13 @@ class StoredFiles:
             if (content := self._contents.pop(name, None)) is not None:
                 self._held -= len(content)
 
+    def let_go(self) -> None:
+        """What was read stays in memory no longer: another machine may have removed it."""
+        with self._lock:
+            self._contents.clear()
+            self._there.clear()
+            self._held = 0
+
     def size(self, name: str) -> int | None:
         """Bytes of a file; None where there is none."""
         size = self._store.size(self._key(name))

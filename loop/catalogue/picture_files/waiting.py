@@ -66,6 +66,10 @@ class WaitingFiles:
             self._names.discard(name)
             WAITING.set(len(self._names))
 
+    def let_go(self) -> None:
+        """What was read stays in memory no longer: another machine may have removed it."""
+        self._store.let_go()
+
     def is_waiting(self, name: str) -> bool:
         """Whether this machine alone has it."""
         return name in self._names

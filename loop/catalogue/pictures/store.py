@@ -109,6 +109,14 @@ class PictureStore:
             if (picture := self._decoded.pop(name, None)) is not None:
                 self._held -= _bytes(picture)
 
+    def let_go(self) -> None:
+        """What was read stays in memory no longer: another process may have removed it."""
+        self.files.webp.let_go()
+        self.files.png.let_go()
+        with self._lock:
+            self._decoded.clear()
+            self._held = 0
+
     def public_url(self, name: str, kind: Kind) -> str | None:
         """Where everybody may fetch a picture; None where the server itself has to send it."""
         files = self.files

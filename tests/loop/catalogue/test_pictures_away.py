@@ -12,7 +12,7 @@ import pytest
 from adloom.loop.catalogue.opening import open_pictures
 from adloom.loop.catalogue.picture_files import object_store
 from adloom.loop.catalogue.picture_files.files import PicturesAway
-from adloom.loop.catalogue.pictures.store import PictureStore
+from adloom.loop.catalogue.pictures.store import PictureStore, UnknownPicture
 from adloom.loop.settings.pictures import PicturesSettings
 from tests.loop.catalogue.test_picture_store import noise
 from tests.s3_server import S3Server, running_s3
@@ -144,3 +144,14 @@ def test_a_bucket_that_is_not_there_is_told(tmp_path: Path, s3: S3Server) -> Non
     assert store.files.store is not None
     store.files.store.look()
     assert "there is no bucket nobody" in str(store.files.problem)
+
+
+def test_what_another_machine_removed_goes_from_memory_too(tmp_path: Path, s3: S3Server) -> None:
+    place = s3.new_place()
+    one, other = (open_pictures(tmp_path / name, place) for name in ("one", "other"))
+    name = one.put(noise(3))
+    other.load(name)
+    one.remove(name)
+    other.let_go()
+    with pytest.raises(UnknownPicture):
+        other.load(name)
