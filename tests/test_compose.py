@@ -69,7 +69,7 @@ def test_settings_and_command_of_a_service_are_known(
     told = ours()[service]
     for name, value in told["environment"].items():
         if name != "ADLOOM_CONFIG":
-            monkeypatch.setenv(name, SECRETS.sub("a-secret-of-sixteen", str(value)))
+            monkeypatch.setenv(name, SECRETS.sub(r"a-secret-of-sixteen-\1", str(value)))
     settings = load_settings(FOLDER / "adloom.toml")
     assert settings.pictures.endpoint_url == "http://objects:9000"
     assert settings.database.password is not None

@@ -64,9 +64,8 @@ def log(quick: Quick = False, as_json: AsJson = False) -> None:
     def on_step(step: str) -> None:
         problems.print(step, highlight=False, soft_wrap=True)
 
-    sizes, commits, times = SIZES, COMMITS, TIMES
-    if quick:
-        sizes, commits, times = QUICK_SIZES, QUICK_COMMITS, QUICK_TIMES
+    sizes, commits = (QUICK_SIZES, QUICK_COMMITS) if quick else (SIZES, COMMITS)
+    times = QUICK_TIMES if quick else TIMES
     _show(bench_log(sizes, commits=commits, times=times, on_step=on_step), as_json)
 
 

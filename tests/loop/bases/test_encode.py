@@ -15,7 +15,7 @@ from adloom.loop.bases import encode as encoding
 from adloom.loop.commands.app import app
 from adloom.models.datasets.pad1m import Pad1M
 from adloom.models.datasets.record import AdRecord
-from adloom.models.datasets.shards import Manifest, read_shard, shard_files
+from adloom.models.datasets.shards import Manifest, read_shard, shard_files, write_shard
 from adloom.models.picture_encoder import PictureEncoder
 from tests.forking import processes
 from tests.loop.bases.public import pad1m_sample, public_base
@@ -43,11 +43,10 @@ def encode(data: Pad1M, base: Path, out: Path, *more: str) -> Result:
 
 def encode_slowly(given: list[str]) -> None:
     """For a process of its own, which is killed on the way."""
-    write = encoding.write_shard
 
     def slowly(*given: Any) -> None:
         time.sleep(0.3)
-        write(*given)
+        write_shard(*given)
         time.sleep(0.3)
 
     vars(encoding)["write_shard"] = slowly
