@@ -120,7 +120,7 @@ def test_a_base_that_is_alone_is_champion_again_at_the_next_start(
 
 
 def test_reading_makes_nothing(tmp_path: Path) -> None:
-    registry = AdRegistry(MlflowSettings(), with_tables(tmp_path / "home" / "mlflow"))
+    registry = AdRegistry(MlflowSettings(), tmp_path / "home" / "mlflow")
     assert registry.versions() == []
     assert registry.by_alias(CHAMPION) is None
     for ask in (registry.champion, registry.rollback, lambda: registry.promote(1)):
