@@ -33,8 +33,7 @@ export function listenToReview(decide, closed) {
 
 export function openReview(ad, state, toBan = false) {
   open = ad;
-  $("review-picture").src = ad.picture_url;
-  $("review-picture").alt = `Ad: ${ad.title}`;
+  $("review-picture").replaceChildren(el("img", { src: ad.picture_url, alt: `Ad: ${ad.title}` }));
   $("review-state").textContent = state;
   $("review-state").className = `badge ${ad.state}`;
   $("review-title").textContent = ad.title;
