@@ -55,10 +55,6 @@ class AdloomProcess:
         if self._process.pid is not None and self.runs:
             os.kill(self._process.pid, signal.SIGINT)
 
-    def terminate(self) -> None:
-        """SIGTERM."""
-        self._process.terminate()
-
     def kill(self) -> None:
         """kill -9."""
         self._process.kill()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,10 +21,10 @@ from adloom.loop import home
 from adloom.loop.learning.ray_cluster import CannotScaleOut
 from adloom.loop.serving.replicas.scale_out import running_replicas
 from adloom.loop.settings import Settings, SettingsError
-from tests.adloom_process import AdloomProcess
 from tests.loop_parts import keep_shop_ads, tiny_settings
 
 _PATIENCE_SECONDS = 180.0
+_COMMAND = "from adloom.loop.commands.app import app; app()"
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +37,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 @pytest.fixture
-def server(settings: Settings) -> Iterator[tuple[AdloomProcess, httpx.Client]]:
+def server(settings: Settings) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
     pytest.importorskip("ray.serve", reason="Ray is not installed: pip install 'adloom[ray]'")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -46,20 +49,22 @@ def server(settings: Settings) -> Iterator[tuple[AdloomProcess, httpx.Client]]:
         "ADLOOM_RAY__MAX_REPLICAS": "2",
         "ADLOOM_RAY__CPUS": "0.5",
     }
-    command = ("serve", "--ray", "--port", str(port))
-    process = AdloomProcess(*command, folder=settings.home, environment=environment)
+    process = subprocess.Popen(
+        [sys.executable, "-c", _COMMAND, "serve", "--ray", "--port", str(port)], env=environment
+    )
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-            _wait_until(lambda: not process.runs or _ready(client))
+            _wait_until(lambda: process.poll() is not None or _ready(client))
             yield process, client
     finally:
-        process.terminate()
-        _wait_until(lambda: not process.runs)
+        if process.poll() is None:
+            process.terminate()
+        process.wait(_PATIENCE_SECONDS)
 
 
 @pytest.mark.slow
 def test_two_replicas_draw_the_same_ads_and_share_what_is_clicked(
-    server: tuple[AdloomProcess, httpx.Client], settings: Settings
+    server: tuple[subprocess.Popen[bytes], httpx.Client], settings: Settings
 ) -> None:
     process, client = server
     drawn: list[str] = []
@@ -97,9 +102,8 @@ def test_two_replicas_draw_the_same_ads_and_share_what_is_clicked(
     for ad in ads_of_both("clicker", lambda ad: ad["personalised"]):
         assert [past["ad_id"] for past in ad["history"]] == ["shop-0-00001"]
 
-    process.terminate()
-    status, _, told = process.ended()
-    assert status == 0, told
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(_PATIENCE_SECONDS) == 0
     _wait_until(lambda: not _processes_with(f"ADLOOM_HOME={settings.home}"))
     with home.open_features(settings) as features:
         logged = features.log.read()
