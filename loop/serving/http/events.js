@@ -1,7 +1,8 @@
 // adloom: tells of the ads that a visitor saw (half of one, for a second) and clicked.
 (() => {
-  const { src, dataset: page } = document.currentScript;
-  if (!page.key) throw new Error("adloom: the script's tag needs data-key, a publishable key");
+  const tag = document.currentScript; // none within modules
+  if (!tag?.dataset.key) throw new Error("adloom: a plain <script> tag is needed, with a publishable key as data-key");
+  const { src, dataset: page } = tag;
   const to = `${new URL("events", src)}?${new URLSearchParams({ form: "adloom", key: page.key })}`;
   const ads = "[data-adloom-product]";
   const noted = { impressions: [], clicks: [] };

@@ -13,7 +13,7 @@ from adloom.loop.serving.http.prefix import path_below
 from adloom.loop.settings.web_addresses import origin_of
 
 EVENTS = "/v1/events"
-_READ = re.compile(r"/v1/(pictures/.*|ads/[^/]+/card\..*|events\.js)")
+_READ = re.compile(r"/v1/(pictures/.*|ads/.+/card\..*|events\.js)")
 _TOLD = ("Retry-After", "X-Request-Id")
 _PREFLIGHT_SECONDS = 3600  # a change of the settings is followed by then
 

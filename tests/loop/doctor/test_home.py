@@ -159,7 +159,8 @@ def test_secrets_in_files_that_others_can_read_are_noted(tmp_path: Path) -> None
     key, file = tmp_path / "key.pem", tmp_path / "adloom.toml"
     key.write_text("key")
     file.write_text(
-        f'home = "home"\n[serve]\napi_keys = ["a-key-of-16-or-more"]\n[kafka]\n'
+        f'home = "home"\n[serve]\napi_keys = ["a-key-of-16-or-more"]\n'
+        'forget_keys = ["and-another-of-16"]\npublishable_keys = ["one-for-all-to-read"]\n[kafka]\n'
         f'ssl_keyfile = "{key}"\n[database]\nurl = "postgresql://a@127.0.0.1:9/shop"\n'
         'password = "never-told"\n[features]\nonline = "redis"\n'
         'redis_url = "127.0.0.1:9,password=never-told"\n'
@@ -171,12 +172,14 @@ def test_secrets_in_files_that_others_can_read_are_noted(tmp_path: Path) -> None
     for told in (
         f"database.password is in {file}: keep it in the environment, ADLOOM_DATABASE__PASSWORD",
         "ADLOOM_SERVE__API_KEYS",
+        "ADLOOM_SERVE__FORGET_KEYS",
         "ADLOOM_FEATURES__REDIS_URL",
         f"chmod 600 {file}",
         f"chmod 600 {key}",
     ):
         assert told in finding.told
     assert "never-told" not in finding.told
+    assert "PUBLISHABLE" not in finding.told
     key.unlink()
     finding = looked(load_settings(file), "secrets")["secrets"]
     assert finding.state == "wrong"

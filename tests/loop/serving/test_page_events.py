@@ -166,6 +166,9 @@ def test_browsers_ask_before_they_send(shop: TestClient) -> None:
         assert refused.status_code in {400, 405}, path
         from_there = refused.headers.get("access-control-allow-origin") == origin
         assert not (from_there and method in refused.headers["access-control-allow-methods"])
+    for path in (f"/v1/pictures/{'0' * 64}.webp", "/v1/ads/shop/5f1c/card.webp"):
+        asked = {"Origin": SHOP, "Access-Control-Request-Method": "GET"}
+        assert shop.options(path, headers=asked).headers["access-control-allow-origin"] == SHOP
     script = shop.get("/v1/events.js", headers={"Origin": SHOP, "Sec-Fetch-Site": "cross-site"})
     assert script.headers["access-control-allow-origin"] == SHOP
     assert "origin" in script.headers["vary"].lower()

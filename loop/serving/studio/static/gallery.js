@@ -3,7 +3,7 @@
 import { get, post } from "./api.js";
 import { $, el, tell } from "./dom.js";
 import { decision, listenToReview, openReview } from "./review.js";
-import { needing } from "./roles.js";
+import { may, needing } from "./roles.js";
 
 const STATES = { draft: "Waiting for review", approved: "May be shown", banned: "Banned" };
 const REVIEWER = "adloom-reviewer";
@@ -106,6 +106,7 @@ function onKeyDown(event) {
   const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: across, ArrowUp: -across };
   const ad = hung[place];
   if (event.key in steps) opener(place + steps[event.key])?.focus();
+  else if (!may("review")) return;
   else if (event.key.toLowerCase() === "a" && ad.state !== "approved") quick(ad);
   else if (event.key.toLowerCase() === "b" && ad.state !== "banned") openReview(ad, stateOf(ad), true);
   else return;

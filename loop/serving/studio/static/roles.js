@@ -7,6 +7,8 @@ export function learnRoles(told) {
   for (const button of document.querySelectorAll("[data-needs]")) lock(button);
 }
 
+export const may = (role) => roles.includes(role);
+
 /** The button, for keys of a role alone. */
 export function needing(role, button) {
   button.dataset.needs = role;
@@ -16,7 +18,7 @@ export function needing(role, button) {
 
 function lock(button) {
   const role = button.dataset.needs;
-  button.disabled = !roles.includes(role);
+  button.disabled = !may(role);
   if (button.disabled) button.title = `This takes a key of role ${role}, which the one above is not.`;
   else button.removeAttribute("title");
 }
