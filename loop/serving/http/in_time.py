@@ -107,6 +107,15 @@ async def answered_in_time(
     return await pools(request).ads.run(server.in_time.settled_ad, ad, found)
 
 
+async def finished(server: AdServer, wanted: Wanted, request: Request) -> Chosen | None:
+    """A finished ad in place of one that may not be shown; None where there is none.
+
+    Raises UnknownProduct, NoRoom, what tells that a part is away.
+    """
+    found: Found = await request.app.state.finding.ask(wanted)
+    return None if found.best is None else await _settled(server, found.best, request)
+
+
 async def _settled(server: AdServer, chosen: Chosen, request: Request) -> Chosen:
     if chosen.request.ad_id is not None:
         chosen = await pools(request).ads.run(server.in_time.settled, chosen)

@@ -21,13 +21,14 @@ from adloom.loop.serving.http.access import MayWrite, Open
 from adloom.loop.serving.http.bodies import AdMade, AdWanted, ad_made
 from adloom.loop.serving.http.errors import GUARDED, problem, refusals
 from adloom.loop.serving.http.exposition import exposition
-from adloom.loop.serving.http.in_time import Wanted, answered_in_time
+from adloom.loop.serving.http.in_time import Wanted, answered_in_time, finished
 from adloom.loop.serving.http.once_more import IDEMPOTENCY_KEY, named_by
 from adloom.loop.serving.http.pools import NoRoom, pools
 from adloom.loop.serving.http.prefix import places
 from adloom.loop.serving.http.traces import trace_ad
 from adloom.loop.serving.http.waiting import drawn_in_time
 from adloom.loop.serving.in_time.chosen import Chosen
+from adloom.loop.serving.kept_ads import NotShown
 from adloom.loop.serving.metrics import EXPOSURES_LOST
 from adloom.loop.serving.requests import AdRequest
 from adloom.stream.events import Exposure
@@ -64,8 +65,9 @@ async def make_ad(
     A request that is sent again, here or to another server, with the same `Idempotency-Key` gets
     the same ad, and that counts once.
 
-    Where the queue is full the answer is 429; where what was drawn may not be shown, since it does
-    not pass inspection or a person has to approve it first (`[review]`), it is 409. While the
+    Where what was drawn may not be shown, since it does not pass inspection or a person has to
+    approve it first (`[review]`), a finished ad is answered, or the shop's own; 409 where there is
+    none, or a `seed` asks for this one. Where the queue is full the answer is 429. While the
     feature store is away, ads are drawn without a history and say so (`degraded`).
     """
     server = running(request)
@@ -87,6 +89,11 @@ async def make_ad(
             ad = await answered_in_time(server, asked, deadline, request)
     except UnknownProduct as error:
         raise HTTPException(404, problem("product_id", str(error))) from error
+    except NotShown as error:
+        chosen = None if wanted.seed is not None else await finished(server, asked, request)
+        if chosen is None:
+            raise HTTPException(409, str(error)) from error
+        ad = chosen
     trace_ad(ad)
     png = None
     if wanted.inline_picture:
@@ -101,7 +108,11 @@ async def make_ad(
     return ad_made(ad, png, shown.event_id if counts else None, places(request))
 
 
-async def _drawn(server: AdServer, asked: Wanted, request: Request) -> Ad:
+async def _drawn(server: AdServer, asked: Wanted, request: Request) -> Ad | Chosen:
+    if asked.ad_id is not None:  # it may have got a finished ad before
+        given = await pools(request).ads.run(server.in_time.answers.get, asked.ad_id)
+        if given is not None and (chosen := await finished(server, asked, request)) is not None:
+            return chosen
     product = await pools(request).ads.run(_to_draw, server, asked.product_id)
     wanted = AdRequest(
         asked.user_id,

@@ -30,8 +30,8 @@ async def drawn_in_time(
 ) -> list[Ad]:
     """The ads; what is left of them is not drawn on when this raises.
 
-    Raises HTTPException: 504 after ``seconds``, 500 for an ad that could not be drawn, 409 for one
-    that may not be shown, 503 when the server ends; NobodyWaits; what tells that a part is away.
+    Raises HTTPException: 504 after ``seconds``, 500 for an ad that could not be drawn, 503 when the
+    server ends; NobodyWaits; NotShown; what tells that a part is away.
     """
     ads = asyncio.gather(*map(asyncio.wrap_future, futures))
     hung_up = asyncio.ensure_future(_hung_up(request))
@@ -45,9 +45,7 @@ async def drawn_in_time(
         raise HTTPException(504, f"not drawn within {seconds:g} seconds (serve.timeout_seconds)")
     except (CancelledError, asyncio.CancelledError) as error:
         raise HTTPException(503, "the server ends", headers={"Retry-After": "5"}) from error
-    except NotShown as error:
-        raise HTTPException(409, str(error)) from error
-    except (HTTPException, *PARTS_AWAY):
+    except (HTTPException, NotShown, *PARTS_AWAY):
         raise
     except Exception as error:
         _log.exception("an ad could not be drawn")
