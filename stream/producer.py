@@ -100,12 +100,13 @@ class EventProducer:
     def deliver(self, events: Iterable[Event]) -> None:
         """Sends events and waits until every one of them is acknowledged.
 
-        Raises DeliveryFailed or KafkaRefused when one is not, or not within the patience; others
-        may have been taken, and this one may be yet.
+        Raises DeliveryFailed or KafkaRefused when one is not, or not within the patience, queueing
+        included; others may have been taken, and this one may be yet.
         """
+        deadline = time.monotonic() + self._patience_seconds
         with span("send events", "producer", {"messaging.system": "kafka"}):
             queued = [self._queue_event(event) for event in events]
-            self._flush(self._patience_seconds)
+            self._flush(max(0.0, deadline - time.monotonic()))
         for sent in queued:
             if not sent.future.succeeded():
                 raise self._problem(sent.topic, sent.future.exception)
@@ -159,7 +160,7 @@ class EventProducer:
                 self._producer.flush(timeout=seconds)
             except KafkaTimeoutError as error:
                 # After a broker was away the client may leave a batch without an end.
-                told = f"Kafka did not take all events within {seconds:g} seconds"
+                told = f"Kafka did not take all events within {self._patience_seconds:g} seconds"
                 raise DeliveryFailed(told) from error
             except UnknownError as error:
                 # A batch was too large and is halved: the client waited for the whole in vain.
