@@ -55,7 +55,11 @@ def card(
     wanted = CardWanted(format, kinds[ending], banner, width)
     missing = _draw(context, ad_id, wanted, out)
     if missing and not as_json:
-        problems.print(f"No font has these letters, which are left out: {missing}", markup=False)
+        problems.print(
+            f"No font has these letters, which are left out: {missing}",
+            markup=False,
+            soft_wrap=True,
+        )
     size = list(wanted.size)
     if as_json:
         told = {"file": str(out), "size": size, "format": format, "missing_letters": missing}

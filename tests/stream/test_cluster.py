@@ -144,6 +144,7 @@ def one_node(tmp_path: Path) -> Iterator[ApacheKafka]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_only_node_hangs_is_killed_and_comes_back(
     one_node: ApacheKafka, store: FeatureStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

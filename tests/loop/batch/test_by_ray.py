@@ -22,6 +22,7 @@ from tests.serving_world.adapters import too_large_to_draw
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_two_workers_draw_every_pair_once(tmp_path: Path, kafka: KafkaSettings) -> None:
     pytest.importorskip("ray.data", reason="Ray is not installed: pip install 'adloom[ray]'")

@@ -40,6 +40,7 @@ def test_features(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_what_reads_the_log_does_not_slow_down_as_it_grows(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -52,6 +52,7 @@ def test_a_round_of_two_processes_is_the_round_of_one_and_another_needs_new_clic
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_who_watches_with_ray_is_ended_by_ctrl_c_after_a_round_too(tmp_path: Path) -> None:
     """Ray takes Ctrl-C for itself while workers train."""
     pytest.importorskip("ray.train", reason="Ray is not installed: pip install 'adloom[ray]'")

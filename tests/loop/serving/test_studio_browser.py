@@ -398,6 +398,7 @@ return [mask.querySelectorAll("rect").length / cells, svg.querySelectorAll("feGa
 def test_what_the_model_did_not_use_is_out_of_focus(
     browser: webdriver.Chrome, address: str
 ) -> None:
+    errors(browser)  # of pages before, of which some are refused
     now = datetime.now(UTC).isoformat()
     seen = {"event_id": "b1", "ts": now, "user_id": "blurry", "item_id": "coffee-mug"}
     sent = httpx.post(f"{address}/v1/events", json={"clicks": [seen]}, headers=KEYED)
