@@ -23,6 +23,7 @@ _COLUMNS = ("kind", "ts", "user_id", "item_id", "ad_id", "context")
 FEWEST_CHOICES, FEWEST_CLICKS = 200, 20
 _HELD_OUT = 0.2
 _REGULARISATION = 1.0
+_LEAST_SPREAD = 0.01  # of a feature: what hardly differs between choices teaches nothing
 _LARGEST = 1e3  # of a feature that was logged: beyond it the event is none of adloom's
 
 
@@ -97,8 +98,8 @@ def fitted(choices: Choices, before: Weights) -> Fit:
         raise TooFewChoices("all older choices were clicked, or none: there is nothing to tell")
     model = make_pipeline(StandardScaler(), LogisticRegression(C=_REGULARISATION))
     model.fit(choices.features[train], choices.clicked[train])
-    scale = model[0].scale_
-    weights = Weights(**dict(zip(FEATURES, (model[1].coef_[0] / scale).tolist(), strict=True)))
+    told = np.where(model[0].var_ < _LEAST_SPREAD**2, 0.0, model[1].coef_[0] / model[0].scale_)
+    weights = Weights(**dict(zip(FEATURES, told.tolist(), strict=True)))
     rate = float(choices.clicked[train].mean())
     newest = Choices(choices.features[-held_out:], choices.clicked[-held_out:])
     older = Choices(choices.features[train], choices.clicked[train])

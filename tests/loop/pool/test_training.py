@@ -40,6 +40,13 @@ def test_what_clicks_follow_gets_the_weight() -> None:
     assert fit.held_out == 800
 
 
+def test_what_hardly_differs_between_choices_gets_no_weight() -> None:
+    made = choices(2000, likes=3.0)
+    freshness = 1 - 1e-6 * np.random.default_rng(2).random(2000)  # all were drawn just now
+    young = Choices(np.column_stack([made.features[:, :5], freshness]), made.clicked)
+    assert fitted(young, Weights()).weights.freshness == 0.0
+
+
 def test_weights_that_foretell_less_well_than_those_before_are_told() -> None:
     few = choices(200, likes=3.0)
     rng = np.random.default_rng(1)
