@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Engine, Select, delete, select
+from sqlalchemy import Engine, Select, delete, null, select
 
 from adloom.loop.catalogue.creatives.reviewing import revision
 from adloom.loop.catalogue.creatives.store import SHOP
@@ -136,8 +136,7 @@ def _query(product_id: str, drawn_by: str | None, most: int) -> _Query:
     if drawn_by == SHOP:
         columns = creatives.c.ad_id, creatives.c.variant.label("drawn_by"), creatives.c.served_at
         theirs = (creatives.c.product_id == product_id) & (creatives.c.variant == SHOP) & shown
-        nothing = select(pool.c.likeness).where(pool.c.ad_id == "").scalar_subquery()
-        query = select(*columns, nothing.label("likeness")).where(theirs)
+        query = select(*columns, null().label("likeness")).where(theirs)
         return query.order_by(creatives.c.served_at.desc()).limit(most)
     of = select(pool.c.ad_id, pool.c.drawn_by, creatives.c.served_at, pool.c.likeness)
     found = of.join(creatives, creatives.c.ad_id == pool.c.ad_id)

@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,11 @@ class Encoders:
         self._texts = texts
         self._pictures: PictureEncoder | None = None
         self._loading = threading.Lock()
-        self.name = f"{_name(pictures or PBS_WEIGHTS)} {texts.name}"
+
+    @cached_property
+    def name(self) -> str:
+        """Names both by what is in their files; those of a large model take their time."""
+        return f"{_name(self._path or PBS_WEIGHTS)} {self._texts.name}"
 
     def looks(self, pictures: Sequence[Image.Image], titles: Sequence[str]) -> list[Look]:
         """One an ad. Raises BadEncoder, NoTextEncoder, FileNotFoundError."""
@@ -68,7 +73,7 @@ class Looks:
     def __init__(self, engine: Engine, encoders: Encoders) -> None:
         self._engine = engine
         self._encoders = encoders
-        self._kept: OrderedDict[str, Look | None] = OrderedDict()
+        self._kept: OrderedDict[str, Look] = OrderedDict()
         self._lock = threading.Lock()
 
     def of(self, ad_ids: Sequence[str]) -> dict[str, Look]:

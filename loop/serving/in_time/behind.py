@@ -7,7 +7,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import replace
 
@@ -105,16 +105,20 @@ class Behind:
 
     def _begin(self, key: _Key, found: Found, promised: Future[Ad]) -> None:
         request = replace(found.request, ad_id=None)
-        with suppress(UnknownPicture):  # then its ad says so
-            request = replace(request, product=with_picture(request.product))
         began = time.monotonic()
         try:
+            with suppress(UnknownPicture):  # then its ad says so
+                request = replace(request, product=with_picture(request.product))
             drawing = self._submit(request)
-        except (QueueFull, DrawingEnded):
+        except Exception as error:  # its own: the others are begun
             with self._lock:
                 self._under_way.pop(key, None)
-            promised.cancel()
-            metrics.BEHIND_LEFT_OUT.inc()
+            if isinstance(error, (QueueFull, DrawingEnded)):
+                promised.cancel()
+                metrics.BEHIND_LEFT_OUT.inc()
+            else:
+                _keep(promised, error)
+                metrics.BEHIND_FAILED.inc()
             return
         drawing.add_done_callback(lambda done: self._ended(key, found, promised, done, began))
 
@@ -129,13 +133,19 @@ class Behind:
                 took = time.monotonic() - began
                 self.seconds += (took - self.seconds) * (_NEWEST if self.seconds else 1.0)
                 self._finished.append((done.result(), found))
-        if error is None:
-            promised.set_result(done.result())
-        else:
-            if not isinstance(error, NotShown):
-                metrics.BEHIND_FAILED.inc()
-            promised.set_exception(error)
+        _keep(promised, done.result() if error is None else error)
+        if error is not None and not isinstance(error, NotShown):
+            metrics.BEHIND_FAILED.inc()
         self._something.set()
+
+
+def _keep(promised: Future[Ad], made: Ad | BaseException) -> None:
+    """Unless nobody waits for it any more."""
+    with suppress(InvalidStateError):
+        if isinstance(made, BaseException):
+            promised.set_exception(made)
+        else:
+            promised.set_result(made)
 
 
 def _key(found: Found) -> _Key:
