@@ -38,7 +38,9 @@ _FIRST_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_MOMENT = datetime(2200, 1, 1, tzinfo=UTC)
 
 Kind = Literal["impression", "click", "exposure", "outcome"]
-Name = Annotated[str, Field(min_length=1, max_length=128)]
+NO_NUL = r"^[^\x00]*$"
+"""Of texts that every store can keep: Postgres has none with that character."""
+Name = Annotated[str, Field(min_length=1, max_length=128, pattern=NO_NUL)]
 
 
 def _moment(value: Any) -> datetime:
@@ -170,7 +172,9 @@ class Outcome(_Event):
     It changes no features: it is kept in the event log, by its name and with its value.
     """
 
-    item_id: str = Field(default="", max_length=128, description='of the product; "" = of none')
+    item_id: str = Field(
+        default="", max_length=128, pattern=NO_NUL, description='of the product; "" = of none'
+    )
     name: Name = Field(description="what happened, such as purchase")
     value: float = Field(
         default=1.0,
@@ -254,6 +258,7 @@ def _of_another_version(kind: Kind, payload: bytes, refused: ValidationError) ->
         raise refusal(error) from error
 
 
+_BY_PATTERN = "string_pattern_mismatch"
 _REASONS = {
     "json_invalid": Reason.NOT_JSON,
     "missing": Reason.MISSING_FIELD,
@@ -266,6 +271,7 @@ _REASONS = {
     "finite_number": Reason.OUT_OF_RANGE,
     "string_too_short": Reason.OUT_OF_RANGE,
     "string_too_long": Reason.OUT_OF_RANGE,
+    _BY_PATTERN: Reason.OUT_OF_RANGE,
 }
 
 
@@ -280,7 +286,7 @@ def refusal(error: ValidationError, names: Mapping[str, str] | None = None) -> I
     reason, problem = min(problems, key=lambda found: order.index(found[0]))
     first, *inner = map(str, problem["loc"]) if problem["loc"] else ("",)
     field = ".".join([(names or {}).get(first, first), *inner])
-    told = problem["msg"]
+    told = "it holds the character NUL" if problem["type"] == _BY_PATTERN else problem["msg"]
     return InvalidEvent(reason, f"{field}: {told}" if field else told, field or None)
 
 

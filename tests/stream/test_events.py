@@ -158,6 +158,14 @@ def test_a_clock_may_be_five_minutes_fast() -> None:
     assert parse("click", payload(ts="2026-03-01T12:05:00Z"), START)
 
 
+@pytest.mark.parametrize("field", ["event_id", "user_id", "item_id", "ad_id", "variant"])
+def test_an_id_that_postgres_cannot_keep_is_refused_by_name(field: str) -> None:
+    found = refusal(payload(**{field: "a\0b"}))
+    assert (found.reason, found.field) == (Reason.OUT_OF_RANGE, field)
+    assert found.detail == f"{field}: it holds the character NUL"
+    assert parse("click", payload(**{field: "a\nb"}), START)
+
+
 def test_a_refusal_names_the_field() -> None:
     assert refusal(payload(position=-1)).detail.startswith("position: ")
 

@@ -11,8 +11,9 @@ from adloom.loop.serving.finished import Ad
 from adloom.loop.serving.http.prefix import Places
 from adloom.loop.serving.in_time.chosen import Chosen, Source
 from adloom.loop.serving.titles import TitleSource
+from adloom.stream.events import NO_NUL
 
-Identifier = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=NO_NUL)]
 
 
 class Assigned(BaseModel):

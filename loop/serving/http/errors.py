@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from kafka.errors import KafkaError
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, DataError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from starlette.requests import ClientDisconnect
 
@@ -124,6 +124,12 @@ def answer_errors(app: FastAPI) -> None:
             {"loc": [_printable(part) for part in p["loc"]], "msg": p["msg"], "type": p["type"]}
             for p in error.errors()
         ]
+        return JSONResponse({"detail": told}, status_code=422)
+
+    @app.exception_handler(DataError)
+    async def no_such_text(_: Request, error: Exception) -> JSONResponse:
+        # Postgres alone: of all that is asked for by a client, only that is no value there.
+        told = "a text of the request holds the character NUL: leave it out"
         return JSONResponse({"detail": told}, status_code=422)
 
     @app.exception_handler(QueueFull)
