@@ -249,8 +249,13 @@ class EventConsumer:
         topic = dead_letter_topic(self._kafka)
         for letter in batch.dead_letters:
             self._dead_letters.send_payload(topic, letter.key, letter.encode())
-        if batch.dead_letters:
+        if not batch.dead_letters:
+            return
+        try:
             self._dead_letters.flush()
+        except DeliveryFailed:
+            self._dead_letters.renew()  # the client may never get on
+            raise
 
     def _settle(self, reached: list[Reached]) -> None:
         if reached:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 
@@ -64,6 +65,8 @@ class EventSender:
         self._lost = 0
         self._failed = 0  # of this producer, as far as counted
         self._undelivered: tuple[str, int] | None = None  # why, and what was produced before
+        self._renewed_at = 0.0
+        self._fails = False  # since then
         self._away: str | None = "no broker was asked yet"
         self._away_for_good = False  # a refusal: no waiting mends it
         self._unread: str | None = None
@@ -86,7 +89,7 @@ class EventSender:
         reach(self._kafka, 0.0)  # without patience: the problem is told meanwhile
         create_topics(self._kafka, self._needs)
         self._refused.clear()
-        self._failed, self._undelivered = 0, None
+        self._failed, self._undelivered, self._fails = 0, None, False
         self._producer = EventProducer(self._kafka, patience_seconds=self._patience_seconds)
         self._tell(None)
 
@@ -130,10 +133,12 @@ class EventSender:
         producer = self._connected()
         if self._away is not None:
             raise self._why_away()
+        began = time.monotonic()
         try:
             producer.deliver(events)
         except (KafkaRefused, DeliveryFailed) as error:
             self._note(error)
+            self._fails = self._fails or began > self._renewed_at
             raise
 
     def close(self) -> None:
@@ -170,9 +175,17 @@ class EventSender:
                     return
                 self._tell(None)
                 self._look_at(self._producer)
+                if self._fails or self._producer.is_stuck:
+                    self._renew(self._producer)
                 self._look_for_readers(topics)
                 pauses.end()
                 stop.wait(_LOOK_SECONDS)
+
+    def _renew(self, producer: EventProducer) -> None:
+        """The broker answers, and takes no events: the client may never get on."""
+        _log.warning("events did not come to the broker, which answers: a new connection is made")
+        producer.renew()
+        self._renewed_at, self._fails = time.monotonic(), False
 
     def _look_for_readers(self, topics: TopicWatch) -> None:
         """Where a right is missing, nothing is said: it cannot be known."""

@@ -10,22 +10,25 @@ from contextlib import contextmanager
 import pytest
 from kafka import KafkaAdminClient
 from kafka.errors import GroupAuthorizationFailedError
+from prometheus_client import Counter
 
 from adloom.feature_store.store import FeatureStore
 from adloom.loop.serving import event_sender
 from adloom.loop.serving.event_sender import EventSender
+from adloom.loop.serving.metrics import EXPOSURES_LOST
 from adloom.stream.cluster.refusals import KafkaRefused
 from adloom.stream.consumer import EventConsumer
 from adloom.stream.needs import to_send_events
+from adloom.stream.producer import DeliveryFailed
 from adloom.stream.settings import KafkaSettings
-from tests.sample_events import click
+from tests.sample_events import click, exposure
 
 _SECONDS = 30.0
 
 
 @contextmanager
-def sending(kafka: KafkaSettings) -> Iterator[EventSender]:
-    sender = EventSender(kafka, to_send_events(kafka), 5.0, read_by_others=True)
+def sending(kafka: KafkaSettings, patience_seconds: float = 5.0) -> Iterator[EventSender]:
+    sender = EventSender(kafka, to_send_events(kafka), patience_seconds, read_by_others=True)
     stop = threading.Event()
     thread = threading.Thread(target=sender.run, args=(stop,))
     thread.start()
@@ -94,3 +97,39 @@ def test_a_refusal_is_told_as_one(kafka: KafkaSettings, monkeypatch: pytest.Monk
         wait_until(lambda: sender.problem != "no broker was asked yet")
         with pytest.raises(KafkaRefused, match=r"kafka\.sasl_password"):
             sender.deliver([click("c")])
+
+
+def test_events_go_on_by_another_connection_where_a_client_does_not_get_on(
+    kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with sending(kafka, patience_seconds=0.5) as sender:
+        wait_until(lambda: sender.problem is None)
+        sender.deliver([click("a")])
+        assert sender._producer is not None
+        stuck = sender._producer._client
+        monkeypatch.setattr(stuck._sender, "run_once", lambda: time.sleep(0.01))
+        with pytest.raises(DeliveryFailed):
+            sender.deliver([click("b")])
+        assert sender.problem is not None
+        wait_until(lambda: sender._producer is not None and sender._producer._client is not stuck)
+        sender.deliver([click("b")])
+        wait_until(lambda: sender.problem is None)
+
+
+def test_exposures_that_nobody_waits_for_are_not_stuck_for_ever(
+    kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with sending(kafka, patience_seconds=0.5) as sender:
+        wait_until(lambda: sender.problem is None)
+        assert sender._producer is not None
+        stuck = sender._producer._client
+        monkeypatch.setattr(stuck._sender, "run_once", lambda: time.sleep(0.01))
+        sender.send(exposure("lost"))
+        wait_until(lambda: sender._producer is not None and sender._producer._client is not stuck)
+        lost = counted(EXPOSURES_LOST)
+        wait_until(lambda: counted(EXPOSURES_LOST) > lost)
+
+
+def counted(metric: Counter) -> float:
+    [family] = metric.collect()
+    return next(one.value for one in family.samples if one.name.endswith("_total"))
