@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from adloom.loop.learning.rounds.ground import TrainingGround
     from adloom.loop.privacy.reading import Reader
     from adloom.models.ad_generator import AdGenerator
+    from adloom.models.generates import Generates
     from adloom.models.titles.rules import TitleRules
 
 _FEATURES = "features"
@@ -125,7 +126,7 @@ def open_neighbours(settings: Settings, catalogue: Catalogue) -> Neighbours:
     return open_neighbours(settings.home, catalogue)
 
 
-def past_ads(catalogue: Catalogue, creatives: CreativeStore, generator: AdGenerator) -> PastAds:
+def past_ads(catalogue: Catalogue, creatives: CreativeStore, generator: Generates) -> PastAds:
     """What histories are read through.
 
     Raises OtherTextEncoder where the products' vectors are not those of the settings' encoder.
@@ -150,7 +151,7 @@ def title_words(settings: Settings, catalogue: Catalogue) -> TitleWords:
     return TitleWords(settings.titles, LearntWords(catalogue).of, banned.of)
 
 
-def title_advice(settings: Settings, generator: AdGenerator | None = None) -> Advice:
+def title_advice(settings: Settings, generator: Generates | None = None) -> Advice:
     """What is told of products' names when they are imported.
 
     ``generator`` is the one that writes their titles; where none is loaded, its texts are.
@@ -162,7 +163,7 @@ def title_advice(settings: Settings, generator: AdGenerator | None = None) -> Ad
     if generator is None:
         room = TitleRoom.of_saved(settings.generator.path)
     else:
-        room = TitleRoom.of(generator.model.tokenizer, generator.model.config)
+        room = TitleRoom.of(generator.tokenizer, generator.config)
     # Names are held against banned words alone: those of style need not be known.
     banned = TitleWords(settings.titles, lambda language: ())
     return TitleAdvice(room, banned)
@@ -175,7 +176,7 @@ def open_registry(settings: Settings) -> AdRegistry:
     return AdRegistry(settings.mlflow, settings.home / "mlflow", last_served(settings))
 
 
-def registry_with_base(settings: Settings, generator: AdGenerator | None = None) -> AdRegistry:
+def registry_with_base(settings: Settings, generator: Generates | None = None) -> AdRegistry:
     """The model registry, for what serves or learns: the base model is version 1 of a new one.
 
     Raises OtherBase where its versions go back to another base than ``generator``; without one
@@ -192,7 +193,7 @@ def registry_with_base(settings: Settings, generator: AdGenerator | None = None)
     return registry
 
 
-def registry_to_serve_from(settings: Settings, generator: AdGenerator | None = None) -> AdRegistry:
+def registry_to_serve_from(settings: Settings, generator: Generates | None = None) -> AdRegistry:
     """The same; one that cannot be asked, or may only be read, is left as it is."""
     from adloom.loop.learning.registry_errors import RegistryRefused, RegistryUnavailable
 

@@ -10,22 +10,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from transformers import PreTrainedTokenizerFast
 
 from adloom.models import codebook
+from adloom.models.ad_texts import AdTexts
 from adloom.models.adapters import AdaptedModel
-from adloom.models.brief import AdBrief, AdDraft
+from adloom.models.brief import AdBrief, AdDraft, Codes
+from adloom.models.config import AdGeneratorConfig
 from adloom.models.engine import Drawn, Engine, Wanted
 from adloom.models.engine.matmul import fast_dtype
 from adloom.models.generator import DEMO_MODEL, AdModel
+from adloom.models.kept_tokens import KeptAd, kept_tokens
 from adloom.models.picture_encoder import PictureEncoder
 from adloom.models.sampling import Sampling
-from adloom.models.settings import GeneratorSettings
-from adloom.models.titles.fit import fit_name, title_name
-from adloom.models.titles.mentions import spelt
-from adloom.models.titles.rules import TitleRules
 
 
-class AdGenerator(AdaptedModel):
+class AdGenerator(AdaptedModel, AdTexts):
     """Generates ads, each with the base or one of its adapters."""
 
     def __init__(self, model: AdModel, *, rows: int = 16, dtype: torch.dtype | None = None) -> None:
@@ -121,9 +121,15 @@ class AdGenerator(AdaptedModel):
         how = sampling or self.sampling()
         return self.engine.submit(Wanted(told, tuple(seeds), how, snapshot, title_only))
 
-    def sampling(self, settings: GeneratorSettings | None = None) -> Sampling:
-        """The draw that ``settings`` ask for, the base's own where they say nothing."""
-        return Sampling.of(self.model.config.sampling, settings)
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerFast:
+        """What titles are written by."""
+        return self.model.tokenizer
+
+    @property
+    def config(self) -> AdGeneratorConfig:
+        """Sizes, and how it is asked."""
+        return self.model.config
 
     def step(self) -> None:
         """Draw the next tokens of every ad that is under way."""
@@ -142,51 +148,28 @@ class AdGenerator(AdaptedModel):
             if self._engine is not None and not self._engine.running:
                 self._engine = None
 
-    def draft(self, drawn: Drawn, brief: AdBrief) -> AdDraft:
-        """Text and picture of what was drawn for a brief.
+    def background(self, drawn: Drawn) -> Image.Image:
+        """The picture of what was drawn (RGB)."""
+        return codebook.to_pictures((self._engine or self.engine).picture(drawn))[0]
 
-        A picture is decoded by itself, so it is the same to a bit whatever was drawn with it.
+    def picture_of(self, codes: Codes) -> Image.Image:
+        """The picture (RGB) that codes of any size stand for."""
+        wanted = torch.from_numpy(codes.astype(np.int64))
+        pixels = codebook.decode(self.model.janus.model.vqmodel, wanted[None])
+        return codebook.to_pictures(pixels)[0]
+
+    def kept_tokens(self, brief: AdBrief, adapter: str | None) -> tuple[KeptAd, ...]:
+        """What the fine stage keeps of a brief's history, one an ad.
+
+        Raises:
+            UnknownAdapter: ``adapter`` was never loaded.
         """
-        pixels = (self._engine or self.engine).picture(drawn)
-        codes = drawn.codes.numpy().astype(np.int16)
-        picture = codebook.to_pictures(pixels)[0]
-        return AdDraft(self.title(drawn, brief), codes, picture, drawn.cut, drawn.steps)
+        return kept_tokens(self.model, [brief], self.conditioning(adapter))[0]
 
-    def title(self, drawn: Drawn, brief: AdBrief) -> str:
-        """Text of what was drawn for a brief, the product's name spelt as it is."""
-        text = self.model.tokenizer.decode(
-            list(drawn.title), skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
-        return spelt(str(text).strip(), self.title_name(brief)).strip()
-
-    def title_name(self, brief: AdBrief) -> str:
-        """What titles call the brief's product: its name as far as a title has room for it.
-
-        "" where one of its words is enough for the base. A name that this tokenizer cannot spell
-        stays as it is.
-        """
-        config, words = self.model.config, (brief.titles or TitleRules()).phrases
-        try:
-            return title_name(
-                self.model.tokenizer,
-                config.title_wants,
-                brief.product_name,
-                brief.short_name,
-                words(brief.selling_words, ""),
-                config.title_tokens,
-            )
-        except ValueError:
-            return brief.product_name
-
-    def fitting_name(self, brief: AdBrief) -> str:
-        """The brief's product's name as far as a title has room for it, wanted or not."""
-        if name := self.title_name(brief):
-            return name
-        model, names = self.model, (brief.product_name, brief.short_name)
-        try:
-            return fit_name(model.tokenizer, *names, model.config.title_tokens).text
-        except ValueError:
-            return brief.product_name
+    @property
+    def known_codes(self) -> int:
+        """How many codes of pictures there are."""
+        return int(self.model.janus.model.generation_embeddings.num_embeddings)
 
     @property
     def engine(self) -> Engine:
@@ -196,11 +179,6 @@ class AdGenerator(AdaptedModel):
                 dtype = self._dtype or fast_dtype(self.model.janus.dtype, self.model.device)
                 self._engine = Engine(self.model, rows=self._rows, dtype=dtype)
             return self._engine
-
-    @property
-    def casts_shadow(self) -> bool:
-        """Whether a product throws a shadow on what is drawn: a base that draws it has it there."""
-        return not self.model.config.product_in_picture
 
     def encode_pictures(self, pictures: Sequence[Image.Image]) -> NDArray[np.int16]:
         """VQ codes of pictures of any size: int16 ``(n, image tokens)``."""

@@ -25,6 +25,7 @@ from adloom.loop.learning.rounds.ground import TrainingGround
 from adloom.loop.serving.ads import AdMaker
 from adloom.loop.serving.server import AdServer
 from adloom.loop.settings import Settings, load_settings
+from adloom.models.ad_generator import AdGenerator
 from adloom.stream.consumer import EventConsumer
 from adloom.stream.events import Click, Exposure
 from adloom.stream.producer import EventProducer
@@ -53,7 +54,8 @@ def tiny_settings(folder: Path, **given: Any) -> Settings:
         "rounds": {"min_clicks": 4},
         "gate": {"ads": 2},
     }
-    given["serve"] = {"hosts": [TEST_HOST], **given.get("serve", {})}
+    # A process of its own takes seconds to start; tests/loop/serving/test_apart.py has one.
+    given["serve"] = {"hosts": [TEST_HOST], "drawing": "here", **given.get("serve", {})}
     settings = load_settings(home=stocked(folder / "home"), **small | given)
     if settings.mlflow.tracking_uri is None:
         with_tables(settings.home / "mlflow")
@@ -173,6 +175,12 @@ def hand_made_registry(settings: Settings) -> AdRegistry:
     MlflowClient(registry.tracking_uri).create_registered_model(settings.mlflow.model_name)
     registry.promote(register_by_hand(settings, registry, None))
     return registry
+
+
+def generator_of(maker: AdMaker) -> AdGenerator:
+    """What draws for it, in this process."""
+    assert isinstance(maker.generator, AdGenerator)
+    return maker.generator
 
 
 def server_of(client: TestClient) -> AdServer:

@@ -129,6 +129,18 @@ def bench_generate(
     }
 
 
+def engine_rate(model: AdModel, ads: int, seconds: float) -> float:
+    """Ads a second of the engine alone, ``ads`` at once with full histories, for so long."""
+    generator = AdGenerator(model, rows=ads)
+    briefs = full_briefs(generator, ads)
+    _draw(generator, [(brief, None) for brief in briefs])  # kernels are made
+    drawn, began = 0, time.perf_counter()
+    while (spent := time.perf_counter() - began) < seconds:
+        _draw(generator, [(brief, None) for brief in briefs])
+        drawn += ads
+    return drawn / spent
+
+
 def full_briefs(generator: AdGenerator, count: int) -> list[AdBrief]:
     """Briefs of different products, each with as long a history of the shop's ads as fits."""
     rng = random.Random(0)
@@ -159,7 +171,7 @@ def _with_adapters(model: AdModel) -> AdGenerator:
 
 def _draw(
     generator: AdGenerator,
-    asks: Sequence[tuple[AdBrief, str]],
+    asks: Sequence[tuple[AdBrief, str | None]],
     met: dict[int, list[_Met]] | None = None,
 ) -> None:
     """All of `asks` at once; an ad's latency ends with its picture."""

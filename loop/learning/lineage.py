@@ -7,14 +7,14 @@ from pathlib import Path
 from adloom.loop.learning.kept_adapters import UnfitVersion
 from adloom.loop.learning.lineage_tags import BASE_FOLDER, BASE_NAME, BUNDLED
 from adloom.loop.learning.registry import AdRegistry
-from adloom.models.ad_generator import AdGenerator
+from adloom.models.generates import Generates
 
 
 class OtherBase(UnfitVersion):
     """Versions are of another base than the one at hand; the message names both."""
 
 
-def base_tags(generator: AdGenerator, folder: Path | None) -> dict[str, str]:
+def base_tags(generator: Generates, folder: Path | None) -> dict[str, str]:
     """What a version says of its base; ``folder`` is where that lies, None for the bundled one."""
     return {
         BASE_NAME: generator.base_name,
@@ -22,7 +22,7 @@ def base_tags(generator: AdGenerator, folder: Path | None) -> dict[str, str]:
     }
 
 
-def refuse_other_base(registry: AdRegistry, generator: AdGenerator, folder: Path | None) -> None:
+def refuse_other_base(registry: AdRegistry, generator: Generates, folder: Path | None) -> None:
     """Hold the base at hand, from ``folder``, against that of the registry's versions.
 
     Versions of before tell no base: it is then that of the first one that does.

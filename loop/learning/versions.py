@@ -8,11 +8,11 @@ from adloom.loop.learning.kept_adapters import UnfitVersion, key_of
 from adloom.loop.learning.lineage import OtherBase
 from adloom.loop.learning.lineage_tags import BASE_NAME
 from adloom.loop.learning.registry import AdRegistry, Version
-from adloom.models.ad_generator import AdGenerator
 from adloom.models.adapter_files import UnfitAdapter
+from adloom.models.generates import Generates
 
 
-def load_version(generator: AdGenerator, registry: AdRegistry, version: Version) -> str | None:
+def load_version(generator: Generates, registry: AdRegistry, version: Version) -> str | None:
     """Load a version's adapter into the generator; returns its name there (None: the base).
 
     Raises:
@@ -21,7 +21,7 @@ def load_version(generator: AdGenerator, registry: AdRegistry, version: Version)
     return load_adapter(generator, version, registry.adapter(version))
 
 
-def load_adapter(generator: AdGenerator, version: Version, folder: Path | None) -> str | None:
+def load_adapter(generator: Generates, version: Version, folder: Path | None) -> str | None:
     """The same, of an adapter that was fetched already.
 
     Raises:

@@ -64,9 +64,10 @@ class CreativePool:
         self._lock = threading.Lock()
         self._seen = 0
 
-    def look(self) -> None:
-        """See what was judged or erased since, anywhere."""
-        self._seen = revision(self._engine)
+    def look(self) -> int:
+        """See what was judged or erased since, anywhere: a number that grows with it."""
+        self._seen = seen = revision(self._engine)
+        return seen
 
     def members(self, product_id: str, drawn_by: str | None) -> tuple[Member, ...]:
         """Ads of a product as of the last `look`, the newest first.

@@ -38,9 +38,9 @@ from adloom.loop.serving.titles import (
 )
 from adloom.loop.serving.under_way import UnderWay
 from adloom.loop.settings.review import ReviewSettings
-from adloom.models.ad_generator import AdGenerator
 from adloom.models.brief import AdBrief, AdDraft
 from adloom.models.engine import Drawn
+from adloom.models.generates import Generates
 from adloom.models.quality.rerank import Reranker
 from adloom.models.settings import GeneratorSettings
 from adloom.models.titles.rules import TitleRules
@@ -53,7 +53,7 @@ class AdMaker:
 
     def __init__(
         self,
-        generator: AdGenerator,
+        generator: Generates,
         features: ReadsHistories,
         past_ads: PastAds,
         settings: GeneratorSettings,

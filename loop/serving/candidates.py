@@ -8,9 +8,9 @@ from PIL import Image
 
 from adloom.loop.catalogue.briefs import finished
 from adloom.loop.catalogue.product import Product
-from adloom.models.ad_generator import AdGenerator
 from adloom.models.brief import AdBrief, AdDraft
 from adloom.models.engine import Drawn
+from adloom.models.generates import Generates
 from adloom.models.quality.rerank import Reranker
 
 
@@ -18,7 +18,7 @@ def best_of(
     drawn: Sequence[Drawn],
     told: AdBrief,
     product: Product,
-    generator: AdGenerator,
+    generator: Generates,
     reranker: Reranker,
 ) -> tuple[AdDraft, Image.Image, Drawn]:
     """The draft that is most like what was clicked, its finished picture, and what was drawn."""

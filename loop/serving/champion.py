@@ -18,7 +18,7 @@ from adloom.loop.learning.registry_errors import RegistryRefused, RegistryUnavai
 from adloom.loop.learning.versions import load_version
 from adloom.loop.serving.requests import Serving
 from adloom.loop.serving.trial import NotDrawnYet, Trial
-from adloom.models.ad_generator import AdGenerator
+from adloom.models.generates import Generates
 
 Name = int | str
 _NOT_ASKED = (RegistryUnavailable, RegistryRefused)
@@ -63,7 +63,7 @@ class Champion:
 
     def __init__(
         self,
-        generator: AdGenerator,
+        generator: Generates,
         registry: AdRegistry,
         trial: Trial,
         last: LastServed | None = None,

@@ -87,6 +87,9 @@ BATCH_ADS = Histogram(
 QUEUE_WAITING = Gauge("adloom_queue_waiting_ads", "Ads that no drawing has begun for")
 QUEUE_LIMIT = Gauge("adloom_queue_limit_ads", "Ads that may wait; the next is refused by 429")
 BATCH_LIMIT = Gauge("adloom_drawing_batch_limit_ads", "Ads that are drawn together at most")
+DRAWING_RESTARTS = Counter(
+    "adloom_drawing_restarts", "Times that the process that draws had ended and was started again"
+)
 BEHIND_WAITING = Gauge("adloom_behind_waiting_ads", "Ads for the pool that wait to be drawn")
 BEHIND_LEFT_OUT = Counter(
     "adloom_behind_left_out", "Ads for the pool that were not drawn: too many waited"

@@ -24,6 +24,7 @@ from adloom.loop.experiments.running import RunningExperiments, versions_of_arms
 from adloom.loop.serving import metrics
 from adloom.loop.serving.ads import AdMaker
 from adloom.loop.serving.champion import Champion
+from adloom.loop.serving.drawing_place import place_to_draw
 from adloom.loop.serving.drawing_queue import DrawingQueue
 from adloom.loop.serving.finished import Ad
 from adloom.loop.serving.in_time.in_time import InTime
@@ -47,9 +48,9 @@ class AdServer:
     Without a configured broker it starts the local one and applies its events itself, so that
     a click posted here changes the next ad.
 
-    One thread alone computes on all cores, the one that draws. Each thread that does so has OpenMP
-    threads of its own, and with more of them than cores OpenMP puts them to sleep between any two
-    products: an ad then takes twice as long.
+    One thread alone computes on all cores, the one that draws, in a process of its own or here.
+    Each thread that does so has OpenMP threads of its own, and with more of them than cores OpenMP
+    puts them to sleep between any two products: an ad then takes twice as long.
     """
 
     def __init__(
@@ -70,6 +71,8 @@ class AdServer:
         torch.set_num_threads(1)
         self.stop = threading.Event()
         self.parts = Parts(self.stop)
+        tell("loading the model")
+        place = place_to_draw(settings, parts, threads)
         own = settings.kafka.bootstrap_servers is None
         tell("starting the local broker" if own else "connecting to Kafka in the background")
         kafka, self.producer, self.consumer = started_stream(settings, parts)
@@ -87,9 +90,8 @@ class AdServer:
         if pictures.files.store is not None:
             self.parts.ask("pictures", lambda: pictures.files.problem)
             self._in_thread(parts, "pictures", lambda: pictures.files.watch(self.stop))
-        tell("loading the model")
-        generator = home.load_generator(settings)
         tell("looking up versions in the registry")
+        generator = place.generator
         self.registry = registry = home.registry_to_serve_from(settings, generator)
         last, now = home.last_served(settings), datetime.now(UTC)
         beside = versions_of_arms(settings.experiments, registry, now, last.read())
@@ -126,7 +128,7 @@ class AdServer:
                 self.maker.step,
                 max_batch=settings.serve.max_batch,
                 max_waiting=settings.serve.max_waiting,
-                prepare=lambda: self._begin(beside, threads),
+                prepare=lambda: self._begin(beside, place.threads),
             )
         )
         torch.set_num_threads(1)  # threads that come later go by what was said last
@@ -139,7 +141,7 @@ class AdServer:
         self._in_thread(parts, "behind", lambda: in_time.behind.run(self.stop))
         self.parts.ask("registry", lambda: self.champion.problem)
         self.parts.ask("features", self._features_problem)
-        self.parts.ask("drawing", lambda: self.queue.problem)
+        self.parts.ask("drawing", lambda: self.queue.problem or place.problem())
         self._in_thread(parts, "registry", lambda: self._follow(settings.serve.follow_seconds))
         parts.callback(self.stop.set)
 

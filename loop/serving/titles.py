@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 
 from adloom.loop.inspection.inspect import Said
-from adloom.models.ad_generator import AdGenerator
 from adloom.models.brief import AdBrief
 from adloom.models.engine import Drawn
+from adloom.models.generates import Generates
 from adloom.models.titles.check import check_title, plain_title
 from adloom.models.titles.mentions import describes
 from adloom.models.titles.rules import TitleRules
@@ -46,7 +46,7 @@ def another_seed(seed: int) -> int:
 
 
 def drawn_title(
-    generator: AdGenerator, drawn: Drawn, told: AdBrief, rules: TitleRules
+    generator: Generates, drawn: Drawn, told: AdBrief, rules: TitleRules
 ) -> Title | None:
     """The title that was drawn, or None where it may not be shown."""
     text, name = generator.title(drawn, told), generator.title_name(told)
@@ -57,14 +57,14 @@ def drawn_title(
     return Title(text, "model", describes(text, name, told.selling_words))
 
 
-def fallback_title(generator: AdGenerator, told: AdBrief, rules: TitleRules) -> Title:
+def fallback_title(generator: Generates, told: AdBrief, rules: TitleRules) -> Title:
     """The name and a selling point, also where the base wants no name: one that is drawn says more
     than a word, and so does this."""
     text = plain_title(generator.fitting_name(told), told.selling_words, rules)
     return Title(text, "fallback", describes(text, generator.title_name(told), told.selling_words))
 
 
-def said_by(generator: AdGenerator, told: AdBrief, title: Title) -> Said:
+def said_by(generator: Generates, told: AdBrief, title: Title) -> Said:
     """A title with what it is held against before it is shown."""
     if title.source == "model":
         return Said(title.text, generator.title_name(told), told.selling_words)

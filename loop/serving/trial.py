@@ -9,9 +9,9 @@ from concurrent.futures import CancelledError, Future, InvalidStateError
 import numpy as np
 from PIL import Image
 
-from adloom.models.ad_generator import AdGenerator
 from adloom.models.brief import AdBrief, HistoryAd
 from adloom.models.engine import Drawn
+from adloom.models.generates import Generates
 from adloom.models.settings import GeneratorSettings
 
 _SEED = 0
@@ -34,7 +34,7 @@ class Trial:
     may raise NotDrawnYet.
     """
 
-    def __init__(self, generator: AdGenerator, settings: GeneratorSettings) -> None:
+    def __init__(self, generator: Generates, settings: GeneratorSettings) -> None:
         self._generator = generator
         self._sampling = generator.sampling(settings)
         self.wait: Callable[[Drawing], None] = lambda drawing: generator.finish([drawing])
@@ -55,18 +55,14 @@ class Trial:
             _give_up(drawing)
             raise
         [drawn] = drawing.result()
-        if not bool(((drawn.codes >= 0) & (drawn.codes < self._known_codes)).all()):
+        if not bool(((drawn.codes >= 0) & (drawn.codes < generator.known_codes)).all()):
             raise BadDraw("it drew codes that this base does not know")
         generator.draft(drawn, brief)
 
-    @property
-    def _known_codes(self) -> int:
-        return int(self._generator.model.janus.model.generation_embeddings.num_embeddings)
-
     def _brief(self, adapter: str | None) -> AdBrief:
         """A product that nobody sells, for a shopper who clicked two ads."""
-        tokens = self._generator.model.config.history_codes
-        codes = (np.arange(2 * tokens) % self._known_codes).astype(np.int16).reshape(2, tokens)
+        tokens, known = self._generator.config.history_codes, self._generator.known_codes
+        codes = (np.arange(2 * tokens) % known).astype(np.int16).reshape(2, tokens)
         history = tuple(HistoryAd("nothing like it", row) for row in codes)
         cutout = Image.new("RGBA", (64, 64), (128, 128, 128, 255))
         category = self._generator.trend_categories(adapter)[:1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_address
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, IPvAnyNetwork, model_validator
@@ -46,6 +46,11 @@ class ServeSettings(KeySettings):
     port: int = Field(default=8000, ge=0, le=65_535)
     follow_seconds: float = Field(
         default=2.0, gt=0, le=60, description="how often the champion alias is looked at"
+    )
+    drawing: Literal["apart", "here"] = Field(
+        default="apart",
+        description="apart = in a process of its own, so that no answer waits for it; here = in "
+        "the server's, which needs some 400 MB less and answers later while it draws",
     )
     max_batch: int = Field(default=16, ge=1, le=256, description="requests drawn together")
     max_waiting: int = Field(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from PIL import Image
 from torch import Tensor
 
 from adloom.models.brief import AdBrief
@@ -38,9 +39,11 @@ class Drawn:
 
     ``cut`` is true where the title was ended for want of room; without a picture ``codes`` is
     empty. ``steps`` is how many of the engine it took: fewer, the more tokens were guessed right.
+    ``picture`` (RGB) is there where the codes were decoded already, beside the weights.
     """
 
     title: tuple[int, ...]
     codes: Tensor
     cut: bool = False
     steps: int = 0
+    picture: Image.Image | None = None

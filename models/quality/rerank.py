@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from functools import cached_property, lru_cache
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from adloom.models import codebook
-from adloom.models.ad_generator import AdGenerator
 from adloom.models.brief import Codes, HistoryAd
+from adloom.models.generates import Generates
 from adloom.models.quality.background import BackgroundEncoder
 
 _KNOWN_ADS = 20_000
@@ -22,8 +20,8 @@ _KNOWN_ADS = 20_000
 class Reranker:
     """Chooses among finished ads by their mean PBS (Uni-AdGen, section 4.1) to clicked ones."""
 
-    def __init__(self, generator: AdGenerator) -> None:
-        self._vq = generator.model.janus.model.vqmodel
+    def __init__(self, generator: Generates) -> None:
+        self._picture_of = generator.picture_of
         self._embedding = lru_cache(_KNOWN_ADS)(self._embed)
 
     @cached_property
@@ -43,9 +41,8 @@ class Reranker:
         return int(np.argmax(self._encoder.embed(pictures) @ liked))
 
     def _embed(self, codes: bytes) -> NDArray[np.float32]:
-        wanted = torch.from_numpy(np.frombuffer(codes, np.int16).astype(np.int64))
-        pixels = codebook.decode(self._vq, wanted[None])
-        embedded: NDArray[np.float32] = self._encoder.embed(codebook.to_pictures(pixels))[0]
+        picture = self._picture_of(np.frombuffer(codes, np.int16))
+        embedded: NDArray[np.float32] = self._encoder.embed([picture])[0]
         return embedded
 
 

@@ -7,6 +7,9 @@ and JSON. Needs the extra `bench`. Exits with 1 if a request failed otherwise th
 With `--swap` the champion changes to and fro while the visitors ask; then it also exits with 1 if
 the longest wait of a level was more than three times its median.
 
+With `--engine` as many visitors ask as the server draws for at once, 32, and after them the engine
+draws so many alone: `of_engine` is the share of its rate that the server has.
+
 With `--pool` requests have a deadline of 150 ms: first 8 visitors at once meet a cold pool (then it
 exits with 1 if an answer took more than 200 ms), then a warm one takes 200 requests a second, of
 which one in twenty is for products that are drawn behind (1 if their p99 is above 50 ms).
@@ -36,7 +39,9 @@ from rich.console import Console
 from rich.table import Table
 
 from adloom.loop import home
+from adloom.loop.bench.generate import engine_rate
 from adloom.loop.settings import Settings
+from adloom.models.ad_generator import AdGenerator
 from tests.benchmarks.load_shoppers import (
     DEADLINE_VARIABLE,
     RATE_VARIABLE,
@@ -52,6 +57,7 @@ _START_SECONDS = 180.0
 _SWAP_EVERY_SECONDS = 6.0
 _MOST_TIMES_MEDIAN = 3.0
 _DEADLINE_MS = 150
+_ENGINE_USERS = 32
 _COLD_USERS, _COLD_MOST_SECONDS = 8, 0.2
 _WARM_USERS, _WARM_RATE, _WARM_PRODUCTS = 16, 200.0, 8
 _WARM_P99_SECONDS, _WARM_HELD = 0.05, 0.98
@@ -60,8 +66,14 @@ _PATHS = f"{_ROOT / '.package'}:{_ROOT}"
 
 
 @contextmanager
-def running_server(folder: Path, replicas: int | None) -> Iterator[str]:
-    """`adloom serve` as a process with all it keeps under ``folder``; the URL of it."""
+def running_server(
+    folder: Path, replicas: int | None, told: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[str]:
+    """`adloom serve` as a process with all it keeps under ``folder``; the URL of it.
+
+    Args:
+        told: goes into its environment.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -70,7 +82,9 @@ def running_server(folder: Path, replicas: int | None) -> Iterator[str]:
         name: value for name, value in os.environ.items() if not name.startswith("ADLOOM_")
     } | {
         "ADLOOM_HOME": str(stocked(folder / "home")),
+        "ADLOOM_SERVE__RATE_LIMIT": "1000000/minute",  # all visitors have one address
         "PYTHONPATH": f"{_ROOT / '.package'}:{_ROOT}",
+        **told,
     }
     if replicas is not None:
         command.append("--ray")
@@ -194,6 +208,9 @@ def main() -> int:
     parser.add_argument(
         "--pool", action="store_true", help="with a deadline: a cold pool, then a warm one"
     )
+    parser.add_argument(
+        "--engine", action="store_true", help="32 at once, and the engine alone after them"
+    )
     parser.add_argument("--quick", action="store_true", help="two short levels: a first look")
     given = parser.parse_args()
     if given.swap and given.url:
@@ -201,6 +218,8 @@ def main() -> int:
     users, seconds = ([1, 8], 8) if given.quick else (given.users, given.seconds)
     if given.pool:
         return pool_levels(seconds)
+    if given.engine:
+        return beside_engine(seconds)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if given.url:
@@ -217,6 +236,24 @@ def main() -> int:
     return 1 if any(level["errors"] for level in levels) or (given.swap and slow) else 0
 
 
+def beside_engine(seconds: int) -> int:
+    """What the server gives 32 visitors, and what its engine gives alone; prints both."""
+    at_once = {
+        "ADLOOM_SERVE__MAX_BATCH": str(_ENGINE_USERS),
+        "ADLOOM_GENERATOR__BATCH_SIZE": str(_ENGINE_USERS),
+    }
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with running_server(folder, None, at_once) as url:
+            [level] = _levels(url, [_ENGINE_USERS], seconds, folder)
+        add_what_drew([level], folder)
+    alone = engine_rate(AdGenerator.from_pretrained().model, _ENGINE_USERS, seconds)
+    share = level["ads_per_second"] / alone
+    told = {"seconds": seconds, "server": level, "engine_ads_per_second": alone}
+    print(json.dumps({**told, "of_engine": share}, indent=2))
+    return int(bool(level["errors"]))
+
+
 def pool_levels(seconds: int) -> int:
     """Requests with a deadline, to a cold pool and to a warm one; prints them, 1 if one is late."""
     with tempfile.TemporaryDirectory() as name:
@@ -229,6 +266,8 @@ def pool_levels(seconds: int) -> int:
                 warm_up(client, _WARM_PRODUCTS)
             rate = _WARM_RATE / _WARM_USERS
             warm = _in_time(url, _WARM_USERS, seconds, folder, rate=rate, warm=_WARM_PRODUCTS)
+    for one in (cold, warm):  # whoever is turned away got no ad
+        one["errors"] += one.pop("turned_away_429")
     cold |= {"late": cold["max_seconds"] > _COLD_MOST_SECONDS}
     warm |= {"late": warm["p99_seconds"] > _WARM_P99_SECONDS}
     slow = warm["requests_per_second"] < _WARM_HELD * _WARM_RATE

@@ -18,6 +18,7 @@ from adloom.feature_store.backend import FeaturesLost, StoreDamaged, StoreUnavai
 from adloom.loop.catalogue.picture_files.files import PicturesAway
 from adloom.loop.database.health import DatabaseUnusable
 from adloom.loop.learning.registry_errors import RegistryRefused, RegistryUnavailable
+from adloom.loop.serving.apart.watched import DrawingDied
 from adloom.loop.serving.drawing_queue import DrawingEnded, QueueFull
 from adloom.loop.serving.http.counting import refused_by
 from adloom.loop.serving.http.once import Once
@@ -36,6 +37,7 @@ _PARTS: dict[type[Exception], str] = {
     NoConnection: "the database of catalogue and creatives answers too slowly",
     PicturesAway: "the pictures are away: /readyz says why",
     DrawingEnded: "what draws has ended: the server has to be started again",
+    DrawingDied: "what draws had to be started again over this, twice: the log says why",
     KafkaRefused: "the broker refuses adloom's events: /readyz says why",
 }
 PARTS_AWAY = (
@@ -50,6 +52,7 @@ PARTS_AWAY = (
     DatabaseUnusable,
     PicturesAway,
     DrawingEnded,
+    DrawingDied,
 )
 """What is answered by 503, with the part's name."""
 

@@ -22,6 +22,7 @@ from adloom.loop.pool.ranker import Choice, Counted, Ranker, Weights
 from adloom.loop.pool.taste import NOTHING_KNOWN, Taste, taste_of
 from adloom.loop.serving.histories import Histories
 from adloom.loop.serving.in_time.chosen import Chosen, Found, Source
+from adloom.loop.serving.in_time.shown import ShownAds
 from adloom.loop.serving.requests import AdRequest, Serving
 from adloom.loop.settings.pool import PoolSettings
 
@@ -49,6 +50,7 @@ class Choosing:
         self._pool = pool
         self._looks = looks
         self._creatives = creatives
+        self._shown = ShownAds(creatives)
         self._histories = histories
         self._settings = settings
         self._counts = counts
@@ -62,12 +64,13 @@ class Choosing:
         since = time.monotonic()
         histories = self._read([request for request, _ in wanted])
         asked = [self._asked(*each, histories, since) for each in wanted]
-        chosen = self._choose([(one, one.drawn_by) for one in asked])
+        revision = self._pool.look()
+        chosen = self._choose([(one, one.drawn_by) for one in asked], revision)
         found = [
             one if best is None else self._fitting(one, best)
             for one, best in zip(asked, chosen, strict=True)
         ]
-        return self._with_others(found)
+        return self._with_others(found, revision)
 
     def _read(self, requests: Sequence[AdRequest]) -> Mapping[str, UserHistory] | None:
         users = [request.user_id for request in requests if request.reads_history]
@@ -94,7 +97,7 @@ class Choosing:
         fits = fit is not None and fit >= self._settings.fit
         return replace(found, best=replace(best, fit=fit), fits=fits)
 
-    def _with_others(self, found: Sequence[Found]) -> list[Found]:
+    def _with_others(self, found: Sequence[Found], revision: int) -> list[Found]:
         """With what to show where there is nothing of what serves.
 
         An arm of an experiment shows what is its own, or else the shop's.
@@ -104,7 +107,7 @@ class Choosing:
             lacking = [n for n, one in enumerate(filled) if one.best is None]
             if drawn_by is None:
                 lacking = [n for n in lacking if filled[n].request.assignment is None]
-            chosen = self._choose([(filled[n], drawn_by) for n in lacking])
+            chosen = self._choose([(filled[n], drawn_by) for n in lacking], revision)
             for n, best in zip(lacking, chosen, strict=True):
                 filled[n] = replace(filled[n], best=best)
         return [self._with_product(one) if one.best is None else one for one in filled]
@@ -117,11 +120,10 @@ class Choosing:
         oldest = datetime.now(UTC) - timedelta(days=self._settings.max_age_days)
         return [member for member in members if member.made_at >= oldest]
 
-    def _choose(self, wanted: Sequence[tuple[Found, str | None]]) -> list[Chosen | None]:
+    def _choose(
+        self, wanted: Sequence[tuple[Found, str | None]], revision: int
+    ) -> list[Chosen | None]:
         """Of the ads by what drew them (`CreativePool.members`) one for each request."""
-        if not wanted:
-            return []
-        self._pool.look()
         members: list[Sequence[Member]] = []
         for found, drawn_by in wanted:
             there = self._pool.members(found.request.product.product_id, drawn_by)
@@ -130,7 +132,7 @@ class Choosing:
         while open_ := [n for n, there in enumerate(members) if there and chosen[n] is None]:
             choices = {n: self._choice(wanted[n][0], members[n]) for n in open_}
             names = {n: members[n][choice.number].ad_id for n, choice in choices.items()}
-            creatives = self._creatives.get_many(list(names.values()))
+            creatives = self._shown.get_many(list(names.values()), revision)
             for n, choice in choices.items():
                 if (creative := creatives.get(names[n])) is None:  # it was erased this moment
                     members[n] = _without(members[n], choice.number)

@@ -12,8 +12,8 @@ from adloom.loop.catalogue.histories.past_ads import PastAd, PastAds
 from adloom.loop.catalogue.product import Product
 from adloom.loop.serving.http.bodies import picture_path
 from adloom.loop.serving.http.prefix import Places
-from adloom.models.ad_generator import AdGenerator
-from adloom.models.kept_tokens import KeptAd, kept_tokens
+from adloom.models.generates import Generates
+from adloom.models.kept_tokens import KeptAd
 
 _MOST_CLICKS = 60
 
@@ -77,7 +77,7 @@ def reasons(
     product: Product,
     chosen: Sequence[PastAd],
     past_ads: PastAds,
-    generator: AdGenerator,
+    generator: Generates,
     adapter: str | None,
     version: int,
     places: Places,
@@ -85,9 +85,9 @@ def reasons(
     """The newest clicked ads with rank and maps; those that are read are always among them."""
     told = generator.told(brief(product, chosen), adapter)
     # No more are read than a prompt has room for.
-    trend = (told.trend or ())[: generator.model.config.history_items]
+    trend = (told.trend or ())[: generator.config.history_items]
     trendy = past_ads.creatives.get_many([ad.ad_id for ad in trend])
-    maps = _scaled(kept_tokens(generator.model, [told], generator.conditioning(adapter))[0])
+    maps = _scaled(generator.kept_tokens(told, adapter))
     own_maps = maps[len(trend) :]
     read = [ad.key for ad in chosen[: len(own_maps)]]
     ranks = {key: rank for rank, key in reversed(list(enumerate(read, start=1)))}

@@ -10,7 +10,7 @@ from adloom.loop.learning.registry import CHALLENGER, CHAMPION, AdRegistry
 from adloom.loop.serving.champion import Champion
 from adloom.loop.serving.requests import Variant
 from adloom.loop.settings.experiments import Experiment
-from adloom.models.ad_generator import AdGenerator
+from adloom.models.generates import Generates
 from adloom.models.settings import GeneratorSettings
 
 
@@ -52,7 +52,7 @@ def live_variants(
 
 
 def grouped(
-    variants: Sequence[LiveVariant], champion: Champion, generator: AdGenerator
+    variants: Sequence[LiveVariant], champion: Champion, generator: Generates
 ) -> list[LiveVariant]:
     """Each that draws as no other does, under all its names: none is drawn twice.
 

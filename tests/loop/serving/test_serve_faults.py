@@ -25,7 +25,13 @@ from adloom.loop.serving.app import create_app
 from adloom.loop.settings import Settings
 from adloom.models.brief import AdBrief
 from tests.loop.serving.test_serve_experiments import logged
-from tests.loop_parts import keep_shop_ads, register_adapter, server_of, tiny_settings
+from tests.loop_parts import (
+    generator_of,
+    keep_shop_ads,
+    register_adapter,
+    server_of,
+    tiny_settings,
+)
 
 AD = {"user_id": "ann", "product_id": "running-shoes", "seed": 7}
 
@@ -42,7 +48,7 @@ def client(settings: Settings) -> Iterator[TestClient]:
 
 
 def test_a_server_on_a_new_home_is_ready_once_it_drew_an_ad(client: TestClient) -> None:
-    assert server_of(client).maker.generator._engine is not None
+    assert generator_of(server_of(client).maker)._engine is not None
     assert client.get("/readyz").status_code == 200
 
 

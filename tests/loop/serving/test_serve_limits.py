@@ -24,7 +24,7 @@ from adloom.loop.serving.http.limits import BodyLimit
 from adloom.loop.serving.http.logs import log_as_json
 from adloom.loop.serving.requests import AdRequest
 from adloom.loop.settings import Settings, SettingsError
-from tests.loop_parts import server_of, tiny_settings
+from tests.loop_parts import generator_of, server_of, tiny_settings
 
 KEY, OTHER_KEY = "a-key-of-sixteen-or-more", "and-another-one-of-those"
 AD = {"user_id": "ann", "product_id": "running-shoes", "seed": 7}
@@ -101,7 +101,7 @@ def test_an_ad_that_takes_too_long_is_given_up(
     assert "serve.timeout_seconds" in late.json()["detail"]
     assert server.request(AdRequest("ann", load_catalog()["running-shoes"], 8)).result(60)
     assert len(server.creatives) == made + 1
-    assert server.maker.generator.engine.running == 0
+    assert generator_of(server.maker).engine.running == 0
 
 
 def test_too_many_requests_of_one_key_are_turned_away_and_others_are_not(

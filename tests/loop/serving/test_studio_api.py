@@ -24,7 +24,7 @@ from adloom.loop.settings import Settings
 from adloom.models.brief import HistoryAd
 from adloom.models.trends import Trends
 from tests.loop.serving.studio_parts import KEYED, png, studio_settings
-from tests.loop_parts import keep_shop_ads, server_of
+from tests.loop_parts import generator_of, keep_shop_ads, server_of
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +94,8 @@ def test_the_trend_that_a_version_reads_before_the_history_is_shown(client: Test
     product = load_catalog()["running-shoes"]
     read = tuple(HistoryAd(ad.title, ad.codes, ad.ad_id) for ad in shop_ads)
     with server.champion.lock:
-        maker.generator.new_adapter("trendy", rank=2, alpha=4)
-        maker.generator.know_trends("trendy", Trends(2, {product.category: read}))
+        generator_of(maker).new_adapter("trendy", rank=2, alpha=4)
+        generator_of(maker).know_trends("trendy", Trends(2, {product.category: read}))
         history = server.features.history("nobody")
         seen = reasons(history, product, (), maker.past_ads, maker.generator, "trendy", 2, Places())
         maker.generator.drop_adapter("trendy")

@@ -20,7 +20,7 @@ from adloom.loop.serving.requests import AdRequest, Serving
 from adloom.loop.serving.titles import MOST_TITLES, Title, title_seed
 from adloom.models.titles.check import check_title
 from adloom.models.titles.mentions import mentions
-from tests.loop_parts import ad_maker, tiny_settings
+from tests.loop_parts import ad_maker, generator_of, tiny_settings
 
 PRODUCT = next(iter(load_catalog().values()))
 SERVING = Serving("champion", 1, None)
@@ -142,7 +142,7 @@ def test_a_request_that_is_cancelled_is_not_written_again(
     assert future.cancel()
     maker.step()
     maker.step()
-    assert maker.generator.engine.running == 0
+    assert generator_of(maker).engine.running == 0
     with pytest.raises(CancelledError):
         future.result()
     assert len(looked_at) == 2
@@ -151,7 +151,7 @@ def test_a_request_that_is_cancelled_is_not_written_again(
 def test_an_adapter_that_was_dropped_writes_no_more(
     maker: AdMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    maker.generator.new_adapter("passing", rank=2, alpha=4)
+    generator_of(maker).new_adapter("passing", rank=2, alpha=4)
     looked_at = drawn_titles(maker, monkeypatch)
     request = AdRequest("ann", PRODUCT, 5)
     (future,) = maker.start([(request, replace(SERVING, adapter="passing"))])
