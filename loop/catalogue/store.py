@@ -23,6 +23,7 @@ from adloom.loop.database.statements import parts, upsert
 from adloom.loop.database.tables import feeds, products, revisions
 from adloom.models.text_encoder import TextEncoder
 
+_REVISION = select(revisions.c.number)  # made once: each request looks
 _IDS_AT_ONCE = 10_000
 _KEPT = 4_096
 """Products in memory: what a server is asked for comes again."""
@@ -209,7 +210,7 @@ class Catalogue:
     def revision(self) -> int:
         """A number that grows with every change, whichever process made it."""
         with self.engine.connect() as connection:
-            return int(connection.execute(select(revisions.c.number)).scalar_one())
+            return int(connection.execute(_REVISION).scalar_one())
 
     def follow(self) -> bool:
         """Forget what other processes have changed. True when there was anything."""

@@ -46,6 +46,7 @@ _MAX_BODY_SECONDS = 20.0
 _MAX_PICTURES_BYTES = 32 << 20
 _AT_ONCE = 32  # requests for finished ads
 _EXPOSURES_AT_ONCE, _EXPOSURES_WAITING = 256, 10_000
+_EXPOSURES_PAUSE = 0.02  # as long as the producer lets them wait for others
 _TAKE_PICTURES = ("/v1/products", "/studio/api/uploads")
 
 
@@ -74,6 +75,7 @@ def create_app(
                 running.producer.send_all,
                 most=_EXPOSURES_AT_ONCE,
                 waiting=_EXPOSURES_WAITING,
+                pause=_EXPOSURES_PAUSE,
             )
             yield
 

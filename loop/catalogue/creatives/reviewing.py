@@ -19,6 +19,8 @@ from adloom.loop.catalogue.creatives.store import CreativeStore, State, UnknownA
 from adloom.loop.database.statements import parts
 from adloom.loop.database.tables import creative_revisions, creatives, reviews
 
+_REVISION = select(creative_revisions.c.number)  # made once: each request looks
+
 
 @dataclass(frozen=True)
 class Review:
@@ -100,7 +102,7 @@ def reviews_of(engine: Engine, ad_ids: Sequence[str]) -> Mapping[str, list[Revie
 def revision(engine: Engine) -> int:
     """Grows when ads are judged or erased."""
     with engine.connect() as connection:
-        return int(connection.execute(select(creative_revisions.c.number)).scalar_one())
+        return int(connection.execute(_REVISION).scalar_one())
 
 
 def next_revision(connection: Connection) -> None:

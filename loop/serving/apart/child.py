@@ -1,7 +1,7 @@
 """The process that draws: `python -m adloom.loop.serving.apart.child FD`, started by the server.
 
-It has the generator and nothing else: no store, no secret, no socket but the one to its server. It
-ends with its server, however that ends.
+It has the generator and nothing else: no store, none of the settings' secrets, no socket but the
+one to its server. It ends with its server, however that ends.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 
 from adloom.loop.serving.apart.messages import Asked, Begin, Dropped, Link, ToServer
+from adloom.loop.settings import PREFIX
 
 _MODULE = "adloom.loop.serving.apart.child"
 _END_SECONDS = 5.0
@@ -28,7 +29,7 @@ class Process:
                 [sys.executable, "-P", "-m", _MODULE, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                env=_environment(),
             )
         self._socket = ours
         self._link = Link(Connection(os.dup(ours.fileno())))
@@ -64,3 +65,9 @@ class Process:
         if status >= 0:
             return f"status {status}"
         return f"killed by {signal.Signals(-status).name}"
+
+
+def _environment() -> dict[str, str]:
+    """This process', and where its modules are; settings, and the secrets in them, stay here."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return kept | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

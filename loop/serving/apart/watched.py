@@ -131,10 +131,10 @@ class Watched:
         while True:
             began = time.monotonic()
             self._process.receive(self._take)
-            how = self._process.how_it_ended()
-            with self._lock:
+            with self._lock:  # first: nothing is sent to what is let go of
                 self._takes, why = None, self._not_loaded
                 self._not_loaded = None
+            how = self._process.how_it_ended()
             if self._closed.is_set():
                 return
             if not self.begun.done():

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
-
-from anyio import CapacityLimiter, to_thread
 
 from adloom.loop.serving.http.pools import NoRoom
 
@@ -28,16 +27,19 @@ class Gathered(Generic[_Asked, _Given]):
         *,
         most: int,
         waiting: int,
+        pause: float = 0.0,
     ) -> None:
         """``answer`` gives an answer, or what is raised, for each; ``most`` at a time.
 
-        ``waiting`` may wait; ``doing`` says for what.
+        ``waiting`` may wait; ``doing`` says for what. For so many seconds of ``pause`` the first
+        lets others come: a thread that is woken for each of them costs more than they do.
         """
         self._doing = doing
         self._answer = answer
         self._most, self._may_wait = most, waiting
         self._waiting: list[tuple[_Asked, asyncio.Future[_Given]]] = []
-        self._thread = CapacityLimiter(1)
+        self._pause = pause
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=doing)
         self._running: asyncio.Task[None] | None = None
 
     async def ask(self, asked: _Asked) -> _Given:
@@ -55,12 +57,14 @@ class Gathered(Generic[_Asked, _Given]):
         return given
 
     async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
         while self._waiting:
+            if self._pause:
+                await asyncio.sleep(self._pause)
             some, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
             try:
-                answers = await to_thread.run_sync(
-                    self._answer, [asked for asked, _ in some], limiter=self._thread
-                )
+                questions = [asked for asked, _ in some]
+                answers = await loop.run_in_executor(self._thread, self._answer, questions)
             except Exception as error:
                 answers = [error] * len(some)
             for (_, given), answer in zip(some, answers, strict=True):

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from safetensors.numpy import save_file
 
 from adloom.loop.serving.apart import watched
 from adloom.loop.serving.apart.generator import GeneratorApart
@@ -22,6 +23,7 @@ from adloom.loop.settings import Settings
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.adapter_files import UnfitAdapter
 from adloom.models.adapters import UnknownAdapter
+from adloom.models.damaged_base import DamagedBase
 from adloom.models.generates import Generates
 from adloom.models.kept_tokens import KeptAd
 from tests.forking import processes
@@ -203,10 +205,9 @@ def test_a_base_that_cannot_be_loaded_is_told(settings: Settings, tmp_path: Path
     assert settings.generator.path is not None
     folder = tmp_path / "base"
     shutil.copytree(settings.generator.path, folder)
-    weights = folder / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[: 1 << 12])
+    save_file({"other": np.zeros(1, np.float32)}, folder / "conditioning.safetensors")
     with (
         GeneratorApart(folder, rows=1, threads=1) as generator,
-        pytest.raises(ValueError, match=r"model\.safetensors"),
+        pytest.raises(DamagedBase, match="cannot be loaded as an ad generator"),
     ):
         generator.base_name  # noqa: B018
