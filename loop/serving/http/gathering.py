@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Generic, TypeVar
 
 from adloom.loop.serving.http.pools import NoRoom
@@ -64,7 +66,9 @@ class Gathered(Generic[_Asked, _Given]):
             some, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
             try:
                 questions = [asked for asked, _ in some]
-                answers = await loop.run_in_executor(self._thread, self._answer, questions)
+                traced = contextvars.copy_context()  # the request that asked first
+                work = partial(traced.run, self._answer, questions)
+                answers = await loop.run_in_executor(self._thread, work)
             except Exception as error:
                 answers = [error] * len(some)
             for (_, given), answer in zip(some, answers, strict=True):
