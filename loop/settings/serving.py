@@ -50,7 +50,7 @@ class ServeSettings(KeySettings):
     drawing: Literal["apart", "here"] = Field(
         default="apart",
         description="apart = in a process of its own, so that no answer waits for it; here = in "
-        "the server's, which needs some 400 MB less and answers later while it draws",
+        "the server's, which needs some 300 MB less and answers later while it draws",
     )
     max_batch: int = Field(default=16, ge=1, le=256, description="requests drawn together")
     max_waiting: int = Field(

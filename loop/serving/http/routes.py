@@ -47,6 +47,7 @@ def running(request: Request) -> AdServer:
 
 @router.post(
     "/v1/ads",
+    response_model=AdMade,
     responses=refusals(*GUARDED, 404, 409, 500, 503, 504),
     dependencies=MayWrite,
 )
@@ -55,7 +56,7 @@ async def make_ad(
     request: Request,
     after: BackgroundTasks,
     idempotency_key: Annotated[str | None, IDEMPOTENCY_KEY] = None,
-) -> AdMade:
+) -> Response:
     """An ad for a shopper and a product; it counts as shown once it is sent, or where
     `log_exposure` is false once `POST /v1/exposures/{exposure_id}` says so.
 
@@ -105,7 +106,9 @@ async def make_ad(
     elif counts:
         keep = kept_exposures(server).keep
         counts = bool(await pools(request).ads.run(keep, [shown], server.forgotten))
-    return ad_made(ad, png, shown.event_id if counts else None, places(request))
+    made = ad_made(ad, png, shown.event_id if counts else None, places(request))
+    # As text: FastAPI would look through what was made just now, and then write it.
+    return Response(made.model_dump_json(), media_type="application/json")
 
 
 async def _drawn(server: AdServer, asked: Wanted, request: Request) -> Ad | Chosen:
