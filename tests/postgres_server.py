@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -50,13 +51,11 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start it with the data it had before. Raises NoPostgres."""
-        command = [self._bin / "postgres", "-D", self._folder / "data", "-p", str(self.port)]
-        for option in ("fsync=off", "listen_addresses=127.0.0.1", "unix_socket_directories="):
-            command += ["-c", option]
-        with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, **self._as)  # type: ignore[call-overload]
         deadline = time.monotonic() + _START_SECONDS
-        while time.monotonic() < deadline and self._process.poll() is None:
+        while time.monotonic() < deadline:
+            # While a child of one that was killed still ends, it refuses to begin.
+            if self._process is None or self._process.poll() is not None:
+                self._process = self._begun()
             try:
                 self._admin().close()
                 return
@@ -64,10 +63,27 @@ class PostgresServer:
                 time.sleep(0.05)
         raise NoPostgres((self._folder / "log").read_text()[-500:])
 
+    def _begun(self) -> subprocess.Popen[bytes]:
+        command = [self._bin / "postgres", "-D", self._folder / "data", "-p", str(self.port)]
+        for option in ("fsync=off", "listen_addresses=127.0.0.1", "unix_socket_directories="):
+            command += ["-c", option]
+        with (self._folder / "log").open("ab") as log:
+            begun: subprocess.Popen[bytes] = subprocess.Popen(
+                command, stdout=log, stderr=log, **self._as
+            )  # type: ignore[call-overload]
+        return begun
+
     def stop(self) -> None:
         """End it at once, as a crash would; its data stay."""
+        self._end(signal.SIGQUIT)
+
+    def kill(self) -> None:
+        """kill -9 of the process that all others of the server are children of."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, how: signal.Signals) -> None:
         if self._process is not None:
-            self._process.send_signal(3)  # immediate
+            self._process.send_signal(how)
             self._process.wait()
             self._process = None
 

@@ -15,7 +15,8 @@ from adloom.loop.commands.app import app
 from adloom.loop.serving.monitoring import FILES
 from adloom.loop.settings import load_settings
 from tests.checkout import CHECKOUT, FOLDERS
-from tests.deployment.nginx import NoNginx, running_gate
+from tests.deployment.nginx import running_gate
+from tests.nginx_process import NoNginx
 
 FOLDER = CHECKOUT / ".compose"
 SECRETS = re.compile(r"\$\{(\w+):\?[^}]*\}")

@@ -1,6 +1,8 @@
 """Two servers of two homes on one state: Postgres, an object store, Redis, a broker and MLflow.
 
-Each shows what the other made, and any of the processes may be killed under load.
+Each shows what the other made, any process may be killed under load, and both may be asked to
+forget. `pytest -m long tests/loop/serving/test_two_servers.py --kills 30` kills each of them, in
+turn, so often in all.
 """
 
 from __future__ import annotations
@@ -9,133 +11,46 @@ import base64
 import hashlib
 import io
 import itertools
-import os
-import socket
-import threading
-import time
-import uuid
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from PIL import Image
+from sqlalchemy import select
 
+from adloom.feature_store.checking import check_all
 from adloom.loop import home
-from adloom.loop.bench.redis_server import LocalRedis
-from adloom.stream.settings import KafkaSettings
-from tests.adloom_process import AdloomProcess
-from tests.loop_parts import hand_made_registry, register_adapter, tiny_settings
+from adloom.loop.catalogue.creatives.store import CreativeStore
+from adloom.loop.database import tables
+from adloom.stream.broker import LocalBroker
+from tests.deployment.accounts import accounts_hold
+from tests.deployment.nginx import running_gate
+from tests.deployment.parts import running_parts
+from tests.deployment.shop import FORGET_KEY, SERVERS, Shop, until
+from tests.deployment.shoppers import PRODUCT, Shoppers
+from tests.loop_parts import register_adapter
+from tests.mlflow_server import MlflowServer
+from tests.nginx_process import NoNginx
 from tests.postgres_server import PostgresServer
-from tests.s3_server import running_s3
 
-_PATIENCE_SECONDS = 200.0
-_PRODUCT = "running-shoes"
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
-class Shop:
-    """The processes, and who asks them: what one does not answer is asked of the other, once."""
-
-    def __init__(self, folder: Path, shared: dict[str, Any]) -> None:
-        self._folder = folder
-        self.settings = tiny_settings(folder, **shared)  # of the first home, stocked
-        self.homes = {"one": self.settings.home, "other": folder / "other"}
-        self.ports = {name: _free_port() for name in self.homes}
-        self._turn = itertools.count()
-        self._environment = (
-            os.environ
-            | _variables(shared)
-            | {
-                "ADLOOM_GENERATOR__PATH": str(self.settings.generator.path),
-                "ADLOOM_SERVE__FOLLOW_SECONDS": "0.2",
-                "ADLOOM_CATALOG__REFRESH_SECONDS": "1",
-            }
-        )
-        self.processes: dict[str, AdloomProcess] = {}
-        self.run("one", "migrate")
-        hand_made_registry(self.settings)  # MLflow makes no database twice at once
-        for name in (*self.homes, "consumer"):
-            self.start(name)
-
-    def run(self, home_: str, *arguments: str) -> None:
-        status, _, told = self._process(home_, *arguments).ended()
-        assert status == 0, told
-
-    def start(self, name: str) -> None:
-        if name == "consumer":
-            self.processes[name] = self._process("one", "consume")
-        else:
-            self.processes[name] = self._process(name, "serve", "--port", str(self.ports[name]))
-
-    def kill(self, name: str) -> None:
-        self.processes.pop(name).kill()
-
-    def close(self) -> None:
-        for process in self.processes.values():
-            process.kill()
-
-    def until_ready(self) -> None:
-        def ready(name: str) -> bool:
-            assert self.processes[name].runs, self.processes[name].ended()[2]
-            try:
-                return httpx.get(f"{self.url(name)}/readyz", timeout=30).status_code == 200
-            except httpx.TransportError:
-                return False
-
-        until(lambda: all(ready(name) for name in self.homes))
-
-    def url(self, name: str) -> str:
-        return f"http://127.0.0.1:{self.ports[name]}"
-
-    def ask(
-        self, method: str, path: str, server: str | None = None, **given: Any
-    ) -> httpx.Response:
-        """As a gate before both does: the next one, and where it does not answer, the other."""
-        names = sorted(self.homes)
-        first = names[next(self._turn) % 2] if server is None else server
-        try:
-            answer = httpx.request(method, self.url(first) + path, timeout=90, **given)
-            if answer.status_code != 503 or server is not None:
-                return answer
-        except httpx.TransportError:
-            if server is not None:
-                raise
-        other = next(name for name in names if name != first)
-        return httpx.request(method, self.url(other) + path, timeout=90, **given)
-
-    def ad(self, user: str, server: str | None = None, **wanted: Any) -> dict[str, Any]:
-        body = {"user_id": user, "product_id": _PRODUCT, **wanted}
-        key = {"Idempotency-Key": uuid.uuid4().hex}
-        answer = self.ask("POST", "/v1/ads", server, json=body, headers=key)
-        assert answer.status_code == 200, answer.text
-        told: dict[str, Any] = answer.json()
-        return told
-
-    def _process(self, home_: str, *arguments: str) -> AdloomProcess:
-        environment = self._environment | {"ADLOOM_HOME": str(self.homes[home_])}
-        return AdloomProcess(*arguments, folder=self._folder, environment=environment)
-
-
-@pytest.fixture
+@pytest.fixture(scope="module")
 def shop(
-    tmp_path: Path, postgres: PostgresServer, redis: LocalRedis, kafka: KafkaSettings
+    tmp_path_factory: pytest.TempPathFactory,
+    postgres: PostgresServer,
+    guarded_mlflow: MlflowServer,
+    broker: LocalBroker,
 ) -> Iterator[Shop]:
-    with running_s3() as s3:
-        database = postgres.new_database()
-        assert database.password is not None
-        pictures = s3.new_place()
-        names = {"bootstrap_servers", "topic_prefix", "group_id", "partitions", "session_seconds"}
-        shared = {
-            "kafka": kafka.model_dump(mode="json", include=names),
-            "features": {"online": "redis", "redis_url": redis.url},
-            "database": {"url": database.url, "password": database.password.get_secret_value()},
-            "pictures": {"url": pictures.url, "endpoint_url": pictures.endpoint_url},
-            "mlflow": {"tracking_uri": f"sqlite:///{tmp_path / 'mlflow.db'}"},
-        }
-        opened = Shop(tmp_path, shared)
+    folder = tmp_path_factory.mktemp("shop")
+    with running_parts(folder, postgres, guarded_mlflow, broker) as parts:
+        opened = Shop(folder, parts)
         try:
             opened.until_ready()
             yield opened
@@ -143,138 +58,200 @@ def shop(
             opened.close()
 
 
-def until(so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while not so():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+def asked(shop: Shop, server: str, method: str, path: str, **given: Any) -> httpx.Response:
+    return httpx.request(method, shop.url(server) + path, timeout=90, **given)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_each_shows_what_the_other_made_and_any_may_be_killed_under_load(shop: Shop) -> None:
-    # Pictures.
-    drawn = shop.ad("ann", "one", seed=7)
-    here, there = (shop.ask("GET", drawn["picture_url"], name) for name in shop.homes)
+def ad(shop: Shop, server: str, user: str, **wanted: Any) -> dict[str, Any]:
+    body = {"user_id": user, "product_id": PRODUCT, **wanted}
+    told: dict[str, Any] = asked(shop, server, "POST", "/v1/ads", json=body).json()
+    return told
+
+
+def test_each_shows_what_the_other_made(shop: Shop) -> None:
+    one, other = SERVERS
+    drawn = ad(shop, one, "ann", seed=7)
+    here, there = (asked(shop, server, "GET", drawn["picture_url"]) for server in SERVERS)
     assert here.content == there.content
     assert hashlib.sha256(there.content).hexdigest() in drawn["picture_url"]
-    assert not list(shop.homes["other"].rglob("*.webp"))
-    same = shop.ad("ann", "other", seed=7)
+    assert not list(shop.home_of(other).rglob("*.webp"))
+    same = ad(shop, other, "ann", seed=7)
     assert (same["title"], same["picture_url"]) == (drawn["title"], drawn["picture_url"])
 
     # An ad of a mail: the one drew it, the other hears that it was opened.
-    mailed = shop.ad("mia", "one", log_exposure=False)
-    opened = shop.ask("POST", f"/v1/exposures/{mailed['exposure_id']}", "other")
+    mailed = ad(shop, one, "mia", log_exposure=False)
+    opened = asked(shop, other, "POST", f"/v1/exposures/{mailed['exposure_id']}")
     assert opened.status_code == 202, opened.text
 
-    # Products.
-    mug = {"id": "two-mug", "title": "Mug of Two", "image": _square()}
-    sent = shop.ask("POST", "/v1/products", "one", json={"products": [mug]})
+    mug = {"id": "two-mug", "title": "Mug of Two", "image": square()}
+    sent = asked(shop, one, "POST", "/v1/products", json={"products": [mug]})
     assert sent.json()["new"] == 1, sent.text
-    until(lambda: _sells(shop, "other", "two-mug"))
-    assert shop.ask("DELETE", "/v1/products/two-mug", "other").status_code == 200
-    until(lambda: not _sells(shop, "one", "two-mug"))
+    until(lambda: "ad_id" in ad(shop, other, "ann", product_id="two-mug"))
+    assert asked(shop, other, "DELETE", "/v1/products/two-mug").status_code == 200
+    until(lambda: "ad_id" not in ad(shop, one, "ann", product_id="two-mug"))
 
-    # Versions.
+    log = home.open_log(shop.settings)
+    until(lambda: [mailed["exposure_id"]] == list(of_user(log.read("exposure"), "mia")["event_id"]))
+    log.close()
+
     registry = home.open_registry(shop.settings)
     version = register_adapter(shop.settings, registry, "two")
     registry.promote(version)
-    for name in shop.homes:
-        until(lambda name=name: shop.ad("bob", name)["model_version"] == str(version))  # type: ignore[misc]
-
-    # Each process is killed while ads are asked for and clicked.
-    ads: list[dict[str, Any]] = []
-    clicked: list[str] = []
-    for killed in ("one", "consumer", "other"):
-        with ThreadPoolExecutor(4) as pool, _Load(shop, killed, pool, ads, clicked) as load:
-            load.until_more(4)
-            shop.kill(killed)
-            load.until_more(8)
-        shop.start(killed)
-        shop.until_ready()
-
-    # Nothing is lost, and nothing counts twice.
-    assert len({ad["ad_id"] for ad in ads}) == len(ads)
-    creatives = home.open_creatives(shop.settings)
-    known = creatives.get_many([ad["ad_id"] for ad in ads])
-    assert {ad["ad_id"]: ad["title"] for ad in ads} == {
-        ad_id: creative.title for ad_id, creative in known.items()
-    }
-    for picture in {creative.picture for creative in known.values()}:
-        assert creatives.pictures.file(picture).kind == "webp"
-    creatives.close()
-    log = home.open_log(shop.settings)
-    until(lambda: set(clicked) <= set(log.read("click")["event_id"]))
-    read = log.read()
-    assert read["event_id"].is_unique
-    shown = read[read["kind"] == "exposure"]
-    assert shown["ad_id"].is_unique
-    assert list(shown[shown["user_id"] == "mia"]["event_id"]) == [mailed["exposure_id"]]
+    for server in SERVERS:
+        until(lambda server=server: ad(shop, server, "bob")["model_version"] == str(version))  # type: ignore[misc]
 
 
-class _Load:
-    """Four shoppers who ask for ads and click them until the block ends; none may meet an error."""
-
-    def __init__(
-        self,
-        shop: Shop,
-        name: str,
-        pool: ThreadPoolExecutor,
-        ads: list[dict[str, Any]],
-        clicked: list[str],
-    ) -> None:
-        self._shop, self._ads, self._clicked = shop, ads, clicked
-        self._ended = threading.Event()
-        self._shoppers = [pool.submit(self._shop_on, f"{name}-{n}") for n in range(4)]
-
-    def until_more(self, ads: int) -> None:
-        wanted = len(self._ads) + ads
-        until(lambda: len(self._ads) >= wanted or any(one.done() for one in self._shoppers))
-
-    def __enter__(self) -> _Load:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._ended.set()
-        for one in self._shoppers:
-            one.result()
-
-    def _shop_on(self, user: str) -> None:
-        while not self._ended.is_set():
-            ad = self._shop.ad(user)
-            self._ads.append(ad)
-            click = {
-                "event_id": uuid.uuid4().hex,
-                "ts": datetime.now(UTC).isoformat(),
-                "user_id": user,
-                "item_id": _PRODUCT,
-                "ad_id": ad["ad_id"],
-            }
-            answer = self._shop.ask("POST", "/v1/events", json={"clicks": [click]})
-            assert answer.status_code == 202, answer.text
-            self._clicked.append(click["event_id"])
+def test_what_postgres_cannot_keep_is_refused_in_words(shop: Shop) -> None:
+    one = SERVERS[0]
+    told = asked(shop, one, "GET", "/v1/products/a%00b")
+    assert (told.status_code, told.json()["detail"]) == (
+        422,
+        "a text of the request holds the character NUL: leave it out",
+    )
+    body = {"user_id": "ann", "product_id": "a\0b"}
+    refused = asked(shop, one, "POST", "/v1/ads", json=body)
+    assert [part["loc"] for part in refused.json()["detail"]] == [["body", "product_id"]]
+    routes = asked(shop, one, "GET", "/openapi.json").json()["paths"]
+    told_of = {path: status_of(shop, one, path) for path in with_nul(routes)}
+    assert len(told_of) > 10
+    assert {path: status for path, status in told_of.items() if status >= 500} == {}
 
 
-def _sells(shop: Shop, server: str, product_id: str) -> bool:
-    body = {"user_id": "ann", "product_id": product_id}
-    return shop.ask("POST", "/v1/ads", server, json=body).status_code == 200
+def test_server_and_database_may_be_killed_under_load(shop: Shop) -> None:
+    killed_under_load(shop, [SERVERS[0], "postgres"], "shopper")
 
 
-def _square() -> str:
+@pytest.mark.long
+def test_any_process_may_be_killed_under_load(shop: Shop, request: pytest.FixtureRequest) -> None:
+    each_once = len(shop.names) - 2  # the second server and consumer are as the first
+    kills = max(each_once, request.config.getoption("kills"))
+    killed_under_load(shop, itertools.islice(itertools.cycle(shop.names), kills), "buyer")
+
+
+def killed_under_load(shop: Shop, names: Iterable[str], users: str) -> None:
+    """One after the other, while people shop who never did; at the end the accounts hold."""
+    shoppers = Shoppers(shop)
+    with shoppers.shopping(4, users):
+        for name in names:
+            shoppers.until_more_ads(3)
+            shop.kill(name)
+            until(
+                lambda name=name: shop.tells(name),  # type: ignore[misc]
+                what=lambda name=name: f"nobody tells that {name} is away",  # type: ignore[misc]
+            )
+            shoppers.until_more_answers(8)
+            shop.start(name)
+            shop.until_ready()
+        shoppers.until_more_ads(3)
+    assert shoppers.gate.faults == []
+    accounts_hold(shop, shoppers)
+
+
+def test_both_are_asked_to_forget_at_once(shop: Shop) -> None:
+    """The same user and different ones, while others shop."""
+    shoppers = Shoppers(shop)
+    with shoppers.shopping(4, "going"):
+        shoppers.until_each_clicked()
+    users = {ad.user for ad in shoppers.shown}
+    with home.open_features(shop.settings) as features:
+        until(lambda: shoppers.acknowledged <= ids(features.log.read("click")))
+        until(
+            lambda: {ad.ad_id for ad in shoppers.shown} <= shown_in(features.log.read("exposure"))
+        )
+    asks = [(SERVERS[0], "going-0"), (SERVERS[0], "going-1")]
+    asks += [(SERVERS[1], "going-0"), (SERVERS[1], "going-2")]
+    beside = Shoppers(shop)
+    with beside.shopping(1, "staying"), ThreadPoolExecutor(len(asks)) as pool:
+        answers = list(pool.map(lambda ask: forget(shop, *ask), asks))
+        beside.until_more_ads(2)
+    assert [answer.status_code for answer in answers] == [200] * len(asks), answers
+    found = dict.fromkeys(users, 0)
+    for (_, user), answer in zip(asks, answers, strict=True):
+        found[user] += answer.json()["events"].get("click", 0)
+    clicks = {user: list(shoppers.sent.values()).count(user) for user in users}
+    assert found == clicks | {"going-3": 0}
+    with home.open_features(shop.settings) as features:
+        gone = {user for user, many in found.items() if many}
+        assert features.log.of_users(gone) == []
+        stats = features.user_stats(users)
+        assert {user: stats[user].clicks for user in users} == {
+            user: 0 if user in gone else clicks[user] for user in users
+        }
+        assert check_all(features).differing == 0
+    with closing(home.open_creatives(shop.settings)) as creatives:
+        ads = creatives.get_many([ad.ad_id for ad in shoppers.shown])
+        assert set(ads) == {ad.ad_id for ad in shoppers.shown if ad.user not in gone}
+        shown = pictures_of(creatives)  # a small model draws the same twice
+    for ad in shoppers.shown:
+        for server in SERVERS:
+            kept = 200 if ad.picture_url.split("/")[-1].split(".")[0] in shown else 404
+            until(
+                lambda at=server, ad=ad, kept=kept: status_of(shop, at, ad.picture_url) == kept,  # type: ignore[misc]
+                what=lambda at=server, ad=ad: f"{at} shows {ad}",  # type: ignore[misc]
+            )
+    assert beside.gate.faults == []
+    accounts_hold(shop, beside)
+
+
+def test_behind_the_gate_of_the_compose_file_nobody_sees_a_server_die(
+    shop: Shop, tmp_path: Path
+) -> None:
+    body = {"user_id": "eve", "product_id": PRODUCT}
+    servers = [shop.url(server).removeprefix("http://") for server in SERVERS]
+    try:
+        with running_gate(tmp_path, servers) as gate, ThreadPoolExecutor(6) as pool:
+            asks = [
+                pool.submit(httpx.post, f"{gate}/v1/ads", json=body, timeout=90) for _ in "a" * 24
+            ]
+            until(lambda: sum(ask.done() for ask in asks) > 4)
+            shop.kill(SERVERS[0])
+            answers = [ask.result() for ask in asks]
+    except NoNginx as error:
+        pytest.skip(str(error))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.json()["ad_id"] for answer in answers}) == len(asks)
+    shop.start(SERVERS[0])
+
+
+def forget(shop: Shop, server: str, user: str) -> httpx.Response:
+    key = {"X-API-Key": FORGET_KEY}
+    return asked(shop, server, "POST", f"/v1/users/{user}/forget", headers=key)
+
+
+def with_nul(routes: dict[str, Any]) -> Iterator[str]:
+    """Every way to hand a text to what is read by GET."""
+    for path, methods in routes.items():
+        filled = re.sub(r"{.*?}", "a%00b", path)
+        if "{" in path and "get" in methods:
+            yield filled
+        for one in methods.get("get", {}).get("parameters", []):
+            if one["in"] == "query" and "string" in str(one["schema"]):
+                yield f"{filled}?{one['name']}=a%00b"
+
+
+def pictures_of(creatives: CreativeStore) -> set[str]:
+    """Names of all pictures that an ad shows."""
+    with creatives.engine.connect() as connection:
+        return set(connection.execute(select(tables.creatives.c.picture)).scalars())
+
+
+def status_of(shop: Shop, server: str, path: str) -> int:
+    return asked(shop, server, "GET", path).status_code
+
+
+def ids(events: Any) -> set[str]:
+    return set(events["event_id"])
+
+
+def of_user(events: Any, user: str) -> Any:
+    return events[events["user_id"] == user]
+
+
+def shown_in(events: Any) -> set[str]:
+    return set(events["ad_id"])
+
+
+def square() -> str:
     buffer = io.BytesIO()
     Image.new("RGBA", (80, 80), "navy").crop((-9, -9, 90, 90)).save(buffer, "PNG")
     return base64.b64encode(buffer.getvalue()).decode()
-
-
-def _variables(shared: dict[str, Any]) -> dict[str, str]:
-    return {
-        f"ADLOOM_{section}__{name}".upper(): str(value)
-        for section, values in shared.items()
-        for name, value in values.items()
-    }
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
