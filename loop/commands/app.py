@@ -54,6 +54,7 @@ from adloom.loop.commands.versions import app as versions_app
 from adloom.loop.settings import CONFIG_VARIABLE, SettingsError, load_settings
 from adloom.loop.settings.out_folder import unwritable_folder
 from adloom.loop.settings.private import keep_private, tighten
+from adloom.models.folders import no_demo_base
 
 app = typer.Typer(
     name="adloom",
@@ -195,13 +196,24 @@ def pretrain(
     out: Annotated[Path, typer.Option(help="Folder for checkpoints and the model.")] = Path(
         "adloom-pretrain"
     ),
+    base: Annotated[
+        Path | None,
+        typer.Option(
+            "--continue", help="Let the generator of this demo base learn on, not from nothing."
+        ),
+    ] = None,
+    steps: Annotated[
+        int, typer.Option(min=1, help="With --continue: how many steps it learns.")
+    ] = 1500,
 ) -> None:
     """Train the demo model from nothing; run it again to go on after a stop.
 
     With several cores or GPUs: torchrun --no-python --nproc-per-node N adloom pretrain
     """
-    _fail_if(unwritable_folder(out))
+    _fail_if(unwritable_folder(out), no_demo_base(base))
     from adloom.loop import home
+    from adloom.loop.demo.pretraining.plan import going_on
+    from adloom.loop.demo.pretraining.pretrain import go_on
     from adloom.loop.demo.pretraining.pretrain import pretrain as train
     from adloom.models.training.data_parallel import join_world, rank
 
@@ -210,7 +222,10 @@ def pretrain(
         home.open_registry(context.obj).track()
     out.mkdir(parents=True, exist_ok=True)
     with stop_told(lambda: GOES_ON):
-        train(out)
+        if base is None:
+            train(out)
+        else:
+            go_on(base, out, going_on(steps))
     console.print(
         f"The model is in {out / 'model'}; use it with generator.path in adloom.toml.",
         soft_wrap=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from transformers import JanusForConditionalGeneration
 
 from adloom.loop.demo.pretraining.disguise import general_words
 from adloom.loop.demo.pretraining.plan import Lesson, PretrainPlan
-from adloom.loop.demo.pretraining.shoppers import TwoLookShoppers
+from adloom.loop.demo.pretraining.shoppers import TrainingShoppers
 from adloom.loop.demo.shop.copywriting import TONES, write_title
 from adloom.loop.demo.shop.splits import training_products
 from adloom.models.ad_generator import AdGenerator
@@ -73,16 +74,20 @@ class _Optimizers:
 
 
 def train_generator(
-    model: AdModel, shoppers: TwoLookShoppers, plan: PretrainPlan, out: Path, progress: Progress
+    model: AdModel,
+    shoppers: TrainingShoppers,
+    plan: PretrainPlan,
+    state: Path,
+    progress: Progress,
+    on_kept: Callable[[], None] = lambda: None,
 ) -> None:
-    """Train all but the codebook for ``plan.generator_steps``, from where ``out`` says.
+    """Train all but the codebook for ``plan.generator_steps``, from where the file ``state`` says.
 
-    In a world of several processes each draws its own examples, and all take the same steps.
+    In a world of several processes each draws its own examples, and all take the same steps; the
+    first calls ``on_kept`` whenever the state was kept.
     """
-    model.embed_codes_as_seen()
     parameters = {n: p for n, p in model.named_parameters() if not n.startswith(_ELSEWHERE)}
     optimizers = _Optimizers.over(parameters, plan.generator_rate)
-    state = out / "generator.safetensors"
     start = load_state(state, parameters, optimizers.both())
     task = progress.add_task(
         "Training the generator", total=plan.generator_steps, completed=start, note=""
@@ -103,13 +108,14 @@ def train_generator(
             mlflow.log_metric("generator_loss", loss.item(), step=step)
         if rank() == 0 and (step % plan.checkpoint_every == 0 or step == plan.generator_steps):
             save_state(state, parameters, optimizers.both(), step)
+            on_kept()
         progress.update(task, completed=step, note=f"loss {loss.item():.3f}")
     model.eval()
 
 
 def _lesson_loss(
     generator: AdGenerator,
-    shoppers: TwoLookShoppers,
+    shoppers: TrainingShoppers,
     plan: PretrainPlan,
     lesson: Lesson,
     rng: random.Random,
@@ -118,7 +124,8 @@ def _lesson_loss(
     model = generator.model
     length = rng.choice(lesson.history_lengths)
     examples: list[Example] = [
-        shoppers.example(rng, length, lesson.stray_clicks) for _ in range(plan.generator_batch)
+        shoppers.example(rng, length, lesson.stray_clicks, lesson.of_crowds)
+        for _ in range(plan.generator_batch)
     ]
     unconditional = torch.tensor(
         [rng.random() < model.config.condition_dropout for _ in examples], device=model.device

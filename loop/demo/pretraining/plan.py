@@ -16,6 +16,7 @@ class Lesson:
         blind: share of the examples whose tokens are all predicted after random ones, so that
             nothing but history and product can tell. Half of the others are in part.
         stray_clicks: most of a history that was clicked at random.
+        of_crowds: share of the examples that are of people of crowds.
     """
 
     until: float
@@ -23,11 +24,19 @@ class Lesson:
     keep: float | None
     blind: float
     stray_clicks: float
+    of_crowds: float = 0.0
 
 
 LESSONS = (
     Lesson(until=0.15, history_lengths=(1, 2, 4), keep=1.0, blind=0.5, stray_clicks=0.1),
-    Lesson(until=1.0, history_lengths=(2, 4, 7, 10), keep=None, blind=0.15, stray_clicks=0.5),
+    Lesson(
+        until=1.0,
+        history_lengths=(2, 4, 7, 10),
+        keep=None,
+        blind=0.15,
+        stray_clicks=0.5,
+        of_crowds=0.5,
+    ),
 )
 """First what a history is for, from short and clear ones; then all of the method.
 
@@ -41,7 +50,8 @@ class PretrainPlan:
     """Size of a pretraining run; the defaults are those of the committed weights.
 
     ``generator_batch`` examples are drawn a step in each process; the committed weights come from
-    two. ``decoder_share`` is how far the decoder goes towards what its critic wants.
+    two. ``decoder_share`` is how far the decoder goes towards what its critic wants. There are
+    ``shoppers`` people in each of the ``crowds``.
     """
 
     variants: int = 48
@@ -58,8 +68,30 @@ class PretrainPlan:
     decoder_share: float = 0.7
     checkpoint_every: int = 100
     seed: int = 0
+    crowds: int = 32
+    shoppers: int = 100
     lessons: tuple[Lesson, ...] = LESSONS
 
     def lesson(self, step: int) -> Lesson:
         """The part of the training that ``step`` (from 1) is in."""
         return next(k for k in self.lessons if step <= k.until * self.generator_steps)
+
+
+def going_on(steps: int) -> PretrainPlan:
+    """A run that goes on from a base: its generator learns for ``steps`` more."""
+    lesson = Lesson(
+        until=1.0,
+        history_lengths=(4, 7, 10, 10),
+        keep=None,
+        blind=0.15,
+        stray_clicks=0.5,
+        of_crowds=0.6,
+    )
+    return PretrainPlan(
+        variants=24,
+        generator_steps=steps,
+        generator_rate=8e-4,
+        checkpoint_every=50,
+        seed=1,
+        lessons=(lesson,),
+    )

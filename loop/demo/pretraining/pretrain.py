@@ -2,12 +2,13 @@
 
 Three stages, each resumable: the codebook (pictures to image tokens and back), the generator
 (history and product in, title and picture out), and the decoder once more, for sharp pictures.
-Products and tastes that
-`adloom.loop.demo.shop.splits` keeps for evaluation are left out.
+`--continue` takes a base that has been through them and lets its generator learn on. Products and
+tastes that `adloom.loop.demo.shop.splits` keeps for evaluation are left out.
 """
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import torch
@@ -15,10 +16,11 @@ from rich.progress import Progress
 
 from adloom.loop.demo.pretraining.ads import Pool, render_pool
 from adloom.loop.demo.pretraining.codebook import pool_codes, sharpen_decoder, train_codebook
+from adloom.loop.demo.pretraining.crowds import draw_crowds
 from adloom.loop.demo.pretraining.generator import new_model, train_generator
 from adloom.loop.demo.pretraining.plan import PretrainPlan
 from adloom.loop.demo.pretraining.run import training_run
-from adloom.loop.demo.pretraining.shoppers import TwoLookShoppers
+from adloom.loop.demo.pretraining.shoppers import TrainingShoppers
 from adloom.loop.demo.shop.scenes import PALETTES, SCENES
 from adloom.loop.demo.shop.splits import training_products
 from adloom.models.config import AdGeneratorConfig
@@ -40,14 +42,60 @@ def pretrain(out: Path, plan: PretrainPlan | None = None) -> None:
     with training_run("pretrain", vars(plan)) as progress:
         pool = _rendered(plan, model.config, progress)
         codes = _codebook_stage(model, pool, plan, out, progress)
-        shoppers = TwoLookShoppers(pool.styles, pool.products, *codes)
-        train_generator(model, shoppers, plan, out, progress)
+        model.embed_codes_as_seen()
+        shoppers = _shoppers(pool, codes, plan, progress)
+        train_generator(model, shoppers, plan, out / "generator.safetensors", progress)
         if rank() == 0:
             sharpen_decoder(model, pool, codes[0], plan, out, progress)
     if rank() == 0:
-        # Half precision: the weights are committed, and float16 keeps all the digits they need.
-        model.save_pretrained(out / "model", dtype=torch.float16)
+        _save(model, out)
     wait_for_all()
+
+
+def go_on(base: Path, out: Path, plan: PretrainPlan) -> None:
+    """Let the generator of ``base`` learn on; its codebook and decoder stay.
+
+    ``out/model`` is what was last kept, a whole base each time. As :func:`pretrain` it goes on
+    after a stop.
+
+    Raises:
+        FileNotFoundError: ``base`` holds no saved generator.
+        DamagedBase: it is not whole.
+    """
+    join_world()
+    model = AdModel.from_pretrained(base)
+    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    with training_run("pretrain --continue", vars(plan) | {"base": str(base)}) as progress:
+        pool = _rendered(plan, model.config, progress)
+        if rank() == 0:
+            pool_codes(model, pool, out, progress)
+        wait_for_all()
+        codes = pool_codes(model, pool, out, progress)
+        shoppers = _shoppers(pool, codes, plan, progress)
+        train_generator(
+            model, shoppers, plan, out / "going-on.safetensors", progress, lambda: _save(model, out)
+        )
+    wait_for_all()
+
+
+def _save(model: AdModel, out: Path) -> None:
+    """Half precision: the weights are committed, and float16 keeps all the digits they need."""
+    partial = out / "model.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    model.save_pretrained(partial, dtype=torch.float16)
+    shutil.rmtree(out / "model", ignore_errors=True)
+    partial.rename(out / "model")
+
+
+def _shoppers(
+    pool: Pool,
+    codes: tuple[torch.Tensor, torch.Tensor],
+    plan: PretrainPlan,
+    progress: Progress,
+) -> TrainingShoppers:
+    task = progress.add_task("Gathering crowds", total=plan.crowds, note="")
+    crowd = draw_crowds(plan.crowds, plan.shoppers, plan.seed, lambda: progress.advance(task))
+    return TrainingShoppers(pool.styles, pool.products, *codes, crowd)
 
 
 def _codebook_stage(

@@ -1,26 +1,29 @@
-"""Training shoppers like those of the panel: what they like depends on what is sold.
+"""Training shoppers, of several kinds: those of the panel, and those of crowds.
 
-The held-out tastes and products are left to evaluation. Histories come out of
-the coarse stage, as they do when ads are served, so that the generator learns to go by the
-clicks that are near the product.
+What the panel's kind likes depends on what is sold, and their many clicks are mostly clear. A
+crowd's click few ads, in which often only the scene or only the tone was liked. The held-out
+tastes and products are left to evaluation. Histories come out of the coarse stage, as they do when
+ads are served, so that the generator learns to go by the clicks that are near the product where
+these agree, and by what all have in common where they do not.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import torch
 
 from adloom.loop.catalogue.product import Product
+from adloom.loop.demo.pretraining.crowds import Read
 from adloom.loop.demo.pretraining.disguise import disguised
 from adloom.loop.demo.shop.catalog import catalog_vectors
 from adloom.loop.demo.shop.copywriting import TONES, write_title
 from adloom.loop.demo.shop.creatives import Look
 from adloom.loop.demo.shop.panel import draw_taste
-from adloom.loop.demo.shop.splits import training_looks, trend_looks
+from adloom.loop.demo.shop.splits import heldout_looks, training_looks, trend_looks
 from adloom.models.brief import AdBrief, Example, HistoryAd
 from adloom.models.retrieval import representatives
 
@@ -35,8 +38,8 @@ _DISGUISES = 0.5
 """Share of products under a made-up name."""
 
 
-class TwoLookShoppers:
-    """Draws examples of shoppers who like one look in some categories, another in others.
+class TrainingShoppers:
+    """Draws examples of shoppers: a history, a product, and an ad that they would like.
 
     Args:
         styles: scene and palette of each rendered ad.
@@ -44,6 +47,7 @@ class TwoLookShoppers:
         plate_codes: VQ codes int16 ``(n, image tokens)`` of its backdrop with the shadow, what
             the generator learns to draw.
         ad_codes: same of the finished ad, what a history shows.
+        crowd: people of crowds to draw from.
     """
 
     def __init__(
@@ -52,37 +56,70 @@ class TwoLookShoppers:
         products: Sequence[Product],
         plate_codes: torch.Tensor,
         ad_codes: torch.Tensor,
+        crowd: Sequence[Read] = (),
     ) -> None:
         self._products = products
         self._plates = plate_codes.numpy()
         self._ads = ad_codes.numpy()
+        self._crowd = crowd
         self._vectors = catalog_vectors()
         self._by_style: dict[tuple[str, str], list[int]] = {}
         for number, style in enumerate(styles):
             self._by_style.setdefault(style, []).append(number)
 
     def example(
-        self, rng: random.Random, history_length: int, stray_clicks: float = 0.5
+        self,
+        rng: random.Random,
+        history_length: int,
+        stray_clicks: float = 0.5,
+        of_crowd: float = 0.0,
     ) -> Example:
         """One shopper's example with a history of ``history_length`` clicked ads, or none.
 
-        A share of up to ``stray_clicks`` of the shopper's clicks was on anything at random.
+        With a chance of ``of_crowd`` somebody of a crowd, who would like what their clicks say, so
+        far as these say anything. Else somebody with two looks; a share of up to
+        ``stray_clicks`` of their clicks was on anything at random.
         """
+        if rng.random() < of_crowd:
+            target, tone, history = self._of_crowd(rng)
+        else:
+            target, tone, history = self._of_two_looks(stray_clicks, rng)
+        product = self._products[target]
+        if rng.random() < _COLD_STARTS:
+            history = []
+        chosen = self._representatives(product, [ad for ad, _ in history], history_length, rng)
+        ads = tuple(HistoryAd(history[i][1], self._ads[history[i][0]]) for i in chosen)
+        if rng.random() < _DISGUISES:
+            product = disguised(product, rng)
+        brief = AdBrief(product.name, product.selling_points, product.cutout(), ads)
+        return Example(brief, write_title(product, tone, rng=rng), self._plates[target])
+
+    def _of_two_looks(
+        self, stray_clicks: float, rng: random.Random
+    ) -> tuple[int, str, list[tuple[int, str]]]:
+        """An ad of the pool, the tone for it, and the clicks."""
         taste = draw_taste(rng, training_looks())
         look = taste[rng.choice(list(taste))]
         if rng.random() < _TREND_SHARE:
             trend = rng.choice(trend_looks())
             taste = {category: trend if own == look else own for category, own in taste.items()}
             look = trend
-        target = self._ad(look, taste, rng)
-        product = self._products[target]
-        history = () if rng.random() < _COLD_STARTS else self._past(taste, stray_clicks, rng)
-        chosen = self._representatives(product, [ad for ad, _ in history], history_length, rng)
-        ads = tuple(HistoryAd(history[i][1], self._ads[history[i][0]]) for i in chosen)
-        if rng.random() < _DISGUISES:
-            product = disguised(product, rng)
-        brief = AdBrief(product.name, product.selling_points, product.cutout(), ads)
-        return Example(brief, write_title(product, look.tone, rng=rng), self._plates[target])
+        target = self._ad(look, _wanting(look, taste), rng)
+        return target, look.tone, self._past(taste, stray_clicks, rng)
+
+    def _of_crowd(self, rng: random.Random) -> tuple[int, str, list[tuple[int, str]]]:
+        someone = rng.choice(self._crowd)
+        trend = rng.choice(trend_looks()) if rng.random() < _TREND_SHARE else None
+        renamed = someone.renamed(rng, trend)
+        while renamed.best in heldout_looks():
+            renamed = someone.renamed(rng)
+        history = []
+        for click in renamed.clicks:
+            number = self._ad(click.look, {click.category}, rng)
+            title = write_title(self._products[number], click.look.tone, rng=rng)
+            history.append((number, title))
+        drawn = self._by_style[renamed.best.scene, renamed.best.palette]
+        return rng.choice(drawn), renamed.best.tone, history
 
     def _past(
         self, taste: Mapping[str, Look], stray_clicks: float, rng: random.Random
@@ -96,14 +133,14 @@ class TwoLookShoppers:
                 tone = rng.choice(TONES[:-1])
             else:
                 look = taste[rng.choice(list(taste))]
-                number, tone = self._ad(look, taste, rng), look.tone
+                number, tone = self._ad(look, _wanting(look, taste), rng), look.tone
             clicks.append((number, write_title(self._products[number], tone, rng=rng)))
         return clicks
 
-    def _ad(self, look: Look, taste: Mapping[str, Look], rng: random.Random) -> int:
-        """An ad of the pool in that look, of a category it is wanted for where there is one."""
+    def _ad(self, look: Look, categories: Collection[str], rng: random.Random) -> int:
+        """An ad of the pool in that look, of one of these categories where there is one."""
         drawn = self._by_style[look.scene, look.palette]
-        wanted = [n for n in drawn if taste.get(self._products[n].category) == look]
+        wanted = [n for n in drawn if self._products[n].category in categories]
         return rng.choice(wanted or drawn)
 
     def _representatives(
@@ -116,3 +153,8 @@ class TwoLookShoppers:
         times = [_NOW - timedelta(days=day) for day in days]
         clicked = np.array([self._vectors[item] for item in items], dtype=np.float32)
         return representatives(self._vectors[product.product_id], clicked, times, k)
+
+
+def _wanting(look: Look, taste: Mapping[str, Look]) -> set[str]:
+    """The categories for which a look is wanted."""
+    return {category for category, own in taste.items() if own == look}

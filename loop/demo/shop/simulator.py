@@ -20,8 +20,9 @@ from adloom.loop.demo.shop.perception import ScenePerception
 from adloom.loop.demo.shop.taste import Fashion, Shopper
 from adloom.stream.events import Click, Impression
 
-_ADS_ON_A_PAGE = 20
-_ADS_LOOKED_AT = 5
+ADS_ON_A_PAGE = 20
+ADS_LOOKED_AT = 5
+"""Of a page, those that catch the eye."""
 _LONGEST_THOUGHT = timedelta(seconds=20)
 
 
@@ -106,11 +107,9 @@ class Crowd(Mapping[str, Shopper]):
         Raises:
             ValueError: `since` and `until` leave no time for a visit.
         """
-        latest = until - thought * _ADS_LOOKED_AT
+        latest = until - thought * ADS_LOOKED_AT
         if latest < since:
-            raise ValueError(
-                f"a visit takes up to {thought * _ADS_LOOKED_AT}: choose a longer time"
-            )
+            raise ValueError(f"a visit takes up to {thought * ADS_LOOKED_AT}: choose a longer time")
         sights = self._perception.see(pictures)
         events: list[Impression | Click] = []
         for shopper in self.values():
@@ -125,7 +124,7 @@ class Crowd(Mapping[str, Shopper]):
             ]
             for _ in range(rng.randint(max(1, visits // 2), visits + visits // 2)):
                 start = since + (latest - since) * rng.random()
-                page = rng.sample(range(len(creatives)), min(_ADS_ON_A_PAGE, len(creatives)))
+                page = rng.sample(range(len(creatives)), min(ADS_ON_A_PAGE, len(creatives)))
                 looked_at = _eye_catching(page, chances, rng)
                 events += _visit(shopper, creatives, chances, looked_at, start, thought, rng)
         return sorted(events, key=lambda event: event.ts)
@@ -183,7 +182,7 @@ def _eye_catching(page: Sequence[int], chances: Sequence[float], rng: random.Ran
     """The ads of a page that are looked at, the likelier ones more often, in page order."""
     # Weighted sampling without replacement: the largest of u^(1/w).
     keys = {ad: rng.random() ** (1 / chances[ad]) for ad in page}
-    seen = set(sorted(page, key=keys.__getitem__, reverse=True)[:_ADS_LOOKED_AT])
+    seen = set(sorted(page, key=keys.__getitem__, reverse=True)[:ADS_LOOKED_AT])
     return [ad for ad in page if ad in seen]
 
 

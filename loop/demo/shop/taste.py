@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from adloom.loop.catalogue.product import Product
+from adloom.loop.demo.shop.click_rule import ClickRule
 from adloom.loop.demo.shop.copywriting import TONES, tone_of
 from adloom.loop.demo.shop.creatives import Look
 from adloom.loop.demo.shop.perception import Sight
 from adloom.loop.demo.shop.scenes import PALETTES, SCENES
 
-# A shopper clicks 3 % of what leaves them cold; each thing they like adds its weight to the
-# log odds. Scene and tone together come to about 0.36, all of it to 0.5 and more.
-_COLD = math.log(0.03 / 0.97)
-_SCENE = 1.7
-_TONE = 1.2
-_PALETTE = 0.6
-_CATEGORY = 0.5
-_NAMELESS = -1.0  # a title that does not say what is sold puts people off
-_RANDOM_CLICK = 0.05  # click-through rate of the share of looks that is mere noise
+SECOND_SCENE, SECOND_PALETTE = (0.3, 0.8), (0.5, 0.7)
+"""How often a second one is liked, and how much."""
+ATTENTION, NOISE = (0.75, 0.95), (0.02, 0.1)
+"""Least and most of each among shoppers."""
+_RULE = ClickRule()
 
 
 @dataclass(frozen=True)
@@ -79,8 +75,8 @@ class Taste:
         scenes = rng.sample(SCENES[:-1], 2)
         palettes = rng.sample(PALETTES, 2)
         return cls(
-            scenes={scenes[0]: 1.0} | ({scenes[1]: 0.8} if rng.random() < 0.3 else {}),
-            palettes={palettes[0]: 1.0} | ({palettes[1]: 0.7} if rng.random() < 0.5 else {}),
+            scenes={scenes[0]: 1.0} | _second(scenes[1], SECOND_SCENE, rng),
+            palettes={palettes[0]: 1.0} | _second(palettes[1], SECOND_PALETTE, rng),
             tones={rng.choice(TONES[:-1]): 1.0},
             categories={category: rng.uniform(-1, 1) for category in categories},
         )
@@ -115,7 +111,7 @@ class Shopper:
         """Draw a shopper; the same `user_id` and `seed` give the same person."""
         rng = random.Random(f"shopper/{seed}/{user_id}")
         taste = Taste.drawn(categories, rng)
-        return cls(user_id, taste, rng.uniform(0.75, 0.95), rng.uniform(0.02, 0.1), fashion)
+        return cls(user_id, taste, rng.uniform(*ATTENTION), rng.uniform(*NOISE), fashion)
 
     def click_probability(
         self, sight: Sight, title: str, product: Product, position: int = 0, round_number: int = 0
@@ -142,7 +138,13 @@ class Shopper:
             max(palettes, key=palettes.__getitem__),
             max(tones, key=tones.__getitem__),
         )
-        chance = self._chance(
+        return look, self.chance_of(look, product, round_number)
+
+    def chance_of(self, look: Look, product: Product, round_number: int = 0) -> float:
+        """Chance of a click on an ad for a product that is wholly in a look, on top of the page,
+        its title in the look's tone: for measuring only.
+        """
+        return self._chance(
             scenes={look.scene: 1.0},
             palettes={look.palette: 1.0},
             tones={look.tone: 1.0},
@@ -151,7 +153,6 @@ class Shopper:
             position=0,
             round_number=round_number,
         )
-        return look, chance
 
     def _chance(
         self,
@@ -165,17 +166,14 @@ class Shopper:
         round_number: int,
     ) -> float:
         wanted_scenes, wanted_palettes, wanted_tones = self._wants(category, round_number)
-        log_odds = (
-            _COLD
-            + _SCENE * _overlap(scenes, wanted_scenes)
-            + _TONE * _overlap(tones, wanted_tones)
-            + _PALETTE * _overlap(palettes, wanted_palettes)
-            + _CATEGORY * self.taste.categories[category]
-            + (0.0 if named else _NAMELESS)
+        log_odds = _RULE.log_odds(
+            _overlap(scenes, wanted_scenes),
+            _overlap(palettes, wanted_palettes),
+            _overlap(tones, wanted_tones),
+            self.taste.categories[category],
+            named=named,
         )
-        interest = 1 / (1 + math.exp(-log_odds))
-        looked = self.attention**position
-        return looked * ((1 - self.noise) * interest + self.noise * _RANDOM_CLICK)
+        return self.attention**position * _RULE.chance(log_odds, self.noise)
 
     def _wants(
         self, category: str, round_number: int
@@ -190,6 +188,11 @@ class Shopper:
             _blend(self.taste.palettes, in_fashion.palette, share),
             _blend(self.taste.tones, in_fashion.tone, share),
         )
+
+
+def _second(name: str, liked: tuple[float, float], rng: random.Random) -> dict[str, float]:
+    often, much = liked
+    return {name: much} if rng.random() < often else {}
 
 
 def _overlap(seen: Mapping[str, float], wanted: Mapping[str, float]) -> float:

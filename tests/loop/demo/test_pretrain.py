@@ -13,16 +13,23 @@ import torch
 from safetensors.torch import load_file
 
 from adloom.loop.demo.pretraining.ads import render_pool
+from adloom.loop.demo.pretraining.crowds import draw_crowds
 from adloom.loop.demo.pretraining.disguise import disguised, general_words
 from adloom.loop.demo.pretraining.plan import PretrainPlan
-from adloom.loop.demo.pretraining.pretrain import pretrain
-from adloom.loop.demo.pretraining.shoppers import TwoLookShoppers
+from adloom.loop.demo.pretraining.pretrain import go_on, pretrain
+from adloom.loop.demo.pretraining.shoppers import TrainingShoppers
 from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.loop.demo.shop.copywriting import tone_of, write_title
 from adloom.loop.demo.shop.creatives import Look
-from adloom.loop.demo.shop.splits import heldout_looks, heldout_products, training_products
+from adloom.loop.demo.shop.splits import (
+    heldout_looks,
+    heldout_products,
+    training_products,
+    trend_looks,
+)
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.brief import AdBrief
+from adloom.models.generator import DEMO_MODEL, AdModel
 from tests.own_tracking import track_under
 
 PLAN = PretrainPlan(
@@ -35,13 +42,15 @@ PLAN = PretrainPlan(
     decoder_steps=2,
     decoder_critic_alone=1,
     checkpoint_every=1,
+    crowds=1,
+    shoppers=4,
 )
 
 
 def test_shoppers_of_two_looks_leave_the_heldout_out() -> None:
     pool = render_pool(training_products(), 4, 16, 0, lambda: None)
     codes = torch.arange(len(pool.styles), dtype=torch.int16).repeat_interleave(4).view(-1, 4)
-    shoppers = TwoLookShoppers(pool.styles, pool.products, codes, codes)
+    shoppers = TrainingShoppers(pool.styles, pool.products, codes, codes)
     rng = random.Random(0)
     drawn = [shoppers.example(rng, 6) for _ in range(60)]
     assert {len(e.brief.history) for e in drawn} == {0, 6}
@@ -70,6 +79,51 @@ def test_the_lessons_cover_every_step() -> None:
     lessons = [plan.lesson(step) for step in range(1, 8)]
     assert lessons[0] == plan.lessons[0]
     assert lessons[-1] == plan.lessons[-1]
+
+
+def test_a_crowd_says_what_it_would_like_and_the_heldout_stays_out() -> None:
+    people = draw_crowds(1, 12, seed=3)
+    assert people == draw_crowds(1, 12, seed=3)
+    assert people != draw_crowds(1, 12, seed=4)
+    rng = random.Random(0)
+    for someone in people:
+        other = someone.renamed(rng)
+        liked, also = ([c.look == one.best for c in one.clicks] for one in (someone, other))
+        assert liked == also  # other names, the same story
+        trendy = someone.renamed(rng, trend_looks()[0])
+        assert trendy.best == trend_looks()[0]
+        assert [c.look == trendy.best for c in trendy.clicks] == liked
+    said = [any(_alike(c.look, p.best) for c in p.clicks) for p in people]
+    assert np.mean(said) > 0.9
+    pool = render_pool(training_products(), 2, 16, 0, lambda: None)
+    codes = torch.arange(len(pool.styles), dtype=torch.int16).repeat_interleave(4).view(-1, 4)
+    shoppers = TrainingShoppers(pool.styles, pool.products, codes, codes, people)
+    for _ in range(40):
+        example = shoppers.example(rng, 10, of_crowd=1.0)
+        style = pool.styles[int(example.codes[0])]
+        assert Look(*style, tone_of(example.title) or "") not in heldout_looks()
+        assert len(example.brief.history) <= 10
+
+
+def _alike(one: Look, other: Look) -> bool:
+    return one.scene == other.scene or one.palette == other.palette or one.tone == other.tone
+
+
+@pytest.mark.slow
+def test_a_base_learns_on_with_the_codebook_that_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    track_under(tmp_path, monkeypatch)
+    go_on(DEMO_MODEL, tmp_path, replace(PLAN, generator_steps=1))
+    stopped = load_file(tmp_path / "going-on.safetensors")
+    go_on(DEMO_MODEL, tmp_path, PLAN)
+    ended = load_file(tmp_path / "going-on.safetensors")
+    assert any(not torch.equal(stopped[name], ended[name]) for name in stopped)
+    base, model = AdModel.from_pretrained(DEMO_MODEL), AdModel.from_pretrained(tmp_path / "model")
+    codebook = model.janus.model.vqmodel.state_dict()
+    for name, weight in base.janus.model.vqmodel.state_dict().items():
+        assert torch.equal(weight, codebook[name])
+    assert not torch.equal(base.janus.lm_head.weight, model.janus.lm_head.weight)
 
 
 @pytest.mark.slow

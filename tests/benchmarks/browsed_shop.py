@@ -1,0 +1,172 @@
+"""Two weeks of a crowd in the demo shop, and what its clicks let a generator or a reader know."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+
+import numpy as np
+
+from adloom.loop.catalogue.briefs import brief, finished
+from adloom.loop.catalogue.product import Product
+from adloom.loop.demo.shop.catalog import catalog_vectors, load_catalog
+from adloom.loop.demo.shop.copywriting import title_rules, tone_of
+from adloom.loop.demo.shop.creatives import SeedCreative, seed_creatives
+from adloom.loop.demo.shop.perception import ScenePerception
+from adloom.loop.demo.shop.simulator import Crowd, ShownAd, Visit
+from adloom.loop.demo.shop.taste import NOISE, Shopper
+from adloom.loop.demo.shop.taste_reader import SeenAd, Showing, TasteReader
+from adloom.models.ad_generator import AdGenerator
+from adloom.models.brief import AdBrief, AdDraft, Codes, HistoryAd
+from adloom.models.retrieval import representatives
+from adloom.models.sampling import Sampling
+from adloom.models.settings import GeneratorSettings
+from adloom.stream.events import Click, Impression
+
+MUCH_NOISE = (0.2, 0.4)
+_UNTIL = datetime(2026, 1, 15, tzinfo=UTC)
+_SINCE = _UNTIL - timedelta(days=14)
+_PICTURE = 256
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of a shop there is: ``visits`` to it by each shopper, on average."""
+
+    shoppers: int = 160
+    ads: int = 240
+    visits: int = 16
+
+
+class BrowsedShop:
+    """A crowd that has browsed; ``noise`` is the least and most share of looks that is noise."""
+
+    def __init__(
+        self,
+        size: Size,
+        perception: ScenePerception,
+        *,
+        seed: int,
+        noise: tuple[float, float] = NOISE,
+    ) -> None:
+        self.ads = seed_creatives(size.ads, seed=seed)
+        self.crowd = _crowd(size.shoppers, perception, seed, noise)
+        pictures = [ad.picture(64) for ad in self.ads]  # as large as a glance needs
+        self._sights = perception.see(pictures)
+        self._noise, self._visits = float(np.mean(noise)), size.visits
+        events = self.crowd.browse(
+            self.ads, pictures, since=_SINCE, until=_UNTIL, visits=size.visits
+        )
+        self.showings: dict[str, list[Showing]] = {user: [] for user in self.crowd}
+        self.clicks: dict[str, list[tuple[int, datetime]]] = {user: [] for user in self.crowd}
+        self._take(events)
+
+    def _take(self, events: Sequence[Impression | Click]) -> None:
+        numbers = {ad.ad_id: number for number, ad in enumerate(self.ads)}
+        for event in events:
+            assert event.ad_id is not None
+            assert event.position is not None
+            number, seen = numbers[event.ad_id], self.showings[event.user_id]
+            if isinstance(event, Impression):
+                seen.append(Showing(number, event.position, clicked=False))
+                continue
+            self.clicks[event.user_id].append((number, event.ts))
+            left = Showing(number, event.position, clicked=False)
+            latest = len(seen) - 1 - seen[::-1].index(left)
+            seen[latest] = replace(left, clicked=True)
+
+    @cached_property
+    def reader(self) -> TasteReader:
+        """Who knows the simulator's rules and the shop's ads."""
+        visits = max(1, self._visits // 2), self._visits + self._visits // 2
+        ads = [
+            SeenAd(sight.scenes, sight.palettes, tone_of(ad.title), ad.product.category)
+            for ad, sight in zip(self.ads, self._sights, strict=True)
+        ]
+        return TasteReader(ads, noise=self._noise, visits=visits)
+
+    def own_chance(self, visit: Visit) -> float:
+        """Mean chance of the shop's own ads of the product, of all its ads where there is none."""
+        shopper = self.crowd[visit.user_id]
+        pairs = list(zip(self.ads, self._sights, strict=True))
+        of_product = [pair for pair in pairs if pair[0].product.product_id == visit.product_id]
+        chances = [
+            shopper.click_probability(sight, ad.title, ad.product)
+            for ad, sight in of_product or pairs
+        ]
+        return float(np.mean(chances))
+
+
+class Drawer:
+    """Draws for visits as the ad server does, each ad with the first title that comes."""
+
+    def __init__(self, generator: AdGenerator, settings: GeneratorSettings) -> None:
+        self._generator = generator
+        self._settings = settings
+        self._codes: dict[SeedCreative, Codes] = {}
+
+    def draw(
+        self,
+        shop: BrowsedShop,
+        visits: Sequence[Visit],
+        *,
+        history: bool,
+        sampling: Sampling | None = None,
+    ) -> list[ShownAd]:
+        """An ad a visit, on top of its page; without ``history`` nothing is known of anybody."""
+        generator = self._generator
+        how = sampling or generator.sampling(self._settings)
+        briefs = [self._brief(shop, visit, history) for visit in visits]
+        drafts: list[AdDraft] = []
+        for start in range(0, len(briefs), self._settings.batch_size):
+            some = briefs[start : start + self._settings.batch_size]
+            seeds = range(start, start + len(some))
+            drafts += generator.generate(some, seeds=seeds, sampling=how)
+        return [
+            self._shown(number, visit, draft)
+            for number, (visit, draft) in enumerate(zip(visits, drafts, strict=True))
+        ]
+
+    def _brief(self, shop: BrowsedShop, visit: Visit, history: bool) -> AdBrief:
+        product = load_catalog()[visit.product_id]
+        read = _read(shop, visit, product, self._settings.history_items) if history else []
+        new = [ad for ad in dict.fromkeys(read) if ad not in self._codes]
+        codes = self._generator.encode_history([ad.picture(_PICTURE) for ad in new])
+        self._codes.update(zip(new, codes, strict=True))
+        ads = [HistoryAd(ad.title, self._codes[ad]) for ad in read]
+        constrained = self._settings.constrain_titles
+        return brief(product, ads, title_rules(product), constrained=constrained)
+
+    def _shown(self, number: int, visit: Visit, draft: AdDraft) -> ShownAd:
+        product = load_catalog()[visit.product_id]
+        shadow = self._generator.casts_shadow
+        picture = finished(draft.background, product, size=_PICTURE, shadow=shadow)
+        return ShownAd(f"drawn-{number}", visit.user_id, product, draft.title, picture, _UNTIL)
+
+
+def _read(shop: BrowsedShop, visit: Visit, product: Product, k: int) -> list[SeedCreative]:
+    """The clicked ads that stand for the shopper's history, nearest first."""
+    clicks = shop.clicks[visit.user_id]
+    if not clicks:
+        return []
+    ads, times = [shop.ads[number] for number, _ in clicks], [at for _, at in clicks]
+    vectors = catalog_vectors()
+    items = np.stack([vectors[ad.product.product_id] for ad in ads])
+    chosen = representatives(vectors[product.product_id], items, times, k)
+    return [ads[position] for position in chosen]
+
+
+def _crowd(
+    shoppers: int, perception: ScenePerception, seed: int, noise: tuple[float, float]
+) -> Crowd:
+    crowd = Crowd.gathered(shoppers, seed=seed, perception=perception)
+    if noise == NOISE:
+        return crowd
+    rng = random.Random(f"noise/{seed}")
+    people: list[Shopper] = [
+        replace(shopper, noise=rng.uniform(*noise)) for shopper in crowd.values()
+    ]
+    return Crowd(people, perception, seed=seed)
