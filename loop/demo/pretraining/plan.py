@@ -78,19 +78,22 @@ class PretrainPlan:
 
 
 def going_on(steps: int) -> PretrainPlan:
-    """A run that goes on from a base: its generator learns for ``steps`` more."""
+    """A run that goes on from a base: its generator learns for ``steps`` more.
+
+    Much of it is blind: how to draw is learnt, what is to be learnt is to read.
+    """
     lesson = Lesson(
         until=1.0,
-        history_lengths=(4, 7, 10, 10),
+        history_lengths=(7, 10, 10),
         keep=None,
-        blind=0.15,
+        blind=0.35,
         stray_clicks=0.5,
-        of_crowds=0.6,
+        of_crowds=0.65,
     )
     return PretrainPlan(
         variants=24,
         generator_steps=steps,
-        generator_rate=8e-4,
+        generator_rate=1.2e-3,
         checkpoint_every=50,
         seed=1,
         lessons=(lesson,),
