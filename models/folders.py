@@ -39,20 +39,6 @@ def no_base(folder: Path | None) -> str | None:
     return None
 
 
-def no_demo_base(folder: Path | None) -> str | None:
-    """Of a saved base that reads and draws what the bundled one does; None is none at all."""
-    if folder is None:
-        return None
-    if missing := no_base(folder):
-        return missing
-    from adloom.models.config import AdGeneratorConfig
-
-    own, demo = AdGeneratorConfig.load(folder), AdGeneratorConfig()
-    if own.model_copy(update={"sampling": demo.sampling}) == demo:
-        return None
-    return f"{folder} is no base of the demo shop; others learn by adloom base train"
-
-
 def not_whole(folder: Path, why: str) -> str:
     """What is told of a saved base of which a file is damaged."""
     return f"{folder} holds no whole ad generator: {why}: copy it again, or make it anew"

@@ -54,7 +54,7 @@ from adloom.loop.commands.versions import app as versions_app
 from adloom.loop.settings import CONFIG_VARIABLE, SettingsError, load_settings
 from adloom.loop.settings.out_folder import unwritable_folder
 from adloom.loop.settings.private import keep_private, tighten
-from adloom.models.folders import no_demo_base
+from adloom.models.folders import no_base
 
 app = typer.Typer(
     name="adloom",
@@ -210,13 +210,15 @@ def pretrain(
 
     With several cores or GPUs: torchrun --no-python --nproc-per-node N adloom pretrain
     """
-    _fail_if(unwritable_folder(out), no_demo_base(base))
+    _fail_if(unwritable_folder(out), no_base(base))
     from adloom.loop import home
     from adloom.loop.demo.pretraining.plan import going_on
     from adloom.loop.demo.pretraining.pretrain import go_on
     from adloom.loop.demo.pretraining.pretrain import pretrain as train
+    from adloom.models.demo_base import no_demo_base
     from adloom.models.training.data_parallel import join_world, rank
 
+    _fail_if(None if base is None else no_demo_base(base))
     join_world()
     if rank() == 0:
         home.open_registry(context.obj).track()

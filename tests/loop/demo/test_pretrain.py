@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from typer.testing import CliRunner
 
+from adloom.loop.commands.app import app
 from adloom.loop.demo.pretraining.ads import render_pool
 from adloom.loop.demo.pretraining.crowds import draw_crowds
 from adloom.loop.demo.pretraining.disguise import disguised, general_words
@@ -29,6 +32,7 @@ from adloom.loop.demo.shop.splits import (
 )
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.brief import AdBrief
+from adloom.models.config import AdGeneratorConfig
 from adloom.models.generator import DEMO_MODEL, AdModel
 from tests.own_tracking import track_under
 
@@ -124,6 +128,19 @@ def test_a_base_learns_on_with_the_codebook_that_it_has(
     for name, weight in base.janus.model.vqmodel.state_dict().items():
         assert torch.equal(weight, codebook[name])
     assert not torch.equal(base.janus.lm_head.weight, model.janus.lm_head.weight)
+
+
+def test_only_a_base_of_the_demo_learns_on_so(tmp_path: Path) -> None:
+    asked = ["pretrain", "--out", str(tmp_path / "out"), "--continue"]
+    nothing = CliRunner().invoke(app, [*asked, str(tmp_path)])
+    assert nothing.exit_code == 2
+    assert "holds no ad generator" in nothing.output
+    shutil.copytree(DEMO_MODEL, tmp_path / "base")
+    config = AdGeneratorConfig.load(tmp_path / "base").model_copy(update={"history_items": 4})
+    config.save(tmp_path / "base")
+    other = CliRunner().invoke(app, [*asked, str(tmp_path / "base")])
+    assert other.exit_code == 2
+    assert "is no base of the demo shop" in " ".join(other.output.split())
 
 
 @pytest.mark.slow
