@@ -31,6 +31,7 @@ _OF_THE_MACHINE = {
     errno.EFBIG,
 }
 _OF_DISKS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG}
+_NO_RIGHT = "42501"  # of Postgres
 _OF_SQLITE = {
     sqlite3.SQLITE_FULL: errno.ENOSPC,
     sqlite3.SQLITE_READONLY: errno.EROFS,
@@ -101,7 +102,10 @@ def _of_the_machine(error: Exception) -> str | None:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}; mend this, and start the command again"
     if isinstance(error, DatabaseError):
-        return f"the database cannot be used: {error.orig}; mend this, and start the command again"
+        told = _first_line(error.orig or error)
+        if getattr(error.orig, "sqlstate", None) == _NO_RIGHT:
+            told += " (adloom doctor names the right that its login lacks)"
+        return f"the database cannot be used: {told}; mend this, and start the command again"
     if _number(error) in _OF_THE_MACHINE:
         return f"{_first_line(error)}; mend this, and start the command again"
     # Of whatever came of a disk that is full: what it says itself may be anything.
@@ -121,7 +125,7 @@ def _number(error: Exception) -> int | None:
     return int(found[1]) if found else None
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return str(error).strip().splitlines()[0]
 
 

@@ -63,8 +63,10 @@ def test_machines_share_one(endpoint: str, tmp_path: Path) -> None:
 
 def test_a_bucket_that_is_not_there_is_told(endpoint: str) -> None:
     log = EventLog("s3://elsewhere/log", endpoint)
-    with pytest.raises(LogUnavailable, match="s3://elsewhere/log cannot be used"):
+    with pytest.raises(LogUnavailable, match="s3://elsewhere/log cannot be used") as told:
         log.append([logged(0)])
+    assert "used: the bucket's store says NoSuchBucket (" in str(told.value)
+    assert "<" not in str(told.value)
 
 
 @pytest.mark.parametrize("url", ["s3://key:secret@shop/log", "ftp://shop/log", "s3://"])

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from psycopg.errors import InsufficientPrivilege
+from sqlalchemy.exc import ProgrammingError
 from typer.testing import CliRunner, Result
 
 from adloom.loop.commands.app import app
@@ -90,3 +92,14 @@ def test_what_no_machine_did_is_told_as_it_is() -> None:
         error = ValueError("an error of ours")
         error.__cause__ = cause
         assert in_one_line(error) is None
+
+
+def test_what_a_login_of_postgres_may_not_do_is_told_in_one_line() -> None:
+    said = InsufficientPrivilege(
+        "permission denied for schema public\nLINE 2: CREATE TABLE a (\n  ^"
+    )
+    line = in_one_line(ProgrammingError("CREATE TABLE a ()", {}, said))
+    assert line == (
+        "the database cannot be used: permission denied for schema public (adloom doctor names the "
+        "right that its login lacks); mend this, and start the command again"
+    )
