@@ -208,6 +208,10 @@ class EventConsumer:
         """
         return self._member.behind(self._topics.partitions)
 
+    def keep(self) -> None:
+        """Waits until what was taken in is in the log; from any thread. Raises LogUnavailable."""
+        self._log_writer.flush()
+
     def close(self) -> None:
         """Leaves the group, so that others take the partitions over at once."""
         try:

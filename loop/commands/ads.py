@@ -15,8 +15,8 @@ from rich.console import Console
 from adloom.loop.commands.broker import reach_broker
 from adloom.loop.commands.errors import errors_told, fail, fail_if, problems
 from adloom.loop.commands.printing import AsJson, counted, print_fields
-from adloom.loop.commands.progress import progress_told
 from adloom.loop.commands.stopping import GOES_ON, stop_told
+from adloom.loop.progress import progress_told
 from adloom.loop.settings import Settings
 from adloom.models.folders import no_base
 

@@ -162,17 +162,28 @@ def demo(
     rounds: Annotated[int, typer.Option(min=0, max=20, help="Fine-tune rounds.")] = 2,
     out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("adloom-demo"),
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another crowd.")] = 0,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Begin anew: an earlier demo in the folder is removed.")
+    ] = False,
 ) -> None:
-    """Run the whole loop on the demo shop: clicks, features, ads, learning, promotion."""
-    if (out / "home").exists():
-        _fail(f"{out} holds an earlier demo: choose another --out, or remove it")
+    """Run the whole loop on the demo shop: clicks, features, ads, learning, promotion.
+
+    Run it again after a stop and it goes on.
+    """
     _fail_if(unwritable_folder(out))
-    from adloom.loop.demo.demo import run_demo
+    from adloom.loop.demo.kept import EarlierDemo, clear, refuse_earlier
     from adloom.loop.demo.parts import DemoPlan, EventsLost
 
+    plan = DemoPlan(rounds=rounds, seed=seed)
+    with _errors_told(EarlierDemo):
+        if fresh:
+            clear(out)
+        refuse_earlier(out, plan)
+    from adloom.loop.demo.demo import run_demo
+
     settings = context.obj.model_copy(update={"home": out / "home"})
-    with _errors_told(EventsLost):
-        run = run_demo(settings, DemoPlan(rounds=rounds, seed=seed), out, console)
+    with _errors_told(EventsLost, EarlierDemo), stop_told(lambda: GOES_ON):
+        run = run_demo(settings, plan, out, console)
     summary = run.summary()
     table = Table(show_header=False, box=None, padding=(0, 2))
     table.add_row("Events produced", f"{run.produced:,}")

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from adloom.loop.commands.errors import errors_told, fail, problems
 from adloom.loop.commands.printing import AsJson, first_told, print_fields, print_table
-from adloom.loop.commands.progress import rows_told
+from adloom.loop.progress import rows_told
 from adloom.loop.settings import Settings
 
 if TYPE_CHECKING:

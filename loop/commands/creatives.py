@@ -16,7 +16,7 @@ from rich.text import Text
 
 from adloom.loop.commands.errors import errors_told, fail, fail_if, problems
 from adloom.loop.commands.printing import AsJson, first_told, own_names, print_fields, print_table
-from adloom.loop.commands.progress import rows_told
+from adloom.loop.progress import rows_told
 from adloom.loop.settings import Settings
 from adloom.loop.settings.out_folder import unwritable_file
 from adloom.loop.settings.private import as_the_user_shares

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from adloom.loop.commands.errors import errors_told, problems
 from adloom.loop.commands.printing import AsJson, counted
-from adloom.loop.commands.progress import rows_told
 from adloom.loop.commands.stopping import GOES_ON, stop_told
+from adloom.loop.progress import rows_told
 from adloom.loop.settings import Settings
 
 app = typer.Typer()

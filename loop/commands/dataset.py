@@ -15,8 +15,8 @@ from rich.console import Console
 
 from adloom.loop.commands.errors import errors_told, fail, fail_if, problems
 from adloom.loop.commands.printing import AsJson, print_fields
-from adloom.loop.commands.progress import progress_told
 from adloom.loop.commands.stopping import BEGINS_ANEW, stop_told
+from adloom.loop.progress import progress_told
 from adloom.loop.settings.out_folder import taken
 
 app = typer.Typer(no_args_is_help=True, help="Data sets from what the loop knows.")

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from adloom.loop.commands.broker import broker_of
 from adloom.loop.commands.errors import errors_told, fail, problems
-from adloom.loop.commands.progress import progress_told
+from adloom.loop.progress import progress_told
 from adloom.loop.settings import Settings
 
 if TYPE_CHECKING:

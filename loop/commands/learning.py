@@ -15,8 +15,8 @@ from rich.markup import escape
 from adloom.loop.commands.errors import errors_told, fail_if, in_one_line, problems
 from adloom.loop.commands.learners import learners, learns_with_first, refuse_both
 from adloom.loop.commands.printing import counted
-from adloom.loop.commands.progress import steps_told
 from adloom.loop.commands.stopping import stop_told
+from adloom.loop.progress import steps_told
 from adloom.loop.settings import Settings
 from adloom.models.folders import no_base
 

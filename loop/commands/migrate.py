@@ -9,7 +9,7 @@ from rich.console import Console
 
 from adloom.loop.commands.errors import errors_told, problems
 from adloom.loop.commands.printing import AsJson
-from adloom.loop.commands.progress import progress_told
+from adloom.loop.progress import progress_told
 from adloom.loop.settings import Settings
 
 app = typer.Typer()

@@ -13,7 +13,7 @@ from rich.markup import escape
 from adloom.loop.commands.broker import reach_broker
 from adloom.loop.commands.errors import errors_told, problems
 from adloom.loop.commands.printing import own_names, print_table
-from adloom.loop.commands.progress import progress_told
+from adloom.loop.progress import progress_told
 from adloom.loop.settings import Settings
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from PIL import Image
@@ -13,7 +13,7 @@ from adloom.loop.catalogue.intake.creatives.importing import CreativeImporter, C
 from adloom.loop.catalogue.intake.feed import import_feed
 from adloom.loop.catalogue.intake.picture_sources import PictureLinks
 from adloom.loop.demo.parts import DemoLoop
-from adloom.loop.demo.progress import Steps
+from adloom.loop.demo.progress import Advance, Steps
 from adloom.loop.demo.run import DemoRun
 from adloom.loop.demo.shop.catalog import FEED, load_catalog
 from adloom.loop.demo.shop.creatives import SeedCreative, seed_creatives
@@ -23,8 +23,10 @@ from adloom.stream.events import Click, Impression
 from adloom.stream.topics import topic_of
 
 _BEFORE = timedelta(days=14)
+_THOUGHT = timedelta(seconds=4)
+"""The longest that a shopper thinks about an ad before a click."""
 _GLANCE = timedelta(seconds=0.2)
-"""How long a shopper looks at an ad while a day is a minute."""
+"""The same while a day is a minute."""
 
 
 def stock(loop: DemoLoop, steps: Steps) -> None:
@@ -38,11 +40,13 @@ def stock(loop: DemoLoop, steps: Steps) -> None:
 
 def warm_up(loop: DemoLoop, run: DemoRun, steps: Steps) -> None:
     """Two weeks of browsing the shop's own ads: the histories the generator reads."""
-    _add_ads(loop, seed_creatives(loop.plan.shop_ads, seed=loop.plan.seed), steps)
+    until = run.moment("warm up") - timedelta(minutes=1)
+    ads = first_ads(loop)
+    _keep(loop, ads, steps, "Drawing the shop's own ads")
+    loop.shop_ads = ads
     with steps.step("Streaming two weeks of browsing through Kafka into Feast"):
-        until = datetime.now(UTC) - timedelta(minutes=1)
         events = loop.crowd.browse(
-            loop.shop_ads, _seen(loop.shop_ads), since=until - _BEFORE, until=until
+            ads, _seen(ads), since=until - _BEFORE, until=until, thought=_THOUGHT
         )
         _send(loop, events)
         _send_bad_events(loop)
@@ -52,19 +56,14 @@ def warm_up(loop: DemoLoop, run: DemoRun, steps: Steps) -> None:
     loop.browsed_until = until
 
 
-def browse(loop: DemoLoop, number: int, steps: Steps) -> None:
-    """A day of the shop: new ads take the place of its oldest, and some shoppers look around."""
-    plan = loop.plan
-    new = new_creatives(
-        plan.new_shop_ads,
-        fashion=loop.fashion,
-        follow=plan.designers_follow if plan.drifts else 0.0,
-        round_number=number,
-        seed=plan.seed,
-    )
-    _add_ads(loop, new, steps)
+def browse(loop: DemoLoop, number: int, steps: Steps, until: datetime | None = None) -> None:
+    """A day of the shop, up to a moment (now): new ads take the place of its oldest, and some
+    shoppers look around."""
+    plan, until = loop.plan, until or datetime.now(UTC)
+    new = new_ads(loop, number)
+    _keep(loop, new, steps, f"Round {number}: drawing the shop's new ads")
+    loop.shop_ads = shown_after(loop, loop.shop_ads, new)
     with steps.step(f"Round {number}: shoppers look around the shop"):
-        until = datetime.now(UTC)
         events = loop.crowd.browse(
             loop.shop_ads,
             _seen(loop.shop_ads),
@@ -90,14 +89,37 @@ def _send(loop: DemoLoop, events: Sequence[Impression | Click]) -> None:
         loop.producer.send(event)
 
 
-def _add_ads(loop: DemoLoop, ads: Sequence[SeedCreative], steps: Steps) -> None:
-    with steps.step("Drawing the shop's own ads", total=len(ads)) as advance:
-        _keep(loop, ads, advance)
-    loop.shop_ads = [*loop.shop_ads, *ads][-loop.plan.shop_ads :]
+def first_ads(loop: DemoLoop) -> list[SeedCreative]:
+    """The shop's ads of before adloom."""
+    return seed_creatives(loop.plan.shop_ads, seed=loop.plan.seed)
 
 
-def _keep(loop: DemoLoop, ads: Sequence[SeedCreative], advance: Callable[[int, str], None]) -> None:
+def new_ads(loop: DemoLoop, number: int) -> list[SeedCreative]:
+    """Those that the shop adds in a round."""
+    plan = loop.plan
+    return new_creatives(
+        plan.new_shop_ads,
+        fashion=loop.fashion,
+        follow=plan.designers_follow if plan.drifts else 0.0,
+        round_number=number,
+        seed=plan.seed,
+    )
+
+
+def shown_after(
+    loop: DemoLoop, shown: Sequence[SeedCreative], new: Sequence[SeedCreative]
+) -> list[SeedCreative]:
+    """What the shop shows once new ads have come: as many as before, the newest."""
+    return [*shown, *new][-loop.plan.shop_ads :]
+
+
+def _keep(loop: DemoLoop, ads: Sequence[SeedCreative], steps: Steps, label: str) -> None:
     """As `adloom creatives import` does, with pictures that are in no file."""
+    with steps.step(label, total=len(ads)) as advance:
+        _import(loop, ads, advance)
+
+
+def _import(loop: DemoLoop, ads: Sequence[SeedCreative], advance: Advance) -> None:
     size = loop.generator.model.config.picture_size
 
     def rows() -> Iterator[CreativeRow]:

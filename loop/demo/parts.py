@@ -5,19 +5,25 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from adloom.loop import home
 from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.loop.demo.shop.copywriting import title_rules
 from adloom.loop.demo.shop.creatives import SeedCreative
+from adloom.loop.demo.shop.perception import ScenePerception
 from adloom.loop.demo.shop.simulator import Crowd
 from adloom.loop.demo.shop.taste import Fashion
 from adloom.loop.experiments.running import RunningExperiments, versions_of_arms
+from adloom.loop.learning.registry import AdRegistry
+from adloom.loop.learning.rounds.ground import TrainingGround
 from adloom.loop.serving.ads import AdMaker
 from adloom.loop.serving.champion import Champion
 from adloom.loop.serving.finished import Ad
@@ -30,6 +36,7 @@ from adloom.models.ad_generator import AdGenerator
 from adloom.stream.broker import running_broker
 from adloom.stream.consumer import EventConsumer
 from adloom.stream.consuming import consuming
+from adloom.stream.membership.counts import Counts
 from adloom.stream.needs import to_replay_events
 from adloom.stream.producer import EventProducer
 from adloom.stream.settings import KafkaSettings
@@ -40,7 +47,8 @@ FROZEN, LEARNING = "frozen", "learning"
 _DRAIN_SECONDS = 120.0
 _ROUNDS_OF_A_DRIFT = 3
 _MOST_EXAMPLES, _MOST_HELDOUT = 400, 64
-_ATTRIBUTION = timedelta(seconds=25)
+_SHORT_STEPS, _SHORT_PAIRS, _SHORT_LEFT, _SHORT_ADS = 30, 32, 4, 12
+ATTRIBUTION = timedelta(seconds=5)
 """A round of the demo is a day in a minute: its shoppers answer within seconds."""
 
 
@@ -83,20 +91,32 @@ class EventsLost(RuntimeError):
     """The consumer did not account for every produced event in time."""
 
 
-def demo_settings(settings: Settings, start: datetime) -> Settings:
-    """The settings with the demo's experiment, and the time its shoppers take."""
+def demo_settings(settings: Settings, start: datetime, plan: DemoPlan | None = None) -> Settings:
+    """The settings with the demo's experiment, and the time its shoppers take.
+
+    Where fashion does not move in the ``plan``, a round has little news to learn: its steps are
+    fewer, and the gate looks at fewer ads, which makes it find less and not err more.
+    """
     arms = {FROZEN: Arm(version=1), LEARNING: Arm()}
-    hours = _ATTRIBUTION / timedelta(hours=1)
+    hours = ATTRIBUTION / timedelta(hours=1)
+    rounds: dict[str, Any] = {
+        "attribution_hours": hours,
+        "max_examples": _MOST_EXAMPLES,
+        "max_heldout": _MOST_HELDOUT,
+    }
+    fine_tune, gate = settings.fine_tune, settings.gate
+    if plan is not None and not plan.drifts:
+        rounds["max_left"] = min(settings.rounds.max_left, _SHORT_LEFT)
+        rounds["max_pairs"] = min(settings.rounds.max_pairs, _SHORT_PAIRS)
+        steps = min(fine_tune.max_steps, _SHORT_STEPS)
+        fine_tune = fine_tune.model_copy(update={"max_steps": steps})
+        gate = gate.model_copy(update={"ads": min(gate.ads, _SHORT_ADS)})
     return settings.model_copy(
         update={
             "experiments": {EXPERIMENT: Experiment(arms=arms, start=start)},
-            "rounds": settings.rounds.model_copy(
-                update={
-                    "attribution_hours": hours,
-                    "max_examples": _MOST_EXAMPLES,
-                    "max_heldout": _MOST_HELDOUT,
-                }
-            ),
+            "rounds": settings.rounds.model_copy(update=rounds),
+            "fine_tune": fine_tune,
+            "gate": gate,
         }
     )
 
@@ -128,54 +148,106 @@ class DemoLoop:
         self.creatives = home.open_creatives(settings)
         parts.callback(self.creatives.close)
         self.generator: AdGenerator = home.load_generator(settings)
-        self.registry = home.registry_with_base(settings, self.generator)
-        arms = versions_of_arms(settings.experiments, self.registry, datetime.now(UTC))
-        trial = Trial(self.generator, settings.generator)
-        self.champion = Champion(self.generator, self.registry, trial)
-        self.champion.begin(arms)
-        self._experiments = RunningExperiments(
-            settings.experiments, self.features.log, _ATTRIBUTION
-        )
+        # These keep a core busy for seconds, and nothing asks for them before the shop is set up.
+        beside = parts.enter_context(ThreadPoolExecutor(2, thread_name_prefix="demo"))
+        self._registry = beside.submit(home.registry_with_base, settings, self.generator)
+        self._perception = beside.submit(ScenePerception.fitted)
+        if settings.mlflow.tracking_uri is not None:
+            self._registry.result()  # a server that is away is told at once
+        self._experiments = RunningExperiments(settings.experiments, self.features.log, ATTRIBUTION)
         self.catalogue = home.open_catalogue(settings)
         parts.callback(self.catalogue.close)
         past_ads = home.past_ads(self.catalogue, self.creatives, self.generator)
         self.maker = AdMaker(
             self.generator, self.features, past_ads, settings.generator, title_rules
         )
-        self.ground = home.training_ground(
-            settings, self.generator, self.features, past_ads, self.registry, title_rules
-        )
         self.producer = parts.enter_context(EventProducer(self.kafka))
         self.consumer = parts.enter_context(_consuming(settings, self.kafka))
         self.fashion = Fashion.drawn(
             load_catalog().categories, start_round=plan.drift_from, seed=plan.seed
         )
-        followed = self.fashion if plan.drifts else None
-        self.crowd = Crowd.gathered(plan.shoppers, seed=plan.seed, fashion=followed)
         self.shop_ads: list[SeedCreative] = []
         self.browsed_until = datetime.now(UTC)
+        self._asked = 0, Counts()
 
-    def request(self, user_id: str, product_id: str, seed: int) -> AdRequest:
-        """An ad wanted by a shopper, from the arm that they are in."""
+    @cached_property
+    def registry(self) -> AdRegistry:
+        """With the base as version 1."""
+        return self._registry.result()
+
+    @cached_property
+    def champion(self) -> Champion:
+        """What serves; begins in the thread that draws."""
+        arms = versions_of_arms(self.settings.experiments, self.registry, datetime.now(UTC))
+        trial = Trial(self.generator, self.settings.generator)
+        found = Champion(self.generator, self.registry, trial)
+        found.begin(arms)
+        return found
+
+    @cached_property
+    def ground(self) -> TrainingGround:
+        """Where rounds learn."""
+        past_ads, registry = self.maker.past_ads, self.registry
+        return home.training_ground(
+            self.settings, self.generator, self.features, past_ads, registry, title_rules
+        )
+
+    @cached_property
+    def perception(self) -> ScenePerception:
+        """What shoppers see of a picture."""
+        return self._perception.result()
+
+    @cached_property
+    def crowd(self) -> Crowd:
+        """The shoppers."""
+        plan, followed = self.plan, self.fashion if self.plan.drifts else None
+        return Crowd.gathered(
+            plan.shoppers, seed=plan.seed, fashion=followed, perception=self.perception
+        )
+
+    def request(self, user_id: str, product_id: str, round_number: int, place: int) -> AdRequest:
+        """An ad wanted by a shopper, from the arm that they are in; its name tells which."""
         arm = self._experiments.assign(user_id, datetime.now(UTC))
-        return AdRequest(user_id, self.catalogue[product_id], seed, arm)
+        seed = 1_000 * round_number + place
+        name = f"demo-{self.plan.seed}-{round_number}-{place:03d}"
+        return AdRequest(user_id, self.catalogue[product_id], seed, arm, ad_id=name)
 
-    def draw(self, requests: Sequence[AdRequest]) -> list[Ad]:
+    def draw(
+        self, requests: Sequence[AdRequest], on_drawn: Callable[[], object] = lambda: None
+    ) -> list[Ad]:
         """Both arms in one running batch; who would get an ad that may not be shown sees none."""
         with self.champion.lock:
             started = self.maker.start([(request, self._serving(request)) for request in requests])
-        while not all(future.done() for future in started):
+        waiting = list(started)
+        while waiting:
             self.maker.step()
+            left = [future for future in waiting if not future.done()]
+            for _ in range(len(waiting) - len(left)):
+                on_drawn()
+            waiting = left
         shown: list[Ad] = []
         for future in started:
             with suppress(NotShown):
                 shown.append(future.result())
         return shown
 
+    def by_adapter(self, ads: Sequence[Ad]) -> dict[str | None, list[Ad]]:
+        """Ads by the adapter that drew them."""
+        found: dict[str | None, list[Ad]] = {}
+        for ad in ads:
+            found.setdefault(self._serving(ad.request).adapter, []).append(ad)
+        return found
+
     def _serving(self, request: AdRequest) -> Serving:
         assert request.assignment is not None
         arm = self._experiments.arm(request.assignment)
         return replace(self.champion.version(arm.version), variant=request.assignment.variant)
+
+    def since_last_asked(self) -> tuple[int, Counts]:
+        """Events that were produced, and what became of events, since the last call."""
+        produced, counts = self.producer.produced, self.consumer.counts
+        before, self._asked = self._asked, (produced, counts)
+        return produced - before[0], counts.less(before[1])
 
     @property
     def accounted(self) -> int:
@@ -184,7 +256,7 @@ class DemoLoop:
         return counts.consumed + sum(counts.dead_letters.values())
 
     def drain(self) -> None:
-        """Wait until every produced event is accounted for.
+        """Wait until every produced event is accounted for, and in the log.
 
         Raises:
             EventsLost: that took more than two minutes.
@@ -194,7 +266,8 @@ class DemoLoop:
         while (seen := self.accounted) < self.producer.produced:
             if time.monotonic() > deadline:
                 raise EventsLost(f"{self.producer.produced} events produced, {seen} accounted for")
-            time.sleep(0.05)
+            time.sleep(0.02)
+        self.consumer.keep()
 
 
 @contextmanager

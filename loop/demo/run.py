@@ -2,56 +2,124 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
-from adloom.loop.demo.parts import FROZEN, LEARNING
+from pydantic import BaseModel, ConfigDict, Field
+
+from adloom.loop.demo.parts import FROZEN, LEARNING, DemoPlan
+from adloom.loop.demo.reading import ReadAd
 from adloom.loop.experiments.report import ExperimentReport
 from adloom.loop.learning.rounds.kept import RoundOutcome
-from adloom.loop.serving.finished import Ad
+from adloom.stream.events import Exposure
 
 
-@dataclass(frozen=True)
-class Shown:
-    """A served ad, its file, and whether its shopper clicked.
+class Drawn(BaseModel):
+    """An ad that was drawn for a visit of a shopper.
+
+    Attributes:
+        round_number: of the visit.
+        file: name of its card under ``ads/``.
+        title: what it says.
+        picture: its name in the picture store.
+        version: number of the version that drew it.
+        exposure: tells that it was shown; its moment is known once it is.
+        read: what the generator read of the shopper's clicks, in that order.
+        all_clicks: how many clicks these were chosen from.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    round_number: int
+    file: str
+    title: str
+    picture: str
+    version: int
+    exposure: Exposure
+    read: tuple[ReadAd, ...] = ()
+    all_clicks: int = 0
+
+    @property
+    def arm(self) -> str:
+        """Of the run's experiment."""
+        return self.exposure.variant or ""
+
+
+class Shown(Drawn):
+    """An ad that its shopper saw, and whether it was clicked.
 
     ``chance`` is how likely that was, ``best_chance`` how likely it would have been for the ad of
     an oracle that knows the shopper's taste: both are the simulator's, the loop never sees them.
     """
 
-    ad: Ad
-    round_number: int
-    file: str
     clicked: bool
     chance: float
     best_chance: float
 
-    @property
-    def arm(self) -> str:
-        return self.ad.creative.variant
+
+class BeforeAfter(BaseModel):
+    """The same shopper, product and seed, drawn by the base and by what was learnt last.
+
+    Pictures are names in the picture store; chances of a click are the simulator's.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    user_id: str
+    product_id: str
+    read: tuple[ReadAd, ...]
+    titles: tuple[str, str]
+    pictures: tuple[str, str]
+    chances: tuple[float, float]
+    version: int
 
 
-@dataclass
-class DemoRun:
-    """What a demo run has done so far."""
+class DemoRun(BaseModel):
+    """What a demo run has done so far.
 
+    Attributes:
+        plan: of the run that goes on with it.
+        started: when it began.
+        done: the stages that are over.
+        moments: when each stage began first; a stage that was cut off is run again as of then.
+        drawn: ads of the round under way that nobody has seen yet.
+        warm_up: ads of the shop that were seen before adloom, and how many were clicked.
+        browsed_until: until then shoppers have looked around the shop.
+        pairs: what learning changed.
+        seconds_by_step: of every step by its name.
+        seconds: of all processes that ran it.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    plan: DemoPlan = DemoPlan()
+    started: datetime = Field(default_factory=lambda: datetime.now(UTC))
+    done: list[str] = []
+    moments: dict[str, datetime] = {}
     drift_from: int | None = None
-    shown: list[Shown] = field(default_factory=list)
+    drawn: list[Drawn] = []
+    shown: list[Shown] = []
     warm_up: tuple[int, int] = (0, 0)
-    outcomes: list[RoundOutcome] = field(default_factory=list)
-    experiment: ExperimentReport | None = None
+    browsed_until: datetime | None = None
+    outcomes: list[RoundOutcome] = []
+    pairs: list[BeforeAfter] = []
+    experiment: ExperimentReport | None = Field(default=None, exclude=True)
     produced: int = 0
     consumed: int = 0
-    dead_letters: Counter[str] = field(default_factory=Counter)
+    dead_letters: dict[str, int] = {}
     features_written: int = 0
+    seconds_by_step: dict[str, float] = {}
     seconds: float = 0.0
+
+    def moment(self, stage: str) -> datetime:
+        """When a stage began first: now, where it was not cut off."""
+        return self.moments.setdefault(stage, datetime.now(UTC))
 
     def summary(self) -> dict[str, object]:
         """The content of `summary.json`."""
         by_version: dict[str, list[Shown]] = {}
         for shown in self.shown:
-            by_version.setdefault(f"version-{shown.ad.creative.version}", []).append(shown)
+            by_version.setdefault(f"version-{shown.version}", []).append(shown)
         return {
             "events_produced": self.produced,
             "events_consumed": self.consumed,
@@ -92,6 +160,7 @@ class DemoRun:
             },
             "experiment": None if self.experiment is None else self.experiment.as_json(),
             "seconds": round(self.seconds, 1),
+            "seconds_by_step": {n: round(s, 2) for n, s in self.seconds_by_step.items()},
         }
 
     @property

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from adloom.loop.catalogue.ad_card import finish_ad
 from adloom.loop.catalogue.lettering import font_for
 from adloom.loop.settings.private import as_the_user_shares
-from adloom.models.compose import on_white
+from adloom.models.compose import on_white, show_whole
 
 _CARD, _GAP, _PAD, _HEAD = 220, 10, 28, 44
 _GROUND, _INK, _SOFT = "#f1efea", "#1b1c1f", "#6a6c73"
@@ -30,8 +30,8 @@ _SIDE = 3
 
 @dataclass(frozen=True)
 class SheetRow:
-    """A shopper's row: clicked ads (RGB, nearest first), the product's cutout (RGBA, cropped)
-    and picture and title of each arm."""
+    """A shopper's row: clicked ads (RGB, of any shape, nearest first), the product's cutout (RGBA,
+    cropped) and picture and title of each arm."""
 
     name: str
     history: tuple[Image.Image, ...]
@@ -69,7 +69,7 @@ def save_contact_sheet(rows: Sequence[SheetRow], path: Path) -> None:
 def _band(row: SheetRow) -> Image.Image:
     product = on_white(row.cutout, _CARD)
     cards = [
-        finish_ad(picture.resize((_CARD, _CARD)), title) for picture, title in row.ads.values()
+        finish_ad(show_whole(picture, size=_CARD), title) for picture, title in row.ads.values()
     ]
     cells = [_mosaic(row.history), product, *cards]
     label = 22
@@ -87,6 +87,6 @@ def _mosaic(pictures: Sequence[Image.Image]) -> Image.Image:
     mosaic = Image.new("RGB", (_CARD, _CARD), _GROUND)
     for number, picture in enumerate(pictures[:_SHOWN]):
         row, column = divmod(number, _SIDE)
-        small = picture.convert("RGB").resize((tile, tile), Image.Resampling.LANCZOS)
+        small = show_whole(picture, size=tile)
         mosaic.paste(small, (column * (tile + 4), row * (tile + 4)))
     return mosaic

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mlflow import MlflowClient
-from mlflow.entities import DatasetInput, Metric
+from mlflow.entities import DatasetInput, Metric, Param
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _METRICS_A_CALL = 500  # MLflow takes at most 1,000 metrics in one batch
+_PARAMS_A_CALL = 100  # and so many of these
 
 
 class Runs:
@@ -31,8 +32,9 @@ class Runs:
     def start(self, name: str, *, params: Mapping[str, object], tags: Mapping[str, str]) -> str:
         """A new MLflow run; returns its id."""
         run = self._client.create_run(self._experiment, run_name=name, tags=dict(tags))
-        for key, value in params.items():
-            self._client.log_param(run.info.run_id, key, value)
+        told = [Param(key, str(value)) for key, value in params.items()]
+        for start in range(0, len(told), _PARAMS_A_CALL):
+            self._client.log_batch(run.info.run_id, params=told[start : start + _PARAMS_A_CALL])
         return str(run.info.run_id)
 
     def log_series(self, run_id: str, name: str, by_step: Mapping[int, float]) -> None:
@@ -43,17 +45,19 @@ class Runs:
 
     def add_to_series(self, run_id: str, name: str, by_step: Mapping[int, float]) -> None:
         """The same of steps that were never logged: what a run logged already is not asked."""
-        now = int(datetime.now(UTC).timestamp() * 1000)
+        now = _now()
         points = [Metric(name, float(value), now, step) for step, value in by_step.items()]
-        for start in range(0, len(points), _METRICS_A_CALL):
-            self._client.log_batch(run_id, metrics=points[start : start + _METRICS_A_CALL])
+        self._add(run_id, points)
 
     def log_metrics(self, run_id: str, values: Mapping[str, float]) -> None:
         """Metrics without steps; each is logged once, however often."""
-        known = self._client.get_run(run_id).data.metrics
-        for name, value in values.items():
-            if name not in known:
-                self._client.log_metric(run_id, name, value)
+        known, now = self._client.get_run(run_id).data.metrics, _now()
+        new = {name: value for name, value in values.items() if name not in known}
+        self._add(run_id, [Metric(name, float(value), now, 0) for name, value in new.items()])
+
+    def _add(self, run_id: str, points: Sequence[Metric]) -> None:
+        for start in range(0, len(points), _METRICS_A_CALL):
+            self._client.log_batch(run_id, metrics=points[start : start + _METRICS_A_CALL])
 
     def log_datasets(self, run_id: str, datasets: Sequence[DatasetInput]) -> None:
         """What a run learns from and is judged by; each is logged once, however often."""
@@ -130,3 +134,7 @@ def _ensure_experiment(client: MlflowClient, name: str, artifacts: str | None) -
             status=409,
         )
     return str(known.experiment_id)
+
+
+def _now() -> int:
+    return int(datetime.now(UTC).timestamp() * 1000)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -112,41 +113,69 @@ class Trial:
 
 def try_out(
     generator: AdGenerator,
-    adapter: str | None,
+    adapters: Sequence[str | None],
     judged: JudgedAds,
     *,
     sampling: Sampling,
     ads: int,
     batch_size: int,
-) -> Trial:
-    """Look at all judged ads with ``adapter``, and draw for ``ads`` of the clicked ones.
+) -> list[Trial]:
+    """Look at all judged ads with each of ``adapters``, and draw for ``ads`` of the clicked ones.
 
-    These are spread over all of them: the newest alone may be a few shoppers'.
-    Without any the figures are unknown (nan).
+    These are spread over all of them: the newest alone may be a few shoppers'. All are drawn in
+    one running batch. Without any the figures are unknown (nan).
     """
-    scores = _scores(generator, adapter, judged, batch_size)
+    scores = [_scores(generator, adapter, judged, batch_size) for adapter in adapters]
     if not judged.clicked:
-        unknown = float("nan")
-        return Trial(GateFigures(*[unknown] * 6), (), scores)
+        unknown = GateFigures(*[float("nan")] * 6)
+        return [Trial(unknown, (), of_adapter) for of_adapter in scores]
     places = _spread_over(len(judged.clicked), ads)
     started = time.monotonic()
-    drafts = generator.generate(
-        [judged.clicked[place].brief for place in places],
-        seeds=range(len(places)),
-        sampling=sampling,
-        adapter=adapter,
+    drafts = _drafts(
+        generator, adapters, [judged.clicked[place].brief for place in places], sampling
     )
-    seconds = (time.monotonic() - started) / len(places)
-    drawn = _looked_at(generator, judged, places, drafts)
-    figures = GateFigures(
-        heldout_loss=-float(scores[: len(judged.clicked)].mean()),
+    seconds = (time.monotonic() - started) / (len(places) * len(adapters))
+    clicked = _Clicked.of(generator, [judged.clicked[place] for place in places])
+    drawn = [_looked_at(generator, judged, places, clicked, one) for one in drafts]
+    return [
+        Trial(_figures(of_adapter[: len(judged.clicked)], ads_of, seconds), ads_of, of_adapter)
+        for of_adapter, ads_of in zip(scores, drawn, strict=True)
+    ]
+
+
+def _drafts(
+    generator: AdGenerator,
+    adapters: Sequence[str | None],
+    briefs: Sequence[AdBrief],
+    sampling: Sampling,
+) -> list[list[AdDraft]]:
+    """Of each adapter one a brief, with the same seeds."""
+    started = [
+        [
+            generator.start(brief, seeds=[seed], sampling=sampling, adapter=adapter)
+            for seed, brief in enumerate(briefs)
+        ]
+        for adapter in adapters
+    ]
+    generator.finish([future for of_adapter in started for future in of_adapter])
+    return [
+        [
+            generator.draft(future.result()[0], brief)
+            for future, brief in zip(of_adapter, briefs, strict=True)
+        ]
+        for of_adapter in started
+    ]
+
+
+def _figures(scores: NDArray[np.float64], drawn: Sequence[TrialAd], seconds: float) -> GateFigures:
+    return GateFigures(
+        heldout_loss=-float(scores.mean()),
         pbs=float(np.mean([ad.pbs for ad in drawn])),
         invalid_titles=1 - float(np.mean([ad.valid_title for ad in drawn])),
         diversity=float(np.mean([ad.spread for ad in drawn])),
         steps_an_ad=float(np.mean([ad.steps for ad in drawn])),
         seconds_an_ad=seconds,
     )
-    return Trial(figures, drawn, scores)
 
 
 def as_metrics(champion: GateFigures, challenger: GateFigures) -> dict[str, float]:
@@ -175,27 +204,48 @@ def _spread_over(all_of: int, wanted: int) -> list[int]:
     return places
 
 
+@dataclass(frozen=True)
+class _Clicked:
+    """The clicked ads that were drawn for: as pictures, and embedded."""
+
+    pictures: list[Image.Image]
+    embedded: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, generator: AdGenerator, examples: Sequence[Example]) -> _Clicked:
+        """From their codes."""
+        vq = generator.model.janus.model.vqmodel
+        codes = torch.from_numpy(np.stack([example.codes for example in examples])).long()
+        pictures = codebook.to_pictures(codebook.decode(vq, codes))
+        briefs = [example.brief for example in examples]
+        found = _finished(pictures, briefs, generator.casts_shadow)
+        return cls(found, _encoder().embed(found))
+
+
+@cache
+def _encoder() -> BackgroundEncoder:
+    return BackgroundEncoder.from_pretrained()
+
+
 def _looked_at(
-    generator: AdGenerator, judged: JudgedAds, places: Sequence[int], drafts: Sequence[AdDraft]
+    generator: AdGenerator,
+    judged: JudgedAds,
+    places: Sequence[int],
+    clicked: _Clicked,
+    drafts: Sequence[AdDraft],
 ) -> tuple[TrialAd, ...]:
     """Each draft beside the ad that was clicked."""
-    examples = [judged.clicked[place] for place in places]
-    briefs = [example.brief for example in examples]
-    vq = generator.model.janus.model.vqmodel
-    codes = torch.from_numpy(np.stack([example.codes for example in examples])).long()
-    shadow = generator.casts_shadow
-    clicked = _finished(codebook.to_pictures(codebook.decode(vq, codes)), briefs, shadow)
-    drawn = _finished([draft.background for draft in drafts], briefs, shadow)
-    encoder = BackgroundEncoder.from_pretrained()
-    embedded = encoder.embed(drawn)
-    similarity = background_similarity(embedded, encoder.embed(clicked))
+    briefs = [judged.clicked[place].brief for place in places]
+    drawn = _finished([draft.background for draft in drafts], briefs, generator.casts_shadow)
+    embedded = _encoder().embed(drawn)
+    similarity = background_similarity(embedded, clicked.embedded)
     spread = _spread(embedded)
     return tuple(
         TrialAd(
             product_name=brief.product_name,
             title=draft.title,
             picture=drawn[n],
-            clicked=clicked[n],
+            clicked=clicked.pictures[n],
             pbs=float(similarity[n]),
             valid_title=describes(draft.title, generator.title_name(brief), brief.selling_words),
             shopper=judged.clicked_by[places[n]],

@@ -36,6 +36,15 @@ class Counts:
             _sum(self.dropped, batch.dropped),
         )
 
+    def less(self, before: Counts) -> Counts:
+        """What came on top of counts of before."""
+        return Counts(
+            self.consumed - before.consumed,
+            _difference(self.dead_letters, before.dead_letters),
+            self.features_written - before.features_written,
+            _difference(self.dropped, before.dropped),
+        )
+
 
 def tell_metrics(batch: Batch, rows: int) -> None:
     """Counts a batch that is done, of which so many rows were written."""
@@ -51,3 +60,7 @@ def tell_metrics(batch: Batch, rows: int) -> None:
 
 def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> Mapping[str, int]:
     return MappingProxyType(dict(Counter(one) + Counter(other)))
+
+
+def _difference(one: Mapping[str, int], other: Mapping[str, int]) -> Mapping[str, int]:
+    return MappingProxyType(dict(Counter(one) - Counter(other)))

@@ -11,8 +11,8 @@ from rich.console import Console
 
 from adloom.loop.commands.errors import errors_told, fail_if, problems
 from adloom.loop.commands.printing import AsJson, counted
-from adloom.loop.commands.progress import progress_told
 from adloom.loop.commands.stopping import stop_told
+from adloom.loop.progress import progress_told
 from adloom.loop.settings.out_folder import unwritable_folder
 from adloom.models.folders import no_base
 

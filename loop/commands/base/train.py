@@ -13,8 +13,8 @@ from rich.console import Console
 
 from adloom.loop.commands.errors import errors_told, fail_if, problems
 from adloom.loop.commands.printing import AsJson, print_fields
-from adloom.loop.commands.progress import steps_told
 from adloom.loop.commands.stopping import stop_told
+from adloom.loop.progress import steps_told
 from adloom.loop.settings.out_folder import unwritable_folder
 from adloom.models.folders import no_base, no_shards
 from adloom.models.settings import MOST_ALPHA, MOST_RANK

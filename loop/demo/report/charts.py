@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+_ASIDE = 5.0
+"""So that a line's whiskers do not lie upon another's, pixels."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48.0, 18.0, 20.0, 46.0
 
 
@@ -23,12 +25,13 @@ class RatePoint:
 class RateLine:
     """Rates to compare with, one a point; None where there is none.
 
-    ``style`` is the CSS class of the line.
+    ``style`` is the CSS class of the line; ``intervals`` are drawn as whiskers.
     """
 
     name: str
     style: str
     rates: Sequence[float | None]
+    intervals: Sequence[tuple[float, float]] = ()
 
 
 def rate_chart(
@@ -37,11 +40,13 @@ def rate_chart(
     *,
     width: int = 640,
     height: int = 300,
+    name: str = "Click-through rate by round",
 ) -> str:
     """A line through the points with a band for their intervals; the axis starts at 0."""
     if not points:
         return ""
     compared = [rate for line in beside for rate in line.rates if rate is not None]
+    compared += [high for line in beside for _, high in line.intervals]
     top = _nice_ceiling(max([point.high for point in points] + compared))
     inner = width - _LEFT - _RIGHT
     step = inner / max(1, len(points) - 1)
@@ -51,7 +56,7 @@ def rate_chart(
     def y(rate: float) -> float:
         return _TOP + (height - _TOP - _BOTTOM) * (1 - rate / top)
 
-    parts = [_open(width, height, "Click-through rate by round")]
+    parts = [_open(width, height, name)]
     for line in range(5):
         rate = top * line / 4
         parts.append(
@@ -69,6 +74,11 @@ def rate_chart(
             f'<polyline class="line {other.style}" points="{_points(at)}">'
             f"<title>{other.name}</title></polyline>"
         )
+        parts += [
+            f'<line class="whisker {other.style}" x1="{x + _ASIDE}" x2="{x + _ASIDE}" '
+            f'y1="{y(low):.1f}" y2="{y(high):.1f}"/>'
+            for x, (low, high) in zip(xs, other.intervals, strict=False)
+        ]
     middle = [(x, y(p.rate)) for x, p in zip(xs, points, strict=True)]
     parts.append(f'<polyline class="line" points="{_points(middle)}"/>')
     for n, (x, point) in enumerate(zip(xs, points, strict=True)):

@@ -7,30 +7,31 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from adloom.loop.catalogue.ad_card import finish_ad
-from adloom.loop.catalogue.cards.calls import call_to_action
-from adloom.loop.catalogue.creatives.store import CreativeStore
-from adloom.loop.demo.parts import FROZEN, LEARNING
-from adloom.loop.demo.report.page import (
-    AdStory,
+import numpy as np
+from scipy.stats import t
+
+from adloom.loop.demo.parts import FROZEN, LEARNING, DemoLoop
+from adloom.loop.demo.report.parts import (
     ArmShown,
     Comparison,
-    HistoryPicture,
+    Expected,
     RoundClicks,
     RoundTraining,
     RunReport,
     VersionRow,
 )
-from adloom.loop.demo.run import DemoRun, Shown, click_rate, oracle_rate
-from adloom.loop.learning.registry import AdRegistry, Version
+from adloom.loop.demo.report.stories import AdsSeen, changes_of, formats_of, stories_of
+from adloom.loop.demo.run import DemoRun, Drawn, Shown, click_rate, oracle_rate
+from adloom.loop.learning.registry import Version
 
-_STORIES = 32
+_STORIES, _FIRST_STORIES = 24, 8
 
 
-def report_of(run: DemoRun, registry: AdRegistry, creatives: CreativeStore, out: Path) -> RunReport:
-    """Collect what the page tells of a run."""
-    home = shlex.quote(str(out / "home"))
-    config = shlex.quote(str(out / "adloom.toml"))
+def report_of(
+    run: DemoRun, loop: DemoLoop, out: Path, seen: AdsSeen, to_come: Sequence[str] = ()
+) -> RunReport:
+    """Collect what the page tells of a run; ``to_come`` is what it has yet to do."""
+    chosen = _chosen([*run.drawn, *run.shown], _FIRST_STORIES if to_come else _STORIES)
     return RunReport(
         made_at=datetime.now(UTC),
         seconds=run.seconds,
@@ -38,7 +39,7 @@ def report_of(run: DemoRun, registry: AdRegistry, creatives: CreativeStore, out:
         events_consumed=run.consumed,
         dead_letters=dict(run.dead_letters),
         ads_served=len(run.shown),
-        stories=[_story(shown, creatives) for shown in _chosen(run.shown)],
+        stories=stories_of(chosen, loop, seen),
         clicks=_clicks(run),
         beside=Comparison(
             frozen=[None, *run.by_round(FROZEN, click_rate)],
@@ -47,6 +48,7 @@ def report_of(run: DemoRun, registry: AdRegistry, creatives: CreativeStore, out:
             recovered=run.recovered,
             arms=_arms(run),
             verdict="" if run.experiment is None else run.experiment.judgement.reason,
+            expected=_expected(run),
         ),
         trainings=[
             RoundTraining(
@@ -64,44 +66,41 @@ def report_of(run: DemoRun, registry: AdRegistry, creatives: CreativeStore, out:
             )
             for o in run.outcomes
         ],
-        versions=[_row(version) for version in registry.versions()],
-        next_commands=[
-            ("Serve ads for these shoppers", f"ADLOOM_HOME={home} adloom serve"),
-            ("What the experiment proved", f"adloom --config {config} experiment report"),
-            ("Train one more round", f"ADLOOM_HOME={home} adloom train-round --force"),
-            (
-                "See runs and versions in MLflow",
-                f"mlflow ui --backend-store-uri sqlite:///{home}/mlflow/mlflow.db",
-            ),
-            ("Go back to the champion before", f"ADLOOM_HOME={home} adloom rollback"),
-        ],
+        versions=[_row(version) for version in loop.registry.versions()],
+        next_commands=[] if to_come else _next_commands(out),
+        formats=formats_of(chosen[0], loop, seen) if chosen and not to_come else [],
+        changes=changes_of(run.pairs, loop, seen),
+        seconds_by_step=run.seconds_by_step,
+        to_come=to_come,
     )
 
 
-def _chosen(shown: Sequence[Shown]) -> list[Shown]:
-    """The newest round first, clicked ads before the others, one a shopper while there are any."""
-    ranked = sorted(shown, key=lambda s: (-s.round_number, not s.clicked))
-    first_of: dict[str, Shown] = {}
-    for candidate in ranked:
-        first_of.setdefault(candidate.ad.request.user_id, candidate)
-    return list(first_of.values())[:_STORIES]
-
-
-def _story(shown: Shown, creatives: CreativeStore) -> AdStory:
-    ad, product = shown.ad, shown.ad.request.product
-    return AdStory(
-        user_id=ad.request.user_id,
-        product_name=product.name,
-        title=ad.creative.title,
-        card=finish_ad(ad.picture, ad.creative.title, call=call_to_action(product.language, {})),
-        file=shown.file,
-        version=int(ad.creative.version),
-        round_number=shown.round_number,
-        clicked=shown.clicked,
-        history=tuple(
-            HistoryPicture(past.title, creatives.picture(past.picture)) for past in ad.history
+def _next_commands(out: Path) -> list[tuple[str, str]]:
+    home = shlex.quote(str(out / "home"))
+    config = shlex.quote(str(out / "adloom.toml"))
+    return [
+        ("Serve ads for these shoppers", f"ADLOOM_HOME={home} adloom serve"),
+        ("What the experiment proved", f"adloom --config {config} experiment report"),
+        ("Train one more round", f"ADLOOM_HOME={home} adloom train-round --force"),
+        (
+            "See runs and versions in MLflow",
+            f"mlflow ui --backend-store-uri sqlite:///{home}/mlflow/mlflow.db",
         ),
-    )
+        ("Go back to the champion before", f"ADLOOM_HOME={home} adloom rollback"),
+    ]
+
+
+def _chosen(ads: Sequence[Drawn], most: int) -> list[Drawn]:
+    """The newest round first, clicked ads before the others, one a shopper while there are any;
+    of shoppers who are known those come first of whom more was read."""
+
+    def rank(ad: Drawn) -> tuple[int, bool, bool]:
+        return -ad.round_number, not (isinstance(ad, Shown) and ad.clicked), not ad.read
+
+    first_of: dict[str, Drawn] = {}
+    for candidate in sorted(ads, key=rank):
+        first_of.setdefault(candidate.exposure.user_id, candidate)
+    return list(first_of.values())[:most]
 
 
 def _clicks(run: DemoRun) -> list[RoundClicks]:
@@ -109,11 +108,39 @@ def _clicks(run: DemoRun) -> list[RoundClicks]:
     rows = [RoundClicks("Shop", "no model", impressions, clicks)]
     for number in run.round_numbers:
         shown = run.of(LEARNING, number)
-        made_by = f"version {shown[0].ad.creative.version}" if shown else ""
+        made_by = f"version {shown[0].version}" if shown else ""
         rows.append(
             RoundClicks(f"Round {number}", made_by, len(shown), sum(s.clicked for s in shown))
         )
     return rows
+
+
+def _expected(run: DemoRun) -> dict[str, Expected]:
+    if not run.shown:
+        return {}
+    chances = {
+        arm: [[s.chance for s in run.of(arm, number)] for number in run.round_numbers]
+        for arm in (FROZEN, LEARNING)
+    }
+    chances["oracle"] = [
+        [s.best_chance for s in run.of(None, number)] for number in run.round_numbers
+    ]
+    return {
+        arm: Expected(
+            [float(np.mean(of)) if of else 0.0 for of in rounds], [_interval(of) for of in rounds]
+        )
+        for arm, rounds in chances.items()
+    }
+
+
+def _interval(chances: Sequence[float]) -> tuple[float, float]:
+    """95 % interval of the mean over visits."""
+    n = len(chances)
+    if n < 2:
+        return 0.0, 1.0
+    mean = float(np.mean(chances))
+    reach = float(t.ppf(0.975, n - 1) * np.std(chances, ddof=1) / n**0.5)
+    return max(0.0, mean - reach), min(1.0, mean + reach)
 
 
 def _arms(run: DemoRun) -> list[ArmShown]:

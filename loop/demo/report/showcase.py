@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from adloom.loop.demo.report.page import AdStory
+from adloom.models.compose import show_whole
 
 _TILE, _CARD, _GAP, _PAD = 118, 300, 8, 26
 _GROUND, _PANEL, _INK, _SOFT = "#f1efea", "#ffffff", "#1b1c1f", "#6a6c73"
@@ -43,7 +44,7 @@ def _panel(story: AdStory) -> Image.Image:
     draw.text((_PAD, top + 26), story.user_id, font=_font(14), fill=_SOFT)
     for number, past in enumerate(story.history[:_SHOWN]):
         row, column = divmod(number, 2)
-        tile = past.picture.convert("RGB").resize((_TILE, _TILE), Image.Resampling.LANCZOS)
+        tile = show_whole(past.picture, size=_TILE)
         at = (_PAD + column * (_TILE + _GAP), top + 52 + row * (_TILE + _GAP))
         panel.paste(tile, at, _rounded(tile.size, 10))
     middle = top + 52 + _TILE + _GAP // 2

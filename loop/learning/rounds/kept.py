@@ -49,7 +49,8 @@ class RoundOutcome(BaseModel):
     releases: on all held-out ones); ``trend_items`` is how many ads of a category's trend the
     version reads; ``objections`` is why the gate did not pass it, ``judgement`` all that it found
     (None: it is of an earlier release). ``beyond_share`` and ``unshown`` are clicks that were left
-    out (`RoundClicks`).
+    out (`RoundClicks`). ``seconds`` are those since the round began or went on, ``seconds_by_part``
+    by what was done in them.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -69,6 +70,7 @@ class RoundOutcome(BaseModel):
     losses: tuple[float, ...]
     until: datetime
     seconds: float
+    seconds_by_part: dict[str, float] = {}
 
     @computed_field  # type: ignore[prop-decorator]
     @property

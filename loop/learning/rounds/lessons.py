@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from adloom.loop.learning.click_trends import ClickTrends
 from adloom.loop.learning.rounds.ground import TrainingGround
@@ -64,8 +65,17 @@ class Lessons:
         )
 
     def _of(self, shown: Sequence[ShownAd]) -> list[Example | None]:
-        ground = self.ground
-        return examples(
+        return [self._read[ad] for ad in shown]
+
+    @cached_property
+    def _read(self) -> dict[ShownAd, Example | None]:
+        """Of all clicks of the round: read at once, and an ad that is in several parts once."""
+        clicks, ground = self.clicks, self.ground
+        left = [ad for _, ad in clicks.pairs]
+        shown = list(
+            dict.fromkeys((*clicks.train, *left, *clicks.replay, *clicks.heldout, *clicks.left))
+        )
+        found = examples(
             shown,
             ground.features,
             ground.past_ads,
@@ -75,6 +85,7 @@ class Lessons:
             titles=ground.titles,
             constrained=ground.drawing.constrain_titles,
         )
+        return dict(zip(shown, found, strict=True))
 
 
 def _on_trend(example: Example, ad: ShownAd, trends: ClickTrends) -> Example:

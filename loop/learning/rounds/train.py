@@ -35,6 +35,7 @@ from adloom.loop.learning.rounds.kept import (
 )
 from adloom.loop.learning.rounds.learning_task import LearningTask
 from adloom.loop.learning.rounds.lessons import Lessons
+from adloom.loop.learning.rounds.parts import OnPart, Parts
 from adloom.loop.learning.rounds.plan import RoundClicks, RoundPlan, choose_clicks, offsets_of
 from adloom.loop.learning.rounds.record import record_round, record_start
 from adloom.loop.learning.rounds.shared import HeldRounds
@@ -70,6 +71,7 @@ def train_round(
     force: bool = False,
     on_step: Callable[[int, float], None] = lambda step, loss: None,
     on_abandoned: Callable[[Abandoned], None] = lambda abandoned: None,
+    on_part: OnPart = lambda part: None,
 ) -> RoundOutcome:
     """Run the next round, or go on with one that was cut off.
 
@@ -81,6 +83,7 @@ def train_round(
         force: run even with fewer new clicks than ``rounds.min_clicks``.
         on_step: called with each step (from 1) and its loss.
         on_abandoned: called with each round that was given up.
+        on_part: called with the words for each part of it, as it begins.
 
     Raises:
         NotEnoughClicks: there is nothing, or too little, to learn from yet.
@@ -98,6 +101,7 @@ def train_round(
             on_abandoned=on_abandoned,
             still_ours=still_ours,
             kept=kept,
+            on_part=on_part,
         )
 
 
@@ -109,6 +113,7 @@ def next_round(
     on_abandoned: Callable[[Abandoned], None],
     still_ours: Callable[[], None],
     kept: HeldRounds,
+    on_part: OnPart = lambda part: None,
 ) -> RoundOutcome:
     """As `train_round`, for who holds the turn; ``still_ours`` raises once it is lost."""
     abandon_hopeless(ground, on_abandoned)
@@ -116,7 +121,7 @@ def next_round(
     folder = unfinished_round(ground.folder) or _start(ground, force=force)
     kept.keep()  # from here on another machine can go on with it
     try:
-        return _run(ground, folder, on_step, still_ours, kept)
+        return _run(ground, folder, on_step, still_ours, kept, Parts(on_part))
     except _OF_OTHERS:
         raise
     except Exception as error:
@@ -132,6 +137,7 @@ def _run(
     on_step: Callable[[int, float], None],
     still_ours: Callable[[], None],
     kept: HeldRounds,
+    parts: Parts,
 ) -> RoundOutcome:
     def stepped(step: int, loss: float) -> None:
         still_ours()
@@ -141,12 +147,19 @@ def _run(
 
     started = time.monotonic()
     plan = RoundPlan.model_validate_json((folder / PLAN).read_text())
+    parts.begin("telling MLflow of the clicks")
     record_start(ground.registry, plan)
+    parts.begin("reading the clicks")
     lessons = Lessons(ground, plan.clicks)
-    result = _learn(ground, plan, lessons.training(), folder, stepped)
+    clicks = lessons.training()
+    parts.begin("learning")
+    result = _learn(ground, plan, clicks, folder, stepped)
+    parts.begin("reading the clicks to judge by")
     ads = lessons.judged()
+    parts.begin("judging")
     champion, challenger = _trials(ground, plan, ads, folder.name)
     verdict = judged(ads, champion, challenger, ground.gate)
+    parts.begin("registering the version")
     still_ours()  # or another registers it as well
     version = record_round(
         ground.registry,
@@ -163,6 +176,7 @@ def _run(
         ground.registry.set_challenger(version.number)
     elif verdict.answer == "cannot_tell" and ground.gate.undecided == "test":
         ground.registry.set_undecided(version.number)
+    parts.end()
     outcome = RoundOutcome(
         number=plan.number,
         version=version.number,
@@ -179,6 +193,7 @@ def _run(
         losses=tuple(result.losses),
         until=plan.until,
         seconds=time.monotonic() - started,
+        seconds_by_part=parts.seconds,
     )
     write(folder / OUTCOME, outcome)
     ground.generator.drop_adapter(folder.name)
@@ -261,15 +276,12 @@ def _trials(
     """Champion and challenger on the same ads."""
     generator = ground.generator
     parent = load_version(generator, ground.registry, ground.registry.version(plan.parent))
-    champion, challenger = (
-        try_out(
-            generator,
-            name,
-            ads,
-            sampling=generator.sampling(ground.drawing),
-            ads=ground.gate.ads,
-            batch_size=ground.fine_tune.batch_size,
-        )
-        for name in (parent, adapter)
+    champion, challenger = try_out(
+        generator,
+        [parent, adapter],
+        ads,
+        sampling=generator.sampling(ground.drawing),
+        ads=ground.gate.ads,
+        batch_size=ground.fine_tune.batch_size,
     )
     return champion, challenger

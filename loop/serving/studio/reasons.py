@@ -87,7 +87,7 @@ def reasons(
     # No more are read than a prompt has room for.
     trend = (told.trend or ())[: generator.config.history_items]
     trendy = past_ads.creatives.get_many([ad.ad_id for ad in trend])
-    maps = _scaled(generator.kept_tokens(told, adapter))
+    maps = seen_of(generator.kept_tokens(told, adapter))
     own_maps = maps[len(trend) :]
     read = [ad.key for ad in chosen[: len(own_maps)]]
     ranks = {key: rank for rank, key in reversed(list(enumerate(read, start=1)))}
@@ -124,7 +124,7 @@ def reasons(
     )
 
 
-def _scaled(maps: Sequence[KeptAd]) -> list[Seen]:
+def seen_of(maps: Sequence[KeptAd]) -> list[Seen]:
     """Scores spread over all that is read from 0 to 1: cosines lie close together."""
     scores = [float(score) for ad in maps for score in ad.picture_scores.ravel()]
     low = min(scores, default=0.0)

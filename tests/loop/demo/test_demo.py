@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from adloom.loop.commands.app import app
 from adloom.loop.demo.demo import run_demo
 from adloom.loop.demo.parts import DemoPlan
 from adloom.loop.settings import Settings
+from tests.forking import processes
 from tests.loop_parts import tiny_settings
 
 SMALL = DemoPlan(rounds=1, shoppers=6, shop_ads=24, new_shop_ads=4, browsing=1.0, ads_per_round=4)
@@ -163,11 +166,43 @@ def test_the_commands_move_the_champion(
     assert "needs a broker" in adloom("consume", code=2)
 
 
-def test_an_earlier_demo_is_not_overwritten(tmp_path: Path) -> None:
-    (tmp_path / "home").mkdir()
-    result = CliRunner().invoke(app, ["demo", "--out", str(tmp_path)])
-    assert result.exit_code == 2
-    assert "earlier demo" in result.output
+def demo(out: Path, said: Path) -> None:
+    """In a process of its own."""
+    with said.open("w", buffering=1) as file:
+        run_demo(tiny_settings(out, rounds={"max_examples": 24}), SMALL, out, Console(file=file))
+
+
+def test_a_demo_that_was_killed_ends_in_the_same_figures(
+    summary: dict[str, Any], out: Path, tmp_path: Path
+) -> None:
+    said = tmp_path / "said"
+    for stage in ("… Round 1: version 1 draws", "… Round 1: LoRA", None):
+        process = processes.Process(target=demo, args=(tmp_path, said))
+        process.start()
+        if stage is not None:
+            while not (said.exists() and stage in said.read_text()):
+                assert process.is_alive()
+                time.sleep(0.02)
+            process.kill()
+        process.join()
+        assert process.exitcode == (0 if stage is None else -signal.SIGKILL)
+    assert said.read_text().startswith("Going on after: round 1: show\n")
+    found = json.loads((tmp_path / "summary.json").read_text())
+    same = ("ads_served", "clicks", "events_produced", "events_consumed", "dead_letters", "drift")
+    assert [found[name] for name in same] == [summary[name] for name in same]
+    trained = ("version", "train_clicks", "heldout_clicks", "promoted", "trend_items")
+    [one], [other] = found["rounds"], summary["rounds"]
+    assert [one[name] for name in trained] == [other[name] for name in trained]
+    ads = {path.name: path.read_bytes() for path in (tmp_path / "ads").iterdir()}
+    assert ads == {path.name: path.read_bytes() for path in (out / "ads").iterdir()}
+
+
+def test_the_summary_says_where_the_time_went(summary: dict[str, Any]) -> None:
+    by_step = summary["seconds_by_step"]
+    assert {"Starting broker, stores, registry and generator", "Writing the report"} <= set(by_step)
+    assert "Round 1: LoRA learns from the clicks: judging" in by_step
+    whole = {name: took for name, took in by_step.items() if "learns from the clicks: " not in name}
+    assert 0 < sum(whole.values()) <= summary["seconds"] + 0.1
 
 
 def test_a_wrong_setting_ends_the_command_with_its_key(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,77 +14,11 @@ from PIL import Image
 
 from adloom.loop.catalogue.ad_card import finish_ad
 from adloom.loop.demo.report.charts import RatePoint, loss_chart, rate_chart
-from adloom.loop.demo.report.page import (
-    AdStory,
-    ArmShown,
-    Comparison,
-    HistoryPicture,
-    RoundClicks,
-    RoundTraining,
-    RunReport,
-    VersionRow,
-    write_report,
-)
+from adloom.loop.demo.report.page import RoundClicks, RunReport, Trait, write_report
+from adloom.loop.demo.report.pictures import inline_img, out_of_focus
 from adloom.loop.demo.report.showcase import save_showcase
-from adloom.loop.demo.shop.creatives import SeedCreative, seed_creatives
-
-WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-ALONE = Comparison([], [], 2, None, [], "")
-LEARNT = Comparison(
-    frozen=[None, 0.31, 0.12],
-    oracle=[None, 0.5, 0.4],
-    drift_from=2,
-    recovered=0.74,
-    arms=[
-        ArmShown("frozen", 160, 30, 0.1875, 0.13, 0.26, ""),
-        ArmShown("learning", 160, 61, 0.381, 0.31, 0.46, "+103%"),
-    ],
-    verdict="learning has the higher rate",
-)
-
-
-def story(made: SeedCreative, history: list[SeedCreative], title: str | None = None) -> AdStory:
-    return AdStory(
-        user_id="shopper-0001",
-        product_name=made.product.name,
-        title=title or made.title,
-        card=finish_ad(made.picture(256), title or made.title),
-        file=f"{made.ad_id}.png",
-        version=2,
-        round_number=1,
-        clicked=True,
-        history=tuple(HistoryPicture(ad.title, ad.picture(112)) for ad in history),
-    )
-
-
-def report(stories: list[AdStory]) -> RunReport:
-    return RunReport(
-        made_at=WHEN,
-        seconds=312.0,
-        events_produced=4_325,
-        events_consumed=4_320,
-        dead_letters={"not_json": 2, "future_timestamp": 3},
-        ads_served=320,
-        stories=stories,
-        clicks=[
-            RoundClicks("Shop", "no model", 3_000, 420),
-            RoundClicks("Round 1", "version 1", 160, 52),
-            RoundClicks("Round 2", "version 2", 160, 61),
-        ],
-        beside=LEARNT,
-        trainings=[
-            RoundTraining(1, 2, 40, 12, 4.21, 4.02, True, (), (5.1, 4.8, 4.4, 4.5, 4.1), 64.0),
-            RoundTraining(
-                2, 3, 81, 27, 4.05, 4.07, False, ("held-out loss 4.07",), (4.4, 4.2, 4.1), 61.0
-            ),
-        ],
-        versions=[
-            VersionRow(1, "", "base", (), WHEN, ""),
-            VersionRow(2, "version 1", "passed", ("champion",), WHEN, "03:00 and 03:04"),
-            VersionRow(3, "version 2", "failed", (), WHEN, "03:04 and 03:08"),
-        ],
-        next_commands=[("Serve ads", "ADLOOM_HOME=out/home adloom serve")],
-    )
+from adloom.loop.demo.shop.creatives import seed_creatives
+from tests.loop.demo.reports import ALONE, WHEN, changed, report, story
 
 
 class Addresses(HTMLParser):
@@ -191,6 +125,54 @@ def test_the_showcase_shows_histories_beside_ads(tmp_path: Path) -> None:
     save_showcase([full], tmp_path / "one.png")
     with Image.open(tmp_path / "one.png") as sheet:
         assert sheet.height < two_rows
+
+
+def test_the_page_says_what_learning_changed_and_what_a_shopper_saw(tmp_path: Path) -> None:
+    made, *history = seed_creatives(5, seed=1)
+    told = replace(
+        report([replace(story(made, history), traits=(Trait("forest", 3),), all_clicks=14)]),
+        changes=[changed(made, history)],
+    )
+    write_report(told, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Before: 4 %" in page
+    assert "After: 21 %" in page
+    assert "4 of 14 were read" in page
+    assert "forest <b>3 of 4</b>" in page
+    assert "http-equiv" not in page
+
+
+def test_the_page_of_a_run_that_goes_on_reads_itself_again_and_says_what_is_to_come(
+    tmp_path: Path,
+) -> None:
+    made, *history = seed_creatives(3, seed=1)
+    unseen = replace(story(made, history), clicked=None)
+    told = replace(report([unseen]), to_come=["round 2: learn"])
+    write_report(told, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert 'http-equiv="refresh"' in page
+    assert "<li>round 2: learn</li>" in page
+    assert "not shown yet" in page
+    assert f'href="ads/{unseen.file}"' not in page  # there is no card yet
+
+
+def test_what_was_not_used_is_out_of_focus_and_the_rest_is_as_it_was() -> None:
+    stripes = Image.new("RGB", (80, 80), "white")
+    for left in range(0, 80, 4):
+        stripes.paste((200, 30, 30), (left, 0, left + 2, 80))
+    soft = out_of_focus(stripes, ("11110000",) * 8)
+    assert soft.crop((0, 0, 20, 80)).tobytes() == stripes.crop((0, 0, 20, 80)).tobytes()
+    assert max(soft.getpixel((x, 40))[1] for x in range(60, 80)) < 200  # no stripe is left white
+    assert out_of_focus(stripes, ()) is stripes
+
+
+@pytest.mark.parametrize("size", [(300, 100), (100, 300), (40, 40)])
+def test_a_picture_keeps_its_proportions_in_the_page(size: tuple[int, int]) -> None:
+    tag = inline_img(Image.new("RGB", size), 120, 'a "word"')
+    width, height = (int(found) for found in re.findall(r'(?:width|height)="(\d+)"', tag))
+    assert width == min(120, size[0])
+    assert abs(width * size[1] - height * size[0]) <= max(size)
+    assert "a &#34;word&#34;" in tag
 
 
 def test_a_run_without_histories_has_no_showcase(tmp_path: Path) -> None:

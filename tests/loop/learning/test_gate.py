@@ -204,7 +204,8 @@ def of_tiny(clicked: int, left: int = 0) -> JudgedAds:
 
 def tried(judged_ads: JudgedAds, drawn: int) -> Trial:
     generator = tiny_generator()
-    return try_out(generator, None, judged_ads, sampling=Sampling(), ads=drawn, batch_size=4)
+    [trial] = try_out(generator, [None], judged_ads, sampling=Sampling(), ads=drawn, batch_size=4)
+    return trial
 
 
 def test_the_same_version_measures_the_same() -> None:

@@ -70,17 +70,19 @@ def rows_told(
         tell(1.0, seen)
 
 
-class _Tell(Protocol):
+class Tell(Protocol):
+    """Takes what is done, its part that is done (None: unknown) and a note."""
+
     def __call__(
         self, doing: str, part: float | None, note: str, at_once: bool = False, /
     ) -> None: ...
 
 
 @contextmanager
-def _told(console: Console, doing: str) -> Iterator[_Tell]:
+def _told(console: Console, doing: str) -> Iterator[Tell]:
     """A bar on a terminal, lines elsewhere; ``at_once`` is what no line may leave out."""
     if not console.is_terminal:
-        with _in_lines(console) as tell_line:
+        with lines_told(console) as tell_line:
             yield tell_line
         return
     columns = (
@@ -101,7 +103,7 @@ def _told(console: Console, doing: str) -> Iterator[_Tell]:
 
 
 @contextmanager
-def _in_lines(console: Console) -> Iterator[_Tell]:
+def lines_told(console: Console) -> Iterator[Tell]:
     """A line now and then, and where there was one, also of the end."""
     began = time.monotonic()
     due = began + _LINE_EVERY_SECONDS

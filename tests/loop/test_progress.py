@@ -7,8 +7,8 @@ import io
 import pytest
 from rich.console import Console
 
-from adloom.loop.commands import progress
-from adloom.loop.commands.progress import progress_told, steps_told
+from adloom.loop import progress
+from adloom.loop.progress import progress_told, steps_told
 
 
 def lines(parts: list[float], monkeypatch: pytest.MonkeyPatch, every_seconds: float) -> list[str]:
