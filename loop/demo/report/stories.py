@@ -62,7 +62,8 @@ class AdsSeen:
 
 def stories_of(ads: Sequence[Drawn], loop: DemoLoop, seen: AdsSeen) -> list[AdStory]:
     """Each ad with its history."""
-    seen.look_at([(one.picture, one.title) for ad in ads for one in (ad, *ad.read)])
+    seen.look_at([(ad.picture, ad.title) for ad in ads])
+    seen.look_at([(one.picture, one.title) for ad in ads for one in ad.read])
     return [_story(ad, loop, seen) for ad in ads]
 
 
