@@ -51,7 +51,9 @@ class ServerHealth:
 
         if not isinstance(error, (OperationalError, InterfaceError)):
             return None
-        lines = str(error).strip().splitlines() or [type(error).__name__]
+        # Indented lines are what its library guesses; the last other one is what it met.
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        lines = [line for line in said if not line[:1].isspace()]
         return DatabaseUnusable(
             f"the database at {self._where} cannot be used ({lines[-1].strip()}): see that it "
             "runs, and to database.url and ADLOOM_DATABASE__PASSWORD"
