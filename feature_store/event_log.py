@@ -135,6 +135,10 @@ class EventLog:
         self._flush()
         return self._table.all_rows(names)
 
+    def look(self) -> None:
+        """Asks whether its table can be used, and reads none of it. Raises LogUnavailable."""
+        self._table.look()
+
     def streams(self) -> list[LoggedStream]:
         """The partitions that the log has events of, by which was appended to first."""
         self._flush()

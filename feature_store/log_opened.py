@@ -83,6 +83,11 @@ class OpenTable:
         files = self._files_now()
         return iter(()) if files is None else files.all_rows(BY_DAY, columns)
 
+    def look(self) -> None:
+        """Raises LogUnavailable where it can neither be opened nor made."""
+        with self._lock:
+            self._opened()
+
     def streams(self) -> pa.Table:
         """`STREAM` of all that events were appended of, and the place of the first. LogDamaged."""
         files = self._files_now()

@@ -131,11 +131,13 @@ def _prepare(
     logging.captureWarnings(True)
     logging.getLogger("py.warnings").addFilter(_is_for_users)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    logging.basicConfig(
-        level=logging.WARNING,
-        format="%(name)s: %(message)s",
-        handlers=[RichHandler(console=_problems, show_path=False)],
-    )
+    if _problems.is_terminal:
+        handler: logging.Handler = RichHandler(console=_problems, show_path=False)
+        form = "%(name)s: %(message)s"
+    else:  # whole lines, for who looks for words in them
+        handler = logging.StreamHandler()
+        form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(level=logging.WARNING, format=form, handlers=[handler])
     logging.getLogger("adloom").setLevel(logging.INFO if verbose else logging.WARNING)
     # What the client finds on its way and mends itself is no news; adloom tells what is wrong.
     logging.getLogger("kafka").setLevel(logging.WARNING if verbose else logging.CRITICAL)

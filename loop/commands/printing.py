@@ -55,13 +55,24 @@ def print_tables(console: Console, tables: Iterable[Table]) -> None:
     for table in tables:
         parts = _parted(table, console, wide) if console.is_terminal else [table]
         for part in parts:
-            (console if console.is_terminal else wide).print(part)
-            wide.print()
+            _print(console, part)
+            console.print()
 
 
 def print_table(console: Console, table: Table) -> None:
     """Print a table of texts: cells are wrapped on a terminal, and whole elsewhere."""
-    (console if console.is_terminal else _wide(console)).print(table)
+    _print(console, table)
+
+
+def _print(console: Console, table: Table) -> None:
+    if console.is_terminal:
+        console.print(table)
+        return
+    wide = _wide(console)
+    with wide.capture() as captured:
+        wide.print(table)
+    for line in captured.get().splitlines():  # the last column is filled up with spaces
+        console.file.write(line.rstrip() + "\n")
 
 
 def _wide(console: Console) -> Console:

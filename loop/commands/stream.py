@@ -64,11 +64,12 @@ def consume(
     stop = _stop_at_signal()
     with errors_told(OSError), ExitStack() as parts:
         features = parts.enter_context(home.open_features(settings))
+        features.log.look()  # what is set wrong is told before anything is made
+        forgotten = parts.enter_context(home.who_is_forgotten(settings, "adloom consume"))
         # On a fresh cluster it may be the first to come, before who sends.
         if made := create_topics(kafka, to_consume_events(kafka)):
             told = f"Made the topics that were missing: {', '.join(made)}."
             _console.print(told, markup=False, soft_wrap=True)
-        forgotten = parts.enter_context(home.who_is_forgotten(settings, "adloom consume"))
         consumer = EventConsumer(kafka, features, settings.events, forgotten)
         parts.callback(_tell_counts, consumer)
         parts.callback(consumer.close)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from sqlalchemy import URL, Engine, create_engine, make_url
@@ -11,6 +12,7 @@ from adloom.loop.database.health import DatabaseUnusable, watch
 from adloom.loop.settings.database import DatabaseSettings
 
 _CONNECT_SECONDS = 10
+_NO_SUCH = re.compile(r'database "[^"]*" does not exist')  # it has no code: nobody was let in
 
 
 def postgres_engine(settings: DatabaseSettings, connect_seconds: int = _CONNECT_SECONDS) -> Engine:
@@ -54,10 +56,11 @@ class ServerHealth:
         # Indented lines are what its library guesses; the last other one is what it met.
         said = str(error).strip().splitlines() or [type(error).__name__]
         lines = [line for line in said if not line[:1].isspace()]
-        return DatabaseUnusable(
-            f"the database at {self._where} cannot be used ({lines[-1].strip()}): see that it "
-            "runs, and to database.url and ADLOOM_DATABASE__PASSWORD"
-        )
+        told = lines[-1].strip()
+        mended = "see that it runs, and to database.url and ADLOOM_DATABASE__PASSWORD"
+        if _NO_SUCH.search(told):
+            mended = "make it (createdb), or see to database.url"
+        return DatabaseUnusable(f"the database at {self._where} cannot be used ({told}): {mended}")
 
     def problem(self, probe: Callable[[], object]) -> str | None:
         """What is wrong now, in one line; ``probe`` asks it something small."""

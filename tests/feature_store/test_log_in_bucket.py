@@ -67,6 +67,9 @@ def test_a_bucket_that_is_not_there_is_told(endpoint: str) -> None:
         log.append([logged(0)])
     assert "used: the bucket's store says NoSuchBucket (" in str(told.value)
     assert "<" not in str(told.value)
+    with pytest.raises(LogUnavailable, match="the bucket's store says NoSuchBucket"):
+        EventLog("s3://elsewhere/log", endpoint).look()
+    EventLog("s3://shop/not-yet", endpoint).look()
 
 
 @pytest.mark.parametrize("url", ["s3://key:secret@shop/log", "ftp://shop/log", "s3://"])

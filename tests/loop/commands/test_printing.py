@@ -56,6 +56,7 @@ def test_piped_fields_and_texts_have_a_line_each() -> None:
     print_table(Console(file=file), texts)
     lines = [line.split()[0] for line in file.getvalue().splitlines()]
     assert lines == ["reason", "version", "Round", "1"]
+    assert not any(line.endswith(" ") for line in file.getvalue().splitlines())
 
 
 @pytest.mark.parametrize("file", sorted(COMMANDS.rglob("*.py")), ids=lambda file: file.stem)

@@ -8,6 +8,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from psycopg import OperationalError
 from pydantic import ValidationError
 from sqlalchemy import Engine, inspect, select, text
 
@@ -16,6 +17,7 @@ from adloom.loop.catalogue.taking_over.take_over import take_over
 from adloom.loop.database import migrations, revision
 from adloom.loop.database.health import DatabaseUnusable
 from adloom.loop.database.opening import open_database
+from adloom.loop.database.postgres import ServerHealth
 from adloom.loop.database.revision import OtherRevision, upgrade
 from adloom.loop.database.tables import creatives, metadata
 from adloom.loop.settings.database import DatabaseSettings
@@ -128,6 +130,33 @@ def test_a_postgres_that_goes_away_is_told_and_used_again_once_it_is_back(
     assert catalogue.count() == len(ads) == 0
     catalogue.close()
     ads.close()
+
+
+def test_a_database_that_nobody_made_is_told_as_one(
+    tmp_path: Path, postgres: PostgresServer
+) -> None:
+    database = postgres.new_database()
+    assert database.url is not None
+    lacking = database.model_copy(update={"url": database.url.rsplit("/", 1)[0] + "/nowhere"})
+    with pytest.raises(DatabaseUnusable, match=r'"nowhere" does not exist\): make it \(createdb\)'):
+        open_database(tmp_path / "home", lacking)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "server closed the connection unexpectedly\n\tThis probably means the server\n"
+            "\tterminated abnormally\n\tbefore or while processing the request.",
+            "(server closed the connection unexpectedly)",
+        ),
+        ("first\nconnection is lost", "(connection is lost)"),
+        ("", "(OperationalError)"),
+    ],
+)
+def test_what_postgres_met_is_told_and_not_what_its_library_guesses(said: str, told: str) -> None:
+    found = ServerHealth("db/shop").unusable(OperationalError(said))
+    assert told in str(found)
 
 
 def test_a_wrong_password_is_told_without_the_password(
