@@ -82,22 +82,23 @@ def forget(
 
 
 def _names(users: list[str], file: Path | None) -> list[str]:
-    names = list(users)
+    names = [(f"id {number}", name) for number, name in enumerate(users, start=1)]
     if file is not None:
         if not file.is_file():
             fail(f"{file}: no such file of user ids")
         if file.stat().st_size > _MOST_BYTES:
             fail(f"{file}: more than {_MOST_BYTES >> 20} MiB; give it in parts")
         try:
-            names += [line for line in file.read_text("utf-8").splitlines() if line]
+            lines = enumerate(file.read_text("utf-8").splitlines(), start=1)
+            names += [(f"{file}, line {number}", line) for number, line in lines if line]
         except UnicodeDecodeError:
             fail(f"{file}: no text in UTF-8")
-    for number, name in enumerate(names, start=1):
+    for place, name in names:
         if not 0 < len(name) <= _MOST_CHARACTERS:
-            fail(f"id {number} is none of a user: 1 to {_MOST_CHARACTERS} characters")
+            fail(f"{place}: this is no id of a user: 1 to {_MOST_CHARACTERS} characters")
     if not names:
         fail("whom? give ids of users, or --file")
-    return list(dict.fromkeys(names))
+    return list(dict.fromkeys(name for _, name in names))
 
 
 def _opt_in(settings: Settings, names: list[str]) -> None:

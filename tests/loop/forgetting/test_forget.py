@@ -194,7 +194,8 @@ def test_the_command_tells_what_there_is_and_what_went(
     ("words", "told"),
     [
         ([], "whom?"),
-        (["x" * 129], "id 1 is none of a user"),
+        (["ann", "x" * 129], "id 2: this is no id of a user"),
+        (["ann", "--file", "long.txt"], "long.txt, line 3: this is no id of a user"),
         (["--file", "missing.txt"], "missing.txt: no such file"),
         (["ann", "--opt-in", "--opt-out"], "--opt-in erases nothing"),
     ],
@@ -203,8 +204,9 @@ def test_what_the_command_cannot_do_is_told_in_one_line(
     words: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "long.txt").write_text(f"bob\n\n{'x' * 129}\n")
     result = CliRunner().invoke(app, ["forget", *words])
     assert (result.exit_code, result.stdout) == (2, "")
     [line] = result.stderr.splitlines()
     assert told in line
-    assert list(tmp_path.iterdir()) == []
+    assert [file.name for file in tmp_path.iterdir()] == ["long.txt"]
