@@ -2,7 +2,9 @@
 
 On a CPU, where oneDNN is there, weights are packed once, in the layout that its kernels want.
 For the few rows of a step this is up to three times as fast as a product that packs anew on every
-call, and what a row gets does not depend on how many rows there are.
+call. What a row gets does not depend on how many rows there are. oneDNN sums many inputs in parts
+that hang on the number of rows; how weights are packed decides from how many inputs on, and beyond
+these rows go in blocks.
 """
 
 from __future__ import annotations
@@ -11,7 +13,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_PACKED_FOR_ROWS = 16
+_SUMMED_AT_ONCE = 1024
+"""Inputs whose sum is one however many rows there are, in weights that are packed for it."""
+_BLOCK = 32
+"""Rows, from two on, of which each gets the same whatever their number."""
+
+
+def _packed_for(inputs: int, dtype: torch.dtype) -> int:
+    """The number of rows that oneDNN is told when it packs weights."""
+    return 1 if dtype == torch.bfloat16 and inputs <= _SUMMED_AT_ONCE else 16
 
 
 def _packs(weight: Tensor) -> bool:
@@ -55,7 +65,8 @@ class Product:
             self._weight = weight.detach()
         elif self._packed:
             plain = weight.detach().contiguous()
-            self._weight = torch.ops.mkldnn._reorder_linear_weight(plain, _PACKED_FOR_ROWS)
+            rows = _packed_for(weight.shape[1], weight.dtype)
+            self._weight = torch.ops.mkldnn._reorder_linear_weight(plain, rows)
         else:
             self._weight = weight.detach().clone()
 
@@ -68,16 +79,29 @@ class Product:
         """``(rows, outputs)``."""
         if not self._packed:
             return F.linear(x, self._weight, self._bias)
-        out: Tensor = torch.ops.mkldnn._linear_pointwise(
-            x, self._weight, self._bias, "none", [], ""
-        )
+        return self._of_blocks(x)
+
+    def _of_blocks(self, *given: Tensor) -> Tensor:
+        rows, inputs = given[0].shape
+        if inputs <= _SUMMED_AT_ONCE or 1 < rows <= _BLOCK:
+            return self._packed_product(*given)
+        if rows == 1:
+            return self._packed_product(*(one.expand(2, -1).contiguous() for one in given))[:1]
+        blocks = zip(*(one.split(_BLOCK) for one in given), strict=True)
+        return torch.cat([self._of_blocks(*block) for block in blocks])
+
+    def _packed_product(self, x: Tensor, other: Tensor | None = None) -> Tensor:
+        out: Tensor
+        if other is None:
+            out = torch.ops.mkldnn._linear_pointwise(x, self._weight, self._bias, "none", [], "")
+        else:
+            out = torch.ops.mkldnn._linear_pointwise.binary(
+                x, other, self._weight, self._bias, "add"
+            )
         return out
 
     def plus(self, x: Tensor, other: Tensor) -> Tensor:
         """``other`` ``(rows, outputs)`` and the product."""
         if not self._packed:
             return other + self(x)
-        out: Tensor = torch.ops.mkldnn._linear_pointwise.binary(
-            x, other, self._weight, self._bias, "add"
-        )
-        return out
+        return self._of_blocks(x, other)

@@ -12,11 +12,14 @@ from adloom.models.batching import batch_briefs
 from adloom.models.engine.cache import RowCache
 from adloom.models.engine.guesses import WIDEST, fed_next, settled
 from adloom.models.engine.history import fast_conditioning
+from adloom.models.engine.matmul import Product, fast_dtype
 from adloom.models.engine.noise import GumbelNoise
 from adloom.models.engine.phrases import Phrases
 from adloom.models.engine.picture_decoder import PictureDecoder
 from adloom.models.engine.weights import Shape
 from tests.tiny_model import TINY, brief, products, tiny_model
+
+FAST = fast_dtype(torch.float32, torch.device("cpu"))
 
 
 def next_of(noise: GumbelNoise, rows: int) -> torch.Tensor:
@@ -43,6 +46,21 @@ def test_attention_of_a_row_hangs_on_no_other_row_to_a_bit(dtype: torch.dtype) -
         seen = cache.attend(0, torch.cat([queries] * 2), torch.cat([keys_values] * 2))
         found.append(seen[:4])
     assert all(torch.equal(found[0], one) for one in found[1:])
+
+
+@pytest.mark.parametrize("dtype", sorted({torch.float32, FAST}, key=str))
+@pytest.mark.parametrize("inputs", [64, 256, 640, 1280])
+def test_the_product_of_a_row_hangs_on_no_other_row_to_a_bit(
+    inputs: int, dtype: torch.dtype
+) -> None:
+    rng = torch.Generator().manual_seed(0)
+    rows, weight = (torch.randn(n, inputs, generator=rng).to(dtype) for n in (130, 256))
+    product, other = Product(weight * 0.05), torch.randn(130, 256, generator=rng).to(dtype)
+    alone = [product(row[None]) for row in rows]
+    more = [product.plus(row[None], one[None]) for row, one in zip(rows, other, strict=True)]
+    for many in (2, 31, 32, 33, 64, 65, 130):
+        assert torch.equal(product(rows[:many]), torch.cat(alone[:many])), many
+        assert torch.equal(product.plus(rows[:many], other[:many]), torch.cat(more[:many])), many
 
 
 def test_noise_in_blocks_hangs_on_the_seed_alone() -> None:

@@ -53,7 +53,7 @@ def count(engine: Engine) -> int:
 
 def test_the_first_report_says_when(engine: Engine) -> None:
     kept = KeptExposures(engine, _DAYS)
-    one = made("a user\x00 of any characters \U0001f44b")
+    one = made("a user\n of any characters \U0001f44b")
     assert kept.keep([one], NOBODY) == {one.event_id}
     kept.keep([one.model_copy(update={"ad_id": "another"})], NOBODY)  # the same request again
     at = one.ts + timedelta(minutes=5)
