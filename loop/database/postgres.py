@@ -55,7 +55,7 @@ class ServerHealth:
             return None
         # Indented lines are what its library guesses; the last other one is what it met.
         said = str(error).strip().splitlines() or [type(error).__name__]
-        lines = [line for line in said if not line[:1].isspace()]
+        lines = [line for line in said if line and not line[:1].isspace()]
         told = lines[-1].strip()
         mended = "see that it runs, and to database.url and ADLOOM_DATABASE__PASSWORD"
         if _NO_SUCH.search(told):

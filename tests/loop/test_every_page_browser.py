@@ -22,7 +22,7 @@ from adloom.loop.experiments.reading.reading import read_experiment
 from adloom.loop.settings import Settings
 from tests.loop.demo.reports import changed, report, story
 from tests.loop.experiments.reading_log import START, log_in, sell_in
-from tests.loop.serving.in_chromium import chromium, click, fill, open_page, serving, wait
+from tests.loop.serving.in_chromium import click, fill, open_page, serving, wait
 from tests.loop.serving.page_checks import faults
 from tests.loop.serving.studio_parts import KEY, studio_settings
 from tests.loop_parts import keep_shop_ads
@@ -30,12 +30,6 @@ from tests.loop_parts import keep_shop_ads
 pytestmark = pytest.mark.slow
 WIDTHS = pytest.mark.parametrize("width", [1280, 390])
 LONG = "Donaudampfschifffahrtsgesellschaftskapitänsmützenhalterung mit Ösen"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    with chromium(tmp_path_factory.mktemp("profile")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

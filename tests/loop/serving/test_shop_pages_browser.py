@@ -13,7 +13,6 @@ from selenium.webdriver.common.by import By
 from adloom.loop import home
 from adloom.loop.settings import Settings
 from tests.loop.serving.in_chromium import (
-    chromium,
     click,
     fill,
     open_page,
@@ -55,12 +54,6 @@ def proxy(tmp_path_factory: pytest.TempPathFactory, shops: Site, address: str) -
 def address(settings: Settings) -> Iterator[str]:
     with serving(settings) as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    with chromium(tmp_path_factory.mktemp("profile")) as running:
-        yield running
 
 
 def until(so: Callable[[], bool]) -> None:

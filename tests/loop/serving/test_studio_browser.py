@@ -15,7 +15,6 @@ from selenium.webdriver.support.ui import WebDriverWait
 from adloom.loop import home
 from adloom.loop.settings import Settings
 from tests.loop.serving.in_chromium import (
-    chromium,
     click,
     errors,
     fill,
@@ -32,12 +31,6 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return studio_settings(tmp_path_factory.mktemp("studio"))
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    with chromium(tmp_path_factory.mktemp("profile")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ from selenium.webdriver.common.keys import Keys
 
 from tests.loop.experiments.reading_log import START, log_in, sell_in
 from tests.loop.serving.in_chromium import (
-    chromium,
     errors,
     fill,
     open_page,
@@ -35,12 +34,6 @@ CHARTS = """
 return [...document.querySelectorAll("#experiment svg")].map(
     (chart) => [chart.getAttribute("aria-label"), chart.querySelectorAll("circle").length])
 """
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    with chromium(tmp_path_factory.mktemp("profile")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

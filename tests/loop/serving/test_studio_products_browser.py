@@ -20,7 +20,6 @@ from adloom.loop.catalogue.intake.feed import import_feed
 from adloom.loop.settings import Settings
 from adloom.loop.settings.catalogue import CatalogSettings
 from tests.loop.serving.in_chromium import (
-    chromium,
     click,
     errors,
     fill,
@@ -42,12 +41,6 @@ COLUMNS = tomllib.loads((HAUSHALT / "adloom.toml").read_text())["catalog"]["colu
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return studio_settings(tmp_path_factory.mktemp("studio"))
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    with chromium(tmp_path_factory.mktemp("profile")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
