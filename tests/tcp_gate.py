@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Literal
 
-State = Literal["open", "refuse", "drop", "hang", "cut", "fail", "trickle"]
+State = Literal["open", "refuse", "drop", "hang", "cut", "fail", "trickle", "stall"]
 
 _CHUNK = 1 << 16
 _UNAVAILABLE = (
@@ -31,10 +31,13 @@ class TcpGate:
         cut: a request gets the start of an answer (HTTP) and no more.
         trickle: a request gets its answer byte by byte, without end.
         fail: every request is answered by 503 (HTTP), to come back in ten minutes.
+        stall: what is open stays open, and nothing comes through, as of a server that hangs.
     """
 
     def __init__(self, target_port: int) -> None:
         self._target_port = target_port
+        self._flows = asyncio.Event()
+        self._flows.set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -50,7 +53,12 @@ class TcpGate:
         return self._state
 
     def set(self, state: State) -> None:
-        """Connections that are open are closed."""
+        """Connections that are open are closed, but for "stall"."""
+        if state == "stall":
+            self._state = state
+            self._loop.call_soon_threadsafe(self._flows.clear)
+            return
+        self._loop.call_soon_threadsafe(self._flows.set)
         self._run(self._close())
         for filler in self._full:
             filler.close()
@@ -106,7 +114,7 @@ class TcpGate:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections.add(writer)
         with suppress(OSError):
-            if self._state == "open":
+            if self._state in ("open", "stall"):
                 await self._pass_on(reader, writer)
                 return
             await reader.read(_CHUNK)
@@ -126,14 +134,19 @@ class TcpGate:
             writer.transport.abort()  # as if nobody listened here
             return
         self._connections.add(to_server)
-        await asyncio.gather(pump(reader, to_server), pump(from_server, writer))
+        flows = self._flows
+        await asyncio.gather(pump(reader, to_server, flows), pump(from_server, writer, flows))
         self._connections -= {writer, to_server}
 
 
-async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-    """Everything that comes in goes out, until one side ends."""
+async def pump(
+    source: asyncio.StreamReader, target: asyncio.StreamWriter, flows: asyncio.Event | None = None
+) -> None:
+    """Everything that comes in goes out while it flows, until one side ends."""
     try:
         while data := await source.read(_CHUNK):
+            if flows is not None:
+                await flows.wait()
             target.write(data)
             await target.drain()
     except OSError:

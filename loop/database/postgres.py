@@ -31,8 +31,15 @@ def postgres_engine(settings: DatabaseSettings, connect_seconds: int = _CONNECT_
         raise DatabaseUnusable("Postgres needs psycopg: pip install 'adloom[postgres]'") from error
     except (ArgumentError, ValueError) as error:
         raise DatabaseUnusable(f"database.url cannot be read: {error}") from error
+    _bound(engine)
     watch(engine, ServerHealth(where(url)))
     return engine
+
+
+def _bound(engine: Engine) -> None:
+    from adloom.loop.database.answering import bound  # needs psycopg
+
+    bound(engine)
 
 
 def where(url: URL) -> str:

@@ -70,10 +70,15 @@ def _alone(engine: Engine) -> Iterator[Connection]:
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN IMMEDIATE")  # else each table were one of its own
-        else:
+            yield connection
+            connection.commit()
+            return
+        from adloom.loop.database.answering import as_long_as_it_takes
+
+        with as_long_as_it_takes(connection):
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
-        yield connection
-        connection.commit()
+            yield connection
+            connection.commit()
 
 
 def _run_migrations(connection: Connection) -> None:

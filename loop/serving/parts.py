@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
+from adloom.loop.serving.asking import Asked, answers_of
 from adloom.stream.outages import Pauses
 
 _log = logging.getLogger("adloom.serve")
@@ -47,7 +48,7 @@ class Parts:
         self._lock = threading.Lock()
         self._names: dict[Part, None] = {}
         self._told: dict[Part, str] = {}
-        self._asked: dict[Part, Callable[[], str | None]] = {}
+        self._asked: dict[Part, Asked] = {}
         self._fell: dict[Part, tuple[str, float | None]] = {}  # why, and when it began again
 
     def run(self, name: Part, target: Callable[[], None]) -> threading.Thread:
@@ -65,7 +66,7 @@ class Parts:
         """Ask ``problem`` for what is wrong with a part whenever somebody wants to know."""
         self._know(name)
         with self._lock:
-            self._asked[name] = problem
+            self._asked[name] = Asked(problem)
 
     def tell(self, name: Part, problem: str | None) -> None:
         """What is wrong with a part from now on; None: nothing. Logged where it is new."""
@@ -83,13 +84,14 @@ class Parts:
         """What is wrong now, by part."""
         with self._lock:
             told, asked, fell = dict(self._told), dict(self._asked), dict(self._fell)
+        answers = answers_of(asked)
         found: dict[str, str] = {}
         for name in self.names:
             began_again = fell[name][1] if name in fell else 0.0
             lines = [
                 fell[name][0] if name in fell and _shaky(began_again) else None,
                 told.get(name),
-                _asked(asked[name]) if name in asked else None,
+                answers.get(name),
             ]
             if any(lines):
                 found[name] = "; ".join(dict.fromkeys(line for line in lines if line))
@@ -131,14 +133,6 @@ class Parts:
     def _note(self, name: Part, problem: str, began_again: float | None) -> None:
         with self._lock:
             self._fell[name] = problem, began_again
-
-
-def _asked(problem: Callable[[], str | None]) -> str | None:
-    """A part that cannot say how it is has a problem, and the others are told all the same."""
-    try:
-        return problem()
-    except Exception as error:
-        return f"it does not say how it is ({type(error).__name__}: {error})"
 
 
 def _shaky(since: float | None) -> bool:

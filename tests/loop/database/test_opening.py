@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,7 +17,8 @@ from sqlalchemy import Engine, inspect, select, text
 
 from adloom.loop.catalogue.opening import open_catalogue, open_creatives
 from adloom.loop.catalogue.taking_over.take_over import take_over
-from adloom.loop.database import migrations, revision
+from adloom.loop.database import answering, migrations, revision
+from adloom.loop.database.answering import AnsweringConnection
 from adloom.loop.database.health import DatabaseUnusable
 from adloom.loop.database.opening import open_database
 from adloom.loop.database.postgres import ServerHealth
@@ -22,6 +26,7 @@ from adloom.loop.database.revision import OtherRevision, upgrade
 from adloom.loop.database.tables import creatives, metadata
 from adloom.loop.settings.database import DatabaseSettings
 from tests.postgres_server import PostgresServer
+from tests.tcp_gate import TcpGate
 
 _LATER_TABLES = (
     *("round_file", "privacy", "forgotten_user", "forgetting_reader", "creative_review"),
@@ -130,6 +135,56 @@ def test_a_postgres_that_goes_away_is_told_and_used_again_once_it_is_back(
     assert catalogue.count() == len(ads) == 0
     catalogue.close()
     ads.close()
+
+
+def test_a_postgres_that_hangs_is_told_and_used_again_once_it_gets_on(
+    tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering, "ANSWER_SECONDS", 1.0)
+    database, gate = postgres.new_database(), TcpGate(postgres.port)
+    assert database.url is not None
+    behind = database.url.replace(f":{postgres.port}/", f":{gate.port}/")
+    catalogue = open_catalogue(tmp_path, None, database.model_copy(update={"url": behind}))
+    assert catalogue.count() == 0
+    gate.set("stall")
+    with pytest.raises(DatabaseUnusable, match=r"cannot be used \(no answer within 1 seconds\)"):
+        catalogue.count()
+    gate.set("open")
+    assert catalogue.count() == 0
+    catalogue.close()
+    gate.close()
+
+
+def test_a_machine_that_is_gone_without_a_word_is_noticed_by_the_network(
+    tmp_path: Path, postgres: PostgresServer
+) -> None:
+    engine = open_database(tmp_path, postgres.new_database())
+    with engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, AnsweringConnection)
+        with socket.socket(fileno=os.dup(driver.fileno())) as ours:
+            waits = ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+            assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 10
+    assert waits == 10_000
+    engine.dispose()
+
+
+def test_migrations_wait_for_one_another_as_long_as_it_takes(
+    tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering, "ANSWER_SECONDS", 0.3)
+    engine = open_database(tmp_path, postgres.new_database())
+    with ThreadPoolExecutor() as pool:
+        with engine.begin() as other:
+            other.execute(text(f"SELECT pg_advisory_xact_lock({revision._LOCK})"))
+            waits = pool.submit(upgrade, engine)
+            with pytest.raises(TimeoutError):
+                waits.result(1.0)
+        assert waits.result(30) is False
+    with pytest.raises(DatabaseUnusable, match="no answer"), engine.connect() as connection:
+        connection.execute(text("SELECT pg_sleep(5)"))  # others are bound as before
+    engine.dispose()
 
 
 def test_a_database_that_nobody_made_is_told_as_one(

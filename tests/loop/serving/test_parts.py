@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import QueuePool, create_engine
 
+from adloom.loop.serving import asking
 from adloom.loop.serving import parts as parts_module
 from adloom.loop.serving.http.errors import answer_errors
 from adloom.loop.serving.parts import Parts
@@ -110,6 +111,29 @@ def test_a_part_that_cannot_be_asked_is_told_beside_the_others() -> None:
     problems = board.problems()
     assert "does not say how it is (OSError: no such device)" in problems["database"]
     assert problems["feed"] == "it is away"
+
+
+def test_a_part_that_hangs_is_told_in_time_and_asked_by_one_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(asking, "_PATIENCE_SECONDS", 0.05)
+    board, goes_on, asked = Parts(threading.Event()), threading.Event(), [0]
+
+    def hanging() -> str | None:
+        asked[0] += 1
+        goes_on.wait(30)
+        return None
+
+    board.ask("database", hanging)
+    board.ask("features", lambda: "online.db is damaged")
+    for _ in range(3):
+        assert board.problems() == {
+            "database": "it does not answer within 0.05 seconds",
+            "features": "online.db is damaged",
+        }
+    assert asked == [1]
+    goes_on.set()
+    wait_until(lambda: "database" not in board.problems())
 
 
 def test_who_waits_in_vain_for_a_connection_to_the_database_is_told_when_to_come_back() -> None:
