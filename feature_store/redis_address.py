@@ -34,6 +34,13 @@ def redis_options(settings: FeatureStoreSettings) -> dict[str, Any]:
     return options
 
 
+def sentinel_login(settings: FeatureStoreSettings) -> dict[str, Any]:
+    """What a client of the Sentinels themselves is made with besides."""
+    if settings.sentinel_password is None:
+        return {}
+    return {"password": settings.sentinel_password.get_secret_value()}
+
+
 def _parts(settings: FeatureStoreSettings) -> list[str]:
     assert settings.redis_url is not None
     return settings.redis_url.get_secret_value().split(",")

@@ -106,6 +106,11 @@ class FeatureStoreSettings(BaseModel):
     )
     redis_mode: Literal["single", "cluster", "sentinel"] = "single"
     sentinel_master: str | None = Field(default=None, min_length=1)
+    sentinel_password: SecretStr | None = Field(
+        default=None,
+        description="of the Sentinels themselves; keep it in the environment: "
+        "ADLOOM_FEATURES__SENTINEL_PASSWORD",
+    )
     redis_username: str | None = Field(default=None, min_length=1, description="of Redis' ACL")
     redis_password: SecretStr | None = Field(
         default=None, description="keep it in the environment: ADLOOM_FEATURES__REDIS_PASSWORD"
@@ -166,8 +171,12 @@ class FeatureStoreSettings(BaseModel):
     def _sentinels_watch_a_master(self) -> Self:
         if (self.redis_mode == "sentinel") != (self.sentinel_master is not None):
             raise ValueError("redis_mode = 'sentinel' and sentinel_master go together")
-        if self.redis_password is not None and "," in self.redis_password.get_secret_value():
-            raise ValueError("redis_password has a comma, which Feast takes for its end")
+        if self.sentinel_password is not None and self.sentinel_master is None:
+            raise ValueError("sentinel_password is for redis_mode = 'sentinel'")
+        for name in ("redis_password", "sentinel_password"):
+            secret: SecretStr | None = getattr(self, name)
+            if secret is not None and "," in secret.get_secret_value():
+                raise ValueError(f"{name} has a comma, which Feast takes for its end")
         return self
 
     @model_validator(mode="after")

@@ -141,7 +141,7 @@ class RedisNodes:
 class WatchedRedis:
     """A master with a replica, and three Sentinels."""
 
-    name = "shop"
+    name, password = "shop", "of Sentinels"
 
     def __init__(self, folder: Path) -> None:
         self.master = RedisNode(folder / "master")
@@ -153,11 +153,12 @@ class WatchedRedis:
         for n in range(3):
             file = folder / f"sentinel-{n}.conf"
             file.write_text(
+                f'requirepass "{self.password}"\nsentinel sentinel-pass "{self.password}"\n'
                 f"sentinel monitor {self.name} 127.0.0.1 {self.master.port} 2\n"
                 f"sentinel down-after-milliseconds {self.name} 1000\n"
                 f"sentinel failover-timeout {self.name} 5000\n"
             )
-            sentinel = _Sentinel(folder / f"sentinel-{n}", file)
+            sentinel = _Sentinel(folder / f"sentinel-{n}", file, self.password)
             sentinel.start()
             self.sentinels.append(sentinel)
         wait_until(self._is_watched)
@@ -176,11 +177,15 @@ class WatchedRedis:
 
 
 class _Sentinel(RedisNode):
-    def __init__(self, folder: Path, file: Path) -> None:
+    def __init__(self, folder: Path, file: Path, password: str) -> None:
         super().__init__(folder)
+        self._password = password
         binary = self._command[0]
         self._command = [binary, str(file), "--sentinel", "--port", str(self.port)]
         self._command += ["--bind", "127.0.0.1", "--dir", str(folder)]
+
+    def client(self) -> Any:
+        return Redis(host="127.0.0.1", port=self.port, password=self._password)
 
 
 @contextmanager

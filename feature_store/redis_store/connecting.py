@@ -13,7 +13,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from adloom.feature_store.backend import StoreUnfit
-from adloom.feature_store.redis_address import redis_nodes, redis_options
+from adloom.feature_store.redis_address import redis_nodes, redis_options, sentinel_login
 from adloom.feature_store.settings import FeatureStoreSettings
 
 PATIENCE_SECONDS = 2.5
@@ -26,6 +26,8 @@ def feast_config(settings: FeatureStoreSettings) -> dict[str, Any]:
     """What Feast's own client needs for the same Redis."""
     options = redis_options(settings)
     words = [f"{host}:{port}" for host, port in redis_nodes(settings)]
+    if login := sentinel_login(settings):
+        options = {**options, "sentinel_kwargs": login}
     words += [f"{name}={json.dumps(value)}" for name, value in options.items()]
     config = {
         "type": "redis",
@@ -53,7 +55,8 @@ def connected(settings: FeatureStoreSettings) -> Any:
         return _LateCluster(nodes, patience | options)
     again = Retry(NoBackoff(), 1)  # a server that came back; the callers know to wait
     if settings.redis_mode == "sentinel":
-        watching = Sentinel(nodes, sentinel_kwargs=patience, **(patience | options))
+        login = sentinel_login(settings)
+        watching = Sentinel(nodes, sentinel_kwargs=patience | login, **(patience | options))
         return watching.master_for(settings.sentinel_master, retry=again)
     return Redis(host, port, **(patience | {"retry": again} | options))
 

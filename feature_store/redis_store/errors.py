@@ -48,6 +48,11 @@ def failures_told(*, at_start: bool = False) -> Iterator[None]:
 def _of_settings(error: Exception) -> str | None:
     """What is to be set otherwise; None where it is not that."""
     text = _line(error)
+    if isinstance(error, MasterNotFoundError) and "AuthenticationError" in text:
+        return (
+            "the Sentinels refuse the login: set their password in "
+            "ADLOOM_FEATURES__SENTINEL_PASSWORD"
+        )
     if isinstance(error, AuthenticationError) or text.startswith(("NOAUTH", "WRONGPASS")):
         return f"{_OURS} refuses the login ({text}): {_LOGIN}"
     if isinstance(error, NoPermissionError) or text.startswith("NOPERM"):

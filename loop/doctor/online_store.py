@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from adloom.feature_store.redis_address import redis_nodes, redis_options
+from adloom.feature_store.redis_address import redis_nodes, redis_options, sentinel_login
 from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.loop.doctor.clocks import Clock
 from adloom.loop.doctor.finding import Check, Finding, judged
@@ -74,7 +74,7 @@ def _clients(features: FeatureStoreSettings) -> Iterator[tuple[str, Any]]:
     patience = {"socket_connect_timeout": _SECONDS, "socket_timeout": _SECONDS}
     nodes, options = redis_nodes(features), patience | redis_options(features)
     if features.redis_mode == "sentinel":
-        watching = Sentinel(nodes, sentinel_kwargs=patience)
+        watching = Sentinel(nodes, sentinel_kwargs=patience | sentinel_login(features))
         nodes = [watching.discover_master(features.sentinel_master)]
     for host, port in nodes:
         yield f"{host}:{port}", Redis(host, port, **options, retry=Retry(NoBackoff(), 0))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from adloom.feature_store.backend import StoreUnfit
 from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.store import FeatureStore
 from adloom.loop.bench.redis_server import RedisUnavailable
@@ -17,6 +18,7 @@ from adloom.stream.consumer import EventConsumer
 from adloom.stream.settings import KafkaSettings
 from tests.redis_nodes import RedisNodes, WatchedRedis, running_cluster, running_sentinels
 from tests.rough_traffic import RoughTraffic
+from tests.sample_events import logged
 
 pytestmark = pytest.mark.slow
 
@@ -103,10 +105,19 @@ def test_a_master_of_which_sentinels_make_another(
         online="redis",
         redis_mode="sentinel",
         sentinel_master=watched.name,
+        sentinel_password=SecretStr(watched.password),
         redis_url=SecretStr(watched.url),
     )
     with FeatureStore.open(settings, tmp_path) as store:
         name = store.name()
+        store.apply([logged(0, 0)])
+        read = store.feast.get_online_features(["user_stats:clicks"], [{"user_id": "ann"}])
+        assert read.to_dict()["clicks"] == [1]  # Feast's own client asks the Sentinels, too
+        store.clear()
+    for password in (None, SecretStr("other")):
+        wrong = settings.model_copy(update={"sentinel_password": password})
+        with pytest.raises(StoreUnfit, match="Sentinels refuse the login"):
+            FeatureStore.open(wrong, tmp_path)
     survives(local_kafka, settings, tmp_path, watched.master.kill, lambda: None)
     assert watched.replica.client().info("replication")["role"] == "master"
     with FeatureStore.open(settings, tmp_path) as store:

@@ -251,6 +251,8 @@ def test_a_cluster_and_a_mode_that_does_not_fit(
 def test_a_master_that_sentinels_watch(tmp_path: Path) -> None:
     with running_sentinels() as watched:
         given = {"online": "redis", "redis_mode": "sentinel", "redis_url": watched.url}
+        assert online_told(tmp_path, **given, sentinel_master=watched.name).state == "wrong"
+        given["sentinel_password"] = watched.password
         found = online_told(tmp_path, **given, sentinel_master=watched.name)
         assert found.state == "well", found
         assert f"{watched.master.port}" in found.looked_at
