@@ -53,7 +53,9 @@ def log(quick: Quick = False, as_json: AsJson = False) -> None:
     """Time and memory of what reads the event log, by its length; the window stays the same."""
     from adloom.loop.bench.log.run import (
         COMMITS,
+        PASSES,
         QUICK_COMMITS,
+        QUICK_PASSES,
         QUICK_SIZES,
         QUICK_TIMES,
         SIZES,
@@ -65,8 +67,8 @@ def log(quick: Quick = False, as_json: AsJson = False) -> None:
         problems.print(step, highlight=False, soft_wrap=True)
 
     sizes, commits = (QUICK_SIZES, QUICK_COMMITS) if quick else (SIZES, COMMITS)
-    times = QUICK_TIMES if quick else TIMES
-    _show(bench_log(sizes, commits=commits, times=times, on_step=on_step), as_json)
+    times, passes = (QUICK_TIMES, QUICK_PASSES) if quick else (TIMES, PASSES)
+    _show(bench_log(sizes, commits=commits, times=times, passes=passes, on_step=on_step), as_json)
 
 
 @app.command()

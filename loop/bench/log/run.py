@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from adloom.feature_store.event_log import EventLog
 from adloom.feature_store.settings import LogSettings
@@ -23,7 +24,10 @@ from adloom.loop.bench.log.reads import READS
 SIZES = (100_000, 1_000_000, 10_000_000)
 COMMITS = 20
 TIMES = 5
-QUICK_SIZES, QUICK_COMMITS, QUICK_TIMES = (25_000, 50_000), 2, 2
+PASSES = 5
+QUICK_SIZES, QUICK_COMMITS, QUICK_TIMES, QUICK_PASSES = (25_000, 50_000), 2, 2, 1
+_MEASURED = "seconds", "cpu_seconds", "peak_mib"
+_RATIOS = "time_ratio", "cpu_ratio", "memory_ratio"
 _MIB = 2**20 if sys.platform == "darwin" else 2**10
 
 
@@ -32,13 +36,15 @@ def bench_log(
     *,
     commits: int = COMMITS,
     times: int = TIMES,
+    passes: int = PASSES,
     on_step: Callable[[str], None] = lambda step: None,
 ) -> dict[str, Any]:
     """Seconds and peak memory of every reader by number of logged events; the window is the same.
 
     Time is the median of several reads in one process (`times`), the first left out, by the clock
-    and of the processor, which neighbours disturb less; memory is the peak of that process. The
-    ratios are of the longest log to the shortest. `members` has what a commit takes one of many
+    and of the processor, which neighbours disturb less; memory is the peak of that process. All
+    sizes are read in turn, `passes` times: each figure is the median over these. The ratios are of
+    the longest log to the shortest, of the same pass. `members` has what a commit takes one of many
     (`commits` each).
     """
     with tempfile.TemporaryDirectory(prefix="adloom-bench-") as scratch:
@@ -49,19 +55,28 @@ def bench_log(
         found: dict[str, Any] = {}
         for name in READS:
             on_step(f"Reading: {name}")
-            measured = [_alone(_measured, folder, name, times) for folder in folders]
-            found[name] = {
-                "events": {f"{size}": one for size, one in zip(sizes, measured, strict=True)},
-                "time_ratio": measured[-1]["seconds"] / measured[0]["seconds"],
-                "cpu_ratio": measured[-1]["cpu_seconds"] / measured[0]["cpu_seconds"],
-                "memory_ratio": measured[-1]["peak_mib"] / measured[0]["peak_mib"],
-            }
+            measured = [
+                [_alone(_measured, folder, name, times) for folder in folders]
+                for _ in range(passes)
+            ]
+            found[name] = _told(sizes, np.array(measured))
         found["members"] = {}
         for members in MEMBERS:
             on_step(f"Committing: {members} at once")
             folder = Path(scratch) / f"members-{members}"
             found["members"][f"{members}"] = commits_together(folder, members, commits)
     return found
+
+
+def _told(sizes: Sequence[int], measured: NDArray[np.float64]) -> dict[str, Any]:
+    """Of shape (passes, sizes, 3), in the order of `_MEASURED`."""
+    middle = np.median(measured, axis=0)
+    ratios = np.median(measured[:, -1] / measured[:, 0], axis=0)
+    events = {
+        f"{size}": dict(zip(_MEASURED, map(float, row), strict=True))
+        for size, row in zip(sizes, middle, strict=True)
+    }
+    return {"events": events} | dict(zip(_RATIOS, map(float, ratios), strict=True))
 
 
 def _alone(measure: Callable[..., Any], *given: Any) -> Any:
@@ -78,7 +93,8 @@ def _fill(folder: Path, events: int) -> None:
     log.close()
 
 
-def _measured(folder: Path, name: str, times: int) -> dict[str, float]:
+def _measured(folder: Path, name: str, times: int) -> tuple[float, float, float]:
+    """As `_MEASURED` has it."""
     spent = []
     for _ in range(times):
         started, began = time.perf_counter(), time.process_time()
@@ -86,8 +102,4 @@ def _measured(folder: Path, name: str, times: int) -> dict[str, float]:
         spent.append((time.perf_counter() - started, time.process_time() - began))
     seconds, cpu_seconds = np.median(spent[1:], axis=0)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _MIB
-    return {
-        "seconds": float(seconds),
-        "cpu_seconds": float(cpu_seconds),
-        "peak_mib": round(peak, 1),
-    }
+    return float(seconds), float(cpu_seconds), round(peak, 1)
