@@ -1,6 +1,6 @@
 """Consumers killed at any point: in the end every history and every count is right.
 
-`pytest tests/stream/test_crash.py --kills 50` does it with 100,000 events; on a Kafka cluster with
+`pytest -m "" tests/stream/test_crash.py --kills 50` does it with 100,000 events; on a Kafka cluster with
 ADLOOM_TEST_KAFKA=host:port before it.
 """
 
@@ -55,7 +55,13 @@ def finish(kafka: KafkaSettings, store: FeatureStore, traffic: RoughTraffic) -> 
 
 
 @pytest.mark.timeout(3_000)
-@pytest.mark.parametrize("online", ["sqlite", "redis", "cluster", "postgres", "feast-sqlite"])
+@pytest.mark.parametrize(
+    "online",
+    [
+        *("sqlite", "redis", "cluster"),
+        *(pytest.param(store, marks=pytest.mark.long) for store in ("postgres", "feast-sqlite")),
+    ],
+)
 def test_kill_9_at_any_point_changes_nothing(
     online: str, kafka: KafkaSettings, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

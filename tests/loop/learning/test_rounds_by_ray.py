@@ -20,7 +20,7 @@ from tests.loop.learning.small_round import assert_same_weights, learnt_alone, t
 from tests.tiny_model import tiny_generator
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_workers_come_to_the_weights_of_one_process_also_when_one_is_killed(
     tmp_path: Path,
 ) -> None:

@@ -263,7 +263,7 @@ def test_any_bad_day_with_features_in_a_file(
     try_sequences(request, WithFile, worlds({}))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(20_000)
 def test_any_bad_day_with_features_in_a_redis(
     worlds: Worlds, redis: LocalRedis, request: pytest.FixtureRequest

@@ -147,6 +147,7 @@ def killed_under_load(shop: Shop, names: Iterable[str], users: str) -> None:
     accounts_hold(shop, shoppers)
 
 
+@pytest.mark.long
 def test_both_are_asked_to_forget_at_once(shop: Shop) -> None:
     """The same user and different ones, while others shop."""
     shoppers = Shoppers(shop)
