@@ -1,7 +1,7 @@
 """Consumers killed at any point: in the end every history and every count is right.
 
-`pytest -m "" tests/stream/test_crash.py --kills 50` does it with 100,000 events; on a Kafka cluster with
-ADLOOM_TEST_KAFKA=host:port before it.
+`pytest -m "" tests/stream/test_crash.py --kills 50` does it with 100,000 events and every store; on
+a Kafka cluster with ADLOOM_TEST_KAFKA=host:port before it.
 """
 
 from __future__ import annotations
