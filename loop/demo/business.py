@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 from PIL import Image
@@ -23,6 +24,7 @@ from adloom.stream.events import Click, Impression
 from adloom.stream.topics import topic_of
 
 _BEFORE = timedelta(days=14)
+_PAINTERS, _PAINTED_AHEAD = 2, 16  # a megabyte each
 _THOUGHT = timedelta(seconds=4)
 """The longest that a shopper thinks about an ad before a click."""
 _GLANCE = timedelta(seconds=0.2)
@@ -122,11 +124,16 @@ def _keep(loop: DemoLoop, ads: Sequence[SeedCreative], steps: Steps, label: str)
 def _import(loop: DemoLoop, ads: Sequence[SeedCreative], advance: Advance) -> None:
     size = loop.generator.model.config.picture_size
 
+    def row(ad: SeedCreative) -> CreativeRow:
+        plate = cast_shadow(ad.background(size), ad.product.cutout(), depth=0.06)
+        return CreativeRow(ad.ad_id, ad.product.product_id, ad.title, ad.picture(), plate)
+
     def rows() -> Iterator[CreativeRow]:
-        for ad in ads:
-            plate = cast_shadow(ad.background(size), ad.product.cutout(), depth=0.06)
-            yield CreativeRow(ad.ad_id, ad.product.product_id, ad.title, ad.picture(), plate)
-            advance(1, "")
+        with ThreadPoolExecutor(_PAINTERS) as painters:
+            for start in range(0, len(ads), _PAINTED_AHEAD):
+                for made in painters.map(row, ads[start : start + _PAINTED_AHEAD]):
+                    yield made
+                    advance(1, "")
 
     settings, report = loop.settings.catalog, CreativeReport()
     importer = CreativeImporter(

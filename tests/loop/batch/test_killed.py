@@ -1,4 +1,7 @@
-"""A batch that is killed again and again ends with every pair once, each shown once."""
+"""A batch that is killed again and again ends with every pair once, each shown once.
+
+`pytest tests/loop/batch/test_killed.py --users 2000` draws 6,000 ads.
+"""
 
 from __future__ import annotations
 
@@ -18,16 +21,16 @@ from tests.adloom_process import AdloomProcess
 from tests.loop.batch.batch_home import CLICKERS, PRODUCTS, batch_shop, csv, parquet, rows_of
 from tests.stream.test_consumer import consume
 
-_USERS, _PART_ROWS = 40, 20
-_ADS = _USERS * len(PRODUCTS)
-
 
 @pytest.mark.slow
+@pytest.mark.timeout(3_000)
 def test_killed_twice_it_ends_with_every_pair_once(
-    tmp_path: Path, kafka: KafkaSettings, store: FeatureStore
+    tmp_path: Path, kafka: KafkaSettings, store: FeatureStore, request: pytest.FixtureRequest
 ) -> None:
+    users = int(request.config.getoption("users"))
+    ads, part_rows = users * len(PRODUCTS), users // 2
     settings = batch_shop(tmp_path)
-    parquet(tmp_path / "users.parquet", user_id=[f"user-{n}" for n in range(_USERS)])
+    parquet(tmp_path / "users.parquet", user_id=[f"user-{n}" for n in range(users)])
     csv(tmp_path / "products.csv", "product_id", PRODUCTS)
     environment = os.environ | {
         "ADLOOM_HOME": str(settings.home),
@@ -40,7 +43,7 @@ def test_killed_twice_it_ends_with_every_pair_once(
     options = "--users users.parquet --products products.csv --out out"
 
     def drawing() -> AdloomProcess:
-        words = ("ads", *options.split(), "--part-rows", str(_PART_ROWS))
+        words = ("ads", *options.split(), "--part-rows", str(part_rows))
         return AdloomProcess(*words, folder=tmp_path, environment=environment)
 
     def parts() -> dict[str, int]:
@@ -53,19 +56,19 @@ def test_killed_twice_it_ends_with_every_pair_once(
             time.sleep(0.005)
         process.kill()
         done = parts()
-        assert len(done) < _ADS // _PART_ROWS
+        assert len(done) < ads // part_rows
     process = drawing()
     status, told, beside = process.ended()
     assert status == 0, beside
-    assert f"{_ADS:,} in out/ads" in told
+    assert f"{ads:,} in out/ads" in told
     assert done.items() <= parts().items()  # what was done is as it was
     assert {file.name for file in out.iterdir()} == {".lock", ".plan.parquet", "ads", "pictures"}
-    assert len(list((out / "ads").iterdir())) == _ADS // _PART_ROWS
+    assert len(list((out / "ads").iterdir())) == ads // part_rows
 
     rows = rows_of(out)
-    wanted = [(f"user-{n}", product) for n in range(_USERS) for product in PRODUCTS]
+    wanted = [(f"user-{n}", product) for n in range(users) for product in PRODUCTS]
     assert [(row["user_id"], row["product_id"]) for row in rows] == wanted
-    assert len({row["ad_id"] for row in rows}) == _ADS
+    assert len({row["ad_id"] for row in rows}) == ads
     assert {(row["version"], row["source"]) for row in rows} == {("1", "drawn")}
     for row in rows:
         with Image.open(out / row["picture"]) as picture:
@@ -74,14 +77,14 @@ def test_killed_twice_it_ends_with_every_pair_once(
     new, clicked = by_pair["user-9", PRODUCTS[0]], by_pair[CLICKERS[0], PRODUCTS[0]]
     assert clicked["picture"] != new["picture"]
     with closing(home.open_creatives(settings)) as creatives:
-        assert len(creatives) == _ADS + 6  # nothing was drawn twice; six are the shop's own
+        assert len(creatives) == ads + 6  # nothing was drawn twice; six are the shop's own
         known = creatives.get_many([row["ad_id"] for row in rows])
     assert {row["ad_id"]: row["title"] for row in rows} == {
         ad_id: ad.title for ad_id, ad in known.items()
     }
 
     with EventConsumer(kafka, store) as consumer:
-        consume(consumer, _ADS)
+        consume(consumer, ads)
         while consumer.behind():  # what a kill made come twice
             consumer.poll()
     shown = store.log.read("exposure")
