@@ -133,12 +133,14 @@ def past_ads(catalogue: Catalogue, creatives: CreativeStore, generator: Generate
     """
     from adloom.loop.catalogue.histories.past_ads import PastAds
     from adloom.loop.catalogue.histories.picture_codes import PictureCodes
+    from adloom.loop.catalogue.histories.reading import HistoryReader
 
     catalogue.vectors.verify()
     codes = PictureCodes(
         catalogue.engine, generator.history_codebook_name, generator.encode_history
     )
-    return PastAds(catalogue, creatives, codes)
+    reader = HistoryReader(generator.code_vectors, catalogue.vectors.encoder.embed)
+    return PastAds(catalogue, creatives, codes, reader)
 
 
 def title_words(settings: Settings, catalogue: Catalogue) -> TitleWords:

@@ -197,3 +197,8 @@ class AdGenerator(AdaptedModel, AdTexts):
     def codebook_name(self) -> str:
         """Names the codebook that pictures are encoded with, and their size."""
         return self.pictures.codebook_name
+
+    @property
+    def code_vectors(self) -> NDArray[np.float32]:
+        """What each code stands for, of unit length: float32 ``(codes, d)``."""
+        return self.pictures.code_vectors

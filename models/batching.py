@@ -97,11 +97,12 @@ def batch_briefs(
     codes = np.zeros((len(briefs), longest, config.history_codes), dtype=np.int64)
     valid = np.zeros((len(briefs), longest), dtype=bool)
     titles: list[str] = []
-    for row, history in enumerate(histories):
+    for row, (brief, history) in enumerate(zip(briefs, histories, strict=True)):
         for column, ad in enumerate(history):
             codes[row, column] = _fitting(ad, config)
             valid[row, column] = True
-        titles += [ad.title for ad in history] + [""] * (longest - len(history))
+        order = brief.title_order(config.history_items)
+        titles += [history[n].title for n in order] + [""] * (longest - len(history))
     title_ids = encode_text(tokenizer, titles, config.history_title_tokens)
     return BriefBatch(
         prompt=padded(

@@ -20,11 +20,14 @@ class HistoryAd:
     """A clicked ad: its title, the codes of its picture, and its id where it has one.
 
     Codes are those that the base reads of a history: ``AdGenerator.encode_history`` makes them.
+    ``title_rank`` is the place of its title among those of the history, from 0; where it is the
+    same for all, titles are read in the order of the pictures.
     """
 
     title: str
     codes: Codes
     ad_id: str = ""
+    title_rank: int = 0
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,12 @@ class AdBrief:
     def read_ads(self) -> tuple[HistoryAd, ...]:
         """The clicked ads that the model reads, in order: the trend, then the history."""
         return (*(self.trend or ()), *self.history)
+
+    def title_order(self, most: int) -> list[int]:
+        """Positions of the first ``most`` of `read_ads`, in the order of their titles."""
+        trend, read = len(self.trend or ()), self.read_ads[:most]
+        own = sorted(range(trend, len(read)), key=lambda position: read[position].title_rank)
+        return [*range(min(trend, len(read))), *own]
 
 
 @dataclass(frozen=True)

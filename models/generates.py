@@ -48,6 +48,10 @@ class Generates(Protocol):
         """How many codes of pictures there are."""
 
     @property
+    def code_vectors(self) -> NDArray[np.float32]:
+        """What each code stands for, of unit length: float32 ``(codes, d)``."""
+
+    @property
     def casts_shadow(self) -> bool:
         """Whether a product throws a shadow on what is drawn."""
 

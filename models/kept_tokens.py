@@ -58,19 +58,21 @@ def kept_tokens(
     word_scores, words_kept = (part.reshape(title) for part in _maps(taste.title_selection))
     ids = batch.history_titles.cpu().numpy()
     valid = batch.history_valid.cpu().numpy()
+    orders = [brief.title_order(config.history_items) for brief in briefs]
     return [
         tuple(
             KeptAd(
                 picture_scores[row, item],
                 picture_kept[row, item],
-                _pieces(tokenizer, ids[row, item][written].tolist()),
-                word_scores[row, item][written],
-                words_kept[row, item][written],
+                _pieces(tokenizer, ids[row, place][written].tolist()),
+                word_scores[row, place][written],
+                words_kept[row, place][written],
             )
             for item in range(int(valid[row].sum()))
-            for written in [ids[row, item] != tokenizer.pad_token_id]
+            for place in [order.index(item)]
+            for written in [ids[row, place] != tokenizer.pad_token_id]
         )
-        for row in range(rows)
+        for row, order in enumerate(orders)
     ]
 
 

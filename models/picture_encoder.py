@@ -9,6 +9,7 @@ from typing import cast
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 from safetensors import safe_open
@@ -72,6 +73,12 @@ class PictureEncoder:
     def history_codebook_name(self) -> str:
         """As `codebook_name`, of the pictures of clicked ads."""
         return f"{self._codebook}-{self._config.history_picture_size}"
+
+    @cached_property
+    def code_vectors(self) -> NDArray[np.float32]:
+        """What each code stands for, of unit length: float32 ``(codes, d)``."""
+        entries = self._vq.quantize.embedding.weight.detach().float()
+        return F.normalize(entries, dim=-1).cpu().numpy()
 
     @cached_property
     def _codebook(self) -> str:

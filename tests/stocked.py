@@ -14,13 +14,14 @@ from PIL import Image
 
 from adloom.loop.catalogue.histories.past_ads import PastAds
 from adloom.loop.catalogue.histories.picture_codes import PictureCodes
+from adloom.loop.catalogue.histories.reading import HistoryReader
 from adloom.loop.catalogue.intake.feed import import_feed
 from adloom.loop.catalogue.opening import open_catalogue, open_creatives
 from adloom.loop.catalogue.store import Catalogue
 from adloom.loop.database.sqlite import database_file
 from adloom.loop.demo.shop.catalog import FEED
 from adloom.loop.settings.catalogue import CatalogSettings
-from tests.tiny_model import TINY, tiny_codebook
+from tests.tiny_model import TINY, tiny_codebook, tiny_generator
 
 
 def stocked(home: Path) -> Path:
@@ -43,7 +44,8 @@ def past_ads_of(home: Path) -> PastAds:
 
     catalogue = stocked_catalogue(home)
     codes = PictureCodes(catalogue.engine, tiny_codebook(), encode)
-    return PastAds(catalogue, open_creatives(home), codes)
+    reader = HistoryReader(tiny_generator().code_vectors, catalogue.vectors.encoder.embed)
+    return PastAds(catalogue, open_creatives(home), codes, reader)
 
 
 @cache

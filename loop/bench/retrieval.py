@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from adloom.feature_store.store import UserHistory
 from adloom.loop.catalogue.histories.past_ads import PastAds
 from adloom.loop.catalogue.histories.picture_codes import PictureCodes
+from adloom.loop.catalogue.histories.reading import HistoryReader
 from adloom.loop.catalogue.opening import open_catalogue, open_creatives
 from adloom.loop.catalogue.product import Product
 from adloom.loop.catalogue.rows import Entry
@@ -31,12 +32,14 @@ from adloom.loop.catalogue.store import Catalogue
 from adloom.loop.catalogue.vectors import Made
 from adloom.loop.database.statements import upsert
 from adloom.loop.database.tables import picture_codes
+from adloom.models.looks import unit
 from adloom.models.retrieval import VECTOR_SIZE, representatives
 
 _CLICKS = 256
 _CHOSEN = 10
 _CODEBOOK = "bench"
 _TOKENS = 144
+_CODES = 1024
 _AT_ONCE = 5_000
 _STARTS = 41
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -175,7 +178,7 @@ def _entry(name: str) -> Entry:
 
 
 def _keep_codes(catalogue: Catalogue, names: Sequence[str], rng: np.random.Generator) -> None:
-    codes = rng.integers(0, 1024, (len(names), _TOKENS)).astype("<i2")
+    codes = rng.integers(0, _CODES, (len(names), _TOKENS)).astype("<i2")
     rows: Iterator[dict[str, Any]] = (
         {"picture_name": name, "codebook": _CODEBOOK, "codes": code.tobytes()}
         for name, code in zip(names, codes, strict=True)
@@ -191,7 +194,9 @@ def _past_ads(folder: Path) -> PastAds:
         raise AssertionError("all pictures have their codes")
 
     codes = PictureCodes(catalogue.engine, _CODEBOOK, encode)
-    return PastAds(catalogue, open_creatives(folder), codes)
+    vectors = np.random.default_rng(1).standard_normal((_CODES, 8), dtype=np.float32)
+    reader = HistoryReader(unit(vectors), catalogue.vectors.encoder.embed)
+    return PastAds(catalogue, open_creatives(folder), codes, reader)
 
 
 def _name(number: int) -> str:

@@ -40,7 +40,7 @@ def brief(
         product_name=product.name,
         selling_words=points if titles is None else titles.allowed(points),
         cutout=_seen(product),
-        history=tuple(HistoryAd(ad.title, ad.codes) for ad in history),
+        history=tuple(HistoryAd(ad.title, ad.codes, title_rank=ad.title_rank) for ad in history),
         category=product.category,
         titles=titles if constrained else None,
         short_name=product.short_name,

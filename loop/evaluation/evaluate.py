@@ -20,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Column, Table
 
 from adloom.loop.catalogue.briefs import brief
+from adloom.loop.catalogue.histories.reading import ClickedAd, HistoryReader, considered
 from adloom.loop.demo.shop.catalog import catalog_vectors
 from adloom.loop.demo.shop.copywriting import title_rules
 from adloom.loop.demo.shop.creatives import SeedCreative
@@ -34,7 +35,7 @@ from adloom.models.ad_generator import AdGenerator
 from adloom.models.brief import AdBrief, AdDraft, Codes, HistoryAd
 from adloom.models.compose import compose_ad
 from adloom.models.quality.encoders import load_encoder
-from adloom.models.retrieval import representatives, sampled
+from adloom.models.retrieval import sampled
 from adloom.models.settings import GeneratorSettings
 
 ARMS = ("full", "no_fine", "random_history", "other_shopper", "no_history")
@@ -43,6 +44,8 @@ of somebody else; none."""
 CONDITIONS = {"clean": 0.0, "noisy": 0.4}
 """Share of clicks at random in the histories."""
 
+_Read = tuple[SeedCreative, int]
+"""A clicked ad that is read, and the rank of its title."""
 Scores = dict[str, dict[str, dict[str, Figure]]]
 """Condition, arm, metric."""
 
@@ -75,6 +78,7 @@ class Evaluator:
         self._on_ads = on_ads
         self._vectors = catalog_vectors()
         self._codes: dict[SeedCreative, Codes] = {}
+        self._reader = HistoryReader(generator.code_vectors)
 
     def run(self) -> tuple[Scores, list[SheetRow]]:
         """Scores of every condition and arm, and rows of the contact sheet (clean histories)."""
@@ -103,7 +107,7 @@ class Evaluator:
     def _ads(
         self, arm: str, panel: Sequence[PanelShopper], clicked: Sequence[Image.Image]
     ) -> list[ScoredAd]:
-        histories = [self.history(arm, panel, number) for number in range(len(panel))]
+        histories = [self._read(arm, panel, number) for number in range(len(panel))]
         drafts = self._draw(arm, panel, histories)
         return [
             ScoredAd(
@@ -121,11 +125,14 @@ class Evaluator:
     ) -> tuple[SeedCreative, ...]:
         """The clicked ads that ``arm`` shows the generator for a shopper.
 
-        Representatives come nearest first, random ones in the order of their time.
+        Representatives come in the order of their agreement, random ones in that of their time.
         """
+        return tuple(ad for ad, _ in self._read(arm, panel, number))
+
+    def _read(self, arm: str, panel: Sequence[PanelShopper], number: int) -> list[_Read]:
         shopper, product = panel[number], panel[number].wanted.product
         if arm == "no_history":
-            return ()
+            return []
         if arm == "other_shopper":
             shopper = panel[(number + 1) % len(panel)]
         if arm == "random_history":
@@ -133,25 +140,37 @@ class Evaluator:
             rng = random.Random(f"random history/{self._plan.seed}/{shopper.user_id}")
             positions = range(len(shopper.history))
             chosen = sorted(rng.sample(positions, min(count, len(positions))))
-        else:
-            items = [ad.product.product_id for ad in shopper.history]
-            chosen = self._representatives(product.product_id, items, shopper.clicked_at)
-        return tuple(shopper.history[position] for position in chosen)
+            return [(shopper.history[position], 0) for position in chosen]
+        return self._representatives(product.product_id, shopper.history, shopper.clicked_at)
 
     def _representatives(
-        self, product_id: str, items: Sequence[str], clicked_at: Sequence[datetime]
-    ) -> list[int]:
-        count = self._settings.history_items
-        clicked = np.stack([self._vectors[item] for item in items])
+        self, product_id: str, ads: Sequence[SeedCreative], clicked_at: Sequence[datetime]
+    ) -> list[_Read]:
+        count, target = self._settings.history_items, self._vectors[product_id]
+        clicked = np.stack([self._vectors[ad.product.product_id] for ad in ads])
         if self._settings.coarse == "similarity":
-            return sampled(self._vectors[product_id], clicked, count)
-        return representatives(self._vectors[product_id], clicked, clicked_at, count)
+            return [(ads[position], 0) for position in sampled(target, clicked, count)]
+        near = considered(target, clicked, clicked_at, count)
+        codes = self._codes_of([ads[position] for position in near])
+        told = [
+            ClickedAd(clicked[position], ads[position].title, ads[position].product, code)
+            for position, code in zip(near, codes, strict=True)
+        ]
+        reading = self._reader.reading(target, told, count)
+        places = zip(reading.pictures, reading.title_ranks, strict=True)
+        return [(ads[near[position]], rank) for position, rank in places]
+
+    def _codes_of(self, ads: Sequence[SeedCreative]) -> list[Codes]:
+        new = [ad for ad in dict.fromkeys(ads) if ad not in self._codes]
+        codes = self._generator.encode_history([ad.picture(AD_SIZE) for ad in new])
+        self._codes.update(zip(new, codes, strict=True))
+        return [self._codes[ad] for ad in ads]
 
     def _draw(
         self,
         arm: str,
         panel: Sequence[PanelShopper],
-        histories: Sequence[Sequence[SeedCreative]],
+        histories: Sequence[Sequence[_Read]],
     ) -> list[AdDraft]:
         how = self._generator.sampling(self._settings)
         if arm == "no_fine":
@@ -170,12 +189,13 @@ class Evaluator:
             self._on_ads(len(briefs))
         return drafts
 
-    def _brief(self, shopper: PanelShopper, history: Sequence[SeedCreative]) -> AdBrief:
+    def _brief(self, shopper: PanelShopper, history: Sequence[_Read]) -> AdBrief:
         product = shopper.wanted.product
-        new = [ad for ad in history if ad not in self._codes]
-        codes = self._generator.encode_history([ad.picture(AD_SIZE) for ad in new])
-        self._codes.update(zip(new, codes, strict=True))
-        ads = tuple(HistoryAd(ad.title, self._codes[ad]) for ad in history)
+        codes = self._codes_of([ad for ad, _ in history])
+        ads = [
+            HistoryAd(ad.title, code, title_rank=rank)
+            for (ad, rank), code in zip(history, codes, strict=True)
+        ]
         rules = title_rules(product)
         return brief(product, ads, rules, constrained=self._settings.constrain_titles)
 

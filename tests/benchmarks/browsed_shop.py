@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from adloom.loop.catalogue.briefs import brief, finished
+from adloom.loop.catalogue.histories.reading import ClickedAd, HistoryReader, considered
 from adloom.loop.catalogue.product import Product
 from adloom.loop.demo.shop.catalog import catalog_vectors, load_catalog
 from adloom.loop.demo.shop.copywriting import title_rules, tone_of
@@ -21,7 +22,6 @@ from adloom.loop.demo.shop.taste import NOISE, Shopper
 from adloom.loop.demo.shop.taste_reader import SeenAd, Showing, TasteReader
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.brief import AdBrief, AdDraft, Codes, HistoryAd
-from adloom.models.retrieval import representatives
 from adloom.models.sampling import Sampling
 from adloom.models.settings import GeneratorSettings
 from adloom.stream.events import Click, Impression
@@ -107,6 +107,7 @@ class Drawer:
         self._generator = generator
         self._settings = settings
         self._codes: dict[SeedCreative, Codes] = {}
+        self._reader = HistoryReader(generator.code_vectors)
 
     def draw(
         self,
@@ -132,31 +133,38 @@ class Drawer:
 
     def _brief(self, shop: BrowsedShop, visit: Visit, history: bool) -> AdBrief:
         product = load_catalog()[visit.product_id]
-        read = _read(shop, visit, product, self._settings.history_items) if history else []
-        new = [ad for ad in dict.fromkeys(read) if ad not in self._codes]
-        codes = self._generator.encode_history([ad.picture(_PICTURE) for ad in new])
-        self._codes.update(zip(new, codes, strict=True))
-        ads = [HistoryAd(ad.title, self._codes[ad]) for ad in read]
+        ads = self._read(shop, visit, product) if history else []
         constrained = self._settings.constrain_titles
         return brief(product, ads, title_rules(product), constrained=constrained)
+
+    def _read(self, shop: BrowsedShop, visit: Visit, product: Product) -> list[HistoryAd]:
+        """The clicked ads that stand for the shopper's history, as they are read."""
+        clicks, k = shop.clicks[visit.user_id], self._settings.history_items
+        if not clicks:
+            return []
+        ads, times = [shop.ads[number] for number, _ in clicks], [at for _, at in clicks]
+        vectors = catalog_vectors()
+        items = np.stack([vectors[ad.product.product_id] for ad in ads])
+        target = vectors[product.product_id]
+        near = [ads[position] for position in considered(target, items, times, k)]
+        new = [ad for ad in dict.fromkeys(near) if ad not in self._codes]
+        codes = self._generator.encode_history([ad.picture(_PICTURE) for ad in new])
+        self._codes.update(zip(new, codes, strict=True))
+        told = [
+            ClickedAd(vectors[ad.product.product_id], ad.title, ad.product, self._codes[ad])
+            for ad in near
+        ]
+        reading = self._reader.reading(target, told, k)
+        return [
+            HistoryAd(near[position].title, self._codes[near[position]], title_rank=rank)
+            for position, rank in zip(reading.pictures, reading.title_ranks, strict=True)
+        ]
 
     def _shown(self, number: int, visit: Visit, draft: AdDraft) -> ShownAd:
         product = load_catalog()[visit.product_id]
         shadow = self._generator.casts_shadow
         picture = finished(draft.background, product, size=_PICTURE, shadow=shadow)
         return ShownAd(f"drawn-{number}", visit.user_id, product, draft.title, picture, _UNTIL)
-
-
-def _read(shop: BrowsedShop, visit: Visit, product: Product, k: int) -> list[SeedCreative]:
-    """The clicked ads that stand for the shopper's history, nearest first."""
-    clicks = shop.clicks[visit.user_id]
-    if not clicks:
-        return []
-    ads, times = [shop.ads[number] for number, _ in clicks], [at for _, at in clicks]
-    vectors = catalog_vectors()
-    items = np.stack([vectors[ad.product.product_id] for ad in ads])
-    chosen = representatives(vectors[product.product_id], items, times, k)
-    return [ads[position] for position in chosen]
 
 
 def _crowd(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 
@@ -35,6 +36,24 @@ def test_the_words_are_those_of_the_title() -> None:
         assert ad.title.startswith("".join(seen.words))
         best = seen.word_scores[seen.words_kept]
         assert seen.words_kept.any() == bool(len(best))
+
+
+def test_titles_of_an_order_of_their_own_are_read_in_it_and_told_of_their_ads() -> None:
+    model = tiny_model()
+    ask = brief(products()[0], 3)
+    places = (2, 0, 1)
+    ranked = tuple(
+        replace(ad, title_rank=rank) for ad, rank in zip(ask.history, places, strict=True)
+    )
+    other = replace(ask, history=ranked, trend=brief(products()[1], 2, seed=5).history)
+    model.config = model.config.model_copy(update={"history_items": 4})  # no room for the third
+    one, ordered = (batch_briefs([b], model.tokenizer, model.config) for b in (ask, other))
+    assert other.title_order(4) == [0, 1, 3, 2]
+    assert other.title_order(1) == [0]
+    assert ordered.history_titles[0, 2:].tolist() == one.history_titles[0, [1, 0]].tolist()
+    assert ordered.history_codes[0, 2:].tolist() == one.history_codes[0, :2].tolist()
+    for ad, seen in zip(other.read_ads, kept_tokens(model, [other])[0], strict=False):
+        assert ad.title.startswith("".join(seen.words))
 
 
 def test_the_best_scores_of_a_history_are_the_kept_ones() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
@@ -11,11 +11,12 @@ import numpy as np
 from adloom.feature_store.store import UserHistory
 from adloom.loop.catalogue.creatives.store import Creative, CreativeStore
 from adloom.loop.catalogue.histories.picture_codes import PictureCodes
+from adloom.loop.catalogue.histories.reading import ClickedAd, HistoryReader, considered
 from adloom.loop.catalogue.product import Product, index_text
 from adloom.loop.catalogue.store import Catalogue
 from adloom.loop.catalogue.vectors import Placed
 from adloom.models.brief import Codes
-from adloom.models.retrieval import Vector, product_vectors, representatives, sampled
+from adloom.models.retrieval import Vector, product_vectors, sampled
 from adloom.models.settings import Coarse
 
 
@@ -43,9 +44,13 @@ class Clicked:
 
 @dataclass(frozen=True)
 class PastAd(Clicked):
-    """A click as the generator reads it: with the VQ codes of its picture, int16, shape (T,)."""
+    """A click as the generator reads it: with the VQ codes of its picture, int16, shape (T,).
+
+    ``title_rank`` is the place of its title among those that are read, from 0.
+    """
 
     codes: Codes = field(compare=False, repr=False)
+    title_rank: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -70,8 +75,9 @@ class PastAds:
         catalogue: Catalogue,
         creatives: CreativeStore,
         codes: PictureCodes,
+        reader: HistoryReader,
     ) -> None:
-        """``codes`` makes what a history reads of a picture.
+        """``codes`` makes what a history reads of a picture, ``reader`` knows that codebook.
 
         What an ad was kept with is read where it is of the same codebook and size of pictures; of
         other ads, and of those that tell no codebook or have no codes, the picture is encoded.
@@ -79,6 +85,7 @@ class PastAds:
         self.catalogue = catalogue
         self.creatives = creatives
         self._codes = codes
+        self._reader = reader
 
     def codes_of(self, ads: Sequence[Creative]) -> dict[str, Codes]:
         """What a history reads of the pictures of ads by ad id; a lost picture has no codes."""
@@ -95,7 +102,10 @@ class PastAds:
         *,
         coarse: Coarse = "representative",
     ) -> tuple[PastAd, ...]:
-        """The clicks that stand for a history when selling ``product``, nearest first.
+        """The clicks that stand for a history when selling ``product``.
+
+        What the history agrees on comes first (:mod:`adloom.models.agreement`), products' own
+        pictures last; what is sampled comes likest first, as the paper has it.
 
         Args:
             history: clicks, newest last.
@@ -118,10 +128,9 @@ class PastAds:
             )
         items = np.stack([click.vector for click in clicks])
         if coarse == "similarity":
-            chosen = sampled(target, items, k)
-        else:
-            chosen = representatives(target, items, [c.clicked_at for c in clicks], k)
-        return self._read([clicks[position] for position in chosen])
+            return tuple(ad for _, ad in self._read([clicks[n] for n in sampled(target, items, k)]))
+        chosen = considered(target, items, [click.clicked_at for click in clicks], k)
+        return self._agreed(target, self._read([clicks[n] for n in chosen]), k)
 
     def clicked(self, history: UserHistory) -> list[tuple[Clicked, datetime]]:
         """What there is to show of a history: each thing once, with its latest click, by time."""
@@ -156,17 +165,39 @@ class PastAds:
             if item_id in placed and (ad_id in ads or placed[item_id].pictured)
         ]
 
-    def _read(self, clicks: list[_Click]) -> tuple[PastAd, ...]:
+    def _agreed(
+        self, target: Vector, read: Sequence[tuple[_Click, PastAd]], k: int
+    ) -> tuple[PastAd, ...]:
+        products = self.catalogue.find(ad.product_id for _, ad in read)
+        # What a product's own picture looks like is no taste in ads.
+        ads = [
+            ClickedAd(
+                click.vector,
+                ad.title,
+                products.get(ad.product_id),
+                None if click.ad is None else ad.codes,
+            )
+            for click, ad in read
+        ]
+        reading = self._reader.reading(target, ads, k)
+        return tuple(
+            replace(read[position][1], title_rank=rank)
+            for position, rank in zip(reading.pictures, reading.title_ranks, strict=True)
+        )
+
+    def _read(self, clicks: Sequence[_Click]) -> list[tuple[_Click, PastAd]]:
+        """Those clicks of which there is a picture, in that order."""
         products = self.catalogue.find(click.item_id for click in clicks if click.ad is None)
         of_products = self._codes.of(list(products.values()))
         of_ads = self.codes_of([click.ad for click in clicks if click.ad is not None])
-        read: list[PastAd] = []
+        read: list[tuple[_Click, PastAd]] = []
         for click in clicks:
             if click.ad is None and click.item_id in of_products:
-                read.append(_past_product(products[click.item_id], of_products[click.item_id]))
+                product = products[click.item_id]
+                read.append((click, _past_product(product, of_products[click.item_id])))
             elif click.ad is not None and click.ad.ad_id in of_ads:
-                read.append(past_ad(click.ad, of_ads[click.ad.ad_id]))
-        return tuple(read)
+                read.append((click, past_ad(click.ad, of_ads[click.ad.ad_id])))
+        return read
 
 
 def past_ad(ad: Creative, codes: Codes) -> PastAd:

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from rich.progress import Progress
 
+from adloom.loop.catalogue.histories.reading import HistoryReader
 from adloom.loop.demo.pretraining.ads import Pool, render_pool
 from adloom.loop.demo.pretraining.codebook import pool_codes, sharpen_decoder, train_codebook
 from adloom.loop.demo.pretraining.crowds import draw_crowds
@@ -25,6 +26,7 @@ from adloom.loop.demo.shop.scenes import PALETTES, SCENES
 from adloom.loop.demo.shop.splits import training_products
 from adloom.models.config import AdGeneratorConfig
 from adloom.models.generator import AdModel
+from adloom.models.picture_encoder import PictureEncoder
 from adloom.models.training.data_parallel import join_world, rank, wait_for_all, world_size
 
 
@@ -43,7 +45,7 @@ def pretrain(out: Path, plan: PretrainPlan | None = None) -> None:
         pool = _rendered(plan, model.config, progress)
         codes = _codebook_stage(model, pool, plan, out, progress)
         model.embed_codes_as_seen()
-        shoppers = _shoppers(pool, codes, plan, progress)
+        shoppers = _shoppers(model, pool, codes, plan, progress)
         train_generator(model, shoppers, plan, out / "generator.safetensors", progress)
         if rank() == 0:
             sharpen_decoder(model, pool, codes[0], plan, out, progress)
@@ -71,7 +73,7 @@ def go_on(base: Path, out: Path, plan: PretrainPlan) -> None:
             pool_codes(model, pool, out, progress)
         wait_for_all()
         codes = pool_codes(model, pool, out, progress)
-        shoppers = _shoppers(pool, codes, plan, progress)
+        shoppers = _shoppers(model, pool, codes, plan, progress)
         train_generator(
             model, shoppers, plan, out / "going-on.safetensors", progress, lambda: _save(model, out)
         )
@@ -88,6 +90,7 @@ def _save(model: AdModel, out: Path) -> None:
 
 
 def _shoppers(
+    model: AdModel,
     pool: Pool,
     codes: tuple[torch.Tensor, torch.Tensor],
     plan: PretrainPlan,
@@ -95,7 +98,9 @@ def _shoppers(
 ) -> TrainingShoppers:
     task = progress.add_task("Gathering crowds", total=plan.crowds, note="")
     crowd = draw_crowds(plan.crowds, plan.shoppers, plan.seed, lambda: progress.advance(task))
-    return TrainingShoppers(pool.styles, pool.products, *codes, crowd)
+    pictures = PictureEncoder(model.janus.model.vqmodel, model.config)
+    reader = HistoryReader(pictures.code_vectors)
+    return TrainingShoppers(pool.styles, pool.products, *codes, reader, crowd)
 
 
 def _codebook_stage(

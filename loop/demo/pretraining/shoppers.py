@@ -3,8 +3,7 @@
 What the panel's kind likes depends on what is sold, and their many clicks are mostly clear. A
 crowd's click few ads, in which often only the scene or only the tone was liked. The held-out
 tastes and products are left to evaluation. Histories come out of the coarse stage, as they do when
-ads are served, so that the generator learns to go by the clicks that are near the product where
-these agree, and by what all have in common where they do not.
+ads are served: what they agree on comes first.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import torch
 
+from adloom.loop.catalogue.histories.reading import ClickedAd, HistoryReader, considered
 from adloom.loop.catalogue.product import Product
 from adloom.loop.demo.pretraining.crowds import Read
 from adloom.loop.demo.pretraining.disguise import disguised
@@ -25,7 +25,6 @@ from adloom.loop.demo.shop.creatives import Look
 from adloom.loop.demo.shop.panel import draw_taste
 from adloom.loop.demo.shop.splits import heldout_looks, training_looks, trend_looks
 from adloom.models.brief import AdBrief, Example, HistoryAd
-from adloom.models.retrieval import representatives
 
 _CLICKS = 24
 _DAYS = 14.0
@@ -47,6 +46,7 @@ class TrainingShoppers:
         plate_codes: VQ codes int16 ``(n, image tokens)`` of its backdrop with the shadow, what
             the generator learns to draw.
         ad_codes: same of the finished ad, what a history shows.
+        reader: orders histories, by the codebook of those codes.
         crowd: people of crowds to draw from.
     """
 
@@ -56,11 +56,13 @@ class TrainingShoppers:
         products: Sequence[Product],
         plate_codes: torch.Tensor,
         ad_codes: torch.Tensor,
+        reader: HistoryReader,
         crowd: Sequence[Read] = (),
     ) -> None:
         self._products = products
         self._plates = plate_codes.numpy()
         self._ads = ad_codes.numpy()
+        self._reader = reader
         self._crowd = crowd
         self._vectors = catalog_vectors()
         self._by_style: dict[tuple[str, str], list[int]] = {}
@@ -87,8 +89,7 @@ class TrainingShoppers:
         product = self._products[target]
         if rng.random() < _COLD_STARTS:
             history = []
-        chosen = self._representatives(product, [ad for ad, _ in history], history_length, rng)
-        ads = tuple(HistoryAd(history[i][1], self._ads[history[i][0]]) for i in chosen)
+        ads = tuple(self._representatives(product, history, history_length, rng))
         if rng.random() < _DISGUISES:
             product = disguised(product, rng)
         brief = AdBrief(product.name, product.selling_points, product.cutout(), ads)
@@ -144,15 +145,23 @@ class TrainingShoppers:
         return rng.choice(wanted or drawn)
 
     def _representatives(
-        self, product: Product, ads: Sequence[int], k: int, rng: random.Random
-    ) -> list[int]:
+        self, product: Product, ads: Sequence[tuple[int, str]], k: int, rng: random.Random
+    ) -> list[HistoryAd]:
         if rng.random() < _RANDOM_HISTORIES:
-            return sorted(rng.sample(range(len(ads)), min(k, len(ads))))
-        items = [self._products[number].product_id for number in ads]
+            some = sorted(rng.sample(range(len(ads)), min(k, len(ads))))
+            return [HistoryAd(ads[n][1], self._ads[ads[n][0]]) for n in some]
+        sold = [self._products[number] for number, _ in ads]
         days = sorted((rng.uniform(0, _DAYS) for _ in ads), reverse=True)
         times = [_NOW - timedelta(days=day) for day in days]
-        clicked = np.array([self._vectors[item] for item in items], dtype=np.float32)
-        return representatives(self._vectors[product.product_id], clicked, times, k)
+        target = self._vectors[product.product_id]
+        vectors = [self._vectors[one.product_id] for one in sold]
+        near = considered(target, np.array(vectors, dtype=np.float32), times, k)
+        told = [ClickedAd(vectors[n], ads[n][1], sold[n], self._ads[ads[n][0]]) for n in near]
+        reading = self._reader.reading(target, told, k)
+        return [
+            HistoryAd(told[n].title, self._ads[ads[near[n]][0]], title_rank=rank)
+            for n, rank in zip(reading.pictures, reading.title_ranks, strict=True)
+        ]
 
 
 def _wanting(look: Look, taste: Mapping[str, Look]) -> set[str]:

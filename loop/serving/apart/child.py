@@ -160,6 +160,7 @@ def main() -> None:
                 generator.codebook_name,
                 generator.history_codebook_name,
                 generator.known_codes,
+                generator.code_vectors,
             )
         )
     except Exception as error:

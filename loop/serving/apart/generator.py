@@ -108,6 +108,11 @@ class GeneratorApart(AdTexts):
         return self._begun.known_codes
 
     @property
+    def code_vectors(self) -> NDArray[np.float32]:
+        """What each code stands for, of unit length: float32 ``(codes, d)``."""
+        return self._begun.code_vectors
+
+    @property
     def adapters(self) -> tuple[str, ...]:
         """Names of the loaded adapters."""
         return tuple(self._adapters)

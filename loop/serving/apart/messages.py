@@ -42,6 +42,7 @@ class Begun:
     codebook_name: str
     history_codebook_name: str
     known_codes: int
+    code_vectors: NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,25 @@ def test_codes_of_a_drawn_ad_are_made_of_its_picture_once_a_history_reads_it(
     assert again.codes.tolist() == first.codes.tolist()
 
 
+def test_ads_that_agree_are_read_before_the_nearest_and_products_last(past_ads: PastAds) -> None:
+    odd, one, *_ = keep_shop_ads(past_ads.creatives, 2)
+    alike = [
+        replace(one, ad_id=f"alike-{n}", product_id=p)
+        for n, p in enumerate(("laptop", "sunglasses"))
+    ]
+    past_ads.creatives.add(alike)
+    read_of = [("coffee-mug", ""), *((ad.product_id, ad.ad_id) for ad in (*alike, odd, one))]
+    read = past_ads.representing(history(*read_of), past_ads.catalogue[odd.product_id], 10)
+    ids = [ad.ad_id for ad in read]
+    assert set(ids[:3]) == {one.ad_id, *(ad.ad_id for ad in alike)}
+    assert ids[3:] == [odd.ad_id, ""]
+    assert sorted(ad.title_rank for ad in read) == [0, 1, 2, 3, 4]
+    sampled = past_ads.representing(
+        history(*read_of), past_ads.catalogue[odd.product_id], 10, coarse="similarity"
+    )
+    assert sampled[0].ad_id == odd.ad_id  # as the paper has it
+
+
 def test_retired_products_are_read(past_ads: PastAds) -> None:
     past_ads.catalogue.retire(["coffee-mug"])
     read = past_ads.representing(
@@ -139,7 +158,7 @@ def test_an_ad_that_was_kept_with_other_codes_is_read_by_its_picture_made_once(
         return np.arange(len(pictures) * 4, dtype=np.int16).reshape(-1, 4)
 
     codes = PictureCodes(past_ads.catalogue.engine, "small", encode)
-    small = PastAds(past_ads.catalogue, past_ads.creatives, codes)
+    small = PastAds(past_ads.catalogue, past_ads.creatives, codes, past_ads._reader)
     ad, lost = keep_shop_ads(past_ads.creatives, 2)
     file_of(past_ads.creatives.pictures, lost.picture).unlink()
     clicks = history((ad.product_id, ad.ad_id), (lost.product_id, lost.ad_id))

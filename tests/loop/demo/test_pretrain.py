@@ -14,8 +14,9 @@ import torch
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
+from adloom.loop.catalogue.histories.reading import HistoryReader
 from adloom.loop.commands.app import app
-from adloom.loop.demo.pretraining.ads import render_pool
+from adloom.loop.demo.pretraining.ads import Pool, render_pool
 from adloom.loop.demo.pretraining.crowds import draw_crowds
 from adloom.loop.demo.pretraining.disguise import disguised, general_words
 from adloom.loop.demo.pretraining.plan import PretrainPlan
@@ -51,10 +52,17 @@ PLAN = PretrainPlan(
 )
 
 
+def reader_of(pool: Pool) -> HistoryReader:
+    """Knows the n-th code as the style of the n-th ad."""
+    styles = {style: number for number, style in enumerate(dict.fromkeys(pool.styles))}
+    of_style = np.eye(len(styles), dtype=np.float32)
+    return HistoryReader(of_style[[styles[style] for style in pool.styles]])
+
+
 def test_shoppers_of_two_looks_leave_the_heldout_out() -> None:
     pool = render_pool(training_products(), 4, 16, 0, lambda: None)
     codes = torch.arange(len(pool.styles), dtype=torch.int16).repeat_interleave(4).view(-1, 4)
-    shoppers = TrainingShoppers(pool.styles, pool.products, codes, codes)
+    shoppers = TrainingShoppers(pool.styles, pool.products, codes, codes, reader_of(pool))
     rng = random.Random(0)
     drawn = [shoppers.example(rng, 6) for _ in range(60)]
     assert {len(e.brief.history) for e in drawn} == {0, 6}
@@ -101,7 +109,7 @@ def test_a_crowd_says_what_it_would_like_and_the_heldout_stays_out() -> None:
     assert np.mean(said) > 0.9
     pool = render_pool(training_products(), 2, 16, 0, lambda: None)
     codes = torch.arange(len(pool.styles), dtype=torch.int16).repeat_interleave(4).view(-1, 4)
-    shoppers = TrainingShoppers(pool.styles, pool.products, codes, codes, people)
+    shoppers = TrainingShoppers(pool.styles, pool.products, codes, codes, reader_of(pool), people)
     for _ in range(40):
         example = shoppers.example(rng, 10, of_crowd=1.0)
         style = pool.styles[int(example.codes[0])]

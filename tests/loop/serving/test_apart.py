@@ -99,6 +99,7 @@ def test_it_draws_and_reads_as_a_generator_here_does(
     assert not np.array_equal(drafts[0][0].codes, drafts[1][0].codes)
     assert (apart.adapters, apart.base_name) == ((), here.base_name)
     assert apart.history_codebook_name == here.history_codebook_name
+    assert np.array_equal(apart.code_vectors, here.code_vectors)
     assert np.array_equal(apart.encode_history(pictures), here.encode_history(pictures))
     assert apart.encode_history([]).shape == here.encode_history([]).shape
     codes = drafts[0][0].codes
