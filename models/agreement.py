@@ -23,7 +23,7 @@ Kernel = NDArray[np.float64]
 """How far ads agree two by two, 0..1, ``(n, n)``."""
 
 CONSIDERED = 24
-"""Clicks nearest to the product whose agreement is looked at."""
+"""Representatives of a history (:mod:`adloom.models.retrieval`) whose agreement is looked at."""
 LOOK_SHARPNESS, TITLE_SHARPNESS = 20.0, 5.0
 NEARNESS = 3.0
 """Ads of wholly unlike products weigh exp(-3) of those of the same."""

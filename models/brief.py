@@ -35,8 +35,8 @@ class AdBrief:
     """One ad to make: the product, its selling words and the shopper's history.
 
     ``cutout`` is the product with transparency (RGBA), cropped to its content. ``history``
-    holds the representative clicked ads, the one that says most about the product first; empty is
-    a cold start. ``category`` is the product's in the catalogue, if it has one, and ``trend`` what
+    holds the representative clicked ads, the one that says most of the taste first; empty is a cold
+    start. ``category`` is the product's in the catalogue, if it has one, and ``trend`` what
     everybody clicked there of late, the most clicked first; None leaves that to the adapter
     (:mod:`adloom.models.trends`). ``titles`` keeps the title to its product; None sets no limit.
     ``short_name`` is what a title says where the name is too long for it. ``language`` is that of

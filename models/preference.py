@@ -129,8 +129,9 @@ class Preference:
 class PreferenceEncoder(nn.Module):
     """Selects in each modality, then fuses both in one encoder.
 
-    Position embeddings are added before the selection, not after it as in the paper: the history
-    comes nearest to the product first, so that its position says what a token is worth.
+    Position embeddings are added before the selection, not after it as in the paper: what says most
+    of a taste comes first (:mod:`adloom.models.agreement`), so that its position says what a token
+    is worth.
     """
 
     def __init__(self, width: int, config: AdGeneratorConfig) -> None:

@@ -80,7 +80,8 @@ def representatives(
     """Positions of the ``k`` clicks that stand for a history, best score first.
 
     Each click scores (1 + cosine) x recency. The best of every cluster of the history is among
-    them, the other places go to the best of the rest. The order tells the generator what to go by.
+    them, the other places go to the best of the rest. In which order ads are read is for
+    :mod:`adloom.models.agreement` to say.
 
     Args:
         product: vector of the target product, ``(d,)``.

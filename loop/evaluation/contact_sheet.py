@@ -30,8 +30,8 @@ _SIDE = 3
 
 @dataclass(frozen=True)
 class SheetRow:
-    """A shopper's row: clicked ads (RGB, of any shape, nearest first), the product's cutout (RGBA,
-    cropped) and picture and title of each arm."""
+    """A shopper's row: clicked ads (RGB, of any shape, as they are read), the product's cutout
+    (RGBA, cropped) and picture and title of each arm."""
 
     name: str
     history: tuple[Image.Image, ...]

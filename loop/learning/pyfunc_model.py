@@ -8,9 +8,9 @@ Input columns: `user_id` (text), `seed` (integer), and the product: either `prod
 is looked up in the catalogue of the settings where the model runs, or `product_name`,
 `selling_points` (list of text), `category` and `cutout` (base64 of a PNG or WebP with
 transparency). `history_titles` (list of text) and `history_codes` (list of lists of VQ codes,
-as the base reads histories) are the ads this shopper clicked, nearest to the product first, at most
-ten; both lists empty, or left
-out, ask for an unpersonalised ad. Output columns: `title` and `picture_png` (base64 of the
+as the base reads histories) are the ads this shopper clicked, what says most of their taste first
+(`adloom.models.agreement`; each list may have an order of its own), at most ten; both lists empty,
+or left out, ask for an unpersonalised ad. Output columns: `title` and `picture_png` (base64 of the
 finished PNG).
 """
 

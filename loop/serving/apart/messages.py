@@ -10,7 +10,7 @@ import pickle
 import threading
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
@@ -42,7 +42,8 @@ class Begun:
     codebook_name: str
     history_codebook_name: str
     known_codes: int
-    code_vectors: NDArray[np.float32]
+    # The codebook's name tells them apart.
+    code_vectors: NDArray[np.float32] = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True)
