@@ -65,7 +65,7 @@ def test_each_arm_tells_of_the_shopper_in_its_own_way(evaluator: Evaluator) -> N
 def test_representatives_are_nearer_to_what_is_wanted_than_random_ones(
     evaluator: Evaluator,
 ) -> None:
-    panel = draw_panel(60, clicks=24, noise=0.0, seed=0)
+    panel = draw_panel(10, clicks=24, noise=0.0, seed=0)
 
     def share(arm: str) -> float:
         return float(
