@@ -130,7 +130,7 @@ class PastAds:
         if coarse == "similarity":
             return tuple(ad for _, ad in self._read([clicks[n] for n in sampled(target, items, k)]))
         chosen = considered(target, items, [click.clicked_at for click in clicks], k)
-        return self._agreed(target, self._read([clicks[n] for n in chosen]), k)
+        return self._agreed(target, self._read(_readable([clicks[n] for n in chosen], k)), k)
 
     def clicked(self, history: UserHistory) -> list[tuple[Clicked, datetime]]:
         """What there is to show of a history: each thing once, with its latest click, by time."""
@@ -168,7 +168,7 @@ class PastAds:
     def _agreed(
         self, target: Vector, read: Sequence[tuple[_Click, PastAd]], k: int
     ) -> tuple[PastAd, ...]:
-        products = self.catalogue.find(ad.product_id for _, ad in read)
+        products = self.catalogue.find(ad.product_id for _, ad in read if ad.ad_id)
         # What a product's own picture looks like is no taste in ads.
         ads = [
             ClickedAd(
@@ -198,6 +198,13 @@ class PastAds:
             elif click.ad is not None and click.ad.ad_id in of_ads:
                 read.append((click, past_ad(click.ad, of_ads[click.ad.ad_id])))
         return read
+
+
+def _readable(clicks: Sequence[_Click], k: int) -> list[_Click]:
+    """All ads, and no more than ``k`` products, since of these the first are read."""
+    products = [position for position, click in enumerate(clicks) if click.ad is None]
+    left_out = set(products[k:])
+    return [click for position, click in enumerate(clicks) if position not in left_out]
 
 
 def past_ad(ad: Creative, codes: Codes) -> PastAd:

@@ -134,6 +134,21 @@ def test_codes_of_a_products_picture_are_made_once_for_a_codebook(past_ads: Past
     assert asked == [2, 1, 2]
 
 
+def test_of_products_no_more_are_looked_at_than_are_read(past_ads: PastAds) -> None:
+    asked: list[int] = []
+
+    def encode(pictures: Sequence[Image.Image]) -> np.ndarray:
+        asked.append(len(pictures))
+        return np.zeros((len(pictures), TINY.image_tokens), dtype=np.int16)
+
+    catalogue = past_ads.catalogue
+    codes = PictureCodes(catalogue.engine, "few", encode)
+    few = PastAds(catalogue, past_ads.creatives, codes, past_ads._reader)
+    clicks = history(*((entry.product.product_id, "") for entry in catalogue.page(limit=9)))
+    assert len(few.representing(clicks, catalogue["running-shoes"], 3)) == 3
+    assert asked == [3]
+
+
 def test_what_was_clicked_is_shown_once_with_its_latest_click(past_ads: PastAds) -> None:
     [ad] = keep_shop_ads(past_ads.creatives, 1)
     clicks = history(
