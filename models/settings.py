@@ -26,8 +26,9 @@ class GeneratorSettings(BaseModel):
     limit), ``top_p`` and ``title_top_p`` as many as have that probability together (1: no
     limit); ``foreground_strength`` scales the foreground features (paper: 1.5). Where one of
     these is not set, it is the base's own, which its ``ad_generator.json`` tells.
-    ``coarse`` chooses the clicks that stand for a history: ``representative`` covers it and is
-    deterministic, ``similarity`` samples by likeness to the product as the paper does. With
+    ``coarse`` chooses the clicks that stand for a history: ``representative`` covers it, is
+    deterministic and reads first what they agree on (:mod:`adloom.models.agreement`),
+    ``similarity`` samples by likeness to the product as the paper does. With
     ``constrain_titles`` a title uses its product's words and words of style alone. Of
     ``candidates`` ads drawn for a request the one most like the shopper's clicked ads is served
     (:mod:`adloom.models.quality.rerank`); the brief is encoded once for all of them.

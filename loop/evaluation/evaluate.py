@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Column, Table
 
 from adloom.loop.catalogue.briefs import brief
-from adloom.loop.catalogue.histories.reading import ClickedAd, HistoryReader, considered
+from adloom.loop.catalogue.histories.reading import AdOfHistory, HistoryReader, considered
 from adloom.loop.demo.shop.catalog import catalog_vectors
 from adloom.loop.demo.shop.copywriting import title_rules
 from adloom.loop.demo.shop.creatives import SeedCreative
@@ -153,7 +153,7 @@ class Evaluator:
         near = considered(target, clicked, clicked_at, count)
         codes = self._codes_of([ads[position] for position in near])
         told = [
-            ClickedAd(clicked[position], ads[position].title, ads[position].product, code)
+            AdOfHistory(clicked[position], ads[position].title, ads[position].product, code)
             for position, code in zip(near, codes, strict=True)
         ]
         reading = self._reader.reading(target, told, count)

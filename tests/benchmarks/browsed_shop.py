@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from adloom.loop.catalogue.briefs import brief, finished
-from adloom.loop.catalogue.histories.reading import ClickedAd, HistoryReader, considered
+from adloom.loop.catalogue.histories.reading import AdOfHistory, HistoryReader, considered
 from adloom.loop.catalogue.product import Product
 from adloom.loop.demo.shop.catalog import catalog_vectors, load_catalog
 from adloom.loop.demo.shop.copywriting import title_rules, tone_of
@@ -151,7 +151,7 @@ class Drawer:
         codes = self._generator.encode_history([ad.picture(_PICTURE) for ad in new])
         self._codes.update(zip(new, codes, strict=True))
         told = [
-            ClickedAd(vectors[ad.product.product_id], ad.title, ad.product, self._codes[ad])
+            AdOfHistory(vectors[ad.product.product_id], ad.title, ad.product, self._codes[ad])
             for ad in near
         ]
         reading = self._reader.reading(target, told, k)

@@ -11,7 +11,7 @@ import numpy as np
 from adloom.feature_store.store import UserHistory
 from adloom.loop.catalogue.creatives.store import Creative, CreativeStore
 from adloom.loop.catalogue.histories.picture_codes import PictureCodes
-from adloom.loop.catalogue.histories.reading import ClickedAd, HistoryReader, considered
+from adloom.loop.catalogue.histories.reading import AdOfHistory, HistoryReader, considered
 from adloom.loop.catalogue.product import Product, index_text
 from adloom.loop.catalogue.store import Catalogue
 from adloom.loop.catalogue.vectors import Placed
@@ -171,7 +171,7 @@ class PastAds:
         products = self.catalogue.find(ad.product_id for _, ad in read if ad.ad_id)
         # What a product's own picture looks like is no taste in ads.
         ads = [
-            ClickedAd(
+            AdOfHistory(
                 click.vector,
                 ad.title,
                 products.get(ad.product_id),

@@ -22,7 +22,7 @@ _KNOWN_MANNERS = 20_000
 
 
 @dataclass(frozen=True)
-class ClickedAd:
+class AdOfHistory:
     """A clicked ad.
 
     Attributes:
@@ -52,7 +52,7 @@ class HistoryReader:
         self._manners: OrderedDict[str, Vector] = OrderedDict()
         self._lock = threading.Lock()
 
-    def reading(self, target: Vector, ads: Sequence[ClickedAd], k: int) -> Reading:
+    def reading(self, target: Vector, ads: Sequence[AdOfHistory], k: int) -> Reading:
         """The ads that are read for a product, at most ``k``.
 
         Args:
@@ -65,7 +65,7 @@ class HistoryReader:
         items = np.stack([ad.vector for ad in ads])
         return by_agreement(target, items, self._looks(ads), self._told(ads), k)
 
-    def _looks(self, ads: Sequence[ClickedAd]) -> Vectors:
+    def _looks(self, ads: Sequence[AdOfHistory]) -> Vectors:
         known = [n for n, ad in enumerate(ads) if ad.codes is not None]
         if not known:
             return np.zeros((len(ads), 1), dtype=np.float32)
@@ -75,7 +75,7 @@ class HistoryReader:
         found[known] = made
         return found
 
-    def _told(self, ads: Sequence[ClickedAd]) -> Vectors:
+    def _told(self, ads: Sequence[AdOfHistory]) -> Vectors:
         """Vectors of manners; zeros of a title that says nothing beside its product."""
         said = [
             manner(ad.title, ad.product.name, ad.product.selling_points)

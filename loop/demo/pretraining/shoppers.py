@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import torch
 
-from adloom.loop.catalogue.histories.reading import ClickedAd, HistoryReader, considered
+from adloom.loop.catalogue.histories.reading import AdOfHistory, HistoryReader, considered
 from adloom.loop.catalogue.product import Product
 from adloom.loop.demo.pretraining.crowds import Read
 from adloom.loop.demo.pretraining.disguise import disguised
@@ -156,7 +156,7 @@ class TrainingShoppers:
         target = self._vectors[product.product_id]
         vectors = [self._vectors[one.product_id] for one in sold]
         near = considered(target, np.array(vectors, dtype=np.float32), times, k)
-        told = [ClickedAd(vectors[n], ads[n][1], sold[n], self._ads[ads[n][0]]) for n in near]
+        told = [AdOfHistory(vectors[n], ads[n][1], sold[n], self._ads[ads[n][0]]) for n in near]
         reading = self._reader.reading(target, told, k)
         return [
             HistoryAd(told[n].title, self._ads[ads[near[n]][0]], title_rank=rank)

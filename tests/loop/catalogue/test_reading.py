@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from adloom.loop.catalogue.histories.reading import ClickedAd, HistoryReader, considered
+from adloom.loop.catalogue.histories.reading import AdOfHistory, HistoryReader, considered
 from adloom.loop.catalogue.product import Product
 from adloom.models.agreement import CONSIDERED
 from adloom.models.looks import unit
@@ -35,8 +35,8 @@ class Embedder:
         return np.stack([vector_of(text) for text in texts])
 
 
-def clicked(style: int, title: str, product: Product | None = MUG) -> ClickedAd:
-    return ClickedAd(TARGET, title, product, np.full(16, style, np.int16))
+def clicked(style: int, title: str, product: Product | None = MUG) -> AdOfHistory:
+    return AdOfHistory(TARGET, title, product, np.full(16, style, np.int16))
 
 
 def test_what_a_history_agrees_on_is_read_first() -> None:
