@@ -57,12 +57,12 @@ def test_every_history_has_a_reading(told: tuple[Numbers, ...], k: int) -> None:
     assert unknown == sorted(unknown)
 
 
-@given(st.integers(1, 24), st.integers(0, 99), st.permutations(range(24)), st.floats(1e-3, 1e3))
+@given(st.integers(3, 9), st.integers(0, 19), st.permutations(range(9)), st.floats(1e-3, 1e3))
 def test_neither_the_order_it_comes_in_nor_a_scale_counts(
     n: int, seed: int, shuffled: list[int], scale: float
 ) -> None:
     rng = np.random.default_rng(seed)
-    # No two alike, so that nothing is left to what comes first.
+    # No two alike, and no two alone, so that nothing is left to what comes first.
     product, items, looks, manners = (np.abs(rng.standard_normal((m, 12))) for m in (1, n, n, n))
     product, items = unit(product), unit(items)
     order = [position for position in shuffled if position < n]
