@@ -24,7 +24,7 @@ from adloom.models.titles.languages import punctuation
 from adloom.models.titles.rules import TitleRules
 from adloom.models.titles.scripts import tidied
 from adloom.models.titles.spelling import FAR, Node, Speller, speller
-from adloom.models.titles.units import Units, style_units, units
+from adloom.models.titles.units import Units, following, style_units, units
 
 _UNITS_A_SIDE = 5
 """Enough for every tone of the demo shop; without a bound a title may never come to its name."""
@@ -42,12 +42,14 @@ class _Part(Enum):
 
 
 class _Place(NamedTuple):
-    """Somewhere in a title; ``units`` are those that are complete on this side of the name."""
+    """Somewhere in a title; ``units`` are those that are complete on this side of the name, and
+    ``last`` is the text before a mark, which the next one may not say again."""
 
     node: Node
     part: _Part
     named: bool
     units: int
+    last: str = ""
 
 
 @dataclass(eq=False)
@@ -70,7 +72,8 @@ class TitleConstraint:
     units before and after it. A unit is a style word or
     a phrase of the product; the language's marks are between, or nothing but a space, or, where
     words have no spaces, nothing. Each may begin with a small or a capital letter:
-    :func:`adloom.models.titles.mentions.spelt` gives the name its own back.
+    :func:`adloom.models.titles.mentions.spelt` gives the name its own back. No unit says a word of
+    the one before it again.
     """
 
     def __init__(
@@ -105,9 +108,11 @@ class TitleConstraint:
         self._name = (wanted,)
         self._marks = _Marks(language, spell)
         self._to_name = self._marks.least_to(self._name)
-        self._to_unit = self._marks.least_to(self._units)
+        self._nameless = not name
+        self._after_text: dict[str, tuple[Units, ...]] = {"": self._units}
         self._states: dict[frozenset[_Place], _State] = {}
-        self._start = self._state([*self._bare(False, 0), *self._bare(False, 0, apart=True)])
+        start = *self._bare(False, 0, ""), *self._bare(False, 0, "", apart=True)
+        self._start = self._state(start)
         if not bool(self.allowed([]).any()):
             what = f"the name {name!r}" if name else f"none of {own}"
             raise ValueError(f"{what} does not fit into {length} tokens")
@@ -166,13 +171,13 @@ class TitleConstraint:
     def _then(self, place: _Place) -> int:
         """Tokens that a title takes at least once the part is complete, its end counted."""
         if place.part in (_Part.BEFORE_SPACE, _Part.BEFORE_WORD):
-            parts = self._units if place.named else self._name
+            parts = self._following(place.last) if place.named else self._name
             return _least(parts, bare=place.part is _Part.BEFORE_WORD) + 1
         return self._to_name + 1 if place.part is _Part.UNIT and not place.named else 1
 
     def _reached(self, place: _Place, node: Node) -> Iterator[_Place]:
         """Where a title is that came from ``place`` to ``node``."""
-        part, named, count = place.part, place.named, place.units
+        part, named, count, last = place.part, place.named, place.units, place.last
         if node.children:
             yield place._replace(node=node)
         if not node.ends:
@@ -180,47 +185,52 @@ class TitleConstraint:
         if part is _Part.END:
             yield _DONE
         elif part is _Part.BEFORE_SPACE:
-            yield from self._spaced(named, count)
+            yield from self._spaced(named, count, last)
         elif part is _Part.BEFORE_WORD:
-            yield from self._bare(named, count)
-            yield from self._bare(named, count, apart=True)
+            yield from self._bare(named, count, last)
+            yield from self._bare(named, count, last, apart=True)
+        elif part is _Part.NAME:
+            yield from self._after(node, True, 0, node.says if self._nameless else "")
         else:
-            yield from self._after(
-                node,
-                named=named or part is _Part.NAME,
-                count=0 if part is _Part.NAME else count + 1,
-            )
+            yield from self._after(node, named, count + 1, node.says)
 
-    def _after(self, node: Node, *, named: bool, count: int) -> Iterator[_Place]:
+    def _after(self, node: Node, named: bool, count: int, last: str) -> Iterator[_Place]:
         """What may follow a name or unit that ends in ``node``."""
         marks = self._marks
         if named:
             yield _DONE
             yield _Place(marks.end, _Part.END, named, count)
-        if named and (count == _UNITS_A_SIDE or self._to_unit >= FAR):
+        none_follows = marks.least_to(self._following(last)) >= FAR
+        if named and (count == _UNITS_A_SIDE or none_follows):
             return
-        yield _Place(marks.before_space, _Part.BEFORE_SPACE, named, count)
-        yield _Place(marks.before_word, _Part.BEFORE_WORD, named, count)
+        yield _Place(marks.before_space, _Part.BEFORE_SPACE, named, count, last)
+        yield _Place(marks.before_word, _Part.BEFORE_WORD, named, count, last)
         if marks.space:
-            yield from self._spaced(named, count)
+            yield from self._spaced(named, count, last)
         if marks.joins:
-            yield from self._bare(named, count)
+            yield from self._bare(named, count, last)
             if not node.touching:
-                yield from self._bare(named, count, apart=True)
+                yield from self._bare(named, count, last, apart=True)
 
-    def _spaced(self, named: bool, units: int) -> Iterator[_Place]:
-        for part, one in self._parts(named, units):
+    def _spaced(self, named: bool, units: int, last: str) -> Iterator[_Place]:
+        for part, one in self._parts(named, units, last):
             yield _Place(one.spaced, part, named, units)
 
-    def _bare(self, named: bool, units: int, *, apart: bool = False) -> Iterator[_Place]:
-        for part, one in self._parts(named, units):
+    def _bare(self, named: bool, units: int, last: str, *, apart: bool = False) -> Iterator[_Place]:
+        for part, one in self._parts(named, units, last):
             yield _Place(one.apart if apart else one.joined, part, named, units)
 
-    def _parts(self, named: bool, units: int) -> Iterator[tuple[_Part, Units]]:
+    def _parts(self, named: bool, units: int, last: str) -> Iterator[tuple[_Part, Units]]:
         if not named:
             yield _Part.NAME, self._name[0]
         if units < _UNITS_A_SIDE:
-            yield from ((_Part.UNIT, one) for one in self._units)
+            yield from ((_Part.UNIT, one) for one in self._following(last))
+
+    def _following(self, last: str) -> tuple[Units, ...]:
+        """The units that may follow a text."""
+        if last not in self._after_text:
+            self._after_text[last] = tuple(following(one, last) for one in self._units)
+        return self._after_text[last]
 
 
 _DONE = _Place(Node(), _Part.DONE, named=True, units=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -61,22 +61,35 @@ class Node:
 
     ``ends`` is true where one of them is complete. ``touching``: it is, and its last character
     needs a space before a word of a script that has spaces. ``rest`` counts the tokens to the
-    nearest end, 0 where one is here.
+    nearest end, 0 where one is here. ``says`` is the text that is complete here.
     """
 
     def __init__(self) -> None:
         self.children: dict[int, Node] = {}
         self.rest = FAR
         self.touching = False
+        self.says = ""
 
-    def add(self, tokens: Sequence[int], *, touching: bool = False) -> None:
+    def add(self, tokens: Sequence[int], *, touching: bool = False, says: str = "") -> None:
         """Put a text below this node; all are put in before the first is looked at."""
         node = self
         node.rest = min(node.rest, len(tokens))
         for left, token in zip(range(len(tokens) - 1, -1, -1), tokens, strict=True):
             node = node.children.setdefault(token, Node())
             node.rest = min(node.rest, left)
-        node.touching = touching
+        node.touching, node.says = touching, says
+
+    def without(self, texts: Set[str]) -> Node:
+        """The tree without some of the texts; it shares what has none of them."""
+        children = {token: child.without(texts) for token, child in self.children.items()}
+        ends = self.ends and self.says not in texts
+        if ends == self.ends and all(self.children[token] is children[token] for token in children):
+            return self
+        kept = Node()
+        kept.children = {token: child for token, child in children.items() if child.rest < FAR}
+        kept.rest = 0 if ends else min((c.rest + 1 for c in kept.children.values()), default=FAR)
+        kept.touching, kept.says = self.touching, self.says if ends else ""
+        return kept
 
     @property
     def ends(self) -> bool:

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from transformers import PreTrainedTokenizerFast
 
+from adloom.models.titles.mentions import said_twice
 from adloom.models.titles.rules import TitleRules
 from adloom.models.titles.scripts import (
     capitalised,
@@ -27,22 +28,24 @@ class Units:
     """Texts, each as it is and with a capital first letter.
 
     ``spaced`` has them after a space; ``joined`` begin with a script that needs none before,
-    ``apart`` with anything else.
+    ``apart`` with anything else. ``texts`` are those that are in.
     """
 
     spaced: Node = field(default_factory=Node)
     joined: Node = field(default_factory=Node)
     apart: Node = field(default_factory=Node)
+    texts: set[str] = field(default_factory=set, compare=False)
 
-    def add(self, text: str, spell: Speller) -> None:
-        """Take ``text`` in, unless the tokenizer cannot spell it."""
+    def add(self, text: str, spell: Speller, says: str) -> None:
+        """Take in ``text``, a way to write ``says``, unless the tokenizer cannot spell it."""
         first, last = characters(text)[0][0], characters(text)[-1][0]
         bare = self.joined if without_spaces(first) else self.apart
         touching = not without_spaces(last)
         for node, written in ((bare, text), (self.spaced, f" {text}")):
             tokens = spell.spell(written)
             if tokens is not None:
-                node.add(tokens, touching=touching)
+                node.add(tokens, touching=touching, says=says)
+                self.texts.add(says)
 
 
 def units(texts: Iterable[str], spell: Speller, language: str, *, any_case: bool = False) -> Units:
@@ -50,7 +53,7 @@ def units(texts: Iterable[str], spell: Speller, language: str, *, any_case: bool
     made = Units()
     for text in dict.fromkeys(texts):
         for written in _cases(text, language, any_case):
-            made.add(written, spell)
+            made.add(written, spell, text)
     return made
 
 
@@ -59,6 +62,17 @@ def style_units(tokenizer: PreTrainedTokenizerFast, rules: TitleRules) -> Units:
     """The style words that ``rules`` allow, which all products of such rules share."""
     words = tuple(filter(None, (bare(text) for text in rules.style_words)))
     return units(rules.allowed(words), speller(tokenizer), rules.language)
+
+
+@lru_cache(maxsize=4096)
+def following(own: Units, last: str) -> Units:
+    """Those of ``own`` after which ``last`` and they say no word twice in a row."""
+    # With nothing between, or a mark: scripts differ in what that tells apart.
+    again = {text for text in own.texts if any(said_twice(last + to + text) for to in ("", ", "))}
+    if not again:
+        return own
+    spaced, joined, apart = (tree.without(again) for tree in (own.spaced, own.joined, own.apart))
+    return Units(spaced, joined, apart, own.texts - again)
 
 
 def bare(text: str) -> str:

@@ -7,6 +7,7 @@ import re
 import string
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.loop.demo.shop.copywriting import STYLE_WORDS, TONES, write_title
 from adloom.models.titles.constraint import TitleConstraint
 from adloom.models.titles.fit import fit_name
-from adloom.models.titles.mentions import mentions
+from adloom.models.titles.mentions import mentions, said_twice, without
 from adloom.models.titles.rules import TitleRules
 from adloom.models.titles.scripts import tidied
 from adloom.models.tokenizer import train_tokenizer
@@ -205,6 +206,35 @@ def test_units_stand_side_by_side_where_words_have_no_spaces(
     after = tokenizer.encode("Lamp", add_special_tokens=False)
     joined = tokenizer.encode("warm", add_special_tokens=False)
     assert not western.allowed(after)[joined[0]]
+
+
+@pytest.mark.parametrize(
+    ("language", "own", "style"),
+    [
+        ("en", ["Desk Lamp", "warm light", "light weight"], ["best", "fine"]),
+        ("ja", ["卓上灯", "軽量設計", "ふわふわ"], ["軽量設計"]),
+        ("en", ["Desk Lamp"], ["best"]),
+    ],
+)
+def test_no_unit_says_a_word_of_the_one_before_it_again(
+    tokenizer: PreTrainedTokenizerFast, language: str, own: list[str], style: list[str]
+) -> None:
+    constraint = constrained(tokenizer, style, own, 60, TitleRules(language))
+    units = {*own[1:], *style}
+    for seed in range(40):
+        title = without(drawn(constraint, tokenizer, 60, seed), own[0])
+        for side in title.split("\0"):
+            said = sorted((at, unit) for unit in units for at, _ in mentions(side, unit))
+            pairs = [(one, another) for (_, one), (_, another) in pairwise(said)]
+            assert all(said_twice(f"{one}, {another}") is None for one, another in pairs), title
+
+
+def test_a_name_parts_a_unit_from_the_same_one(tokenizer: PreTrainedTokenizerFast) -> None:
+    constraint = constrained(tokenizer, ["best"], ["Desk Lamp", "warm light"])
+    ids = tokenizer.encode("Best Desk Lamp best!", add_special_tokens=False)
+    assert constraint.allowed(ids)[tokenizer.eos_token_id]
+    with pytest.raises(ValueError, match="no title of this product"):
+        may_follow(constraint, tokenizer, "Best, best Desk Lamp")
 
 
 def test_banned_words_and_phrases_with_them_are_not_said(

@@ -68,6 +68,11 @@ class Process:
 
 
 def _environment() -> dict[str, str]:
-    """This process', and where its modules are; settings, and the secrets in them, stay here."""
+    """This process', and where its modules are; settings, and the secrets in them, stay here.
+
+    A thread of OpenMP that waits for the others sleeps: one that spins takes the core that they,
+    or the server, need, and drawing with two threads on two cores can then take ten times as long.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    return kept | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    modules = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return {"OMP_WAIT_POLICY": "PASSIVE"} | kept | modules

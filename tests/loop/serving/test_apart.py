@@ -121,6 +121,13 @@ def test_what_is_wrong_there_is_raised_here(apart: GeneratorApart, tmp_path: Pat
         apart.start(brief(products()[0], 0), seeds=[0], adapter="never")
 
 
+def test_its_threads_sleep_where_they_wait_for_one_another(apart: GeneratorApart) -> None:
+    """They would take the core from the server, or from the one that they wait for."""
+    given = Path(f"/proc/{apart.pid}/environ").read_bytes().split(b"\0")
+    [policy] = [one for one in given if one.startswith(b"OMP_WAIT_POLICY=")]
+    assert policy == b"OMP_WAIT_POLICY=" + os.environ.get("OMP_WAIT_POLICY", "PASSIVE").encode()
+
+
 def test_a_request_that_is_cancelled_is_drawn_no_further(apart: GeneratorApart) -> None:
     told = brief(products()[0], 2)
     dropped = apart.start(told, seeds=range(8))
