@@ -1,0 +1,1 @@
+"""What does the ad server sustain? `python -m tests.benchmarks.load_serve`."""

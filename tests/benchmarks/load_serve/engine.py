@@ -1,0 +1,51 @@
+"""As many visitors as the server draws for at once, beside the engine alone."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from adloom.loop.bench.generate import engine_rate
+from adloom.models.ad_generator import AdGenerator
+from adloom.models.generator import AdModel
+from tests.benchmarks.load_serve.levels import add_what_drew, levels_of, loaded
+from tests.benchmarks.load_serve.running import running_server
+
+_USERS = 32
+
+
+def beside_engine(seconds: int) -> int:
+    """What the server gives 32 visitors, and its engine alone before and after them; prints it."""
+    at_once = {
+        "ADLOOM_SERVE__MAX_BATCH": str(_USERS),
+        "ADLOOM_GENERATOR__BATCH_SIZE": str(_USERS),
+    }
+    model = AdGenerator.from_pretrained().model
+    alone = [_alone(model, seconds / 2)]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with running_server(folder, None, at_once) as server:
+            levels_of(server.url, [], seconds, folder)
+            spent = server.cpu_seconds()
+            level = loaded(server.url, _USERS, seconds, folder)
+            now = server.cpu_seconds()
+        add_what_drew([level], folder)
+    alone.append(_alone(model, seconds / 2))
+    rate, cpu = (statistics.mean(each) for each in zip(*alone, strict=True))
+    level["cpu_seconds_per_ad"] = {part: (now[part] - spent[part]) / level["ads"] for part in now}
+    engine = {"ads_per_second": rate, "cpu_seconds_per_ad": cpu}
+    share = level["ads_per_second"] / rate
+    told = {"seconds": seconds, "server": level, "engine": engine, "of_engine": share}
+    print(json.dumps(told, indent=2))
+    return int(bool(level["errors"]))
+
+
+def _alone(model: AdModel, seconds: float) -> tuple[float, float]:
+    """Ads a second of the engine, and CPU seconds an ad."""
+    began, spent = time.perf_counter(), time.process_time()
+    rate = engine_rate(model, _USERS, seconds)
+    drawn = rate * (time.perf_counter() - began)
+    return rate, (time.process_time() - spent) / drawn
