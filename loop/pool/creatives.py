@@ -35,7 +35,7 @@ class Member(Candidate):
     Attributes:
         drawn_by: what drew it: version and settings; "shop" of the shop's own.
         likeness: to what the shopper it was drawn for had clicked, as `Taste.likeness` has it,
-            float32, shape (4,); zeros where nothing was.
+            float32, shape (2,); zeros where nothing was.
     """
 
     drawn_by: str
@@ -157,6 +157,6 @@ def _worst(there: Sequence[str], counts: Mapping[str, Counted], many: int) -> li
 
 
 def _likeness(content: bytes | None) -> NDArray[np.float32]:
-    if not content:
-        return np.zeros(LIKENESS, np.float32)
-    return np.frombuffer(content, _DTYPE).astype(np.float32)
+    """None, or what an earlier release kept, says nothing."""
+    found = np.frombuffer(content or b"", _DTYPE)
+    return found.astype(np.float32) if len(found) == LIKENESS else np.zeros(LIKENESS, np.float32)

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from sqlalchemy import Engine, select
 
+from adloom.loop.catalogue.product import Product
 from adloom.loop.database.statements import insert_new, parts
 from adloom.loop.database.tables import looks
-from adloom.models.quality.background import PBS_WEIGHTS, PictureEncoder
-from adloom.models.quality.encoders import load_encoder
+from adloom.models.brief import Codes
+from adloom.models.looks import look_vectors, manner, unit
 from adloom.models.text_encoder import TextEncoder
 
 _DTYPE = "<f2"
@@ -27,7 +24,7 @@ _KEPT = 20_000  # in memory: about 1 KB each
 
 @dataclass(frozen=True)
 class Look:
-    """Vectors of an ad, float32, of unit length: its picture's background, and its title."""
+    """Vectors of an ad, float32, of unit length: of its picture, and of its title's manner."""
 
     picture: NDArray[np.float32]
     title: NDArray[np.float32]
@@ -35,36 +32,46 @@ class Look:
 
 @dataclass(frozen=True)
 class SeenAd:
-    """An ad as shoppers see it."""
+    """An ad as shoppers see it.
+
+    Attributes:
+        codes: of its picture, int16, shape (tokens,).
+        product: what it sells; None where nobody knows it any more.
+    """
 
     ad_id: str
-    picture: Image.Image
+    codes: Codes
     title: str
+    product: Product | None
 
 
 class Encoders:
-    """Makes looks. The picture encoder is loaded when it is first needed."""
+    """Makes looks, see :mod:`adloom.models.looks`."""
 
-    def __init__(self, pictures: Path | None, texts: TextEncoder) -> None:
-        """``pictures`` as `adloom.models.quality.encoders.load_encoder` takes it."""
-        self._path = pictures
+    def __init__(
+        self, codebook: str, code_vectors: NDArray[np.float32], texts: TextEncoder
+    ) -> None:
+        """``codebook`` names what codes are of, ``code_vectors`` ``(codes, d)`` are what it has."""
+        self._codebook = codebook
+        self._code_vectors = code_vectors
         self._texts = texts
-        self._pictures: PictureEncoder | None = None
-        self._loading = threading.Lock()
 
-    @cached_property
+    @property
     def name(self) -> str:
-        """Names both by what is in their files; those of a large model take their time."""
-        return f"{_name(self._path or PBS_WEIGHTS)} {self._texts.name}"
+        """Names what makes both vectors; those of another are none of these."""
+        return f"{self._codebook} {self._texts.name} manner"
 
-    def looks(self, pictures: Sequence[Image.Image], titles: Sequence[str]) -> list[Look]:
-        """One an ad. Raises BadEncoder, NoTextEncoder, FileNotFoundError."""
-        with self._loading:
-            if self._pictures is None:
-                self._pictures = load_encoder(self._path)
-        embedded = self._pictures.embed(pictures)
-        told = self._texts.embed(titles)
-        return [Look(_unit(p), _unit(t)) for p, t in zip(embedded, told, strict=True)]
+    def looks(self, ads: Sequence[SeenAd]) -> list[Look]:
+        """One an ad. Raises NoTextEncoder."""
+        pictures = look_vectors(self._code_vectors, np.stack([ad.codes for ad in ads]))
+        titles = unit(self._texts.embed([_manner(ad) for ad in ads]))
+        return [Look(*vectors) for vectors in zip(pictures, titles, strict=True)]
+
+
+def _manner(ad: SeenAd) -> str:
+    if ad.product is None:
+        return ad.title
+    return manner(ad.title, ad.product.name, ad.product.selling_points)
 
 
 class Looks:
@@ -98,7 +105,7 @@ class Looks:
         """Of ads that have none yet. Raises what `Encoders.looks` does."""
         if not ads:
             return []
-        made = self._encoders.looks([ad.picture for ad in ads], [ad.title for ad in ads])
+        made = self._encoders.looks(ads)
         rows = [
             {
                 "ad_id": ad.ad_id,
@@ -130,21 +137,6 @@ class Looks:
             self._kept.update(made)
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
-
-
-def _name(path: Path) -> str:
-    """By what is in the file or the folder's files, wherever it lies."""
-    digest = hashlib.sha256()
-    files = sorted(path.glob("*.safetensors")) if path.is_dir() else [path]
-    for file in files:
-        with file.open("rb") as opened:
-            digest.update(hashlib.file_digest(opened, "sha256").digest())
-    return digest.hexdigest()[:16]
-
-
-def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
-    length = float(np.linalg.norm(vector))
-    return vector / length if length else vector
 
 
 def _vector(content: bytes) -> NDArray[np.float32]:

@@ -23,14 +23,7 @@ from scipy.special import ndtr
 from adloom.loop.pool.looks import Look
 from adloom.loop.pool.taste import LIKENESS, Taste
 
-FEATURES = (
-    "picture_mean",
-    "picture_nearest",
-    "title_mean",
-    "title_nearest",
-    "own_clicks",
-    "freshness",
-)
+FEATURES = ("picture", "title", "own_clicks", "freshness")
 """In the order of `features`."""
 PRIOR_SHOWINGS = 20.0
 """An ad's own rate counts as the pool's until it was shown about so often."""
@@ -44,15 +37,13 @@ _DAY = 86_400.0
 class Weights:
     """Of a logistic regression of clicks on `FEATURES`."""
 
-    picture_mean: float = 2.0
-    picture_nearest: float = 2.0
-    title_mean: float = 1.0
-    title_nearest: float = 1.0
+    picture: float = 1.0
+    title: float = 0.5
     own_clicks: float = 1.0
     freshness: float = 0.1
 
     def array(self) -> NDArray[np.float64]:
-        """Float64, shape (6,)."""
+        """Float64, shape (4,)."""
         return np.array([getattr(self, name) for name in FEATURES])
 
     def told(self) -> dict[str, float]:
@@ -87,7 +78,7 @@ class Choice:
     Attributes:
         number: of the candidate.
         propensity: how likely it was, of all that might have been chosen.
-        features: float64, shape (6,), what the ranker saw of it.
+        features: float64, shape (4,), what the ranker saw of it.
         odds: of a click, as expected before sampling.
     """
 
@@ -112,11 +103,17 @@ class Ranker:
         counts: Mapping[str, Counted],
         now: datetime,
     ) -> NDArray[np.float64]:
-        """Float64, shape (m, 6), in the order of `FEATURES`."""
+        """Float64, shape (m, 4), in the order of `FEATURES`.
+
+        An ad whose look nobody knows is as alike as the others are on average.
+        """
         features = np.zeros((len(candidates), len(FEATURES)))
         known = [n for n, one in enumerate(candidates) if one.look is not None]
         looks = [look for n in known if (look := candidates[n].look) is not None]
-        features[known, :LIKENESS] = taste.likeness(looks)
+        if looks:
+            likeness = taste.likeness(looks)
+            features[:, :LIKENESS] = likeness.mean(axis=0)
+            features[known, :LIKENESS] = likeness
         counted = [counts.get(one.ad_id, Counted()) for one in candidates]
         features[:, LIKENESS] = own_clicks(counted)
         age = [max(0.0, (now - one.made_at).total_seconds()) / _DAY for one in candidates]
@@ -124,7 +121,7 @@ class Ranker:
         return features
 
     def likeness_score(self, likeness: NDArray[np.floating]) -> NDArray[np.float64]:
-        """What likeness, shape (m, 4), gives to the log-odds; shape (m,)."""
+        """What likeness, shape (m, 2), gives to the log-odds; shape (m,)."""
         return np.asarray(likeness, np.float64) @ self._array[:LIKENESS]
 
     def choose(
@@ -143,6 +140,31 @@ class Ranker:
             number = int(np.argmax(scores + spread * rng.standard_normal(len(scores))))
             propensity = chance(scores, spread, number)
         return Choice(number, propensity, features[number], math.exp(scores[number]))
+
+
+def fit_of(
+    ranker: Ranker, drawn: Sequence[NDArray[np.float32]], taste: Taste, choice: Choice
+) -> float | None:
+    """How good a chosen ad is beside ads drawn anew: the share that was less like what was clicked.
+
+    One more than there are is counted, since of few little is known.
+
+    Args:
+        drawn: of ads of the product, as `Taste.likeness` has it, by the clicks of whom each was
+            drawn for, shape (2,); zeros where nothing was clicked.
+        taste: of who is to see it; any ad fits who clicked nothing.
+
+    Returns:
+        0..1; None where there is nothing to compare with.
+    """
+    if not len(taste):
+        return 1.0
+    likeness = [one for one in drawn if one.any()]
+    if not likeness:
+        return None
+    anew = ranker.likeness_score(np.stack(likeness))
+    [ours] = ranker.likeness_score(choice.features[None, :LIKENESS])
+    return float((anew < ours).sum() / (len(anew) + 1))
 
 
 def pool_rate(counted: Sequence[Counted]) -> float:

@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 
 from adloom.feature_store.store import UserHistory
 from adloom.loop.pool.looks import Look, Looks
+from adloom.models.agreement import agreement
 
-CLICKS = 32
+CLICKS = 64
 """The newest clicks that count."""
-NEAREST = 3
-LIKENESS = 4
+LIKENESS = 2
 """Numbers that tell how alike an ad is to what was clicked; see `Taste.likeness`."""
-_HALVED_AFTER = 16  # clicks: what was clicked since counts more
+_PICTURE_SHARPNESS, _TITLE_SHARPNESS = 40.0, 6.0
+"""Of kernels on cosines; sharper than where a history is ordered, since one ad is to be found."""
+_LEAST = 1e-4  # of a density: an ad is like nothing that was clicked
+_HALVED_AFTER = 32  # clicks: what was clicked since counts more
 
 
 @dataclass(frozen=True)
@@ -25,33 +28,29 @@ class Taste:
 
     Attributes:
         pictures, titles: float32, shape (n, width), of unit length.
-        weights: float32, shape (n,), sum 1.
+        picture_weights, title_weights: how far others agree with each, float32, shape (n,), sum 1.
     """
 
     pictures: NDArray[np.float32]
     titles: NDArray[np.float32]
-    weights: NDArray[np.float32]
+    picture_weights: NDArray[np.float32]
+    title_weights: NDArray[np.float32]
 
     def __len__(self) -> int:
-        return len(self.weights)
+        return len(self.picture_weights)
 
     def likeness(self, looks: Sequence[Look]) -> NDArray[np.float32]:
-        """Of ads to what was clicked: float32, shape (m, 4), cosines.
+        """How densely the clicks lie around ads: float32, shape (m, 2), logs of at most about 0.
 
-        Mean of the pictures' and mean of their nearest three, the same of the titles. Zeros where
-        nothing was clicked.
+        By picture and by title. Zeros where nothing was clicked.
         """
         if not len(self) or not looks:
             return np.zeros((len(looks), LIKENESS), np.float32)
-        columns: list[NDArray[np.floating]] = []
-        for clicked, seen in (
-            (self.pictures, np.stack([look.picture for look in looks])),
-            (self.titles, np.stack([look.title for look in looks])),
-        ):
-            cosines = seen @ clicked.T
-            nearest = np.sort(cosines, axis=1)[:, -NEAREST:]
-            columns += [cosines @ self.weights, nearest.mean(axis=1)]
-        return np.stack(columns, axis=1).astype(np.float32)
+        pictures = np.stack([look.picture for look in looks])
+        titles = np.stack([look.title for look in looks])
+        by_picture = _density(pictures, self.pictures, self.picture_weights, _PICTURE_SHARPNESS)
+        by_title = _density(titles, self.titles, self.title_weights, _TITLE_SHARPNESS)
+        return np.stack([by_picture, by_title], axis=1)
 
 
 def taste_of(history: UserHistory, looks: Looks) -> tuple[Taste, tuple[str, ...]]:
@@ -66,15 +65,38 @@ def taste_of(history: UserHistory, looks: Looks) -> tuple[Taste, tuple[str, ...]
 def of_looks(clicked: Sequence[Look]) -> Taste:
     """The taste of who clicked these, newest last."""
     if not clicked:
-        nothing = np.zeros((0, 0), np.float32)
-        return Taste(nothing, nothing, np.zeros(0, np.float32))
-    age = np.arange(len(clicked))[::-1]
-    weights = np.power(0.5, age / _HALVED_AFTER)
+        nothing, none = np.zeros((0, 0), np.float32), np.zeros(0, np.float32)
+        return Taste(nothing, nothing, none, none)
+    pictures = np.stack([look.picture for look in clicked])
+    titles = np.stack([look.title for look in clicked])
+    prior = np.power(0.5, np.arange(len(clicked))[::-1] / _HALVED_AFTER).astype(np.float32)
     return Taste(
-        np.stack([look.picture for look in clicked]),
-        np.stack([look.title for look in clicked]),
-        (weights / weights.sum()).astype(np.float32),
+        pictures,
+        titles,
+        _agreed(pictures, prior, _PICTURE_SHARPNESS),
+        _agreed(titles, prior, _TITLE_SHARPNESS),
     )
+
+
+def _agreed(
+    vectors: NDArray[np.float32], prior: NDArray[np.float32], sharpness: float
+) -> NDArray[np.float32]:
+    """Weights of clicks by how far the others agree with each, shape (n,), sum 1."""
+    kernel = agreement(vectors, sharpness)
+    others = np.where(np.eye(len(kernel), dtype=bool), 0.0, kernel)
+    weights = prior * (others @ prior / prior.sum() + _LEAST)
+    return (weights / weights.sum()).astype(np.float32)
+
+
+def _density(
+    seen: NDArray[np.float32],
+    clicked: NDArray[np.float32],
+    weights: NDArray[np.float32],
+    sharpness: float,
+) -> NDArray[np.float32]:
+    """How densely clicks lie around each of what is seen: logs, shape (m,)."""
+    kernels = np.exp(sharpness * (seen @ clicked.T - 1))
+    return np.log(kernels @ weights + _LEAST).astype(np.float32)
 
 
 NOTHING_KNOWN = of_looks(())

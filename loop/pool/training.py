@@ -36,7 +36,7 @@ class Choices:
     """Showings of chosen ads whose window is closed, in order of time.
 
     Attributes:
-        features: float64, shape (n, 6), in the order of `FEATURES`.
+        features: float64, shape (n, 4), in the order of `FEATURES`.
         clicked: bool, shape (n,).
     """
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Engine, select
 
 from adloom.loop.database.tables import rankers
-from adloom.loop.pool.ranker import Weights
+from adloom.loop.pool.ranker import FEATURES, Weights
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,19 @@ class Fitted:
 
 
 def latest(engine: Engine) -> Fitted | None:
-    """What serves; None where nothing was fitted: then `Weights()` does."""
+    """What serves; None where this release fitted nothing yet: then `Weights()` does."""
     columns = rankers.c.weights, rankers.c.made_at, rankers.c.run
     query = select(*columns).order_by(rankers.c.number.desc()).limit(1)
     with engine.connect() as connection:
         row = connection.execute(query).first()
-    return None if row is None else Fitted(Weights(**json.loads(row.weights)), row.made_at, row.run)
+    if row is None or (weights := _weights(json.loads(row.weights))) is None:
+        return None
+    return Fitted(weights, row.made_at, row.run)
+
+
+def _weights(told: dict[str, float]) -> Weights | None:
+    """None for those of a release that saw other things of an ad."""
+    return Weights(**told) if told.keys() == set(FEATURES) else None
 
 
 def put(engine: Engine, weights: Weights, run: str) -> None:

@@ -133,12 +133,9 @@ class AdServer:
         )
         torch.set_num_threads(1)  # threads that come later go by what was said last
         self._trial.wait = self._drawn_between
-        histories = self.maker.histories
-        self.in_time = in_time = InTime(
-            settings, self.catalogue, self.creatives, histories, features.log, self.queue
-        )
-        self._in_thread(parts, "pool", lambda: in_time.keep_new(self.stop, self._tell_of_pool))
-        self._in_thread(parts, "behind", lambda: in_time.behind.run(self.stop))
+        self.in_time = InTime(settings, self.maker, features.log, self.queue)
+        self._in_thread(parts, "pool", lambda: self.in_time.keep_new(self.stop, self._tell_of_pool))
+        self._in_thread(parts, "behind", lambda: self.in_time.behind.run(self.stop))
         self.parts.ask("registry", lambda: self.champion.problem)
         self.parts.ask("features", self._features_problem)
         self.parts.ask("drawing", lambda: self.queue.problem or place.problem())

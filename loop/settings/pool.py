@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydantic import Field
 
 from adloom.loop.settings.section import Section
@@ -13,20 +11,20 @@ class PoolSettings(Section):
     """`[pool]`: requests with a deadline (`serve.deadline_ms`) are answered from it."""
 
     fit: float = Field(
-        default=0.9,
+        default=0.5,
         ge=0,
         le=1,
-        description="an ad of the pool is shown where the odds of a click on it are expected to be "
-        "at least so much of those of one drawn anew; below it one is drawn behind",
+        description="an ad of the pool is shown where it is more like what the shopper clicked "
+        "than such a share of the ads that were drawn anew; below it one is drawn behind",
     )
     explore: float = Field(
-        default=1.0,
+        default=0.5,
         ge=0,
         le=10,
         description="how far Thompson sampling goes with ads that few have seen; 0 = never",
     )
     most: int = Field(
-        default=64, ge=1, le=1024, description="ads of a product and version that are kept"
+        default=128, ge=1, le=1024, description="ads of a product and version that are kept"
     )
     max_age_days: float = Field(
         default=30.0, gt=0, description="older ads are shown only where there is nothing else"
@@ -39,8 +37,4 @@ class PoolSettings(Section):
     )
     refresh_seconds: float = Field(
         default=10.0, gt=0, le=3600, description="how often the event log is asked for new clicks"
-    )
-    encoder: Path | None = Field(
-        default=None,
-        description="of pictures, to liken them by their backgrounds; none = the bundled one",
     )

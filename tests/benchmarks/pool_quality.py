@@ -156,14 +156,7 @@ def run_seed(seed: int, *, visits: int, products: int, folder: Path) -> dict[str
             max_batch=_AT_ONCE,
             max_waiting=_AT_ONCE,
         )
-        in_time = InTime(
-            settings,
-            loop.catalogue,
-            loop.creatives,
-            loop.maker.histories,
-            loop.features.log,
-            queue,
-        )
+        in_time = InTime(settings, loop.maker, loop.features.log, queue)
         crowded = Crowded(loop, in_time, seed)
         sample = range(0, len(came), _ANEW_EVERY)
         anew = crowded.anew([came[n] for n in sample])

@@ -87,6 +87,11 @@ class PastAds:
         self._codes = codes
         self._reader = reader
 
+    @property
+    def codebook(self) -> str:
+        """Names the codebook that codes are of, and the size of pictures."""
+        return self._codes.codebook
+
     def codes_of(self, ads: Sequence[Creative]) -> dict[str, Codes]:
         """What a history reads of the pictures of ads by ad id; a lost picture has no codes."""
         ours = (ad for ad in ads if ad.codebook == self._codes.codebook)

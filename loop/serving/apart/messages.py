@@ -61,7 +61,13 @@ class Draw:
 class Call:
     """Something else that needs the weights."""
 
-    name: Literal["load_adapter", "drop_adapter", "encode_history", "picture_of", "kept_tokens"]
+    name: Literal[
+        "load_adapter",
+        "drop_adapter",
+        "encode_history",
+        "picture_of",
+        "kept_tokens",
+    ]
     given: tuple[Any, ...]
 
 

@@ -133,8 +133,8 @@ class AdMade(BaseModel):
     )
     age_seconds: int = Field(description="since it was made")
     fit: float | None = Field(
-        description="of one of the pool: expected odds of a click over those of one drawn anew, at "
-        "most 1; null where nobody can tell"
+        description="of one of the pool: share of the ads drawn anew that were less like what "
+        "their shopper clicked; null where nobody can tell"
     )
     title_source: TitleSource | None = Field(
         description="model: it wrote the title; fallback: none that it wrote could be shown, so "

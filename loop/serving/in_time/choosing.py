@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -18,8 +17,8 @@ from adloom.loop.catalogue.creatives.store import NO_CODES, SHOP, Creative, Crea
 from adloom.loop.catalogue.product import Product
 from adloom.loop.pool.creatives import CreativePool, Member
 from adloom.loop.pool.looks import Looks
-from adloom.loop.pool.ranker import Choice, Counted, Ranker, Weights
-from adloom.loop.pool.taste import NOTHING_KNOWN, Taste, taste_of
+from adloom.loop.pool.ranker import Choice, Counted, Ranker, Weights, fit_of
+from adloom.loop.pool.taste import NOTHING_KNOWN, taste_of
 from adloom.loop.serving.histories import Histories
 from adloom.loop.serving.in_time.chosen import Chosen, Found, Source
 from adloom.loop.serving.in_time.shown import ShownAds
@@ -29,7 +28,6 @@ from adloom.loop.settings.pool import PoolSettings
 PRODUCT = "product"
 """The variant of an ad that is a product's own picture and name."""
 _OWN = uuid.UUID("0f2b7c62-6b0b-5c7c-8a2f-2f5a0f0b7d11")  # the space of their ids
-_FRESHEST = 1.0
 
 
 class Choosing:
@@ -93,7 +91,7 @@ class Choosing:
     def _fitting(self, found: Found, best: Chosen) -> Found:
         assert best.choice is not None
         members = self._young(self._pool.members(found.request.product.product_id, found.drawn_by))
-        fit = _fit(self.ranker, members, found.taste, best.choice.odds)
+        fit = fit_of(self.ranker, [one.likeness for one in members], found.taste, best.choice)
         fits = fit is not None and fit >= self._settings.fit
         return replace(found, best=replace(best, fit=fit), fits=fits)
 
@@ -202,18 +200,6 @@ def _chosen(
         since=found.since,
         seconds=time.monotonic() - found.since,
     )
-
-
-def _fit(ranker: Ranker, members: Sequence[Member], taste: Taste, odds: float) -> float | None:
-    """The odds over those of an ad drawn anew: as alike as those here were to their shoppers."""
-    if not len(taste):
-        return 1.0
-    likeness = [member.likeness for member in members if member.likeness.any()]
-    if not likeness:
-        return None
-    fresh = float(ranker.likeness_score(np.stack(likeness)).mean())
-    fresh += ranker.weights.freshness * _FRESHEST
-    return min(1.0, math.exp(math.log(odds) - fresh))
 
 
 def _without(members: Sequence[Member], number: int) -> list[Member]:

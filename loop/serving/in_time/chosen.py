@@ -22,8 +22,8 @@ class Chosen:
         request: the shopper's, who is in no experiment or in an arm.
         serving: what would have drawn: its variant is what the exposure names.
         source: "pool" of those that adloom drew, "shop" of the shop's own.
-        fit: expected odds of a click over those of one drawn anew, at most 1; none where nobody
-            can tell.
+        fit: share of the ads drawn anew that were less like what their shopper clicked; none
+            where nobody can tell.
         choice: how it was chosen; none where there was nothing to choose from.
         among: how many there were.
         personalised: whether the shopper's clicks counted.

@@ -7,22 +7,20 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from adloom.feature_store.backend import StoreUnavailable
 from adloom.feature_store.event_log import EventLog
-from adloom.loop.catalogue.creatives.store import CreativeStore, UnknownAd
-from adloom.loop.catalogue.store import Catalogue
+from adloom.loop.catalogue.creatives.store import Creative
 from adloom.loop.pool.counts import ClickCounts
 from adloom.loop.pool.creatives import CreativePool
-from adloom.loop.pool.looks import Encoders, Looks, SeenAd
+from adloom.loop.pool.looks import Encoders, Look, Looks, SeenAd
 from adloom.loop.pool.ranker import Ranker
 from adloom.loop.pool.weights import latest
+from adloom.loop.serving.ads import AdMaker
 from adloom.loop.serving.drawing_queue import DrawingQueue
 from adloom.loop.serving.finished import Ad
-from adloom.loop.serving.histories import Histories
 from adloom.loop.serving.in_time.answers import Answer, Answers
 from adloom.loop.serving.in_time.behind import Behind
 from adloom.loop.serving.in_time.choosing import Choosing
@@ -42,18 +40,19 @@ class InTime:
     def __init__(
         self,
         settings: Settings,
-        catalogue: Catalogue,
-        creatives: CreativeStore,
-        histories: Histories,
+        maker: AdMaker,
         log: EventLog,
         queue: DrawingQueue,
     ) -> None:
-        """Nothing is read before the first request."""
+        """``maker`` is what the ads in ``queue`` are made by. Nothing is read before the first
+        request."""
         self._settings = settings
-        self._creatives = creatives
-        engine = catalogue.engine
+        self._past_ads = past_ads = maker.past_ads
+        self._creatives = creatives = past_ads.creatives
+        engine = past_ads.catalogue.engine
         self._engine = engine
-        self._looks = Looks(engine, Encoders(settings.pool.encoder, catalogue.vectors.encoder))
+        texts, code_vectors = past_ads.catalogue.vectors.encoder, maker.generator.code_vectors
+        self._looks = Looks(engine, Encoders(past_ads.codebook, code_vectors, texts))
         self._pool = CreativePool(engine, self._looks, settings.pool.most)
         attribution = timedelta(hours=settings.rounds.attribution_hours)
         self._counts = ClickCounts(log, attribution, timedelta(days=settings.pool.counted_days))
@@ -61,7 +60,7 @@ class InTime:
             self._pool,
             self._looks,
             creatives,
-            histories,
+            maker.histories,
             settings.pool,
             lambda: self._counts.now,
             self._note_unseen,
@@ -148,19 +147,26 @@ class InTime:
                 names.append(self._unseen.popitem()[0])
             if not names or stop.is_set():
                 return
-            ads: list[SeenAd] = []
-            for creative in self._creatives.get_many(names).values():
-                with suppress(UnknownAd):  # its picture is lost
-                    picture = self._creatives.picture(creative.picture)
-                    ads.append(SeenAd(creative.ad_id, picture, creative.title))
-            self._looks.make(ads)
+            self._look_at(list(self._creatives.get_many(names).values()))
+
+    def _look_at(self, ads: Sequence[Creative]) -> list[Look]:
+        """Of those whose pictures are not lost."""
+        products = self._past_ads.catalogue.find(ad.product_id for ad in ads)
+        codes = self._past_ads.codes_of(ads)
+        return self._looks.make(
+            [
+                SeenAd(ad.ad_id, codes[ad.ad_id], ad.title, products.get(ad.product_id))
+                for ad in ads
+                if ad.ad_id in codes
+            ]
+        )
 
     def _join(self, ad: Ad, found: Found) -> None:
         creative = ad.creative
         if creative.state != "approved":
             return
-        [look] = self._looks.make([SeenAd(creative.ad_id, ad.picture, creative.title)])
-        likeness = found.taste.likeness([look])[0]
+        looks = self._look_at([creative])  # none where its picture is lost already
+        likeness = found.taste.likeness(looks).sum(axis=0)
         self._pool.join(
             creative.ad_id, creative.product_id, found.drawn_by, likeness, self._counts.now
         )

@@ -17,6 +17,7 @@ from adloom.loop.catalogue.creatives.reviewing import judge, reviews_of
 from adloom.loop.catalogue.creatives.store import NO_CODES, Creative, CreativeStore
 from adloom.loop.catalogue.opening import open_creatives
 from adloom.loop.database.opening import open_database
+from adloom.loop.database.tables import rankers
 from adloom.loop.pool.creatives import CreativePool
 from adloom.loop.pool.looks import Encoders, Looks, SeenAd
 from adloom.loop.pool.ranker import Counted, Weights
@@ -25,7 +26,8 @@ from adloom.loop.settings.database import DatabaseSettings
 from adloom.models.text_encoder import TextEncoder
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
-LIKENESS = np.array([0.5, 0.6, 0.7, 0.8], np.float32)
+LIKENESS = np.array([-0.5, -0.6], np.float32)
+BOOK = np.eye(4, dtype=np.float32)
 
 
 class Shop:
@@ -34,7 +36,7 @@ class Shop:
     def __init__(self, folder: Path, database: DatabaseSettings, most: int = 64) -> None:
         self.engine = open_database(folder, database)
         self.creatives: CreativeStore = open_creatives(folder, database)
-        self.looks = Looks(self.engine, Encoders(None, TextEncoder()))
+        self.looks = Looks(self.engine, Encoders("book", BOOK, TextEncoder()))
         self.pool = CreativePool(self.engine, self.looks, most)
 
     def draw(self, ad_id: str, *, days: int = 0, by: str = "3", **changes: Any) -> None:
@@ -125,16 +127,20 @@ def test_looks_are_made_once_and_found_by_other_processes(
     shop: Shop, tmp_path: Path, database: DatabaseSettings
 ) -> None:
     assert shop.looks.of(["ad"]) == {}
-    ad = SeenAd("ad", Image.new("RGB", (64, 64), "teal"), "Mug, light")
+    ad = SeenAd("ad", np.array([0, 1, 2, 3], np.int16), "Mug, light", None)
     [made] = shop.looks.make([ad])
     assert np.linalg.norm(made.picture) == pytest.approx(1, abs=1e-3)
-    other = Looks(open_database(tmp_path, database), Encoders(None, TextEncoder()))
+    other = Looks(open_database(tmp_path, database), Encoders("book", BOOK, TextEncoder()))
     read = other.of(["ad"])["ad"]
     np.testing.assert_allclose(read.picture, made.picture, atol=1e-3)
     np.testing.assert_allclose(read.title, made.title, atol=1e-3)
 
 
 def test_the_latest_weights_serve(shop: Shop) -> None:
+    assert latest(shop.engine) is None
+    with shop.engine.begin() as connection:  # of a release whose ranker saw other things
+        row = {"weights": '{"picture_mean": 2.0}', "made_at": NOW, "run": ""}
+        connection.execute(rankers.insert(), [row])
     assert latest(shop.engine) is None
     put(shop.engine, Weights(own_clicks=3.0), "run-1")
     put(shop.engine, Weights(own_clicks=4.0), "")

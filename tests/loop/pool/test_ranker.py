@@ -8,19 +8,22 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from adloom.loop.pool.looks import Look
 from adloom.loop.pool.ranker import (
     PRIOR_SHOWINGS,
     Candidate,
+    Choice,
     Counted,
     Ranker,
     Weights,
     chance,
+    fit_of,
     own_clicks,
     spreads,
 )
-from adloom.loop.pool.taste import NOTHING_KNOWN, of_looks
+from adloom.loop.pool.taste import NOTHING_KNOWN, Taste, of_looks
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 SCORES = st.lists(st.floats(-3, 3), min_size=1, max_size=6)
@@ -68,12 +71,12 @@ def test_what_is_like_the_clicked_is_preferred_and_without_exploring_always() ->
     features = ranker.features(candidates, taste, {}, NOW)
     choice = ranker.choose(features, [Counted(), Counted()], np.random.default_rng(0))
     assert (choice.number, choice.propensity) == (1, 1.0)
-    assert features[1, :4] == pytest.approx([1, 1, 2 / 3, 2 / 3], abs=0.05)
-    assert features[0, :4] == pytest.approx([0, 0, 0, 0])
+    assert features[1, :2] == pytest.approx([0, 0], abs=0.05)  # two of three agree, and are it
+    assert (features[0, :2] < -5).all()
 
 
 def test_newer_clicks_count_more() -> None:
-    mixed = of_looks([look(0, 0)] * 20 + [look(1, 1)] * 20)
+    mixed = of_looks([look(0, 0)] * 30 + [look(1, 1)] * 30)
     [older, newer] = mixed.likeness([look(0, 0), look(1, 1)])[:, 0]
     assert newer > older
 
@@ -102,9 +105,40 @@ def test_an_ad_whose_look_nobody_knows_can_be_chosen_by_its_clicks() -> None:
     assert ranker.choose(features, counted, np.random.default_rng(0)).number == 1
 
 
+def test_an_ad_fits_that_suits_better_than_most_that_were_drawn_anew() -> None:
+    ranker, taste = Ranker(Weights(), explore=0), of_looks([look(0, 1)])
+    drawn = [np.array([-n, -n], np.float32) for n in (1, 2, 4, 8)]
+    nobodys = np.zeros(2, np.float32)
+
+    def fit(likeness: float, drawn: list[NDArray[np.float32]], taste: Taste) -> float | None:
+        features = np.array([likeness, likeness, 0, 0])
+        return fit_of(ranker, drawn, taste, Choice(0, 1.0, features, 1.0))
+
+    assert fit(-3, [*drawn, nobodys], taste) == pytest.approx(2 / 5)
+    assert fit(-0.5, drawn, taste) == pytest.approx(4 / 5)
+    assert fit(-0.5, drawn[:1], taste) == 0.5  # of one alone little is known
+    assert fit(-3, [nobodys], taste) is None
+    assert fit(-3, drawn, NOTHING_KNOWN) == 1.0
+
+
+def test_a_click_that_others_agree_with_says_more_than_an_odd_one() -> None:
+    agreed = of_looks([look(0, 1), look(5, 6), look(0, 1)])
+    [like, odd] = agreed.likeness([look(0, 1), look(5, 6)])
+    assert (like > odd + 2).all()
+    [one, other] = of_looks([look(0, 1), look(5, 6)]).likeness([look(0, 1), look(5, 6)])
+    np.testing.assert_allclose(one, other, atol=0.1)  # of two, neither
+
+
+@given(st.lists(st.integers(0, 7), min_size=1, max_size=12), st.integers(0, 7))
+def test_likeness_is_finite_and_at_most_that_to_the_same_ad(clicked: list[int], seen: int) -> None:
+    found = of_looks([look(one, one) for one in clicked]).likeness([look(seen, seen)])
+    assert np.isfinite(found).all()
+    assert (found <= 1e-3).all()
+
+
 def test_freshness_fades() -> None:
     ranker = Ranker(Weights(), explore=0)
     ages = [candidate("new", None), candidate("old", None, days=30)]
-    new, old = ranker.features(ages, NOTHING_KNOWN, {}, NOW)[:, 5]
+    new, old = ranker.features(ages, NOTHING_KNOWN, {}, NOW)[:, -1]
     assert new == pytest.approx(1)
     assert old < 0.02
