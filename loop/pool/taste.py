@@ -10,14 +10,12 @@ from numpy.typing import NDArray
 
 from adloom.feature_store.store import UserHistory
 from adloom.loop.pool.looks import Look, Looks
-from adloom.models.agreement import agreement
+from adloom.models.agreement import LOOK_SHARPNESS, TITLE_SHARPNESS, agreement
 
 CLICKS = 64
 """The newest clicks that count."""
 LIKENESS = 2
 """Numbers that tell how alike an ad is to what was clicked; see `Taste.likeness`."""
-_PICTURE_SHARPNESS, _TITLE_SHARPNESS = 40.0, 6.0
-"""Of kernels on cosines; sharper than where a history is ordered, since one ad is to be found."""
 _LEAST = 1e-4  # of a density: an ad is like nothing that was clicked
 _HALVED_AFTER = 32  # clicks: what was clicked since counts more
 
@@ -48,8 +46,8 @@ class Taste:
             return np.zeros((len(looks), LIKENESS), np.float32)
         pictures = np.stack([look.picture for look in looks])
         titles = np.stack([look.title for look in looks])
-        by_picture = _density(pictures, self.pictures, self.picture_weights, _PICTURE_SHARPNESS)
-        by_title = _density(titles, self.titles, self.title_weights, _TITLE_SHARPNESS)
+        by_picture = _density(pictures, self.pictures, self.picture_weights, LOOK_SHARPNESS)
+        by_title = _density(titles, self.titles, self.title_weights, TITLE_SHARPNESS)
         return np.stack([by_picture, by_title], axis=1)
 
 
@@ -73,8 +71,8 @@ def of_looks(clicked: Sequence[Look]) -> Taste:
     return Taste(
         pictures,
         titles,
-        _agreed(pictures, prior, _PICTURE_SHARPNESS),
-        _agreed(titles, prior, _TITLE_SHARPNESS),
+        _agreed(pictures, prior, LOOK_SHARPNESS),
+        _agreed(titles, prior, TITLE_SHARPNESS),
     )
 
 
