@@ -72,7 +72,7 @@ def test_what_is_like_the_clicked_is_preferred_and_without_exploring_always() ->
     choice = ranker.choose(features, [Counted(), Counted()], np.random.default_rng(0))
     assert (choice.number, choice.propensity) == (1, 1.0)
     assert features[1, :2] == pytest.approx([0, 0], abs=0.05)  # two of three agree, and are it
-    assert (features[0, :2] < -5).all()
+    assert (features[0, :2] < -4).all()
 
 
 def test_newer_clicks_count_more() -> None:
