@@ -201,7 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--visits", type=int, default=1200)
-    parser.add_argument("--products", type=int, default=6)
+    parser.add_argument("--products", type=int, default=2)
     parser.add_argument("--json", action="store_true", help="print as JSON")
     given = parser.parse_args(arguments)
     seeds = range(given.first_seed, given.first_seed + given.seeds)
