@@ -30,7 +30,8 @@ def rate(text: str) -> str:
     """A number of requests in a time, such as 600/minute. Raises ValueError."""
     from limits import parse  # it loads asyncio: for who sets a rate, not for every `--help`
 
-    parse(text)
+    if parse(text).amount < 1:
+        raise ValueError("it lets nobody in: the number is 1 at least")
     return text
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 import logging
 import math
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated
@@ -13,14 +12,12 @@ from urllib.parse import urlsplit
 
 from fastapi import Depends, Header, HTTPException, Query, Request
 from limits import parse
-from limits.limits import RateLimitItem
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 
 from adloom.loop.serving.edge.addresses import OwnNames, who
 from adloom.loop.serving.http.counting import refused_by
 from adloom.loop.serving.http.once import Once
 from adloom.loop.serving.http.origins import is_of_this_server
+from adloom.loop.serving.http.rates import Rate
 from adloom.loop.settings.keys import STAFF, Role, lists_of
 from adloom.loop.settings.serving import ServeSettings
 from adloom.loop.settings.web_addresses import ANY_ORIGIN
@@ -45,6 +42,21 @@ class _Known:
     roles: Roles
 
 
+class _Limit:
+    """A rate of the settings."""
+
+    def __init__(self, setting: str, told: str) -> None:
+        self._setting, self._told = setting, parse(told)
+        self._rate = Rate(self._told)
+
+    def count(self, who: str) -> None:
+        """Raises HTTPException: 429."""
+        wait = self._rate.wait(who)
+        if wait > 0:
+            told = f"more than {self._told} (serve.{self._setting})"
+            raise HTTPException(429, told, headers={"Retry-After": str(math.ceil(wait))})
+
+
 class Access:
     """Looks at each request that draws, takes events, tells of shoppers or changes anything.
 
@@ -57,8 +69,8 @@ class Access:
         self.key_needed = settings.key_needed
         self._names = OwnNames(settings.own_hosts)
         self._origins = frozenset(settings.cors_origins)
-        self._rate, self._page_rate = parse(settings.rate_limit), parse(settings.page_rate_limit)
-        self._requests = MovingWindowRateLimiter(MemoryStorage())
+        self._rate = _Limit("rate_limit", settings.rate_limit)
+        self._page_rate = _Limit("page_rate_limit", settings.page_rate_limit)
         self._knows_proxies = bool(settings.trusted_proxies)
         self._logged = Once()
 
@@ -72,9 +84,9 @@ class Access:
         key = self._known(given)
         if key is None or key.roles == _FROM_PAGES:
             # A wrong key counts too, or guessing would cost nothing.
-            self._count(self._rate, f"address {_address(request)}")
+            self._rate.count(f"address {_address(request)}")
         else:
-            self._count(self._rate, f"key {key.number}")
+            self._rate.count(f"key {key.number}")
         if key is not None and key.roles & wanted:
             return key.roles
         if not self.key_needed and wanted & _ALL_STAFF:
@@ -99,11 +111,11 @@ class Access:
         key = self._known(given if given is not None else in_address)
         if key is not None and key.roles == _FROM_PAGES:
             self._tell_of_unknown_proxy(request)
-            self._count(self._page_rate, f"page of {_address(request)}", "page_rate_limit")
+            self._page_rate.count(f"page of {_address(request)}")
             self._refuse_other_origins(request)
             return key.roles
         if in_address is not None and given is None:
-            self._count(self._rate, f"address {_address(request)}")
+            self._rate.count(f"address {_address(request)}")
             raise HTTPException(
                 401,
                 "key: an address takes keys of serve.publishable_keys alone, and this is none; "
@@ -114,20 +126,13 @@ class Access:
 
     def count(self, request: Request) -> None:
         """For what anybody may ask for. Raises HTTPException: 429."""
-        self._count(self._rate, f"address {_address(request)}")
+        self._rate.count(f"address {_address(request)}")
 
     def _known(self, given: str | None) -> _Known | None:
         # All keys are looked at, so that the time does not tell which one is nearly right.
         sent = (given or "").encode()
         found = [key for key in self._keys if hmac.compare_digest(sent, key.secret)]
         return found[0] if found else None
-
-    def _count(self, rate: RateLimitItem, who: str, setting: str = "rate_limit") -> None:
-        if not self._requests.hit(rate, who):
-            free_at = self._requests.get_window_stats(rate, who).reset_time
-            wait = max(1, math.ceil(free_at - time.time()))
-            told = f"more than {rate} (serve.{setting})"
-            raise HTTPException(429, told, headers={"Retry-After": str(wait)})
 
     def _refuse_other_sites(self, request: Request) -> None:
         """What another site's page makes a browser send, also under a name that it gave us."""

@@ -133,9 +133,10 @@ def test_a_page_of_another_site_sends_nothing(tmp_path: Path, headers: dict[str,
     assert client.post("/events", headers=headers).status_code == 403
 
 
-def test_a_rate_that_is_none_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rate", ["often", "0/minute"])
+def test_a_rate_that_is_none_is_refused(tmp_path: Path, rate: str) -> None:
     with pytest.raises(SettingsError, match=r"serve\.rate_limit"):
-        tiny_settings(tmp_path, serve={"rate_limit": "often"})
+        tiny_settings(tmp_path, serve={"rate_limit": rate})
 
 
 def test_every_line_of_the_log_is_json_with_the_request_id(
