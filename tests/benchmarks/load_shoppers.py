@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from adloom.loop.demo.shop.catalog import load_catalog
+from adloom.loop.settings.pool import PoolSettings
 
 RATE_VARIABLE, WARM_VARIABLE, DEADLINE_VARIABLE = "LOAD_RATE", "LOAD_WARM", "LOAD_DEADLINE_MS"
 """Of `tests.benchmarks.pool_visitors`: requests a second of each, products with a warm pool."""
@@ -23,7 +24,7 @@ _CLICKS = 10
 _AT_ONCE = 8
 _PATIENCE_SECONDS = 60.0
 _WARM_SECONDS = 600.0
-_FITS = 0.9  # pool.fit as it is by default
+_FITS = PoolSettings().fit
 
 
 def shoppers() -> list[str]:
