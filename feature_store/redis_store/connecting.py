@@ -55,8 +55,9 @@ def connected(settings: FeatureStoreSettings) -> Any:
         return _LateCluster(nodes, patience | options)
     again = Retry(NoBackoff(), 1)  # a server that came back; the callers know to wait
     if settings.redis_mode == "sentinel":
-        login = sentinel_login(settings)
-        watching = Sentinel(nodes, sentinel_kwargs=patience | login, **(patience | options))
+        # One Sentinel that is away, or refuses, is no reason to wait: the others are asked.
+        asking = patience | sentinel_login(settings) | {"retry": Retry(NoBackoff(), 0)}
+        watching = Sentinel(nodes, sentinel_kwargs=asking, **(patience | options))
         return watching.master_for(settings.sentinel_master, retry=again)
     return Redis(host, port, **(patience | {"retry": again} | options))
 

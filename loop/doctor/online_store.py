@@ -74,7 +74,8 @@ def _clients(features: FeatureStoreSettings) -> Iterator[tuple[str, Any]]:
     patience = {"socket_connect_timeout": _SECONDS, "socket_timeout": _SECONDS}
     nodes, options = redis_nodes(features), patience | redis_options(features)
     if features.redis_mode == "sentinel":
-        watching = Sentinel(nodes, sentinel_kwargs=patience | sentinel_login(features))
+        asking = patience | sentinel_login(features) | {"retry": Retry(NoBackoff(), 0)}
+        watching = Sentinel(nodes, sentinel_kwargs=asking)
         nodes = [watching.discover_master(features.sentinel_master)]
     for host, port in nodes:
         yield f"{host}:{port}", Redis(host, port, **options, retry=Retry(NoBackoff(), 0))
