@@ -33,6 +33,7 @@ from adloom.loop.serving.trial import Trial
 from adloom.loop.settings import Settings
 from adloom.loop.settings.experiments import Arm, Experiment
 from adloom.models.ad_generator import AdGenerator
+from adloom.models.settings import FineTuneSettings
 from adloom.stream.broker import running_broker
 from adloom.stream.consumer import EventConsumer
 from adloom.stream.consuming import consuming
@@ -108,8 +109,7 @@ def demo_settings(settings: Settings, start: datetime, plan: DemoPlan | None = N
     if plan is not None and not plan.drifts:
         rounds["max_left"] = min(settings.rounds.max_left, _SHORT_LEFT)
         rounds["max_pairs"] = min(settings.rounds.max_pairs, _SHORT_PAIRS)
-        steps = min(fine_tune.max_steps, _SHORT_STEPS)
-        fine_tune = fine_tune.model_copy(update={"max_steps": steps})
+        fine_tune = _of_few_steps(fine_tune)
         gate = gate.model_copy(update={"ads": min(gate.ads, _SHORT_ADS)})
     return settings.model_copy(
         update={
@@ -119,6 +119,14 @@ def demo_settings(settings: Settings, start: datetime, plan: DemoPlan | None = N
             "gate": gate,
         }
     )
+
+
+def _of_few_steps(fine_tune: FineTuneSettings) -> FineTuneSettings:
+    """With a trend, which a few clicks may seem to show, and without one."""
+    steps = min(fine_tune.max_steps, _SHORT_STEPS)
+    of_trend = min(fine_tune.trend.max_steps, _SHORT_STEPS)
+    trend = fine_tune.trend.model_copy(update={"max_steps": of_trend})
+    return fine_tune.model_copy(update={"max_steps": steps, "trend": trend})
 
 
 def write_settings(settings: Settings, file: Path) -> None:

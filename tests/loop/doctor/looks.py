@@ -13,6 +13,8 @@ from adloom.loop.doctor.examine import examine
 from adloom.loop.doctor.finding import Finding
 from adloom.loop.settings import Settings
 
+_SECONDS = 60.0  # a loaded machine answers late, and that is not what these tests ask
+
 
 def settings_of(home: Path, **given: Any) -> Settings:
     """Settings of a home, with no file and nothing of the environment."""
@@ -22,7 +24,7 @@ def settings_of(home: Path, **given: Any) -> Settings:
 def looked(settings: Settings, part: str | None = None) -> dict[str, Finding]:
     """Findings by part; of one part's check alone where it is named."""
     checks = [check for check in all_checks(settings) if part in (None, check.part)]
-    return {finding.part: finding for finding in examine(checks, in_one_line)}
+    return {finding.part: finding for finding in examine(checks, in_one_line, _SECONDS)}
 
 
 def tree(folder: Path) -> dict[str, str]:
