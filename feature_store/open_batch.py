@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 
 from adloom.feature_store.backend import Known, Row, Rows
 from adloom.feature_store.entity_key import Key
@@ -15,6 +17,8 @@ from adloom.feature_store.open_views import OpenViews
 from adloom.feature_store.progress import Progress, ProgressRow, Reached
 from adloom.feature_store.rows import CountsRow, HistoryRow
 from adloom.feature_store.user_row import UserRow
+
+_source = attrgetter("partition", "topic", "topic_id")
 
 
 def begin(views: OpenViews, numbers: Collection[int]) -> OpenBatch:
@@ -59,7 +63,9 @@ class OpenBatch:
     ) -> None:
         """Brings the rows up to date in memory. Raises LostRows."""
         views, partitions = self.views, self.partitions
-        new = [event for event in events if partitions[event.partition,].advance(event)]
+        new = list[LoggedEvent]()
+        for (number, topic, topic_id), run in groupby(events, key=_source):
+            new += partitions[number,].advance(topic, topic_id, run)
         for place in reached:
             partitions[place.partition,].reach(place)
         for place in settled:
@@ -75,15 +81,19 @@ class OpenBatch:
         users = self.users = views.open_users(dict.fromkeys(event.user_id for event in events))
         clickers = dict.fromkeys(event.user_id for event in events if event.kind == "click")
         histories = self.histories = views.open_histories(clickers, users, self.places)
-        events = [event for event in events if users[event.user_id,].events.add(event)]
-        items = self.items = views.open_items(
-            dict.fromkeys((event.item_id, event.partition) for event in events)
-        )
+        of_items = dict[tuple[str, int], list[int]]()  # impressions and clicks
         for event in events:
-            self._count_for_user(users[event.user_id,], event)
-            items[event.item_id, event.partition].count(event)
-            if event.kind == "click":
+            user, is_click = users[event.user_id,], event.kind == "click"
+            if not user.events.add(event):
+                continue
+            self._count_for_user(user, event)
+            if is_click:
                 histories[event.user_id,].add(event, views.history_length)
+            of_items.setdefault((event.item_id, event.partition), [0, 0])[is_click] += 1
+        self.items = views.open_items(of_items)
+        for key, (impressions, clicks) in of_items.items():
+            self.items[key].impressions += impressions
+            self.items[key].clicks += clicks
 
     def _take_by_marks(self, events: Sequence[LoggedEvent]) -> None:
         """Every row takes what it has not; its user's row says whether an event counts."""

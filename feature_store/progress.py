@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
@@ -114,9 +114,13 @@ class ProgressRow:
         """All of it: it changes with every batch."""
         return self.to_values()
 
-    def advance(self, event: LoggedEvent) -> bool:
-        """Notes the event; False when the features have it already."""
-        return self._reach(event.topic, event.topic_id, event.offset)
+    def advance(
+        self, topic: str, topic_id: str, events: Iterable[LoggedEvent]
+    ) -> Iterator[LoggedEvent]:
+        """Notes events of one topic; gives those that the features do not have yet."""
+        for event in events:
+            if self._reach(topic, topic_id, event.offset):
+                yield event
 
     def reach(self, reached: Reached) -> None:
         """Notes that all up to there is in the features."""

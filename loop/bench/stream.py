@@ -7,7 +7,6 @@ one of the benchmark's own.
 
 from __future__ import annotations
 
-import gc
 import json
 import multiprocessing
 import statistics
@@ -31,6 +30,7 @@ from adloom.loop.bench.topics import BenchTopics, bench_topics
 from adloom.loop.bench.workload import Users, Workload, produce, produce_steadily
 from adloom.stream.consumer import EventConsumer
 from adloom.stream.settings import KafkaSettings
+from adloom.stream.settled_memory import settled_memory
 from adloom.stream.topics import event_topics
 
 _PATIENCE_SECONDS = 60.0
@@ -126,7 +126,7 @@ class _Bench:
             load.start()
             while not consumer.has_partitions:
                 consumer.poll()
-            with _settled_memory():
+            with settled_memory():
                 start.wait(_PATIENCE_SECONDS * 2)
                 _until(consumer.poll, lambda: len(consumer.waits) >= count)
             load.join()
@@ -142,7 +142,7 @@ class _Bench:
         with (
             self._store(store) as features,
             EventConsumer(again, features) as consumer,
-            _settled_memory(),
+            settled_memory(),
         ):
             return _rate(consumer.poll, events)
 
@@ -160,17 +160,6 @@ class _Bench:
 
     def _new_folder(self) -> Path:
         return self._folder / uuid.uuid4().hex
-
-
-@contextmanager
-def _settled_memory() -> Iterator[None]:
-    """As `adloom consume` does: what is loaded is not looked through for garbage."""
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 class _Watched(EventConsumer):
@@ -231,7 +220,7 @@ def _polling_rate(kafka: KafkaSettings, events: int) -> float:
             batches = consumer.poll(timeout_ms=200)
             return len([json.loads(record.value) for part in batches.values() for record in part])
 
-        with _settled_memory():
+        with settled_memory():
             return _rate(poll, events)
 
 

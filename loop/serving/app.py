@@ -33,12 +33,12 @@ from adloom.loop.serving.http.routes import router
 from adloom.loop.serving.http.script import router as script_router
 from adloom.loop.serving.http.traces import Traced
 from adloom.loop.serving.http.words import router as words_router
-from adloom.loop.serving.long_lived import long_lived
 from adloom.loop.serving.round_metrics import ROUNDS
 from adloom.loop.serving.server import AdServer
 from adloom.loop.serving.studio.router import mount_studio
 from adloom.loop.settings import Settings
 from adloom.stream.event_reader import EventReader
+from adloom.stream.settled_memory import settled_memory
 from adloom.stream.tracing import start_tracing
 
 _MAX_BODY_BYTES = 1 << 20
@@ -65,7 +65,7 @@ def create_app(
         ROUNDS.watch(settings.home / home.ROUNDS_FOLDER)
         with ExitStack() as parts:
             running = app.state.server = server or AdServer(settings, parts, threads)
-            parts.enter_context(long_lived())
+            parts.enter_context(settled_memory())
             waiting = settings.serve.max_waiting
             app.state.finding = Gathered(
                 "finished ads are looked for", finder(running), most=_AT_ONCE, waiting=waiting
