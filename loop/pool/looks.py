@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine, select
 
+from adloom.loop.catalogue.histories.reading import manner_of
 from adloom.loop.catalogue.product import Product
 from adloom.loop.database.statements import insert_new, parts
 from adloom.loop.database.tables import looks
 from adloom.models.brief import Codes
-from adloom.models.looks import look_vectors, manner, unit
+from adloom.models.looks import look_vectors, unit
+from adloom.models.manners import Manners
 from adloom.models.text_encoder import TextEncoder
 
 _DTYPE = "<f2"
@@ -54,24 +56,18 @@ class Encoders:
         """``codebook`` names what codes are of, ``code_vectors`` ``(codes, d)`` are what it has."""
         self._codebook = codebook
         self._code_vectors = code_vectors
-        self._texts = texts
+        self._texts, self._manners = texts.name, Manners(texts.embed)
 
     @property
     def name(self) -> str:
         """Names what makes both vectors; those of another are none of these."""
-        return f"{self._codebook} {self._texts.name} manner"
+        return f"{self._codebook} {self._texts} manners"
 
     def looks(self, ads: Sequence[SeenAd]) -> list[Look]:
         """One an ad. Raises NoTextEncoder."""
         pictures = look_vectors(self._code_vectors, np.stack([ad.codes for ad in ads]))
-        titles = unit(self._texts.embed([_manner(ad) for ad in ads]))
+        titles = unit(self._manners.vectors([manner_of(ad.title, ad.product) for ad in ads]))
         return [Look(*vectors) for vectors in zip(pictures, titles, strict=True)]
-
-
-def _manner(ad: SeenAd) -> str:
-    if ad.product is None:
-        return ad.title
-    return manner(ad.title, ad.product.name, ad.product.selling_points)
 
 
 class Looks:

@@ -182,7 +182,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 Worlds = Callable[[KafkaSettings, float], Callable[[], World]]
 
 
-@pytest.fixture(params=["sqlite", "redis"])
+@pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.long)])
 def worlds(request: pytest.FixtureRequest, tmp_path: Path) -> Worlds:
     """Makes worlds on a broker, each with topics, a store and a log of its own."""
     settings = FeatureStoreSettings()

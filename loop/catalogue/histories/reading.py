@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,10 +13,8 @@ from adloom.loop.catalogue.product import Product
 from adloom.models.agreement import CONSIDERED, Reading, by_agreement
 from adloom.models.brief import Codes
 from adloom.models.looks import look_vectors, manner
+from adloom.models.manners import Manners
 from adloom.models.retrieval import Embed, Vector, Vectors, embed_texts, representatives
-
-_KNOWN_MANNERS = 20_000
-"""Vectors of words that are kept: 30 MB of MiniLM's."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +44,7 @@ class HistoryReader:
         """``code_vectors`` are the codebook's that the ads' codes are of, unit length,
         ``(codes, d)``; ``embed`` makes vectors of titles."""
         self._code_vectors = code_vectors
-        self._embed = embed
-        self._manners: OrderedDict[str, Vector] = OrderedDict()
-        self._lock = threading.Lock()
+        self._manners = Manners(embed)
 
     def reading(self, target: Vector, ads: Sequence[AdOfHistory], k: int) -> Reading:
         """The ads that are read for a product, at most ``k``.
@@ -76,33 +70,14 @@ class HistoryReader:
         return found
 
     def _told(self, ads: Sequence[AdOfHistory]) -> Vectors:
-        """Vectors of manners; zeros of a title that says nothing beside its product."""
-        said = [
-            manner(ad.title, ad.product.name, ad.product.selling_points)
-            if ad.product is not None and ad.codes is not None
-            else ""
-            for ad in ads
-        ]
-        vectors = self._vectors([text for text in dict.fromkeys(said) if text])
-        if not vectors:
-            return np.zeros((len(ads), 1), dtype=np.float32)
-        nothing = np.zeros_like(next(iter(vectors.values())))
-        return np.stack([vectors.get(text, nothing) for text in said])
+        """Vectors of manners; a picture that is none of an ad has no title of one."""
+        said = [manner_of(ad.title, ad.product) if ad.codes is not None else "" for ad in ads]
+        return self._manners.vectors(said) if any(said) else np.zeros((len(ads), 1), np.float32)
 
-    def _vectors(self, texts: Sequence[str]) -> dict[str, Vector]:
-        with self._lock:
-            found = {text: self._manners[text] for text in texts if text in self._manners}
-            for text in found:
-                self._manners.move_to_end(text)
-        new = [text for text in texts if text not in found]
-        if new:
-            made = dict(zip(new, self._embed(new), strict=True))
-            found |= made
-            with self._lock:
-                self._manners.update(made)
-                while len(self._manners) > _KNOWN_MANNERS:
-                    self._manners.popitem(last=False)
-        return found
+
+def manner_of(title: str, product: Product | None) -> str:
+    """What a title says beside its product; of one that nobody knows any more: nothing."""
+    return "" if product is None else manner(title, product.name, product.selling_points)
 
 
 def considered(target: Vector, items: Vectors, clicked_at: Sequence[datetime], k: int) -> list[int]:

@@ -50,6 +50,7 @@ def test_two_workers_draw_every_pair_once(tmp_path: Path, kafka: KafkaSettings) 
     assert all(row["exposure_id"] for row in rows)
 
 
+@pytest.mark.long
 def test_what_a_worker_cannot_do_is_told_in_adlooms_words(tmp_path: Path) -> None:
     settings = batch_shop(tmp_path)
     adapter = adapter_folder(settings, "huge")

@@ -24,6 +24,7 @@ def report(command: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Any:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_stream(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     found = report("stream", monkeypatch, tmp_path)
     assert set(found["ratio_to_polling"]) == {"zipf", "uniform"}

@@ -172,6 +172,7 @@ def demo(out: Path, said: Path) -> None:
         run_demo(tiny_settings(out, rounds={"max_examples": 24}), SMALL, out, Console(file=file))
 
 
+@pytest.mark.long
 def test_a_demo_that_was_killed_ends_in_the_same_figures(
     summary: dict[str, Any], out: Path, tmp_path: Path
 ) -> None:
