@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 from PIL import Image, ImageChops, ImageFilter, ImageOps
 
 from adloom.models.placement import Placement, standing
+
+_SOLID = 128  # of 255: less of it lets the light through
+_CONTACT_DEPTH = 0.035
+_FLOOR_DEPTH = 0.05
+"""Shares of a picture: how deep a contact's shadow is, and how far back feet stand."""
 
 
 def place_cutout(
@@ -41,28 +47,49 @@ def cast_shadow(
 ) -> Image.Image:
     """Darken ``background`` where a product standing on it takes the light away.
 
-    ``depth`` is the height of the shadow's ellipse as a share of the picture: small is a
-    tight contact shadow, large a soft pool. Returns an RGB picture of the same size.
+    ``depth`` is the height of the shadow's soft pool as a share of the picture. Returns an RGB
+    picture of the same size. Where it touches the ground see :func:`contact_shadow`.
     """
     size = background.width
-    layer = cutout_layer(cutout, size, placement)
-    return _shaded(background, layer, _foot(cutout, size, placement), depth)
-
-
-def _foot(cutout: Image.Image, size: int, placement: Placement | None) -> int:
-    """The row of a picture of ``size`` that the cutout stands on."""
     _, top, _, height = place_cutout(cutout, size, placement)
-    return top + height
-
-
-def _shaded(background: Image.Image, layer: Image.Image, foot: int, depth: float) -> Image.Image:
-    """:func:`cast_shadow` of what is already at its place in a layer."""
-    size = background.width
-    bottom = layer.getchannel("A").resize((size, 1), Image.Resampling.BOX)
-    strip = bottom.resize((size, max(2, round(depth * size))))
+    bottom = cutout_layer(cutout, size, placement).getchannel("A")
+    strip = bottom.resize((size, 1), Image.Resampling.BOX).resize(
+        (size, max(2, round(depth * size)))
+    )
     mask = Image.new("L", (size, size), 0)
-    mask.paste(strip, (0, foot - strip.height // 2))
-    spread = max(1.0, depth * size * 0.55)
+    mask.paste(strip, (0, top + height - strip.height // 2))
+    return _darkened(background, mask, depth)
+
+
+def contact_shadow(background: Image.Image, layer: Image.Image) -> Image.Image:
+    """Darken ``background`` where what lies in ``layer`` touches the ground.
+
+    The ground is where its lowest point is. A foot that stands a little higher stands further
+    back, and has its shadow there; what is higher hangs in the air, and has none.
+
+    Args:
+        background: RGB, square.
+        layer: the product at its place, RGBA, of the same size (:func:`cutout_layer`).
+
+    Returns:
+        RGB picture of the same size.
+    """
+    size = background.width
+    solid = np.asarray(layer.getchannel("A")) >= _SOLID
+    if not solid.any():
+        return background.convert("RGB")
+    lowest = size - 1 - solid[::-1].argmax(axis=0)  # of each column
+    lowest[~solid.any(axis=0)] = -size
+    above = (lowest.max() - lowest) / (_FLOOR_DEPTH * size)
+    strength = 255 * np.exp(-(above**2))
+    near = np.abs(np.arange(size)[:, None] - lowest) <= _CONTACT_DEPTH * size / 2
+    mask = Image.fromarray((near * strength).astype(np.uint8))
+    return _darkened(background, mask, _CONTACT_DEPTH)
+
+
+def _darkened(background: Image.Image, mask: Image.Image, depth: float) -> Image.Image:
+    """Under a mask (L) that is softened by a share of the picture."""
+    spread = max(1.0, depth * background.width * 0.55)
     mask = mask.filter(ImageFilter.GaussianBlur(spread)).point(lambda v: min(150, v * 2))
     shade = Image.merge("RGB", [ImageChops.invert(mask)] * 3)
     return ImageChops.multiply(background.convert("RGB"), shade)
@@ -90,7 +117,7 @@ def compose_ad(
     """
     large = background.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
     layer = cutout_layer(cutout, size, placement)
-    ground = _shaded(large, layer, _foot(cutout, size, placement), 0.035) if shadow else large
+    ground = contact_shadow(large, layer) if shadow else large
     return Image.alpha_composite(ground.convert("RGBA"), layer).convert("RGB")
 
 

@@ -11,7 +11,14 @@ from PIL import Image
 
 from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.models import codebook
-from adloom.models.compose import cast_shadow, compose_ad, cutout_layer, on_white, place_cutout
+from adloom.models.compose import (
+    cast_shadow,
+    compose_ad,
+    contact_shadow,
+    cutout_layer,
+    on_white,
+    place_cutout,
+)
 from adloom.models.foreground import ForegroundEncoder
 from adloom.models.training.codebook import CodebookTrainer, batches
 from tests.tiny_model import TINY, tiny_generator, tiny_model
@@ -149,3 +156,35 @@ def test_a_shadow_only_darkens_and_only_at_the_foot(depth: float) -> None:
     assert (after <= before).all()
     assert (after < before).any()
     assert np.array_equal(after[:64], before[:64])
+
+
+def darkened(*boxes: tuple[int, int, int, int]) -> np.ndarray:
+    """By how much the ground is darker under a product of these boxes, 0 to 255."""
+    layer = Image.new("RGBA", (200, 200))
+    for box in boxes:
+        layer.paste((200, 30, 40, 255), box)
+    ground = Image.new("RGB", (200, 200), (200, 180, 160))
+    return 200 - np.asarray(contact_shadow(ground, layer), dtype=int)[..., 0]
+
+
+def test_what_hangs_in_the_air_has_no_contact_shadow() -> None:
+    foot, arm = (60, 40, 80, 160), (80, 40, 150, 60)
+    darker = darkened(foot, arm)
+    assert darker[160, 60:80].min() > 20
+    assert (darker[:, 100:] == 0).all()
+
+
+def test_a_foot_that_stands_further_back_has_its_shadow_there() -> None:
+    near, far = (40, 60, 60, 160), (120, 60, 140, 154)
+    darker = darkened(near, far)
+    assert darker[:, 50].argmax() > darker[:, 130].argmax()
+    assert darker[154, 130] > 10
+
+
+def test_where_there_is_no_product_there_is_no_contact_shadow() -> None:
+    assert (darkened() == 0).all()
+
+
+@pytest.mark.parametrize("box", [(0, 190, 200, 200), (0, 0, 200, 200), (199, 0, 200, 200)])
+def test_a_contact_shadow_may_lie_at_the_edge(box: tuple[int, int, int, int]) -> None:
+    assert darkened(box).min() >= 0
