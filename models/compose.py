@@ -11,6 +11,8 @@ _SOLID = 128  # of 255: less of it lets the light through
 _CONTACT_DEPTH = 0.035
 _FLOOR_DEPTH = 0.05
 """Shares of a picture: how deep a contact's shadow is, and how far back feet stand."""
+_SHADED = 0.22, 0.1
+"""Shares of a picture above and below the ground that shadows of contacts may reach."""
 
 
 def place_cutout(
@@ -74,17 +76,22 @@ def contact_shadow(background: Image.Image, layer: Image.Image) -> Image.Image:
     Returns:
         RGB picture of the same size.
     """
-    size = background.width
+    size, shaded = background.width, background.convert("RGB")
     solid = np.asarray(layer.getchannel("A")) >= _SOLID
     if not solid.any():
-        return background.convert("RGB")
+        return shaded
     lowest = size - 1 - solid[::-1].argmax(axis=0)  # of each column
     lowest[~solid.any(axis=0)] = -size
-    above = (lowest.max() - lowest) / (_FLOOR_DEPTH * size)
-    strength = 255 * np.exp(-(above**2))
-    near = np.abs(np.arange(size)[:, None] - lowest) <= _CONTACT_DEPTH * size / 2
+    ground = int(lowest.max())
+    strength = 255 * np.exp(-(((ground - lowest) / (_FLOOR_DEPTH * size)) ** 2))
+    # Rows further away than this are not darkened at all.
+    top, bottom = (round(ground + rows * size) for rows in (-_SHADED[0], _SHADED[1]))
+    top, bottom = max(0, top), min(size, bottom)
+    near = np.abs(np.arange(top, bottom)[:, None] - lowest) <= _CONTACT_DEPTH * size / 2
     mask = Image.fromarray((near * strength).astype(np.uint8))
-    return _darkened(background, mask, _CONTACT_DEPTH)
+    band = shaded.crop((0, top, size, bottom))
+    shaded.paste(_darkened(band, mask, _CONTACT_DEPTH), (0, top))
+    return shaded
 
 
 def _darkened(background: Image.Image, mask: Image.Image, depth: float) -> Image.Image:
