@@ -52,6 +52,13 @@ class ServeSettings(KeySettings):
         description="apart = in a process of its own, so that no answer waits for it; here = in "
         "the server's, which needs some 300 MB less and answers later while it draws",
     )
+    drawing_processes: int | None = Field(
+        default=None,
+        ge=1,
+        le=64,
+        description="how many draw apart, each with its share of the threads and with weights of "
+        "its own; none = one a core, at most 4, for a small base without a GPU, else one",
+    )
     max_batch: int = Field(default=16, ge=1, le=256, description="requests drawn together")
     max_waiting: int = Field(
         default=256, ge=1, description="requests in the queue before new ones are turned away"

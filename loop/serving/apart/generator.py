@@ -1,10 +1,11 @@
-"""A generator whose weights are in a process of its own."""
+"""A generator whose weights are in processes of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from concurrent.futures import TimeoutError as NoAnswer
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from PIL import Image
 from transformers import PreTrainedTokenizerFast
 
 from adloom.loop.serving.apart.messages import Begin, Begun, Call, Draw, DrawnApart
+from adloom.loop.serving.apart.news import News
 from adloom.loop.serving.apart.watched import DrawingDied, Watched
 from adloom.models.ad_texts import AdTexts
 from adloom.models.adapters import UnknownAdapter
@@ -35,15 +37,22 @@ _PICTURES_AT_ONCE = 8  # some 6 MB of a message
 class GeneratorApart(AdTexts):
     """See :class:`adloom.models.generates.Generates`. Close it, or use it as a context manager.
 
-    The process starts with this and loads while other things are done; what needs what it loaded
-    waits, and raises what loading raised. Where it ends, the next one loads the same, adapters
-    too, and draws what was under way: the same ads, since their seeds are the same.
+    The processes start with this and load while other things are done; what needs what they loaded
+    waits, and raises what loading raised. Where one ends, the next one loads the same, adapters
+    too, and draws what was under way: the same ads, since their seeds are the same. An ad is drawn
+    by the process that has the fewest to draw.
     """
 
     def __init__(
-        self, path: Path | None, device: str | None = None, *, rows: int, threads: int
+        self,
+        path: Path | None,
+        device: str | None = None,
+        *,
+        rows: int,
+        threads: int,
+        processes: int = 1,
     ) -> None:
-        """As `AdGenerator.from_pretrained`; it computes with ``threads``.
+        """As `AdGenerator.from_pretrained`; each process computes with ``threads``.
 
         Raises:
             DamagedBase: the folder is not whole.
@@ -55,7 +64,10 @@ class GeneratorApart(AdTexts):
         self._base = folder.absolute(), device, rows, threads
         self._adapters: dict[str, Path] = {}
         self._trends: dict[str, Trends] = {}
-        self._watched = Watched(self._begin, self._read)
+        self._news = News()
+        self._processes = tuple(
+            Watched(self._begin, self._read, self._news) for _ in range(processes)
+        )
 
     def __enter__(self) -> GeneratorApart:
         return self
@@ -64,18 +76,20 @@ class GeneratorApart(AdTexts):
         self.close()
 
     def close(self) -> None:
-        """End the process."""
-        self._watched.close()
+        """End the processes."""
+        for process in self._processes:
+            process.close()
 
     @property
     def problem(self) -> str | None:
-        """Why nothing is drawn at the moment, in one line."""
-        return self._watched.problem
+        """Why nothing is drawn at the moment, in one line; None while one of them draws."""
+        problems = [process.problem for process in self._processes]
+        return None if None in problems else problems[0]
 
     @property
-    def pid(self) -> int:
-        """Number of the process."""
-        return self._watched.pid
+    def pids(self) -> tuple[int, ...]:
+        """Numbers of the processes."""
+        return tuple(process.pid for process in self._processes)
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerFast:
@@ -120,12 +134,19 @@ class GeneratorApart(AdTexts):
     def load_adapter(self, name: str, path: Path) -> None:
         """Raises FileNotFoundError, UnfitAdapter, DrawingDied."""
         if name not in self._adapters:
-            self._called(Call("load_adapter", (name, path.absolute())))
+            try:
+                self._called_of_all(Call("load_adapter", (name, path.absolute())))
+            except BaseException:
+                self._adapters.pop(name, None)  # some may have it: they take it again
+                raise
             self._trends[name] = Trends.load(path)
 
     def drop_adapter(self, name: str) -> None:
         """Raises UnknownAdapter, DrawingDied."""
-        self._called(Call("drop_adapter", (name,)))
+        if name not in self._adapters:
+            raise UnknownAdapter(name)
+        with suppress(UnknownAdapter):  # of one that has just begun anew, without it
+            self._called_of_all(Call("drop_adapter", (name,)))
         self._trends.pop(name, None)
 
     def told(self, brief: AdBrief, adapter: str | None) -> AdBrief:
@@ -152,11 +173,11 @@ class GeneratorApart(AdTexts):
         """
         if adapter is not None and adapter not in self._adapters:
             raise UnknownAdapter(adapter)
-        return self._watched.ask(Draw(brief, tuple(seeds), sampling, adapter, title_only))
+        return self._freest.ask(Draw(brief, tuple(seeds), sampling, adapter, title_only))
 
     def step(self) -> None:
         """Wait until something is drawn, or for a moment. Raises what drawing raised."""
-        self._watched.wait(_LOOK_SECONDS)
+        self._news.wait(_LOOK_SECONDS, lambda: any(one.asked for one in self._processes))
 
     def finish(self, started: Sequence[Future[list[Drawn]]]) -> None:
         """Step until all of these are done or have failed."""
@@ -189,7 +210,15 @@ class GeneratorApart(AdTexts):
 
     @property
     def _begun(self) -> Begun:
-        return self._watched.begun.result()
+        first, *others = (process.begun.result() for process in self._processes)
+        if any(other != first for other in others):
+            raise ValueError("generator.path was changed while it was loaded: start again")
+        return first
+
+    @property
+    def _freest(self) -> Watched:
+        """The process with the fewest open questions, of those that run if any does."""
+        return min(self._processes, key=lambda one: (one.problem is not None, one.asked))
 
     def _trends_of(self, adapter: str | None) -> Trends:
         if adapter is None:
@@ -199,16 +228,25 @@ class GeneratorApart(AdTexts):
         return self._trends[adapter]
 
     def _called(self, call: Call) -> Any:
-        answer = self._watched.ask(call)
+        return self._answered(self._freest.ask(call))
+
+    def _called_of_all(self, call: Call) -> None:
+        """Raises what the first that failed raised, once all have answered."""
+        asked = [process.ask(call) for process in self._processes]
+        wait(asked, _CALL_SECONDS)
+        for answer in asked:
+            self._answered(answer, 0.0)
+
+    def _answered(self, answer: Future[Any], seconds: float = _CALL_SECONDS) -> Any:
         try:
-            return answer.result(_CALL_SECONDS)
+            return answer.result(seconds)
         except NoAnswer as error:
             answer.cancel()
             raise DrawingDied("the process that draws does not answer") from error
 
     def _begin(self) -> Begin:
         """For the next process: all that was loaded into the one before."""
-        return Begin(*self._base, tuple(self._adapters.items()))
+        return Begin(*self._base, tuple(self._adapters.copy().items()))
 
     def _read(self, question: Draw | Call, value: Any) -> Any:
         if isinstance(question, Draw):

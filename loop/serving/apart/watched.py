@@ -6,7 +6,6 @@ import itertools
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
@@ -26,6 +25,7 @@ from adloom.loop.serving.apart.messages import (
     Said,
     ToServer,
 )
+from adloom.loop.serving.apart.news import News
 from adloom.loop.serving.apart.process import Process
 
 _log = logging.getLogger("adloom.serve")
@@ -49,22 +49,23 @@ class _Open:
 class Watched:
     """The process, and the next where it ends. For any number of threads."""
 
-    def __init__(self, begin: Callable[[], Begin], read: Callable[[Draw | Call, Any], Any]) -> None:
+    def __init__(
+        self, begin: Callable[[], Begin], read: Callable[[Draw | Call, Any], Any], news: News
+    ) -> None:
         """``begin`` says what a process starts from, ``read`` makes its value of an answer.
 
         Neither waits; both are called in the thread that watches, but for the first ``begin``.
+        ``news`` are told of all that is answered.
         """
         self.begun: Future[Begun] = Future()
         """What the first one loaded, or why it could not."""
         self.problem: str | None = None
         self._begin = begin
         self._read = read
+        self._news = news
         self._open: dict[int, _Open] = {}
         self._numbers = itertools.count()
         self._lock = threading.RLock()
-        self._news = threading.Condition(self._lock)
-        self._heard = False
-        self._failed: deque[Exception] = deque()  # steps of drawing
         self._not_loaded: Exception | None = None
         self._takes: Process | None = None  # the process, once it takes questions
         self._closed = threading.Event()
@@ -76,6 +77,11 @@ class Watched:
     def pid(self) -> int:
         """Number of the process."""
         return self._process.pid
+
+    @property
+    def asked(self) -> int:
+        """Questions that are open."""
+        return len(self._open)
 
     def ask(self, question: Draw | Call) -> Future[Any]:
         """The answer, in time; who cancels it, or settles it otherwise, is not answered."""
@@ -93,15 +99,6 @@ class Watched:
                 raise
         future.add_done_callback(lambda _: self._settled(number))
         return future
-
-    def wait(self, seconds: float) -> None:
-        """Until something is answered, or nothing is asked. Raises what a step of drawing did."""
-        with self._news:
-            if self._open:
-                self._news.wait_for(lambda: self._heard or self._failed, seconds)
-            self._heard = False
-            if self._failed:
-                raise self._failed.popleft()
 
     def close(self) -> None:
         """End the process; what is still asked is cancelled."""
@@ -167,9 +164,7 @@ class Watched:
         for one in over.values():
             with suppress(InvalidStateError):
                 one.future.set_exception(DrawingDied(f"what draws ended twice over it ({cause})"))
-        with self._news:
-            self._heard = True
-            self._news.notify_all()
+        self._news.tell()
 
     def _started_again(self) -> bool:
         with self._lock:
@@ -191,12 +186,10 @@ class Watched:
         elif isinstance(message, Begun):
             self._loaded(message)
         elif isinstance(message, Failed):
-            with self._news:
-                if self._takes is None:
-                    self._not_loaded = message.error
-                else:
-                    self._failed.append(message.error)
-                self._news.notify_all()
+            if self._takes is None:
+                self._not_loaded = message.error
+            else:
+                self._news.tell(message.error)
 
     def _loaded(self, begun: Begun) -> None:
         if self.begun.done() and begun != self.begun.result():
@@ -222,6 +215,4 @@ class Watched:
                 one.future.set_exception(answer.error)
             else:
                 one.future.set_result(self._read(one.question, answer.value))
-        with self._news:
-            self._heard = True
-            self._news.notify_all()
+        self._news.tell()

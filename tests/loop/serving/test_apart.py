@@ -123,7 +123,7 @@ def test_what_is_wrong_there_is_raised_here(apart: GeneratorApart, tmp_path: Pat
 
 def test_its_threads_sleep_where_they_wait_for_one_another(apart: GeneratorApart) -> None:
     """They would take the core from the server, or from the one that they wait for."""
-    given = Path(f"/proc/{apart.pid}/environ").read_bytes().split(b"\0")
+    given = Path(f"/proc/{apart.pids[0]}/environ").read_bytes().split(b"\0")
     [policy] = [one for one in given if one.startswith(b"OMP_WAIT_POLICY=")]
     assert policy == b"OMP_WAIT_POLICY=" + os.environ.get("OMP_WAIT_POLICY", "PASSIVE").encode()
 
@@ -142,12 +142,12 @@ def test_the_next_process_draws_again_what_was_under_way(
     folder, told = adapter_folder(settings, "stays"), brief(products()[1], 2)
     apart.load_adapter("stays", folder)
     [first] = apart.start(told, seeds=[5], adapter="stays").result(60)
-    ad, pid, before = client.post("/v1/ads", json=AD).json(), apart.pid, restarts(client)
+    ad, pid, before = client.post("/v1/ads", json=AD).json(), apart.pids[0], restarts(client)
     os.kill(pid, signal.SIGSTOP)  # so that nothing is answered before it ends
     again = apart.start(told, seeds=[5], adapter="stays")
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(client.post, "/v1/ads", json=AD)
-        until(lambda: len(apart._watched._open) == 2)
+        until(lambda: sum(one.asked for one in apart._processes) == 2)
         os.kill(pid, signal.SIGKILL)
         until(lambda: apart.problem is not None)
         ready = client.get("/readyz")
@@ -159,7 +159,7 @@ def test_the_next_process_draws_again_what_was_under_way(
     [second] = again.result(60)
     assert second.title == first.title
     assert np.array_equal(second.codes.numpy(), first.codes.numpy())
-    assert (apart.adapters, apart.pid != pid) == (("stays",), True)
+    assert (apart.adapters, apart.pids[0] != pid) == (("stays",), True)
     assert client.get("/readyz").status_code == 200
     assert restarts(client) == before + 1
 
@@ -168,12 +168,12 @@ def test_what_ended_it_again_is_given_up(
     client: TestClient, apart: GeneratorApart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watched, "_MOST_TRIES", 1)
-    pid = apart.pid
+    [pid] = apart.pids
     os.kill(pid, signal.SIGSTOP)
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(client.post, "/v1/ads", json=AD)
         drawn = apart.start(brief(products()[0], 0), seeds=[0])
-        until(lambda: len(apart._watched._open) == 2)
+        until(lambda: sum(one.asked for one in apart._processes) == 2)
         os.kill(pid, signal.SIGKILL)
         with pytest.raises(DrawingDied, match="killed by SIGKILL"):
             drawn.result(_PATIENCE_SECONDS)
@@ -185,7 +185,7 @@ def test_what_ended_it_again_is_given_up(
 
 def _hold_a_generator(folder: Path, told: Path) -> None:
     with GeneratorApart(folder, rows=1, threads=1) as generator:
-        told.write_text(f"{generator.pid} {generator.base_name}")
+        told.write_text(f"{generator.pids[0]} {generator.base_name}")
         signal.pause()
 
 
