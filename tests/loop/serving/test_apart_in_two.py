@@ -81,8 +81,8 @@ def test_while_one_starts_again_the_other_draws(two: GeneratorApart, settings: S
     assert two.pids[1] == other
     for adapter in ("stays", "later"):  # by the one that is new, too
         both = [two.start(told, seeds=[5], adapter=adapter) for _ in range(2)]
-        one, same = (drawn.result(_PATIENCE_SECONDS)[0] for drawn in both)
-        assert np.array_equal(one.codes.numpy(), same.codes.numpy())
+        ours, theirs = (drawn.result(_PATIENCE_SECONDS)[0] for drawn in both)
+        assert np.array_equal(ours.codes.numpy(), theirs.codes.numpy())
         two.drop_adapter(adapter)
 
 
