@@ -43,6 +43,7 @@ from adloom.feature_store.updates import Updates
 _NAMES_AT_ONCE = 1_000
 _MOST_LOOKS = 3
 _PAUSE_SECONDS = 1.0  # after the log is due to have what the features have
+_LONGER = 4
 _STILL_READS = 20
 _STILL_SECONDS = 0.05
 _MOST_LOOKED_AT = 10_000
@@ -185,9 +186,10 @@ def _look_again(
     pause = store.log_settings.commit_seconds + _PAUSE_SECONDS
     for part in _in_parts(iter(names[:_MOST_LOOKED_AT])):
         found = _look(store, part, 0)
-        for _ in range(_MOST_LOOKS - 1):
+        for again in range(_MOST_LOOKS - 1):
             if found:
-                found = _look(store, [(one.of, one.name) for one in found], pause)
+                longer = pause * _LONGER**again  # a commit may take a while where much is done
+                found = _look(store, [(one.of, one.name) for one in found], longer)
         checked.differences += found
     unseen = max(0, len(names) - _MOST_LOOKED_AT) if checked.differences else 0
     checked.differing = len(checked.differences) + unseen
