@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,17 @@ def open_feast(
     config = _config(settings, online, folder)
     add(_config(settings, None, folder), definitions)
     return feast.FeatureStore(config=config)
+
+
+def close_feast(store: feast.FeatureStore) -> None:
+    """Closes the connection to a SQLite file that Feast opens and never closes: with it the file's
+    write-ahead log stays beside it, and later goes by itself.
+    """
+    online = getattr(store._provider, "online_store", None)
+    connection = getattr(online, "_conn", None)
+    if online is not None and isinstance(connection, sqlite3.Connection):
+        online._conn = None  # who reads by Feast afterwards gets another
+        connection.close()
 
 
 def open_backend(settings: FeatureStoreSettings, defined: Defined, folder: Path) -> OnlineBackend:

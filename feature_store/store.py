@@ -24,7 +24,7 @@ from adloom.feature_store.mending import LogMender
 from adloom.feature_store.missing import missing_rows
 from adloom.feature_store.naming import Name
 from adloom.feature_store.old_log import refuse_old_log
-from adloom.feature_store.opening import defined_by, open_backend, open_feast
+from adloom.feature_store.opening import close_feast, defined_by, open_backend, open_feast
 from adloom.feature_store.progress import Progress, Reached
 from adloom.feature_store.rebuilding import rebuild
 from adloom.feature_store.rows import (
@@ -97,6 +97,7 @@ class FeatureStore:
     def close(self) -> None:
         """Lets go of the connections to the online store, and of the log."""
         self.log.close()
+        close_feast(self.feast)
         self._backend.close()
 
     def __enter__(self) -> Self:
