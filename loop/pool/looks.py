@@ -54,14 +54,10 @@ class Encoders:
         self, codebook: str, code_vectors: NDArray[np.float32], texts: TextEncoder
     ) -> None:
         """``codebook`` names what codes are of, ``code_vectors`` ``(codes, d)`` are what it has."""
-        self._codebook = codebook
-        self._code_vectors = code_vectors
-        self._texts, self._manners = texts.name, Manners(texts.embed)
-
-    @property
-    def name(self) -> str:
+        self.name = f"{codebook} {texts.name} manners"
         """Names what makes both vectors; those of another are none of these."""
-        return f"{self._codebook} {self._texts} manners"
+        self._code_vectors = code_vectors
+        self._manners = Manners(texts.embed)
 
     def looks(self, ads: Sequence[SeenAd]) -> list[Look]:
         """One an ad. Raises NoTextEncoder."""

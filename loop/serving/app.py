@@ -65,7 +65,7 @@ def create_app(
         ROUNDS.watch(settings.home / home.ROUNDS_FOLDER)
         with ExitStack() as parts:
             running = app.state.server = server or AdServer(settings, parts, threads)
-            parts.enter_context(settled_memory())
+            parts.enter_context(settled_memory(collect=False))
             waiting = settings.serve.max_waiting
             app.state.finding = Gathered(
                 "finished ads are looked for", finder(running), most=_AT_ONCE, waiting=waiting

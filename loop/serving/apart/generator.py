@@ -234,8 +234,12 @@ class GeneratorApart(AdTexts):
         """Raises what the first that failed raised, once all have answered."""
         asked = [process.ask(call) for process in self._processes]
         wait(asked, _CALL_SECONDS)
-        for answer in asked:
-            self._answered(answer, 0.0)
+        try:
+            for answer in asked:
+                self._answered(answer, 0.0)
+        finally:
+            for answer in asked:
+                answer.cancel()  # what is answered later must not count
 
     def _answered(self, answer: Future[Any], seconds: float = _CALL_SECONDS) -> Any:
         try:
