@@ -45,7 +45,7 @@ _SESSION_SECONDS = 6  # Apache Kafka takes no shorter one
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=2, help="processes killed in the crash tests")
-    parser.addoption("--users", type=int, default=40, help="of the batch that is killed twice")
+    parser.addoption("--users", type=int, default=12, help="of the batch that is killed twice")
     parser.addoption("--faults", type=int, default=0, help="random sequences of faults to try")
 
 

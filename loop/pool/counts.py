@@ -14,7 +14,7 @@ import pandas as pd
 
 from adloom.feature_store.event_log import EventLog
 from adloom.loop.learning.labels import label_exposures
-from adloom.loop.pool.ranker import Counted
+from adloom.loop.pool.own_clicks import Counted
 
 _COLUMNS = ("kind", "ts", "user_id", "item_id", "ad_id")
 _LATE = timedelta(minutes=15)
@@ -39,7 +39,7 @@ class ClickCounts:
 
     @property
     def now(self) -> Mapping[str, Counted]:
-        """As of the last refresh."""
+        """As of the last refresh; it never changes, the next one makes another."""
         return self._now
 
     def refresh(self, now: datetime) -> None:

@@ -19,7 +19,8 @@ from adloom.loop.catalogue.creatives.store import SHOP
 from adloom.loop.database.statements import insert_new, parts
 from adloom.loop.database.tables import creatives, pool
 from adloom.loop.pool.looks import Looks
-from adloom.loop.pool.ranker import Candidate, Counted, own_clicks
+from adloom.loop.pool.members import Member, Members
+from adloom.loop.pool.own_clicks import Counted, own_clicks
 from adloom.loop.pool.taste import LIKENESS
 
 _FRESH_SECONDS = 2.0  # then what other servers drew is seen
@@ -29,22 +30,8 @@ _Query = Select[Any]
 
 
 @dataclass(frozen=True)
-class Member(Candidate):
-    """An ad of the pool, or of the shop's own.
-
-    Attributes:
-        drawn_by: what drew it: version and settings; "shop" of the shop's own.
-        likeness: to what the shopper it was drawn for had clicked, as `Taste.likeness` has it,
-            float32, shape (2,); zeros where nothing was.
-    """
-
-    drawn_by: str
-    likeness: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
 class _Kept:
-    members: tuple[Member, ...]
+    members: Members
     revision: int
     read_at: float
 
@@ -69,7 +56,7 @@ class CreativePool:
         self._seen = seen = revision(self._engine)
         return seen
 
-    def members(self, product_id: str, drawn_by: str | None) -> tuple[Member, ...]:
+    def members(self, product_id: str, drawn_by: str | None) -> Members:
         """Ads of a product as of the last `look`, the newest first.
 
         ``drawn_by`` "shop" means the shop's own, None what anything drew.
@@ -116,19 +103,21 @@ class CreativePool:
             self._kept.pop((product_id, drawn_by), None)
             self._kept.pop((product_id, None), None)
 
-    def _read(self, query: _Query) -> tuple[Member, ...]:
+    def _read(self, query: _Query) -> Members:
         with self._engine.connect() as connection:
             rows = connection.execute(query).all()
         looks = self._looks.of([row.ad_id for row in rows])
-        return tuple(
-            Member(
-                row.ad_id,
-                looks.get(row.ad_id),
-                row.served_at,
-                row.drawn_by,
-                _likeness(row.likeness),
-            )
-            for row in rows
+        return Members(
+            [
+                Member(
+                    row.ad_id,
+                    looks.get(row.ad_id),
+                    row.served_at,
+                    row.drawn_by,
+                    _likeness(row.likeness),
+                )
+                for row in rows
+            ]
         )
 
 
@@ -151,7 +140,7 @@ def _worst(there: Sequence[str], counts: Mapping[str, Counted], many: int) -> li
     """So many of the ads, given by age, the oldest first: lowest own rates, of these the oldest."""
     if many <= 0:
         return []
-    rates = own_clicks([counts.get(ad_id, Counted()) for ad_id in there])
+    rates = own_clicks([counts.get(ad_id, Counted()) for ad_id in there]).odds
     order = sorted(range(len(there)), key=lambda n: (rates[n], n))
     return [there[n] for n in order[:many]]
 

@@ -33,6 +33,27 @@ class Look:
 
 
 @dataclass(frozen=True)
+class LookArrays:
+    """Looks of m ads, as `Look` has them: float32, shape (m, width) each."""
+
+    pictures: NDArray[np.float32]
+    titles: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, looks: Sequence[Look]) -> LookArrays:
+        """In their order."""
+        if not looks:
+            nothing = np.zeros((0, 0), np.float32)
+            return cls(nothing, nothing)
+        return cls(
+            np.stack([look.picture for look in looks]), np.stack([look.title for look in looks])
+        )
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+
+@dataclass(frozen=True)
 class SeenAd:
     """An ad as shoppers see it.
 

@@ -6,13 +6,12 @@ is a normal distribution around its score; Thompson sampling draws from it, and 
 chosen one was is exact, by quadrature, so that off-policy estimates hold.
 
 Sources: Thompson sampling as in Chapelle and Li, "An Empirical Evaluation of Thompson Sampling",
-NeurIPS 2011; smoothing of rates as an empirical Bayes prior of so many showings.
+NeurIPS 2011.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 
@@ -20,14 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from adloom.loop.pool.looks import Look
+from adloom.loop.pool.members import Members
+from adloom.loop.pool.own_clicks import OwnClicks
 from adloom.loop.pool.taste import LIKENESS, Taste
 
 FEATURES = ("picture", "title", "own_clicks", "freshness")
 """In the order of `features`."""
-PRIOR_SHOWINGS = 20.0
-"""An ad's own rate counts as the pool's until it was shown about so often."""
-_PRIOR_RATE = 0.1  # while nobody has clicked anything
 _FRESH_DAYS = 7.0
 _GRID = np.linspace(-6.0, 6.0, 97)
 _DAY = 86_400.0
@@ -55,28 +52,11 @@ assert tuple(field.name for field in fields(Weights)) == FEATURES
 
 
 @dataclass(frozen=True)
-class Counted:
-    """How often an ad was shown and clicked of late."""
-
-    shown: int = 0
-    clicked: int = 0
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """An ad that may be chosen. ``look`` is none where nobody knows what it is like."""
-
-    ad_id: str
-    look: Look | None
-    made_at: datetime
-
-
-@dataclass(frozen=True)
 class Choice:
     """The ad that was chosen.
 
     Attributes:
-        number: of the candidate.
+        number: of the ad.
         propensity: how likely it was, of all that might have been chosen.
         features: float64, shape (4,), what the ranker saw of it.
         odds: of a click, as expected before sampling.
@@ -97,28 +77,12 @@ class Ranker:
         self._explore = explore
 
     def features(
-        self,
-        candidates: Sequence[Candidate],
-        taste: Taste,
-        counts: Mapping[str, Counted],
-        now: datetime,
+        self, members: Members, taste: Taste, clicks: OwnClicks, now: datetime
     ) -> NDArray[np.float64]:
-        """Float64, shape (m, 4), in the order of `FEATURES`.
-
-        An ad whose look nobody knows is as alike as the others are on average.
-        """
-        features = np.zeros((len(candidates), len(FEATURES)))
-        known = [n for n, one in enumerate(candidates) if one.look is not None]
-        looks = [look for n in known if (look := candidates[n].look) is not None]
-        if looks:
-            likeness = taste.likeness(looks)
-            features[:, :LIKENESS] = likeness.mean(axis=0)
-            features[known, :LIKENESS] = likeness
-        counted = [counts.get(one.ad_id, Counted()) for one in candidates]
-        features[:, LIKENESS] = own_clicks(counted)
-        age = [max(0.0, (now - one.made_at).total_seconds()) / _DAY for one in candidates]
-        features[:, LIKENESS + 1] = np.exp(-np.array(age) / _FRESH_DAYS)
-        return features
+        """Float64, shape (m, 4), in the order of `FEATURES`."""
+        age = np.maximum(0.0, now.timestamp() - members.made_at) / _DAY
+        fresh = np.exp(-age / _FRESH_DAYS)
+        return np.column_stack([members.likeness(taste), clicks.odds, fresh])
 
     def likeness_score(self, likeness: NDArray[np.floating]) -> NDArray[np.float64]:
         """What likeness, shape (m, 2), gives to the log-odds; shape (m,)."""
@@ -127,12 +91,12 @@ class Ranker:
     def choose(
         self,
         features: NDArray[np.float64],
-        counted: Sequence[Counted],
+        clicks: OwnClicks,
         rng: np.random.Generator,
     ) -> Choice:
-        """One of m candidates, by Thompson sampling."""
+        """One of m ads, by Thompson sampling."""
         scores = features @ self._array
-        spread = self._explore * spreads(counted)
+        spread = self._explore * clicks.spreads
         if self._explore == 0 or len(scores) == 1:
             number = int(np.argmax(scores))
             propensity = 1.0
@@ -143,7 +107,7 @@ class Ranker:
 
 
 def fit_of(
-    ranker: Ranker, drawn: Sequence[NDArray[np.float32]], taste: Taste, choice: Choice
+    ranker: Ranker, drawn: NDArray[np.float32], taste: Taste, choice: Choice
 ) -> float | None:
     """How good a chosen ad is beside ads drawn anew: the share that was less like what was clicked.
 
@@ -151,7 +115,7 @@ def fit_of(
 
     Args:
         drawn: of ads of the product, as `Taste.likeness` has it, by the clicks of whom each was
-            drawn for, shape (2,); zeros where nothing was clicked.
+            drawn for, shape (n, 2).
         taste: of who is to see it; any ad fits who clicked nothing.
 
     Returns:
@@ -159,39 +123,15 @@ def fit_of(
     """
     if not len(taste):
         return 1.0
-    likeness = [one for one in drawn if one.any()]
-    if not likeness:
+    if not len(drawn):
         return None
-    anew = ranker.likeness_score(np.stack(likeness))
+    anew = ranker.likeness_score(drawn)
     [ours] = ranker.likeness_score(choice.features[None, :LIKENESS])
     return float((anew < ours).sum() / (len(anew) + 1))
 
 
-def pool_rate(counted: Sequence[Counted]) -> float:
-    """The click-through rate of some ads together, smoothed."""
-    shown = sum(one.shown for one in counted)
-    clicked = sum(min(one.clicked, one.shown) for one in counted)
-    return (clicked + _PRIOR_RATE * PRIOR_SHOWINGS) / (shown + PRIOR_SHOWINGS)
-
-
-def own_clicks(counted: Sequence[Counted]) -> NDArray[np.float64]:
-    """Log-odds of each ad's smoothed rate over those of all together; shape (m,)."""
-    rate = pool_rate(counted)
-    shown = np.array([one.shown for one in counted], np.float64)
-    clicked = np.minimum([one.clicked for one in counted], shown)
-    own = (clicked + rate * PRIOR_SHOWINGS) / (shown + PRIOR_SHOWINGS)
-    return np.log(own / (1 - own)) - math.log(rate / (1 - rate))
-
-
-def spreads(counted: Sequence[Counted]) -> NDArray[np.float64]:
-    """Standard deviation of what is not known of each ad, in log-odds; shape (m,)."""
-    rate = pool_rate(counted)
-    shown = np.array([one.shown for one in counted], np.float64)
-    return 1 / np.sqrt((shown + PRIOR_SHOWINGS) * rate * (1 - rate))
-
-
 def chance(scores: NDArray[np.float64], spread: NDArray[np.float64], number: int) -> float:
-    """How likely Thompson sampling chooses a candidate: the integral over where its draw lies.
+    """How likely Thompson sampling chooses an ad: the integral over where its draw lies.
 
     Args:
         scores, spread: of independent normal distributions, shape (m,); no spread is 0.

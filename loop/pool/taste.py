@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adloom.feature_store.store import UserHistory
-from adloom.loop.pool.looks import Look, Looks
+from adloom.loop.pool.looks import Look, LookArrays, Looks
 from adloom.models.agreement import LOOK_SHARPNESS, TITLE_SHARPNESS, agreement
 
 CLICKS = 64
 """The newest clicks that count."""
 LIKENESS = 2
 """Numbers that tell how alike an ad is to what was clicked; see `Taste.likeness`."""
+_KEPT = 512  # tastes in memory: up to 130 KB each
 _LEAST = 1e-4  # of a density: an ad is like nothing that was clicked
 _HALVED_AFTER = 32  # clicks: what was clicked since counts more
 
@@ -37,27 +40,41 @@ class Taste:
     def __len__(self) -> int:
         return len(self.picture_weights)
 
-    def likeness(self, looks: Sequence[Look]) -> NDArray[np.float32]:
-        """How densely the clicks lie around ads: float32, shape (m, 2), logs of at most about 0.
+    def likeness(self, looks: LookArrays) -> NDArray[np.float32]:
+        """How densely the clicks lie around m ads: float32, shape (m, 2), logs of at most about 0.
 
         By picture and by title. Zeros where nothing was clicked.
         """
-        if not len(self) or not looks:
+        if not len(self) or not len(looks):
             return np.zeros((len(looks), LIKENESS), np.float32)
-        pictures = np.stack([look.picture for look in looks])
-        titles = np.stack([look.title for look in looks])
-        by_picture = _density(pictures, self.pictures, self.picture_weights, LOOK_SHARPNESS)
-        by_title = _density(titles, self.titles, self.title_weights, TITLE_SHARPNESS)
+        by_picture = _density(looks.pictures, self.pictures, self.picture_weights, LOOK_SHARPNESS)
+        by_title = _density(looks.titles, self.titles, self.title_weights, TITLE_SHARPNESS)
         return np.stack([by_picture, by_title], axis=1)
 
 
-def taste_of(history: UserHistory, looks: Looks) -> tuple[Taste, tuple[str, ...]]:
-    """The taste that a history tells of, and the ads in it whose looks nobody has made."""
-    newest = [ad_id for ad_id in history.newest(CLICKS).ad_ids if ad_id]
-    found = looks.of(newest)
-    clicked = [found[ad_id] for ad_id in newest if ad_id in found]
-    missing = tuple(dict.fromkeys(ad_id for ad_id in newest if ad_id not in found))
-    return of_looks(clicked), missing
+class Tastes:
+    """What histories tell of, known for who asks again without a new click. For threads."""
+
+    def __init__(self, looks: Looks) -> None:
+        self._looks = looks
+        self._kept: OrderedDict[tuple[str, ...], Taste] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, history: UserHistory) -> tuple[Taste, tuple[str, ...]]:
+        """The taste, and the ads in the history whose looks nobody has made."""
+        newest = [ad_id for ad_id in history.newest(CLICKS).ad_ids if ad_id]
+        found = self._looks.of(newest)
+        clicked = tuple(ad_id for ad_id in newest if ad_id in found)
+        missing = tuple(dict.fromkeys(ad_id for ad_id in newest if ad_id not in found))
+        with self._lock:
+            taste = self._kept.pop(clicked, None)
+        if taste is None:
+            taste = of_looks([found[ad_id] for ad_id in clicked])
+        with self._lock:
+            self._kept[clicked] = taste
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        return taste, missing
 
 
 def of_looks(clicked: Sequence[Look]) -> Taste:
@@ -65,14 +82,13 @@ def of_looks(clicked: Sequence[Look]) -> Taste:
     if not clicked:
         nothing, none = np.zeros((0, 0), np.float32), np.zeros(0, np.float32)
         return Taste(nothing, nothing, none, none)
-    pictures = np.stack([look.picture for look in clicked])
-    titles = np.stack([look.title for look in clicked])
+    looks = LookArrays.of(clicked)
     prior = np.power(0.5, np.arange(len(clicked))[::-1] / _HALVED_AFTER).astype(np.float32)
     return Taste(
-        pictures,
-        titles,
-        _agreed(pictures, prior, LOOK_SHARPNESS),
-        _agreed(titles, prior, TITLE_SHARPNESS),
+        looks.pictures,
+        looks.titles,
+        _agreed(looks.pictures, prior, LOOK_SHARPNESS),
+        _agreed(looks.titles, prior, TITLE_SHARPNESS),
     )
 
 

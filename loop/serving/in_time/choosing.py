@@ -15,10 +15,12 @@ import numpy as np
 from adloom.feature_store.store import UserHistory
 from adloom.loop.catalogue.creatives.store import NO_CODES, SHOP, Creative, CreativeStore, UnknownAd
 from adloom.loop.catalogue.product import Product
-from adloom.loop.pool.creatives import CreativePool, Member
+from adloom.loop.pool.creatives import CreativePool
 from adloom.loop.pool.looks import Looks
-from adloom.loop.pool.ranker import Choice, Counted, Ranker, Weights, fit_of
-from adloom.loop.pool.taste import NOTHING_KNOWN, taste_of
+from adloom.loop.pool.members import Members
+from adloom.loop.pool.own_clicks import Counted
+from adloom.loop.pool.ranker import Choice, Ranker, Weights, fit_of
+from adloom.loop.pool.taste import NOTHING_KNOWN, Tastes
 from adloom.loop.serving.histories import Histories
 from adloom.loop.serving.in_time.chosen import Chosen, Found, Source
 from adloom.loop.serving.in_time.shown import ShownAds
@@ -46,7 +48,7 @@ class Choosing:
         """``counts`` tells how often ads were clicked, ``unseen`` is told whose looks to make."""
         self.ranker = Ranker(Weights(), settings.explore)
         self._pool = pool
-        self._looks = looks
+        self._tastes = Tastes(looks)
         self._creatives = creatives
         self._shown = ShownAds(creatives)
         self._histories = histories
@@ -83,7 +85,7 @@ class Choosing:
     ) -> Found:
         taste, degraded = NOTHING_KNOWN, request.reads_history and histories is None
         if request.reads_history and histories is not None:
-            taste, unseen = taste_of(histories[request.user_id], self._looks)
+            taste, unseen = self._tastes.of(histories[request.user_id])
             if unseen:
                 self._unseen(unseen)
         return Found(request, serving, drawn_by_name(serving), taste, degraded, since)
@@ -91,7 +93,7 @@ class Choosing:
     def _fitting(self, found: Found, best: Chosen) -> Found:
         assert best.choice is not None
         members = self._young(self._pool.members(found.request.product.product_id, found.drawn_by))
-        fit = fit_of(self.ranker, [one.likeness for one in members], found.taste, best.choice)
+        fit = fit_of(self.ranker, members.drawn_likeness, found.taste, best.choice)
         fits = fit is not None and fit >= self._settings.fit
         return replace(found, best=replace(best, fit=fit), fits=fits)
 
@@ -114,15 +116,14 @@ class Choosing:
         own = self._of_product(found.request.product)
         return found if own is None else replace(found, best=_chosen(found, own, "shop", 1, None))
 
-    def _young(self, members: Sequence[Member]) -> list[Member]:
-        oldest = datetime.now(UTC) - timedelta(days=self._settings.max_age_days)
-        return [member for member in members if member.made_at >= oldest]
+    def _young(self, members: Members) -> Members:
+        return members.since(datetime.now(UTC) - timedelta(days=self._settings.max_age_days))
 
     def _choose(
         self, wanted: Sequence[tuple[Found, str | None]], revision: int
     ) -> list[Chosen | None]:
         """Of the ads by what drew them (`CreativePool.members`) one for each request."""
-        members: list[Sequence[Member]] = []
+        members: list[Members] = []
         for found, drawn_by in wanted:
             there = self._pool.members(found.request.product.product_id, drawn_by)
             members.append(self._young(there) if drawn_by == found.drawn_by else there)
@@ -133,18 +134,17 @@ class Choosing:
             creatives = self._shown.get_many(list(names.values()), revision)
             for n, choice in choices.items():
                 if (creative := creatives.get(names[n])) is None:  # it was erased this moment
-                    members[n] = _without(members[n], choice.number)
+                    members[n] = members[n].without(choice.number)
                 else:
                     found, drawn_by = wanted[n]
                     source: Source = "shop" if drawn_by == SHOP else "pool"
                     chosen[n] = _chosen(found, creative, source, len(members[n]), choice)
         return chosen
 
-    def _choice(self, found: Found, members: Sequence[Member]) -> Choice:
-        counts, ranker = self._counts(), self.ranker
-        counted = [counts.get(member.ad_id, Counted()) for member in members]
-        features = ranker.features(members, found.taste, counts, datetime.now(UTC))
-        return ranker.choose(features, counted, np.random.default_rng(found.request.seed))
+    def _choice(self, found: Found, members: Members) -> Choice:
+        clicks, ranker = members.own_clicks(self._counts()), self.ranker
+        features = ranker.features(members, found.taste, clicks, datetime.now(UTC))
+        return ranker.choose(features, clicks, np.random.default_rng(found.request.seed))
 
     def _of_product(self, product: Product) -> Creative | None:
         """The product's own picture and name, as an ad that clicks can name."""
@@ -200,7 +200,3 @@ def _chosen(
         since=found.since,
         seconds=time.monotonic() - found.since,
     )
-
-
-def _without(members: Sequence[Member], number: int) -> list[Member]:
-    return [member for n, member in enumerate(members) if n != number]

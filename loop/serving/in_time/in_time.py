@@ -15,7 +15,7 @@ from adloom.feature_store.event_log import EventLog
 from adloom.loop.catalogue.creatives.store import Creative
 from adloom.loop.pool.counts import ClickCounts
 from adloom.loop.pool.creatives import CreativePool
-from adloom.loop.pool.looks import Encoders, Look, Looks, SeenAd
+from adloom.loop.pool.looks import Encoders, Look, LookArrays, Looks, SeenAd
 from adloom.loop.pool.ranker import Ranker
 from adloom.loop.pool.weights import latest
 from adloom.loop.serving.ads import AdMaker
@@ -166,7 +166,7 @@ class InTime:
         if creative.state != "approved":
             return
         looks = self._look_at([creative])  # none where its picture is lost already
-        likeness = found.taste.likeness(looks).sum(axis=0)
+        likeness = found.taste.likeness(LookArrays.of(looks)).sum(axis=0)
         self._pool.join(
             creative.ad_id, creative.product_id, found.drawn_by, likeness, self._counts.now
         )

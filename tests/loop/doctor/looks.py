@@ -21,10 +21,12 @@ def settings_of(home: Path, **given: Any) -> Settings:
     return Settings.model_validate({"home": home, **given})
 
 
-def looked(settings: Settings, part: str | None = None) -> dict[str, Finding]:
+def looked(
+    settings: Settings, part: str | None = None, seconds: float = _SECONDS
+) -> dict[str, Finding]:
     """Findings by part; of one part's check alone where it is named."""
     checks = [check for check in all_checks(settings) if part in (None, check.part)]
-    return {finding.part: finding for finding in examine(checks, in_one_line, _SECONDS)}
+    return {finding.part: finding for finding in examine(checks, in_one_line, seconds)}
 
 
 def tree(folder: Path) -> dict[str, str]:

@@ -24,9 +24,9 @@ def shop(tmp_path: Path, guarded_mlflow: MlflowServer) -> Settings:
     return settings_of(tmp_path / "home", mlflow=mlflow)
 
 
-def told(settings: Settings, user: User | None) -> Finding:
+def told(settings: Settings, user: User | None, **given: float) -> Finding:
     with logged_in(user):
-        return looked(settings, "mlflow")["mlflow"]
+        return looked(settings, "mlflow", **given)["mlflow"]
 
 
 def test_it_is_told_what_serves_and_who_may_write(shop: Settings, tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_a_login_that_is_refused(shop: Settings, user: User | None) -> None:
 @pytest.mark.parametrize("state", ["refuse", "drop", "hang", "fail", "cut", "trickle"])
 def test_one_that_is_away(shop: Settings, guarded_mlflow: MlflowServer, state: State) -> None:
     with guarded_mlflow.gate.being(state):
-        finding = told(shop, WRITER)
+        finding = told(shop, WRITER, seconds=10.0)  # as adloom doctor
     assert finding.state == "wrong"
     assert "mlflow.tracking_uri" in finding.told
 

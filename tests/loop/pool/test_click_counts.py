@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from adloom.feature_store.event_log import EventKind, EventLog, LoggedEvent
 from adloom.loop.pool.counts import ClickCounts
-from adloom.loop.pool.ranker import Counted
+from adloom.loop.pool.own_clicks import Counted
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
 ATTRIBUTION, WINDOW = timedelta(hours=2), timedelta(days=2)

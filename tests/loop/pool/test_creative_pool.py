@@ -7,11 +7,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from adloom.feature_store.rows import UserHistory
 from adloom.loop.catalogue.creatives.erasing import erase_ads
 from adloom.loop.catalogue.creatives.reviewing import judge, reviews_of
 from adloom.loop.catalogue.creatives.store import NO_CODES, Creative, CreativeStore
@@ -20,7 +22,9 @@ from adloom.loop.database.opening import open_database
 from adloom.loop.database.tables import rankers
 from adloom.loop.pool.creatives import CreativePool
 from adloom.loop.pool.looks import Encoders, Looks, SeenAd
-from adloom.loop.pool.ranker import Counted, Weights
+from adloom.loop.pool.own_clicks import Counted
+from adloom.loop.pool.ranker import Weights
+from adloom.loop.pool.taste import Tastes
 from adloom.loop.pool.weights import latest, put
 from adloom.loop.settings.database import DatabaseSettings
 from adloom.models.text_encoder import TextEncoder
@@ -78,7 +82,7 @@ def test_ads_of_a_product_are_found_by_what_drew_them(shop: Shop) -> None:
     assert shop.names() == ["new", "old"]
     assert set(shop.names(None)) == {"new", "old", "other"}
     assert shop.names("shop") == ["own"]
-    assert shop.pool.members("cup", "3") == ()
+    assert len(shop.pool.members("cup", "3")) == 0
     [member, _] = shop.pool.members("mug", "3")
     np.testing.assert_array_equal(member.likeness, LIKENESS)
     assert (member.drawn_by, member.made_at) == ("3", NOW)
@@ -134,6 +138,26 @@ def test_looks_are_made_once_and_found_by_other_processes(
     read = other.of(["ad"])["ad"]
     np.testing.assert_allclose(read.picture, made.picture, atol=1e-3)
     np.testing.assert_allclose(read.title, made.title, atol=1e-3)
+
+
+def test_a_taste_follows_each_click_and_each_look_that_comes_later(shop: Shop) -> None:
+    def ad(name: str) -> SeenAd:
+        return SeenAd(name, np.array([0, 1, 2, 3], np.int16), f"Mug, {name}", None)
+
+    def clicked(*names: str) -> UserHistory:
+        return UserHistory(("mug",) * len(names), (NOW,) * len(names), names)
+
+    shop.looks.make([ad("light"), ad("sturdy")])
+    tastes = Tastes(shop.looks)
+    one, unseen = tastes.of(clicked("light", "", "bright"))
+    assert (len(one), unseen) == (1, ("bright",))
+    assert tastes.of(clicked("light"))[0] is one  # another shopper of the same clicks
+    both, _ = tastes.of(clicked("light", "sturdy"))
+    turned, _ = tastes.of(clicked("sturdy", "light"))
+    np.testing.assert_array_equal(both.titles, turned.titles[::-1])
+    shop.looks.make([ad("bright")])
+    assert tastes.of(clicked("light", "", "bright")) == (ANY, ())
+    assert len(tastes.of(clicked("light", "", "bright"))[0]) == 2
 
 
 def test_the_latest_weights_serve(shop: Shop) -> None:
