@@ -42,7 +42,7 @@ from adloom.feature_store.updates import Updates
 
 _NAMES_AT_ONCE = 1_000
 _MOST_LOOKS = 3
-_PAUSE_SECONDS = 1.0  # after the log is due to have what the features have
+_LATE_SECONDS = 1.0  # after the log is due to have what the features have
 _LONGER = 4
 _STILL_READS = 20
 _STILL_SECONDS = 0.05
@@ -183,7 +183,7 @@ def _look_again(
 ) -> None:
     """Notes what differs of these users and items, however often one looks."""
     names = [*(("user", name) for name in users), *(("item", name) for name in items)]
-    pause = store.log_settings.commit_seconds + _PAUSE_SECONDS
+    pause = _pause_seconds(store)
     for part in _in_parts(iter(names[:_MOST_LOOKED_AT])):
         found = _look(store, part, 0)
         for again in range(_MOST_LOOKS - 1):
@@ -238,6 +238,11 @@ def _still(
         before = after
         time.sleep(_STILL_SECONDS)
     return found, before, after
+
+
+def _pause_seconds(store: FeatureStore) -> float:
+    """After which the log has what the features have, but where it is late."""
+    return store.log_settings.commit_seconds + _LATE_SECONDS
 
 
 def _applied_offsets(progress: Reads) -> dict[tuple[int, str], tuple[str, int]]:

@@ -15,10 +15,12 @@ import logging
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import kafka as _before_feast  # noqa: F401 - feast would have its deprecations told
 import pytest
+import typer.main
 
 from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.store import FeatureStore
@@ -35,6 +37,7 @@ from tests.kafka_cluster import (
     running_kafka,
 )
 from tests.mlflow_server import MlflowServer, running_mlflow
+from tests.own_tracking import tables_made_once
 from tests.postgres_server import NoPostgres, PostgresServer, running_postgres
 from tests.redis_nodes import RedisNodes, running_cluster
 from tests.world.cluster_faults import delete_topics
@@ -69,6 +72,14 @@ def _only_settings_in_the_environment() -> None:
     """adloom refuses names that begin as its settings do and are none."""
     for name in ("ADLOOM_TEST_KAFKA", "ADLOOM_KAFKA_START"):
         os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _what_is_the_same_for_all_is_made_once() -> Iterator[None]:
+    """Typer builds all commands for each that is invoked, MLflow its tables step by step."""
+    with pytest.MonkeyPatch.context() as patched, tables_made_once():
+        patched.setattr("typer.testing._get_command", cache(typer.main.get_command))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import atexit
 import shutil
+import sqlite3
 import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, create_engine
 
 from adloom.loop.learning.own_mlflow import own_database, own_file
 
@@ -28,6 +32,35 @@ def with_tables(folder: Path) -> Path:
         shutil.copy(_made(), own_file(folder))
         own_file(folder).chmod(0o600)  # as all that adloom keeps
     return folder
+
+
+@contextmanager
+def tables_made_once() -> Iterator[None]:
+    """A new SQLite file that MLflow is to make its tables in gets those that it made before."""
+    from mlflow.store.db import utils
+
+    made_by_mlflow = utils._initialize_tables
+
+    @cache
+    def tables() -> Path:
+        file = Path(tempfile.mkdtemp(prefix="adloom-mlflow-")) / "tables.db"
+        atexit.register(shutil.rmtree, file.parent, ignore_errors=True)
+        made_by_mlflow(create_engine(f"sqlite:///{file}"))
+        return file
+
+    def copied(engine: Engine) -> None:
+        if engine.dialect.name != "sqlite":
+            made_by_mlflow(engine)
+            return
+        with closing(sqlite3.connect(tables())) as known, closing(engine.raw_connection()) as new:
+            assert isinstance(new.driver_connection, sqlite3.Connection)
+            known.backup(new.driver_connection)
+
+    utils._initialize_tables = copied
+    try:
+        yield
+    finally:
+        utils._initialize_tables = made_by_mlflow
 
 
 @cache

@@ -49,7 +49,7 @@ _REBALANCED = (
 _log = logging.getLogger(__name__)
 
 _HEARTBEATS_IN_A_SESSION = 5
-_FETCH_WAIT_MILLISECONDS = 100  # the local broker answers a fetch that waits after half of this
+_FETCH_WAITS = 2  # times a poll: the local broker answers a fetch that waits after half of that
 _METADATA_MILLISECONDS = 5_000  # partitions that were raised are noticed after this
 _PATIENCE_MILLISECONDS = 5_000
 _COMMIT_MILLISECONDS = 2_000  # of a partition that is gone the client would try it for long
@@ -234,7 +234,7 @@ def _client(kafka: KafkaSettings, assignor: OneStoreAssignor) -> KafkaConsumer:
         enable_auto_commit=False,
         auto_offset_reset="none",
         allow_auto_create_topics=False,
-        fetch_max_wait_ms=_FETCH_WAIT_MILLISECONDS,
+        fetch_max_wait_ms=max(1, int(kafka.poll_seconds * _FETCH_WAITS * 1000)),
         metadata_max_age_ms=_METADATA_MILLISECONDS,
         max_poll_records=kafka.max_batch,
         session_timeout_ms=session,

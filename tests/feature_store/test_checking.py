@@ -30,7 +30,7 @@ KINDS: Any = ["impression", "click", "exposure"]
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checking, "_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(checking, "_pause_seconds", lambda store: 0.05)
 
 
 def events_of(seed: int, count: int = 300) -> list[LoggedEvent]:
@@ -141,7 +141,7 @@ def test_events_of_a_topic_that_is_no_more_count(store: FeatureStore) -> None:
 def test_a_log_that_is_a_moment_behind_is_waited_for(
     store: FeatureStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checking, "_PAUSE_SECONDS", 0.5)
+    monkeypatch.setattr(checking, "_pause_seconds", lambda store: 0.5)
     consume(store, events_of(1))
     late = [logged(1_000, user_id="user-1", topic="t")]
     store.apply(late)
