@@ -63,6 +63,7 @@ def server(settings: Settings) -> Iterator[tuple[subprocess.Popen[bytes], httpx.
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_two_replicas_draw_the_same_ads_and_share_what_is_clicked(
     server: tuple[subprocess.Popen[bytes], httpx.Client], settings: Settings
 ) -> None:

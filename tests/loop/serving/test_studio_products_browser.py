@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shutil
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,6 +49,15 @@ def address(settings: Settings, browser: webdriver.Chrome) -> Iterator[str]:
     """After the browser: without one nothing need be served."""
     with serving(settings) as address:
         yield address
+
+
+def feed_of(folder: Path, *product_ids: str) -> Path:
+    """The feed of the shop with these alone."""
+    head, *rows = (HAUSHALT / "feed.csv").read_text().splitlines()
+    shutil.copytree(HAUSHALT / "pictures", folder / "pictures")
+    feed = folder / "feed.csv"
+    feed.write_text("\n".join([head, *(r for r in rows if r.split(";")[0] in product_ids)]))
+    return feed
 
 
 def names(browser: webdriver.Chrome) -> list[str]:
@@ -105,7 +115,7 @@ def test_an_empty_shop_says_what_to_do_and_shows_what_is_imported_then(
         assert "sells nothing" in httpx.get(f"{address}/readyz").text
         catalogue = home.open_catalogue(settings)  # as another process has it
         catalog = CatalogSettings(language="de", columns=COLUMNS)
-        import_feed(catalogue, str(HAUSHALT / "feed.csv"), catalog)
+        import_feed(catalogue, str(feed_of(tmp_path, "J-2001", "K-1001")), catalog)
         catalogue.close()
         wait(browser, "[data-product='J-2001'] [lang=ja]")
         assert "sells nothing" not in httpx.get(f"{address}/readyz").text
