@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import time
 from collections import Counter
 
 from locust import FastHttpUser, constant_throughput, task
@@ -22,6 +23,7 @@ _PRODUCTS = list(load_catalog())
 _WARM = _PRODUCTS[: int(os.environ.get(WARM_VARIABLE, "0"))]
 _COLD = _PRODUCTS[len(_WARM) :]
 _ASKS_WARM = 0.95 if _WARM else 0.0
+_RATE = float(os.environ.get(RATE_VARIABLE, "1"))  # requests a second of each
 _DEADLINE_MS = int(os.environ.get(DEADLINE_VARIABLE, "150"))
 _SOURCES: Counter[str] = EXTRA.setdefault("sources", Counter())
 
@@ -29,8 +31,12 @@ _SOURCES: Counter[str] = EXTRA.setdefault("sources", Counter())
 class PoolVisitor(FastHttpUser):
     """One of the shoppers, at random."""
 
-    wait_time = constant_throughput(float(os.environ.get(RATE_VARIABLE, "1")))
+    wait_time = constant_throughput(_RATE)
     network_timeout = 30.0
+
+    def on_start(self) -> None:
+        """At a moment of its own: all that Locust starts at once would ask at once, for ever."""
+        time.sleep(random.random() / _RATE)
 
     @task
     def see_an_ad(self) -> None:

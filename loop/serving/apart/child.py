@@ -38,8 +38,8 @@ from adloom.loop.serving.apart.messages import (
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.engine import Drawn
 
-_NICE = 5
-"""Answers go first; what else computes on the machine leaves drawing a quarter of a core."""
+_NICE = 10
+"""Answers go first; what else computes on the machine leaves drawing a tenth of a core."""
 
 
 class Drawing:
