@@ -51,6 +51,7 @@ from adloom.loop.commands.serving import app as serving_app
 from adloom.loop.commands.stopping import GOES_ON, stop_told
 from adloom.loop.commands.stream import app as stream_app
 from adloom.loop.commands.versions import app as versions_app
+from adloom.loop.openmp import wait_shortly_awake
 from adloom.loop.settings import CONFIG_VARIABLE, SettingsError, load_settings
 from adloom.loop.settings.out_folder import unwritable_folder
 from adloom.loop.settings.private import keep_private, tighten
@@ -131,6 +132,7 @@ def _prepare(
     logging.captureWarnings(True)
     logging.getLogger("py.warnings").addFilter(_is_for_users)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    wait_shortly_awake()
     if _problems.is_terminal:
         handler: logging.Handler = RichHandler(console=_problems, show_path=False)
         form = "%(name)s: %(message)s"

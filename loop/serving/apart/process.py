@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
 
+from adloom.loop.openmp import asleep
 from adloom.loop.serving.apart.messages import Asked, Begin, Dropped, Link, ToServer
 from adloom.loop.settings import PREFIX
 
@@ -75,4 +76,4 @@ def _environment() -> dict[str, str]:
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     modules = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    return {"OMP_WAIT_POLICY": "PASSIVE"} | kept | modules
+    return asleep(kept) | modules
