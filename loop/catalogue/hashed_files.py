@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import threading
+import time
 import uuid
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 from adloom.loop.catalogue.hashes import is_hash
 
+_YOUNG_SECONDS = 3_600.0
 _REMEMBERED = 65_536  # files that were found whole; some hundred bytes each
 
 
@@ -31,8 +37,10 @@ class HashedFiles:
     def put(self, content: bytes) -> str:
         """Keep content; returns its name. What is damaged under that name is written anew."""
         name = hashlib.sha256(content).hexdigest()
-        if self.find(name) is None:
-            path = self.place(name)
+        path = self.place(name)
+        if self.find(name) is not None:
+            self._renew(name, path)
+        else:
             for folder in (self._folder, path.parent):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             # A reader never sees half a file: write beside it, then move into place.
@@ -68,6 +76,20 @@ class HashedFiles:
             with self._lock:
                 self._whole.pop(name, None)
 
+    def older(self, before: datetime) -> Iterator[list[str]]:
+        """Names of files that were last put before a moment, folder by folder."""
+        moment = before.timestamp()
+        for folder in sorted(self._folder.glob("[0-9a-f][0-9a-f]")):
+            with os.scandir(folder) as found:
+                yield [
+                    name
+                    for file in found
+                    if file.name.endswith(self._ending)
+                    and is_hash(name := file.name.removesuffix(self._ending))
+                    and file.is_file()
+                    and _put_at(file) < moment
+                ]
+
     def let_go(self) -> None:
         """No content is in memory: the disk is asked each time."""
 
@@ -93,6 +115,13 @@ class HashedFiles:
         self._keep(name, state)
         return path
 
+    def _renew(self, name: str, path: Path) -> None:
+        """What is put again is as young as what is new; not each time, for it is read again."""
+        with suppress(OSError):  # removed meanwhile, or another user's
+            if path.stat().st_mtime < time.time() - _YOUNG_SECONDS:
+                os.utime(path)
+                self._keep(name, _state(path))
+
     def _keep(self, name: str, state: tuple[int, int, int]) -> None:
         with self._lock:
             self._whole[name] = state
@@ -102,6 +131,14 @@ class HashedFiles:
     def place(self, name: str) -> Path:
         """Where the file of a hash is, or would be."""
         return self._folder / name[:2] / f"{name}{self._ending}"
+
+
+def _put_at(file: os.DirEntry[str]) -> float:
+    """Seconds since the epoch; never for what was removed meanwhile."""
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return math.inf
 
 
 def _state(path: Path) -> tuple[int, int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -13,12 +13,18 @@ from rich.console import Console
 from adloom.loop.commands.errors import errors_told, problems
 from adloom.loop.commands.printing import AsJson, counted
 from adloom.loop.commands.stopping import GOES_ON, stop_told
-from adloom.loop.progress import rows_told
+from adloom.loop.progress import progress_told, rows_told
 from adloom.loop.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from adloom.loop.catalogue.pictures.store import PictureStore
 
 app = typer.Typer()
 _console = Console()
 _MOST_DAYS = 36_500
+_LEAST_DAYS = 1.0  # a picture is there a moment before its ad or product
 
 
 @app.command()
@@ -36,6 +42,14 @@ def gc(
     keep_per_product: Annotated[
         int, typer.Option(min=0, max=1_000_000, help="So many of each product's newest stay.")
     ] = 10,
+    unnamed_pictures: Annotated[
+        bool,
+        typer.Option(
+            "--unnamed-pictures",
+            help="Also pictures as old that no ad or product of this database has: only where no "
+            "other database has its pictures in the same place.",
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Tell how many there are, and change nothing.")
     ] = False,
@@ -69,20 +83,48 @@ def gc(
         log = home.open_log(settings)
         parts.callback(log.close)
         found = parts.enter_context(unused_ads(creatives.engine, log, wanted, _say))
-        ads, of_pictures = len(found), 0
-        if ads and not dry_run:
+        ads, of_pictures, unnamed = len(found), 0, 0
+        if not dry_run:
             parts.enter_context(stop_told(lambda: GOES_ON))
-            on_ads = parts.enter_context(rows_told(problems, "Erasing", "ads", ads))
-            ads, of_pictures = erase_unused(creatives.engine, pictures, found, on_ads)
+        if ads and not dry_run:
+            with rows_told(problems, "Erasing", "ads", ads) as on_ads:
+                ads, of_pictures = erase_unused(creatives.engine, pictures, found, on_ads)
+        if unnamed_pictures:
+            before = now - timedelta(days=max(older_than, _LEAST_DAYS))
+            unnamed = _unnamed(creatives.engine, pictures, before, dry_run)
     if as_json:
         told = {"creatives": ads, "pictures": of_pictures, "dry_run": dry_run}
+        if unnamed_pictures:
+            told["unnamed_pictures"] = unnamed
         print(json.dumps(told, indent=2))
         return
-    if dry_run:
-        done = f"{counted(ads, 'ad')} would go; nothing was changed."
-    else:
-        done = f"{counted(ads, 'ad')} and {counted(of_pictures, 'picture')} are gone."
+    gone = [counted(ads, "ad")]
+    if not dry_run:
+        gone.append(counted(of_pictures, "picture"))
+    if unnamed_pictures:
+        gone.append(counted(unnamed, "unnamed picture"))
+    together = " and ".join(filter(None, [", ".join(gone[:-1]), gone[-1]]))
+    done = f"{together} would go; nothing was changed." if dry_run else f"{together} are gone."
     _console.print(done, highlight=False, soft_wrap=True)
+
+
+def _unnamed(engine: Engine, pictures: PictureStore, before: datetime, dry_run: bool) -> int:
+    """How many there are; they are gone, unless it is a dry run."""
+    from adloom.loop.catalogue.creatives.erasing import erase_pictures, unnamed_pictures
+
+    many = seen = 0
+    with progress_told(problems, "Looking through old pictures", "pictures") as tell:
+
+        def looked_at(more: int) -> None:
+            nonlocal seen
+            seen += more
+            tell(None, seen)
+
+        for names in unnamed_pictures(engine, pictures, before, looked_at):
+            many += len(names)
+            if not dry_run:
+                erase_pictures(engine, pictures, names)
+    return many
 
 
 def _say(doing: str) -> None:

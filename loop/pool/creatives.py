@@ -24,7 +24,7 @@ from adloom.loop.pool.own_clicks import Counted, own_clicks
 from adloom.loop.pool.taste import LIKENESS
 
 _FRESH_SECONDS = 2.0  # then what other servers drew is seen
-_PRODUCTS = 2_000  # whose ads are kept in memory
+_PRODUCTS = 500  # whose ads are kept in memory: up to 300 KB each
 _DTYPE = "<f4"
 _Query = Select[Any]
 

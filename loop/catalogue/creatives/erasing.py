@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
@@ -51,7 +51,7 @@ def erase_ads(engine: Engine, pictures: PictureStore, ad_ids: Collection[str]) -
             query = select(creatives.c.ad_id, creatives.c.picture).where(theirs)
             rows = connection.execute(query).all()
             ads, names = [row.ad_id for row in rows], {row.picture for row in rows}
-            names -= _shown_elsewhere(connection, names, ads)
+            names -= _shown(connection, names, besides=ads)
         # Pictures first: without the ad nobody would find them again.
         for name in sorted(names):
             pictures.remove(name)
@@ -82,10 +82,39 @@ def made_before(engine: Engine, moment: datetime) -> Iterator[list[str]]:
         after = found[-1]
 
 
-def _shown_elsewhere(
-    connection: Connection, names: Collection[str], besides: Collection[str]
+def unnamed_pictures(
+    engine: Engine,
+    pictures: PictureStore,
+    before: datetime,
+    looked_at: Callable[[int], object] = lambda pictures: None,
+) -> Iterator[list[str]]:
+    """Pictures that were put before a moment and that no ad or product of the database has.
+
+    A process that was killed left them, or a shop that changed its own. Raises PicturesAway.
+    """
+    for names in pictures.older(before):
+        looked_at(len(names))
+        for some in parts(sorted(names)):
+            with engine.connect() as connection:
+                left = set(some) - _shown(connection, some)
+            if left:
+                yield sorted(left)
+
+
+def erase_pictures(engine: Engine, pictures: PictureStore, names: Collection[str]) -> None:
+    """They go, with the codes that were made of them. Raises PicturesAway."""
+    for name in names:
+        pictures.remove(name)
+    with engine.begin() as connection:
+        for some in parts(sorted(names)):
+            codes = picture_codes.c.picture_name.in_(some)
+            connection.execute(delete(picture_codes).where(codes))
+
+
+def _shown(
+    connection: Connection, names: Collection[str], besides: Collection[str] = ()
 ) -> set[str]:
-    """Pictures that a product or another ad has too."""
+    """Those pictures that a product has, or an ad besides some."""
     shown: set[str] = set()
     for some in parts(sorted(names)):
         others = creatives.c.picture.in_(some) & creatives.c.ad_id.not_in(list(besides))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Protocol
 
 
@@ -29,6 +31,10 @@ class Files(Protocol):
 
     def remove(self, name: str) -> None:
         """Nothing is kept under a name any more."""
+        ...
+
+    def older(self, before: datetime) -> Iterator[list[str]]:
+        """Names of all that was last put before a moment, some at a time; all of it is listed."""
         ...
 
     def let_go(self) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from adloom.loop.catalogue.picture_files.files import PicturesAway
@@ -81,6 +82,19 @@ class ObjectStore:
         except FileNotFoundError:
             return None
         return int(found["size"]) if found["type"] == "file" else None
+
+    def older(self, prefix: str, before: datetime) -> list[str]:
+        """Keys that begin so and were last written before a moment; of which no store tells the
+        moment is not among them."""
+        try:
+            found = self._call("look", self._fs._ls, self._path(prefix), detail=True, refresh=True)
+        except FileNotFoundError:
+            return []
+        return [
+            str(one["name"]).removeprefix(f"{self._root}/")
+            for one in found
+            if one["type"] == "file" and (moment := _written_at(one)) and moment < before
+        ]
 
     def look(self) -> None:
         """See whether it answers; `problem` tells. Never raises PicturesAway."""
@@ -178,6 +192,17 @@ class ObjectStore:
         if before is None and self._watched:
             _log.warning("pictures: %s", told)
         return PicturesAway(told)
+
+
+def _written_at(described: Mapping[str, Any]) -> datetime | None:
+    """As the file systems of S3, Google and Azure call it."""
+    for name in ("LastModified", "last_modified", "updated", "mtime"):
+        moment = described.get(name)
+        if isinstance(moment, str):
+            moment = datetime.fromisoformat(moment)
+        if isinstance(moment, datetime):
+            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return None
 
 
 def _file_system(settings: PicturesSettings, scheme: str, seconds: float) -> Any:

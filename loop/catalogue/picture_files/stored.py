@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
+from datetime import datetime
 
 from adloom.loop.catalogue.hashes import is_hash
 from adloom.loop.catalogue.picture_files.object_store import ObjectStore
@@ -67,6 +69,13 @@ class StoredFiles:
             self._there.pop(name, None)
             if (content := self._contents.pop(name, None)) is not None:
                 self._held -= len(content)
+
+    def older(self, before: datetime) -> Iterator[list[str]]:
+        """Names of files that were last put before a moment, some hundredths at a time."""
+        for number in range(256):
+            keys = self._store.older(f"{number:02x}", before)
+            files = [key.rpartition("/")[2] for key in keys if key.endswith(self._ending)]
+            yield [name for file in files if is_hash(name := file.removesuffix(self._ending))]
 
     def let_go(self) -> None:
         """What was read stays in memory no longer: another machine may have removed it."""

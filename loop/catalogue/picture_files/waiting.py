@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 from adloom.loop.catalogue.hashed_files import HashedFiles
@@ -65,6 +67,11 @@ class WaitingFiles:
         with self._lock:
             self._names.discard(name)
             WAITING.set(len(self._names))
+
+    def older(self, before: datetime) -> Iterator[list[str]]:
+        """Names in the store that were last put before a moment; what waits is not among them."""
+        for names in self._store.older(before):
+            yield [name for name in names if not self.is_waiting(name)]
 
     def let_go(self) -> None:
         """What was read stays in memory no longer: another machine may have removed it."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -108,6 +110,14 @@ class PictureStore:
         with self._lock:
             if (picture := self._decoded.pop(name, None)) is not None:
                 self._held -= _bytes(picture)
+
+    def older(self, before: datetime) -> Iterator[list[str]]:
+        """Names of pictures that were last put before a moment, some at a time.
+
+        All that are kept are listed, in no order.
+        """
+        yield from self.files.webp.older(before)
+        yield from self.files.png.older(before)
 
     def let_go(self) -> None:
         """What was read stays in memory no longer: another process may have removed it."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -117,3 +119,17 @@ def test_pictures_of_ads_and_products_are_repaired_by_putting_them_again(tmp_pat
     assert (ads.put_picture(picture), products.put(picture)) == (ad, product)
     assert ads.picture(ad).size == products.load(product).size == (32, 32)
     ads.close()
+
+
+def test_what_is_put_again_is_young_again(tmp_path: Path) -> None:
+    files = HashedFiles(tmp_path, ".txt")
+    name, other = files.put(CONTENT), files.put(b"other")
+    now = time.time()
+    for one in (name, other):
+        os.utime(files.place(one), (now - 90_000, now - 90_000))
+    a_folder(files.place(other))
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    assert [one for some in files.older(yesterday) for one in some] == [name]
+    files.put(CONTENT)
+    assert not any(files.older(yesterday))
+    assert files.read(name) == CONTENT

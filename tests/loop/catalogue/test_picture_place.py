@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,22 @@ def test_a_picture_is_kept_once_and_read_by_others(place: Place) -> None:
     assert other.has(name)
     assert other.file(name).kind == "webp"
     assert other.file(name).content == place.keys()[key(name)]
+
+
+def test_pictures_are_listed_by_when_they_were_put(place: Place) -> None:
+    store = place.open()
+    names = {store.put(noise(side)) for side in (16, 24, 32)}
+
+    def older(before: datetime) -> set[str]:
+        return {name for some in store.older(before) for name in some}
+
+    now = datetime.now(UTC)
+    assert older(now - timedelta(minutes=5)) == set()
+    assert older(now + timedelta(minutes=5)) == names
+    gone = names.pop()
+    store.remove(gone)
+    place.write(f"{gone[:2]}/notes.txt", b"a person's")
+    assert older(now + timedelta(minutes=5)) == names
 
 
 @pytest.mark.parametrize("damage", [lambda whole: whole[:-9], lambda whole: b"", None])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,11 +17,15 @@ from typer.testing import CliRunner
 from adloom.feature_store.event_log import EventLog
 from adloom.loop.catalogue.creatives.reviewing import ban
 from adloom.loop.catalogue.creatives.store import NO_CODES, Creative, CreativeStore
-from adloom.loop.catalogue.opening import open_creatives
+from adloom.loop.catalogue.opening import open_catalogue, open_creatives
+from adloom.loop.catalogue.product import Product
+from adloom.loop.catalogue.rows import Entry
+from adloom.loop.catalogue.vectors import Made
 from adloom.loop.commands.app import app
 from adloom.loop.database.tables import pool
 from adloom.loop.forgetting.unused_ads import Wanted, erase_unused, unused_ads
 from adloom.loop.settings.database import DatabaseSettings
+from adloom.models.retrieval import VECTOR_SIZE
 from tests.sample_events import logged
 
 NOW = datetime.now(UTC)
@@ -166,4 +171,36 @@ def test_the_command_tells_before_it_erases(
     done = gc("--older-than", "90", "--keep-per-product", "0")
     assert done == {"creatives": 1, "pictures": 1, "dry_run": False}
     assert names(store) == {"young"}
+    store.close()
+
+
+def test_pictures_that_nothing_names_go_where_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ADLOOM_HOME", "home")
+    store = open_creatives(tmp_path / "home")
+    of_ad = keep(store, "young", 5, 1)
+    shown, cutout, left, just_put = (
+        store.put_picture(Image.new("RGB", (8, 8), (0, green, 0))) for green in (40, 90, 140, 190)
+    )
+    catalogue = open_catalogue(tmp_path / "home")
+    cup = Product("cup", "Cup", picture_name=shown, cutout_name=cutout)
+    vector = np.ones(VECTOR_SIZE, dtype=np.float32)
+    catalogue.put([Entry(cup, stamp="s")], {"cup": Made("text", vector)})
+    catalogue.close()
+    for name in (of_ad, shown, cutout, left):
+        file = next((tmp_path / "home").rglob(f"{name}.*"))
+        os.utime(file, (0, 0))
+
+    def there() -> set[str]:
+        return {name for name in (of_ad, shown, cutout, left, just_put) if store.pictures.has(name)}
+
+    assert gc("--older-than", "0") == {"creatives": 0, "pictures": 0, "dry_run": False}
+    told = gc("--older-than", "0", "--unnamed-pictures", "--dry-run")
+    assert told == {"creatives": 0, "pictures": 0, "dry_run": True, "unnamed_pictures": 1}
+    assert left in there()
+    assert gc("--older-than", "0", "--unnamed-pictures")["unnamed_pictures"] == 1
+    assert there() == {of_ad, shown, cutout, just_put}
+    assert gc("--older-than", "0", "--unnamed-pictures")["unnamed_pictures"] == 0
     store.close()
