@@ -52,7 +52,9 @@ def added(config: RepoConfig, definitions: Sequence[Any]) -> feast.FeatureStore:
         raise
     except Exception as error:  # of whatever registry
         first = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise StoreUnavailable(f"Feast's registry cannot be used: {first}") from error
+        raise StoreUnavailable(
+            f"Feast's registry cannot be used ({first}): see features.registry"
+        ) from error
 
 
 def other_names(store: feast.FeatureStore, progress: str) -> list[str]:

@@ -6,6 +6,7 @@ from adloom.loop.doctor.base import base_check
 from adloom.loop.doctor.broker import broker_check
 from adloom.loop.doctor.database import database_check
 from adloom.loop.doctor.event_log import log_check
+from adloom.loop.doctor.feature_registry import feature_registry_check
 from adloom.loop.doctor.finding import Check
 from adloom.loop.doctor.folders import home_check
 from adloom.loop.doctor.online_store import online_store_check
@@ -31,6 +32,8 @@ def all_checks(settings: Settings) -> list[Check]:
         versions_check(settings),
         base_check(settings),
     ]
+    if settings.features.registry is not None:
+        checks.append(feature_registry_check(settings.features.registry.get_secret_value()))
     if settings.kafka.registry.url is not None:
         checks.append(registry_check(settings.kafka.registry))
     return checks

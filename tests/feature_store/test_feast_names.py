@@ -9,10 +9,11 @@ from typing import Any
 import feast
 import pytest
 from feast import Entity, FeatureView, Field, FileSource
-from feast.repo_config import RegistryConfig, RepoConfig
+from feast.repo_config import RepoConfig
 from feast.types import Int64, String
 from feast.value_type import ValueType
 from pydantic import ValidationError
+from sqlalchemy import make_url
 
 from adloom.feature_store.backend import StoreUnfit
 from adloom.feature_store.checking import check_all
@@ -20,6 +21,8 @@ from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.store import FeatureStore, UserStats
 from adloom.loop.bench.redis_server import LocalRedis
 from adloom.loop.replay.backfill import planned
+from adloom.loop.settings.database import DatabaseSettings
+from tests.postgres_server import PostgresServer
 from tests.sample_events import at, logged
 
 OWN = {
@@ -32,18 +35,28 @@ OWN = {
 }
 
 
-def others_store(registry: Path, online: dict[str, Any]) -> feast.FeatureStore:
+def others_store(registry: dict[str, Any], online: dict[str, Any]) -> feast.FeatureStore:
     """As another team opens it."""
     return feast.FeatureStore(
         config=RepoConfig(
             project="shop",
             provider="local",
-            registry=RegistryConfig(path=str(registry)),
+            registry=registry,
             online_store=online,
             offline_store={"type": "dask"},
             entity_key_serialization_version=3,
         )
     )
+
+
+def sql_path(database: DatabaseSettings) -> str:
+    """As Feast has it: with the password in it."""
+    assert database.url is not None
+    assert database.password is not None
+    url = make_url(database.url).set(
+        drivername="postgresql+psycopg", password=database.password.get_secret_value()
+    )
+    return url.render_as_string(hide_password=False)
 
 
 def others_definitions(folder: Path) -> list[Any]:
@@ -61,12 +74,16 @@ def others_definitions(folder: Path) -> list[Any]:
     return [customer, view]
 
 
-@pytest.fixture(params=["redis", "sqlite"])
+@pytest.fixture(params=[("redis", "file"), ("sqlite", "file"), ("sqlite", "sql")])
 def shared(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Any, feast.FeatureStore]:
     """Settings of adloom, and the store of another team, which has something in it."""
-    registry = tmp_path / "registry.db"
-    given = {"registry": {"path": str(registry)}, **OWN, "online": request.param}
-    if request.param == "redis":
+    store, kind = request.param
+    registry = {"path": str(tmp_path / "registry.db")}
+    if kind == "sql":
+        postgres: PostgresServer = request.getfixturevalue("postgres")
+        registry = {"registry_type": "sql", "path": sql_path(postgres.new_database())}
+    given = {"registry": registry, **OWN, "online": store}
+    if store == "redis":
         redis: LocalRedis = request.getfixturevalue("redis")
         address = f"{redis.url},db=1"  # others count the keys of 0
         given["redis_url"] = address
