@@ -106,12 +106,12 @@ def test_its_config_comes_from_file_and_environment(
     assert "hush" not in features.model_dump_json()
 
 
-@pytest.mark.parametrize("offline", ["dask", "file", "ray"])
+@pytest.mark.parametrize("offline", ["dask", "file", "duckdb", "ray"])
 def test_histories_at_a_moment_by_the_offline_store_of_the_settings(
     offline: str, tmp_path: Path
 ) -> None:
-    if offline == "ray":
-        pytest.importorskip("ray")
+    if needed := {"ray": "ray", "duckdb": "ibis"}.get(offline):
+        pytest.importorskip(needed)
     with FeatureStore.open(FeatureStoreSettings(offline=offline), tmp_path) as store:
         store.log.append([logged(n, n, item_id=f"item-{n}") for n in range(10)])
         store.log.append([logged(n, n, user_id="bob", event_id=f"b{n}") for n in (20, 21)])
