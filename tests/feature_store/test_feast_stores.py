@@ -106,7 +106,9 @@ def test_its_config_comes_from_file_and_environment(
     assert "hush" not in features.model_dump_json()
 
 
-@pytest.mark.parametrize("offline", ["dask", "file", "duckdb", "ray"])
+@pytest.mark.parametrize(
+    "offline", ["dask", "file", "duckdb", pytest.param("ray", marks=pytest.mark.long)]
+)
 def test_histories_at_a_moment_by_the_offline_store_of_the_settings(
     offline: str, tmp_path: Path
 ) -> None:
