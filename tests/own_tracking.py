@@ -45,7 +45,9 @@ def tables_made_once() -> Iterator[None]:
     def tables() -> Path:
         file = Path(tempfile.mkdtemp(prefix="adloom-mlflow-")) / "tables.db"
         atexit.register(shutil.rmtree, file.parent, ignore_errors=True)
-        made_by_mlflow(create_engine(f"sqlite:///{file}"))
+        engine = create_engine(f"sqlite:///{file}")
+        made_by_mlflow(engine)
+        engine.dispose()
         return file
 
     def copied(engine: Engine) -> None:

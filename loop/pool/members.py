@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import overload
 
@@ -43,6 +43,7 @@ class Members(Sequence[Member]):
 
     def __init__(self, members: Sequence[Member]) -> None:
         self._members = tuple(members)
+        self._young: Members | None = None
         self._counted: tuple[Mapping[str, Counted], OwnClicks] | None = None
 
     @overload
@@ -92,11 +93,15 @@ class Members(Sequence[Member]):
         return found
 
     def since(self, oldest: datetime) -> Members:
-        """Those that were made then or later."""
-        young = self.made_at >= oldest.astimezone(UTC).timestamp()
+        """Those that were made then or later; the same again until one more is too old."""
+        young = self.made_at >= oldest.timestamp()
         if young.all():
             return self
-        return Members([one for one, is_young in zip(self, young, strict=True) if is_young])
+        known = self._young
+        if known is None or len(known) != young.sum():
+            known = Members([one for one, is_young in zip(self, young, strict=True) if is_young])
+            self._young = known
+        return known
 
     def without(self, number: int) -> Members:
         """All but one."""

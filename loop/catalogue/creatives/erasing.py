@@ -53,12 +53,8 @@ def erase_ads(engine: Engine, pictures: PictureStore, ad_ids: Collection[str]) -
             ads, names = [row.ad_id for row in rows], {row.picture for row in rows}
             names -= _shown(connection, names, besides=ads)
         # Pictures first: without the ad nobody would find them again.
-        for name in sorted(names):
-            pictures.remove(name)
+        erase_pictures(engine, pictures, sorted(names))
         with engine.begin() as connection:
-            for few in parts(sorted(names)):
-                codes = picture_codes.c.picture_name.in_(few)
-                connection.execute(delete(picture_codes).where(codes))
             for few in parts(ads):
                 for table in (pool, looks, reviews, banned_pictures, creatives):
                     connection.execute(delete(table).where(table.c.ad_id.in_(few)))
@@ -94,11 +90,10 @@ def unnamed_pictures(
     """
     for names in pictures.older(before):
         looked_at(len(names))
-        for some in parts(sorted(names)):
-            with engine.connect() as connection:
-                left = set(some) - _shown(connection, some)
-            if left:
-                yield sorted(left)
+        with engine.connect() as connection:
+            left = set(names) - _shown(connection, names)
+        if left:
+            yield sorted(left)
 
 
 def erase_pictures(engine: Engine, pictures: PictureStore, names: Collection[str]) -> None:

@@ -109,6 +109,8 @@ def test_of_some_ads_those_are_left_that_are_young_and_are_as_they_were() -> Non
     both = Members([old, new])
     assert both.since(NOW - timedelta(days=9)) is both
     young = both.since(NOW - timedelta(days=8))
+    assert both.since(NOW - timedelta(days=7)) is young  # with its arrays
+    assert list(both.since(NOW + timedelta(days=1))) == []
     assert list(young) == list(both.without(0)) == [new]
     taste = of_looks([look(0, 1)])
     np.testing.assert_array_equal(young.likeness(taste), both.likeness(taste)[1:])
