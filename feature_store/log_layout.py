@@ -112,8 +112,11 @@ def unknown_rows(rows: pa.Table, known: Mapping[Reached, int]) -> pa.Table:
     return rows.filter(pa.array(~logged)) if logged.any() else rows
 
 
-def _periods(rows: pa.Table, form: str) -> pa.ChunkedArray:
-    return pc.strftime(rows.column("ts").cast(pa.timestamp("us")), form)
+def _periods(rows: pa.Table, form: str) -> pa.Array:
+    """The moments of rows as text; a day is formatted once, not once a row."""
+    moments = rows.column("ts").cast(pa.timestamp("us")).combine_chunks()
+    days = moments.cast(pa.date32(), safe=False).dictionary_encode()
+    return pc.strftime(days.dictionary.cast(pa.timestamp("s")), form).take(days.indices)
 
 
 def _laid(rows: pa.Table, laid: str, periods: pa.Array | pa.ChunkedArray) -> pa.Table:
