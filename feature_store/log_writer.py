@@ -12,8 +12,8 @@ from adloom.feature_store.progress import Reached
 
 _MOST_WAITING = 100_000
 """Events; whoever brings more waits for their commit."""
-_FIRST_COMMIT_EVENTS = 20_000
-"""So many are committed before their time."""
+_FIRST_COMMIT_EVENTS = 50_000
+"""So many are committed before their time: half of what may wait."""
 
 _Stream = tuple[str, int, str]
 

@@ -116,11 +116,15 @@ class ProgressRow:
 
     def advance(
         self, topic: str, topic_id: str, events: Iterable[LoggedEvent]
-    ) -> Iterator[LoggedEvent]:
-        """Notes events of one topic; gives those that the features do not have yet."""
-        for event in events:
-            if self._reach(topic, topic_id, event.offset):
-                yield event
+    ) -> list[LoggedEvent]:
+        """Notes events of one topic, by offset; gives those that the features do not have yet."""
+        place = self._places.get(topic)
+        known = place is not None and place[_TOPIC_ID] == topic_id
+        applied = place[_APPLIED] if place is not None and known else NOTHING
+        new = [event for event in events if event.offset > applied]
+        if new:
+            self._reach(topic, topic_id, new[-1].offset)
+        return new
 
     def reach(self, reached: Reached) -> None:
         """Notes that all up to there is in the features."""
@@ -132,15 +136,12 @@ class ProgressRow:
         if place is not None and place[_TOPIC_ID] == reached.topic_id:
             place[_DONE] = min(max(place[_DONE], reached.offset), place[_APPLIED])
 
-    def _reach(self, topic: str, topic_id: str, offset: int) -> bool:
+    def _reach(self, topic: str, topic_id: str, offset: int) -> None:
         place = self._places.get(topic)
         if place is None or place[_TOPIC_ID] != topic_id:
             self._places[topic] = [topic_id, offset, NOTHING]
-            return True
-        if offset <= place[_APPLIED]:
-            return False
-        place[_APPLIED] = offset
-        return True
+        else:
+            place[_APPLIED] = max(place[_APPLIED], offset)
 
 
 def last_of(events: Sequence[LoggedEvent]) -> list[Reached]:

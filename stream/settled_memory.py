@@ -6,7 +6,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_OBJECTS_BEFORE_A_LOOK = 50_000
+_OBJECTS_BEFORE_A_LOOK = 500_000
 """More than Python's 700: events of one batch are gone by themselves before they are looked at."""
 
 

@@ -25,7 +25,7 @@ from pydantic import SecretStr
 
 from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.store import FeatureStore
-from adloom.loop.bench.push import PushConsumer
+from adloom.loop.bench.push import Pushing, push_rate
 from adloom.loop.bench.redis_server import RedisUnavailable, running_redis
 from adloom.loop.bench.topics import BenchTopics, bench_topics
 from adloom.loop.bench.workload import Users, Workload, produce, produce_steadily
@@ -108,10 +108,16 @@ class _Bench:
     def against_push(self, store: str, events: int, pushes: int) -> _Rates:
         kafka = self._topics.new_topics()
         produce(kafka, Workload("zipf"), events)
-        pushing = PushConsumer(self._new_folder(), self._feast_settings(store))
+        pushing = Pushing(
+            kafka.client_options(),
+            _partitions(kafka),
+            pushes,
+            self._feast_settings(store),
+            str(self._new_folder()),
+        )
         return {
             "adloom": [self._consuming_rate(kafka, store, events)],
-            "push": [_push_rate(kafka, pushing, pushes)],
+            "push": [push_rate(pushing, _PATIENCE_SECONDS)],
         }
 
     def freshness(self, rate: float, seconds: float) -> dict[str, float]:
@@ -201,14 +207,16 @@ def _until(poll: Callable[[], int], done: Callable[[], bool]) -> int:
     return seen
 
 
+def _partitions(kafka: KafkaSettings) -> list[tuple[str, int]]:
+    topics = event_topics(kafka)
+    assert all(len(kinds) == 1 for kinds in topics.values())
+    return [(topic, number) for topic in topics for number in range(kafka.partitions)]
+
+
 @contextmanager
 def _plain_consumer(kafka: KafkaSettings) -> Iterator[KafkaConsumer]:
     consumer = KafkaConsumer(**kafka.client_options(), max_poll_records=kafka.max_batch)
-    topics = event_topics(kafka)
-    assert all(len(kinds) == 1 for kinds in topics.values())
-    consumer.assign(
-        [TopicPartition(topic, number) for topic in topics for number in range(kafka.partitions)]
-    )
+    consumer.assign([TopicPartition(*place) for place in _partitions(kafka)])
     consumer.seek_to_beginning()
     yield consumer
     consumer.close()
@@ -234,14 +242,3 @@ def _without_adlooms_objects() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
-
-
-def _push_rate(kafka: KafkaSettings, pushing: PushConsumer, pushes: int) -> float:
-    with _plain_consumer(kafka) as consumer:
-        records = iter(consumer)
-        for number in range(pushes + 1):
-            if number == 1:
-                started = time.perf_counter()  # after the first, which loads much
-            record = next(records)
-            pushing.take(record.topic, record.value)
-        return pushes / (time.perf_counter() - started)
