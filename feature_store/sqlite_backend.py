@@ -281,18 +281,16 @@ class SqliteBackend:
         now, columns = int(time.time()), self._tables[view].columns
         # In the order of the table, so that what lies on one page is written together.
         values = [
-            (key, columns[name], value, now)
-            for key in sorted(rows)
-            for name, value in rows[key].items()
+            (key, columns[name], value) for key in sorted(rows) for name, value in rows[key].items()
         ]
         for start in range(0, len(values), _ROWS_OF_ONE_WRITE):
             part = values[start : start + _ROWS_OF_ONE_WRITE]
-            places = ",".join(["(?,?,?,?)"] * len(part))
+            places = "(?2,?3,?4,?1)" + ",(?,?,?,?1)" * (len(part) - 1)  # the moment is bound once
             self._writer.execute(
                 f"INSERT INTO {self._tables[view].sql} (entity_key, feature_name, value, event_ts) "
                 f"VALUES {places} ON CONFLICT (entity_key, feature_name) "
                 "DO UPDATE SET value = excluded.value, event_ts = excluded.event_ts",
-                list(chain.from_iterable(part)),
+                [now, *chain.from_iterable(part)],
             )
 
 

@@ -46,7 +46,7 @@ def bench_stream(kafka: KafkaSettings | None = None, *, quick: bool = False) -> 
     Rates are events a second, the median of the repetitions; ratios are adloom's rate by the
     baseline's, repetition by repetition. What needs Redis is null where it is not installed.
     """
-    events, pushes, repeats = (25_000, 100, 1) if quick else (200_000, 1_500, 3)
+    events, pushes, repeats = (25_000, 100, 1) if quick else (200_000, 500, 3)
     with ExitStack() as parts:
         topics = parts.enter_context(bench_topics(kafka or KafkaSettings()))
         folder = Path(parts.enter_context(tempfile.TemporaryDirectory()))
@@ -54,14 +54,15 @@ def bench_stream(kafka: KafkaSettings | None = None, *, quick: bool = False) -> 
         problem = None
         try:
             redis = parts.enter_context(running_redis())
-            stores["redis"] = FeatureStoreSettings(online="redis", redis_url=SecretStr(redis.url))
+            url = SecretStr(f"{redis.url},db=1")  # the pushed features lie in the first
+            stores["redis"] = FeatureStoreSettings(online="redis", redis_url=url)
         except RedisUnavailable as error:
             problem = str(error)
         bench = _Bench(topics, folder, stores)
         shapes: dict[Users, _Rates] = {
             users: bench.against_polling(users, events, repeats) for users in ("zipf", "uniform")
         }
-        pushed = {name: bench.against_push(name, events, pushes) for name in stores}
+        pushed = {name: bench.against_push(name, events, pushes, repeats) for name in stores}
         peak = statistics.median(shapes["zipf"]["adloom"])
         fresh = bench.freshness(peak / 2, seconds=3 if quick else 30)
     return {
@@ -105,20 +106,17 @@ class _Bench:
             rates["adloom"].append(self._consuming_rate(kafka, "sqlite", events))
         return rates
 
-    def against_push(self, store: str, events: int, pushes: int) -> _Rates:
+    def against_push(self, store: str, events: int, pushes: int, repeats: int) -> _Rates:
+        rates: _Rates = {"push": [], "adloom": []}
         kafka = self._topics.new_topics()
         produce(kafka, Workload("zipf"), events)
-        pushing = Pushing(
-            kafka.client_options(),
-            _partitions(kafka),
-            pushes,
-            self._feast_settings(store),
-            str(self._new_folder()),
-        )
-        return {
-            "adloom": [self._consuming_rate(kafka, store, events)],
-            "push": [push_rate(pushing, _PATIENCE_SECONDS)],
-        }
+        feast, places = self._feast_settings(store), _partitions(kafka)
+        for _ in range(repeats):
+            folder = str(self._new_folder())
+            pushing = Pushing(kafka.client_options(), places, pushes, feast, folder)
+            rates["push"].append(push_rate(pushing, _PATIENCE_SECONDS))
+            rates["adloom"].append(self._consuming_rate(kafka, store, events))
+        return rates
 
     def freshness(self, rate: float, seconds: float) -> dict[str, float]:
         """From the moment of an event to its place in the features, under a steady load."""
