@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -81,15 +82,17 @@ class OpenBatch:
         users = self.users = views.open_users(dict.fromkeys(event.user_id for event in events))
         clickers = dict.fromkeys(event.user_id for event in events if event.kind == "click")
         histories = self.histories = views.open_histories(clickers, users, self.places)
-        of_items = dict[tuple[str, int], list[int]]()  # impressions and clicks
+        of_items = defaultdict[tuple[str, int], list[int]](_neither)  # impressions and clicks
+        by_id = {key[0]: user for key, user in users.items()}
         for event in events:
-            user, is_click = users[event.user_id,], event.kind == "click"
+            user = by_id[event.user_id]
             if not user.events.add(event):
                 continue
             self._count_for_user(user, event)
+            is_click = event.kind == "click"
             if is_click:
                 histories[event.user_id,].add(event, views.history_length)
-            of_items.setdefault((event.item_id, event.partition), [0, 0])[is_click] += 1
+            of_items[event.item_id, event.partition][is_click] += 1
         self.items = views.open_items(of_items)
         for key, (impressions, clicks) in of_items.items():
             self.items[key].impressions += impressions
@@ -130,9 +133,10 @@ class OpenBatch:
 
     def _count_for_user(self, user: UserRow, event: LoggedEvent) -> None:
         user.counts.count(event)
-        if event.topic != FILE_TOPIC and user.events.partition != event.partition:
-            self.crossed += user.events.partition is not None
-            user.events.partition = event.partition
+        known = user.events
+        if known.partition != event.partition and event.topic != FILE_TOPIC:
+            self.crossed += known.partition is not None
+            known.partition = event.partition
 
     def changes(self) -> Rows:
         """What has to be written."""
@@ -218,6 +222,10 @@ class OpenBatch:
             views.items.table.note_stored(counts)
         for history in self.histories.values():
             views.histories.table.note_stored(history)
+
+
+def _neither() -> list[int]:
+    return [0, 0]
 
 
 def _changes(rows: OpenRows[R], opened: Mapping[Key, R]) -> dict[bytes, Row]:
