@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Self
+
 import numpy as np
 from PIL import Image, ImageChops, ImageFilter, ImageOps
 
@@ -76,30 +80,76 @@ def contact_shadow(background: Image.Image, layer: Image.Image) -> Image.Image:
     Returns:
         RGB picture of the same size.
     """
-    size, shaded = background.width, background.convert("RGB")
-    solid = np.asarray(layer.getchannel("A")) >= _SOLID
-    if not solid.any():
-        return shaded
-    lowest = size - 1 - solid[::-1].argmax(axis=0)  # of each column
-    lowest[~solid.any(axis=0)] = -size
-    ground = int(lowest.max())
-    strength = 255 * np.exp(-(((ground - lowest) / (_FLOOR_DEPTH * size)) ** 2))
-    # Rows further away than this are not darkened at all.
-    top, bottom = (round(ground + rows * size) for rows in (-_SHADED[0], _SHADED[1]))
-    top, bottom = max(0, top), min(size, bottom)
-    near = np.abs(np.arange(top, bottom)[:, None] - lowest) <= _CONTACT_DEPTH * size / 2
-    mask = Image.fromarray((near * strength).astype(np.uint8))
-    band = shaded.crop((0, top, size, bottom))
-    shaded.paste(_darkened(band, mask, _CONTACT_DEPTH), (0, top))
+    shaded = background.convert("RGB")
+    _Shade.under(layer).darken(shaded)
     return shaded
 
 
+@dataclass(frozen=True)
+class _Shade:
+    """What the ground under a product is multiplied by (L), in the rows from ``top`` on.
+
+    ``light`` is None where nothing stands there.
+    """
+
+    light: Image.Image | None
+    top: int
+
+    @classmethod
+    def under(cls, layer: Image.Image) -> Self:
+        size = layer.width
+        solid = np.asarray(layer.getchannel("A")) >= _SOLID
+        if not solid.any():
+            return cls(None, 0)
+        lowest = size - 1 - solid[::-1].argmax(axis=0)  # of each column
+        lowest[~solid.any(axis=0)] = -size
+        ground = int(lowest.max())
+        strength = 255 * np.exp(-(((ground - lowest) / (_FLOOR_DEPTH * size)) ** 2))
+        # Rows further away than this are not darkened at all.
+        top, bottom = (round(ground + rows * size) for rows in (-_SHADED[0], _SHADED[1]))
+        top, bottom = max(0, top), min(size, bottom)
+        near = np.abs(np.arange(top, bottom)[:, None] - lowest) <= _CONTACT_DEPTH * size / 2
+        mask = Image.fromarray((near * strength).astype(np.uint8))
+        return cls(_light(mask, _CONTACT_DEPTH), top)
+
+    def darken(self, picture: Image.Image) -> None:
+        """Changes the picture, RGB."""
+        if self.light is None:
+            return
+        band = picture.crop((0, self.top, picture.width, self.top + self.light.height))
+        shade = Image.merge("RGB", [self.light] * 3)
+        picture.paste(ImageChops.multiply(band, shade), (0, self.top))
+
+
+def _light(mask: Image.Image, depth: float) -> Image.Image:
+    """What is left of the light under a mask (L) that is softened by a share of the picture."""
+    spread = max(1.0, depth * mask.width * 0.55)
+    softened = mask.filter(ImageFilter.GaussianBlur(spread)).point(lambda v: min(150, v * 2))
+    return ImageChops.invert(softened)
+
+
 def _darkened(background: Image.Image, mask: Image.Image, depth: float) -> Image.Image:
-    """Under a mask (L) that is softened by a share of the picture."""
-    spread = max(1.0, depth * background.width * 0.55)
-    mask = mask.filter(ImageFilter.GaussianBlur(spread)).point(lambda v: min(150, v * 2))
-    shade = Image.merge("RGB", [ImageChops.invert(mask)] * 3)
+    shade = Image.merge("RGB", [_light(mask, depth)] * 3)
     return ImageChops.multiply(background.convert("RGB"), shade)
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """A product in its size, its left and top, and its shadow: the same for all of its ads."""
+
+    product: Image.Image
+    place: tuple[int, int]
+    shade: _Shade
+
+
+@lru_cache(maxsize=64)  # half a MB each
+def _placed(
+    pixels: bytes, of: tuple[int, int], size: int, placement: Placement | None
+) -> _Placed | None:
+    """``pixels`` are those of the cutout, RGBA; None where all of it lies outside the picture."""
+    layer = cutout_layer(Image.frombytes("RGBA", of, pixels), size, placement)
+    box, shade = layer.getbbox(), _Shade.under(layer)
+    return None if box is None else _Placed(layer.crop(box), box[:2], shade)
 
 
 def compose_ad(
@@ -122,10 +172,13 @@ def compose_ad(
     Returns:
         RGB picture of ``size`` x ``size`` pixels.
     """
-    large = background.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
-    layer = cutout_layer(cutout, size, placement)
-    ground = contact_shadow(large, layer) if shadow else large
-    return Image.alpha_composite(ground.convert("RGBA"), layer).convert("RGB")
+    picture = background.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
+    placed = _placed(cutout.convert("RGBA").tobytes(), cutout.size, size, placement)
+    if placed is not None:
+        if shadow:
+            placed.shade.darken(picture)
+        picture.paste(placed.product, placed.place, placed.product)
+    return picture
 
 
 def show_whole(picture: Image.Image, *, size: int = 512) -> Image.Image:

@@ -20,6 +20,7 @@ from adloom.models.compose import (
     place_cutout,
 )
 from adloom.models.foreground import ForegroundEncoder
+from adloom.models.placement import Placement
 from adloom.models.training.codebook import CodebookTrainer, batches
 from tests.tiny_model import TINY, tiny_generator, tiny_model
 
@@ -141,6 +142,30 @@ def test_the_product_is_sharp_and_at_its_place() -> None:
     outside[top : top + height, left : left + width] = False
     assert layer[outside][:, 3].max() == 0
     assert np.array_equal(ad[0, 0], (10, 200, 30))
+
+
+def test_the_same_product_is_pasted_anew_on_each_background() -> None:
+    grey, green = (Image.new("RGB", (96, 96), colour) for colour in ("grey", "green"))
+    first = np.asarray(compose_ad(grey, CUTOUT, size=128))
+    other = np.asarray(compose_ad(green, CUTOUT, size=128))
+    assert np.array_equal(other[0, 0], (0, 128, 0))
+    assert np.array_equal(first, np.asarray(compose_ad(grey, CUTOUT, size=128)))
+    held = np.asarray(compose_ad(grey, CUTOUT, size=128, shadow=False))
+    assert (held >= first).all()
+    assert not np.array_equal(held, first)  # the shadow
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(-0.3, 1.3), st.floats(0.0, 1.6), st.floats(0.05, 1.2), st.floats(0.05, 1.2))
+def test_wherever_it_lies_an_ad_is_its_layers(
+    centre: float, bottom: float, width: float, height: float
+) -> None:
+    place, ground = Placement(centre, bottom, width, height), noise_picture(96)
+    layer = cutout_layer(CUTOUT, 96, place)
+    shaded = contact_shadow(ground, layer).convert("RGBA")
+    wanted = np.asarray(Image.alpha_composite(shaded, layer).convert("RGB")).astype(int)
+    ad = np.asarray(compose_ad(ground, CUTOUT, place, size=96)).astype(int)
+    assert np.abs(ad - wanted).max() <= 1  # rounding
 
 
 def test_the_encoder_sees_the_product_on_white() -> None:
