@@ -13,13 +13,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from rich.console import Console
 
 from adloom.loop.demo import business as demo_shop
 from adloom.loop.demo.before_after import draw_pairs
+from adloom.loop.demo.ideal import IdealReader
 from adloom.loop.demo.kept import ADS, REPORT, SETTINGS, SHOWCASE, SUMMARY, KeptRun, under_way
 from adloom.loop.demo.parts import (
     ATTRIBUTION,
@@ -116,9 +117,18 @@ class _Demo:
         stages: list[Stage] = [
             (shop, lambda: demo_shop.browse(loop, number, steps, run.moment(shop))),
             (draw, lambda: draw_round(loop, run, number, steps)),
-            (show, lambda: show_round(loop, run, number, run.moment(show), self._out, steps)),
+            (show, lambda: self._show(number, run.moment(show))),
         ]
         return [*stages, (learn, lambda: self._learn(number))] if learns else stages
+
+    @cached_property
+    def _ideal(self) -> IdealReader:
+        loop = self._loop
+        fashion = loop.fashion if loop.plan.drifts else None
+        return IdealReader(loop.crowd, loop.perception, demo_shop.first_ads(loop), fashion)
+
+    def _show(self, number: int, at: datetime) -> None:
+        show_round(self._loop, self._run, number, at, self._out, self._steps, self._ideal)
 
     def _do(self, name: str, work: Callable[[], None]) -> None:
         """Do a stage, and keep that it is done."""

@@ -49,12 +49,14 @@ class Shown(Drawn):
     """An ad that its shopper saw, and whether it was clicked.
 
     ``chance`` is how likely that was, ``best_chance`` how likely it would have been for the ad of
-    an oracle that knows the shopper's taste: both are the simulator's, the loop never sees them.
+    an oracle that knows the shopper's taste, ``ideal_chance`` for that of an ideal reader of the
+    clicks before: all are the simulator's, the loop never sees them.
     """
 
     clicked: bool
     chance: float
     best_chance: float
+    ideal_chance: float | None = None
 
 
 class BeforeAfter(BaseModel):
@@ -154,6 +156,7 @@ class DemoRun(BaseModel):
                 "expected_ctr_by_round": {
                     FROZEN: self.by_round(FROZEN, expected_rate),
                     LEARNING: self.by_round(LEARNING, expected_rate),
+                    "ideal": self.by_round(None, ideal_rate),
                     "oracle": self.by_round(None, oracle_rate),
                 },
                 "recovered": self.recovered,
@@ -203,6 +206,12 @@ def expected_rate(shown: Sequence[Shown]) -> float:
 def oracle_rate(shown: Sequence[Shown]) -> float:
     """Mean chance of a click on the ads of the oracle; 0 where there are no ads."""
     return sum(s.best_chance for s in shown) / len(shown) if shown else 0.0
+
+
+def ideal_rate(shown: Sequence[Shown]) -> float:
+    """The same of an ideal reader of the clicks before; of runs that told it."""
+    told = [s.ideal_chance for s in shown if s.ideal_chance is not None]
+    return sum(told) / len(told) if told else 0.0
 
 
 def _reach(shown: Sequence[Shown]) -> float:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from adloom.loop.catalogue.ad_card import finish_ad
 from adloom.loop.catalogue.cards.calls import call_to_action
+from adloom.loop.demo.ideal import IdealReader
 from adloom.loop.demo.kept import ADS
 from adloom.loop.demo.parts import DemoLoop
 from adloom.loop.demo.progress import Steps
@@ -58,9 +59,18 @@ def draw_round(loop: DemoLoop, run: DemoRun, number: int, steps: Steps) -> None:
 
 
 def show_round(
-    loop: DemoLoop, run: DemoRun, number: int, at: datetime, out: Path, steps: Steps
+    loop: DemoLoop,
+    run: DemoRun,
+    number: int,
+    at: datetime,
+    out: Path,
+    steps: Steps,
+    ideal: IdealReader | None = None,
 ) -> None:
-    """The shoppers see the ads that were drawn, from a moment on, and click what they like."""
+    """The shoppers see the ads that were drawn, from a moment on, and click what they like.
+
+    ``ideal`` is who learning is held against.
+    """
     with steps.step(f"Round {number}: shoppers see them"):
         drawn = [
             one.model_copy(
@@ -78,9 +88,16 @@ def show_round(
         clicked = {click.ad_id for click in clicks}
         for one, ad, chance in zip(drawn, seen, chances, strict=True):
             _, best = loop.crowd[ad.user_id].favourite(ad.product, number)
+            read = ideal and ideal.chance(ad.user_id, ad.product, number)
             known = one.model_dump() | {"exposure": one.exposure, "read": one.read}
             run.shown.append(
-                Shown(**known, clicked=ad.ad_id in clicked, chance=chance, best_chance=best)
+                Shown(
+                    **known,
+                    clicked=ad.ad_id in clicked,
+                    chance=chance,
+                    best_chance=best,
+                    ideal_chance=read,
+                )
             )
         run.drawn = []
         _write_cards(drawn, seen, out)

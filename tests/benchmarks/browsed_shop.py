@@ -14,17 +14,18 @@ from adloom.loop.catalogue.briefs import brief, finished
 from adloom.loop.catalogue.histories.reading import AdOfHistory, HistoryReader, considered
 from adloom.loop.catalogue.product import Product
 from adloom.loop.demo.shop.catalog import catalog_vectors, load_catalog
-from adloom.loop.demo.shop.copywriting import title_rules, tone_of
+from adloom.loop.demo.shop.copywriting import title_rules
 from adloom.loop.demo.shop.creatives import SeedCreative, seed_creatives
 from adloom.loop.demo.shop.perception import ScenePerception
+from adloom.loop.demo.shop.showings import reader_of, showings_of
 from adloom.loop.demo.shop.simulator import Crowd, ShownAd, Visit
 from adloom.loop.demo.shop.taste import NOISE, Shopper
-from adloom.loop.demo.shop.taste_reader import SeenAd, Showing, TasteReader
+from adloom.loop.demo.shop.taste_reader import TasteReader
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.brief import AdBrief, AdDraft, Codes, HistoryAd
 from adloom.models.sampling import Sampling
 from adloom.models.settings import GeneratorSettings
-from adloom.stream.events import Click, Impression
+from adloom.stream.events import Click
 
 MUCH_NOISE = (0.2, 0.4)
 _UNTIL = datetime(2026, 1, 15, tzinfo=UTC)
@@ -60,33 +61,17 @@ class BrowsedShop:
         events = self.crowd.browse(
             self.ads, pictures, since=_SINCE, until=_UNTIL, visits=size.visits
         )
-        self.showings: dict[str, list[Showing]] = {user: [] for user in self.crowd}
-        self.clicks: dict[str, list[tuple[int, datetime]]] = {user: [] for user in self.crowd}
-        self._take(events)
-
-    def _take(self, events: Sequence[Impression | Click]) -> None:
+        self.showings = showings_of(events, self.ads, self.crowd)
         numbers = {ad.ad_id: number for number, ad in enumerate(self.ads)}
+        self.clicks: dict[str, list[tuple[int, datetime]]] = {user: [] for user in self.crowd}
         for event in events:
-            assert event.ad_id is not None
-            assert event.position is not None
-            number, seen = numbers[event.ad_id], self.showings[event.user_id]
-            if isinstance(event, Impression):
-                seen.append(Showing(number, event.position, clicked=False))
-                continue
-            self.clicks[event.user_id].append((number, event.ts))
-            left = Showing(number, event.position, clicked=False)
-            latest = len(seen) - 1 - seen[::-1].index(left)
-            seen[latest] = replace(left, clicked=True)
+            if isinstance(event, Click):
+                self.clicks[event.user_id].append((numbers[event.ad_id or ""], event.ts))
 
     @cached_property
     def reader(self) -> TasteReader:
         """Who knows the simulator's rules and the shop's ads."""
-        visits = max(1, self._visits // 2), self._visits + self._visits // 2
-        ads = [
-            SeenAd(sight.scenes, sight.palettes, tone_of(ad.title), ad.product.category)
-            for ad, sight in zip(self.ads, self._sights, strict=True)
-        ]
-        return TasteReader(ads, noise=self._noise, visits=visits)
+        return reader_of(self.ads, self._sights, noise=self._noise, visits=self._visits)
 
     def own_chance(self, visit: Visit) -> float:
         """Mean chance of the shop's own ads of the product, of all its ads where there is none."""

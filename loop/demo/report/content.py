@@ -122,9 +122,11 @@ def _expected(run: DemoRun) -> dict[str, Expected]:
         arm: [[s.chance for s in run.of(arm, number)] for number in run.round_numbers]
         for arm in (FROZEN, LEARNING)
     }
-    chances["oracle"] = [
-        [s.best_chance for s in run.of(None, number)] for number in run.round_numbers
-    ]
+    every = [run.of(None, number) for number in run.round_numbers]
+    chances["oracle"] = [[s.best_chance for s in shown] for shown in every]
+    ideal = [[s.ideal_chance for s in shown if s.ideal_chance is not None] for shown in every]
+    if all(ideal):
+        chances["ideal"] = ideal
     return {
         arm: Expected(
             [float(np.mean(of)) if of else 0.0 for of in rounds], [_interval(of) for of in rounds]

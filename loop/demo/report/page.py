@@ -91,7 +91,7 @@ def _clicked(report: RunReport) -> str:
 
 _LINES = {
     "frozen": "Expected of the base, frozen",
-    "ideal": "Expected of an ideal reader of the same clicks",
+    "ideal": "Expected of an ideal reader of the clicks before",
     "oracle": "Expected of the oracle",
 }
 

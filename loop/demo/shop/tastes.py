@@ -47,6 +47,12 @@ class Likings:
         weights = np.array([[row.get(n, 0.0) for n in self.names] for row in rows], np.float32)
         return (weights @ self.table.T).astype(np.float32)
 
+    def followed(self, fashion: str, share: float) -> Numbers:
+        """The table of those who follow a fashion: it takes a share of what each likes."""
+        in_fashion = np.array([name == fashion for name in self.names], np.float32)
+        table: Numbers = (1 - np.float32(share)) * self.table + np.float32(share) * in_fashion
+        return table
+
 
 SCENE = Likings.of(SCENES, len(SCENES) - 1, SECOND_SCENE)
 PALETTE = Likings.of(PALETTES, len(PALETTES), SECOND_PALETTE)
@@ -68,15 +74,27 @@ class Tastes:
             prior = prior * np.exp(told - told.max())
         self.shares: Numbers = (prior / prior.sum()).astype(np.float32)
 
-    def chances(self, rule: ClickRule, noise: float) -> Numbers:
+    def chances(
+        self, rule: ClickRule, noise: float, fashion: Look | None = None, share: float = 0.0
+    ) -> Numbers:
         """Chance of a click on an ad in each look, ``(scenes, palettes, tones)``, of a product
-        whose category is neither liked nor disliked."""
-        levels = [np.unique(likings.table) for likings in (SCENE, PALETTE, TONE)]
+        whose category is neither liked nor disliked.
+
+        ``fashion`` has taken over a ``share`` of what is liked, if any.
+        """
+        tables = [likings.table for likings in (SCENE, PALETTE, TONE)]
+        if fashion is not None:
+            tables = [
+                SCENE.followed(fashion.scene, share),
+                PALETTE.followed(fashion.palette, share),
+                TONE.followed(fashion.tone, share),
+            ]
+        levels = [np.unique(table) for table in tables]
         scene, palette, tone = np.meshgrid(*levels, indexing="ij")
         chances = rule.chances(rule.log_odds(scene, palette, tone, np.zeros_like(tone)), noise)
         reaches = [
-            (likings.table == level[:, None, None]).astype(np.float32)
-            for likings, level in zip((SCENE, PALETTE, TONE), levels, strict=True)
+            (table == level[:, None, None]).astype(np.float32)
+            for table, level in zip(tables, levels, strict=True)
         ]
         mean: Numbers = np.einsum(
             "spt,asx,bpy,ctz,abc->xyz", self.shares, *reaches, chances, optimize=True
@@ -89,8 +107,10 @@ class Tastes:
         shares: Numbers = np.einsum("spt,sx,py,tz->xyz", self.shares, *loved, optimize=True)
         return shares
 
-    def best(self, rule: ClickRule, noise: float) -> Look:
-        """The look that is likeliest to be clicked."""
-        chances = self.chances(rule, noise)
+    def best(
+        self, rule: ClickRule, noise: float, fashion: Look | None = None, share: float = 0.0
+    ) -> Look:
+        """The look that is likeliest to be clicked; arguments as :meth:`chances` has them."""
+        chances = self.chances(rule, noise, fashion, share)
         scene, palette, tone = np.unravel_index(int(chances.argmax()), chances.shape)
         return Look(SCENES[scene], PALETTES[palette], TONES[tone])

@@ -7,11 +7,15 @@ import random
 import numpy as np
 import pytest
 
+from adloom.loop.demo.ideal import IdealReader
 from adloom.loop.demo.shop.catalog import load_catalog
+from adloom.loop.demo.shop.click_rule import ClickRule
+from adloom.loop.demo.shop.copywriting import TONES
+from adloom.loop.demo.shop.creatives import Look, seed_creatives
 from adloom.loop.demo.shop.perception import ScenePerception
-from adloom.loop.demo.shop.scenes import SCENES
-from adloom.loop.demo.shop.simulator import Visit
-from adloom.loop.demo.shop.taste import Taste
+from adloom.loop.demo.shop.scenes import PALETTES, SCENES
+from adloom.loop.demo.shop.simulator import Crowd, Visit
+from adloom.loop.demo.shop.taste import Fashion, Taste
 from adloom.loop.demo.shop.tastes import Tastes
 from adloom.models.settings import GeneratorSettings
 from tests.benchmarks.browsed_shop import BrowsedShop, Drawer, Size
@@ -48,6 +52,39 @@ def test_endless_clicks_tell_the_taste(perception: ScenePerception) -> None:
     rates = {arm: np.mean(chances) for arm, chances in read(shop, visits).items()}
     for reader in ("clicks", "impressions"):
         assert rates[reader] > 0.98 * rates["oracle"]
+
+
+def test_a_demo_is_held_against_what_its_first_clicks_tell(perception: ScenePerception) -> None:
+    ads, categories = seed_creatives(60, seed=0), load_catalog().categories
+    fashion = Fashion.drawn(categories, start_round=2, strength=0.3, seed=0)
+    crowd = Crowd.gathered(24, seed=0, fashion=fashion, perception=perception)
+    visits = crowd.visits(60, round_number=1)
+
+    def rate(reader: IdealReader, number: int) -> float:
+        told = [
+            reader.chance(visit.user_id, load_catalog()[visit.product_id], number)
+            for visit in visits
+        ]
+        return float(np.mean(told))
+
+    def oracle(number: int) -> float:
+        best = [
+            crowd[visit.user_id].favourite(load_catalog()[visit.product_id], number)[1]
+            for visit in visits
+        ]
+        return float(np.mean(best))
+
+    knows, outdated = (IdealReader(crowd, perception, ads, known) for known in (fashion, None))
+    assert 0.3 * oracle(1) < rate(knows, 1) == rate(outdated, 1) < oracle(1)
+    assert rate(outdated, 2) < rate(knows, 2) <= oracle(2)
+
+
+def test_in_full_fashion_everybody_likes_the_same() -> None:
+    look = Look(SCENES[0], PALETTES[1], TONES[0])
+    chances = Tastes().chances(ClickRule(), 0.05, look, 1.0)
+    rule = ClickRule()
+    assert chances[0, 1, 0] == chances.max()
+    assert chances.max() == pytest.approx(rule.chance(rule.log_odds(1.0, 1.0, 1.0, 0.0), 0.05))
 
 
 def test_the_prior_is_what_the_simulator_draws() -> None:
