@@ -121,9 +121,13 @@ class ProgressRow:
         place = self._places.get(topic)
         known = place is not None and place[_TOPIC_ID] == topic_id
         applied = place[_APPLIED] if place is not None and known else NOTHING
-        new = [event for event in events if event.offset > applied]
+        new = []
+        for event in events:
+            if event.offset > applied:
+                applied = event.offset
+                new.append(event)
         if new:
-            self._reach(topic, topic_id, new[-1].offset)
+            self._reach(topic, topic_id, applied)
         return new
 
     def reach(self, reached: Reached) -> None:
