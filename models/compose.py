@@ -142,7 +142,7 @@ class _Placed:
     shade: _Shade
 
 
-@lru_cache(maxsize=64)  # half a MB each
+@lru_cache(maxsize=32)  # a MB each, of cutouts as a catalogue has them
 def _placed(
     pixels: bytes, of: tuple[int, int], size: int, placement: Placement | None
 ) -> _Placed | None:
