@@ -84,7 +84,7 @@ def swaps(folder: Path) -> Iterator[None]:
     """Version 2, with an adapter of its own, and version 1 are champion in turn."""
     settings = Settings(home=folder / "home")
     registry = home.registry_with_base(settings)
-    register_adapter(settings, registry, "swapped")
+    register_adapter(settings, registry, "swapped", std=0.02)  # of as good ads
     stop = threading.Event()
 
     def swap() -> None:
