@@ -15,6 +15,7 @@ from adloom.loop.demo.shop.perception import ScenePerception
 from adloom.loop.demo.shop.showings import reader_of, showings_of
 from adloom.loop.demo.shop.simulator import Crowd
 from adloom.loop.demo.shop.taste import NOISE, Fashion
+from adloom.loop.demo.shop.taste_reader import Showing, TasteReader
 from adloom.loop.demo.shop.tastes import Tastes
 
 _VISITS = 16
@@ -42,6 +43,7 @@ class IdealReader:
         self._ads, self._fashion = ads, fashion
         self._rule, self._noise = ClickRule(), float(np.mean(NOISE))
         self._looks: dict[tuple[str, str, float], Look] = {}
+        self._tastes: dict[str, Tastes] = {}
 
     def chance(self, user_id: str, product: Product, round_number: int) -> float:
         """Of a click on an ad wholly in the look that it would show."""
@@ -51,12 +53,16 @@ class IdealReader:
         key = user_id, category, share
         if key not in self._looks:
             followed = fashion.look_of_category[category] if fashion and share else None
+            if user_id not in self._tastes:
+                reader, showings = self._browsed
+                self._tastes[user_id] = reader.of_clicks(showings[user_id])
             tastes = self._tastes[user_id]
             self._looks[key] = tastes.best(self._rule, self._noise, followed, share)
         return self._crowd[user_id].chance_of(self._looks[key], product, round_number)
 
     @cached_property
-    def _tastes(self) -> dict[str, Tastes]:
+    def _browsed(self) -> tuple[TasteReader, dict[str, list[Showing]]]:
+        """Who reads, and what each shopper did with the ads."""
         # The crowd does the same whenever it is asked: a run that goes on reads what it did.
         pictures = [ad.picture(_GLANCE_PIXELS) for ad in self._ads]
         events = self._crowd.browse(
@@ -64,5 +70,4 @@ class IdealReader:
         )
         sights = self._perception.see(pictures)
         reader = reader_of(self._ads, sights, noise=self._noise, visits=_VISITS)
-        showings = showings_of(events, self._ads, self._crowd)
-        return {user: reader.of_clicks(seen) for user, seen in showings.items()}
+        return reader, showings_of(events, self._ads, self._crowd)
