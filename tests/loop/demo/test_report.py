@@ -15,11 +15,11 @@ from PIL import Image
 
 from adloom.loop.catalogue.ad_card import finish_ad
 from adloom.loop.demo.report.charts import RatePoint, loss_chart, rate_chart
-from adloom.loop.demo.report.page import RoundClicks, RunReport, Trait, write_report
+from adloom.loop.demo.report.page import Expected, RoundClicks, RunReport, Trait, write_report
 from adloom.loop.demo.report.pictures import inline_img, out_of_focus
 from adloom.loop.demo.report.showcase import save_showcase
 from adloom.loop.demo.shop.creatives import seed_creatives
-from tests.loop.demo.reports import ALONE, WHEN, changed, report, story
+from tests.loop.demo.reports import ALONE, LEARNT, WHEN, changed, report, story
 
 
 class Addresses(HTMLParser):
@@ -54,6 +54,18 @@ def test_the_page_shows_ads_rates_versions_and_lost_events(tmp_path: Path) -> No
     assert "@champion" in page
     assert re.search(r"Lost</td><td class=\"good\">0<", page)
     assert "not json" in page
+
+
+@pytest.mark.parametrize("drift_from", [None, 2])
+def test_learning_is_shown_beside_an_ideal_reader(tmp_path: Path, drift_from: int | None) -> None:
+    rounds = Expected([0.2, 0.3], [(0.1, 0.3), (0.2, 0.4)])
+    expected = dict.fromkeys(("learning", "frozen", "ideal", "oracle"), rounds)
+    beside = replace(LEARNT, expected=expected, drift_from=drift_from)
+    write_report(replace(report([]), beside=beside), tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<title>Expected of an ideal reader of the clicks before</title>" in page
+    assert '<li class="ideal">' in page
+    assert ("knows what is in fashion" in page) == (drift_from is not None)
 
 
 def test_the_page_holds_learning_against_the_frozen_base_and_an_oracle(tmp_path: Path) -> None:
