@@ -62,12 +62,14 @@ def test_a_round_makes_a_version(summary: dict[str, Any]) -> None:
     assert len(summary["ctr_by_round"]) == 2
 
 
-def test_learning_is_held_against_a_frozen_arm_and_an_oracle(summary: dict[str, Any]) -> None:
-    drift = summary["drift"]
-    assert set(drift["expected_ctr_by_round"]) == {"frozen", "learning", "oracle"}
-    oracle = drift["expected_ctr_by_round"]["oracle"]
-    assert len(oracle) == 2
-    assert all(0 < rate < 1 for rate in oracle)
+def test_learning_is_held_against_a_frozen_arm_an_ideal_reader_and_an_oracle(
+    summary: dict[str, Any],
+) -> None:
+    expected = summary["drift"]["expected_ctr_by_round"]
+    assert set(expected) == {"frozen", "learning", "ideal", "oracle"}
+    assert len(expected["oracle"]) == 2
+    for ideal, oracle in zip(expected["ideal"], expected["oracle"], strict=True):
+        assert 0 < ideal <= oracle < 1
     arms = summary["experiment"]["arms"]
     assert sum(arm["impressions"] for arm in arms.values()) == summary["ads_served"]
     assert sum(arm["clicks"] for arm in arms.values()) == summary["clicks"]
