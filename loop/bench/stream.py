@@ -35,6 +35,8 @@ from adloom.stream.settled_memory import settled_memory
 from adloom.stream.topics import event_topics
 
 _PATIENCE_SECONDS = 60.0
+_OURS = ",db=1"
+"""Of Redis' databases: what is pushed lies in the first."""
 _WARM_UP_SECONDS = 2.0
 
 
@@ -54,8 +56,9 @@ def bench_stream(kafka: KafkaSettings | None = None, *, quick: bool = False) -> 
         problem = None
         try:
             redis = parts.enter_context(running_redis())
-            url = SecretStr(f"{redis.url},db=1")  # the pushed features lie in the first
-            stores["redis"] = FeatureStoreSettings(online="redis", redis_url=url)
+            stores["redis"] = FeatureStoreSettings(
+                online="redis", redis_url=SecretStr(redis.url + _OURS)
+            )
         except RedisUnavailable as error:
             problem = str(error)
         bench = _Bench(topics, folder, stores)
@@ -160,7 +163,8 @@ class _Bench:
     def _feast_settings(self, store: str) -> dict[str, Any]:
         url = self._stores[store].redis_url
         if url is not None:
-            return {"type": "redis", "connection_string": url.get_secret_value()}
+            first = url.get_secret_value().removesuffix(_OURS)
+            return {"type": "redis", "connection_string": first}
         return {"type": "sqlite", "path": str(self._folder / "textbook.db")}
 
     def _new_folder(self) -> Path:
