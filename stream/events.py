@@ -69,7 +69,7 @@ def _moment(value: Any) -> datetime:
             at = at.astimezone(UTC)
         except OverflowError:
             raise _out_of_range(at) from None
-    if at.tzinfo is UTC and _FIRST_MOMENT.year <= at.year < _LAST_MOMENT.year:
+    if at.tzinfo is UTC and _FIRST_MOMENT <= at < _LAST_MOMENT:
         return at
     raise _out_of_range(at)
 
@@ -228,8 +228,7 @@ def parse(kind: Kind, payload: bytes, now: datetime) -> Event:
         event: Event = _VALIDATE[kind](payload)
     except ValidationError as error:
         event = _of_another_version(kind, payload, error)
-    if event.ts > now:  # hardly any: nothing is reckoned for the others
-        refuse_future(event, now)
+    refuse_future(event, now)
     return event
 
 
