@@ -54,7 +54,7 @@ def cast_shadow(
     """Darken ``background`` where a product standing on it takes the light away.
 
     ``depth`` is the height of the shadow's soft pool as a share of the picture. Returns an RGB
-    picture of the same size. Where it touches the ground see :func:`contact_shadow`.
+    picture of the same size. Where it touches the ground see :class:`ContactShadow`.
     """
     size = background.width
     _, top, _, height = place_cutout(cutout, size, placement)
@@ -64,32 +64,20 @@ def cast_shadow(
     )
     mask = Image.new("L", (size, size), 0)
     mask.paste(strip, (0, top + height - strip.height // 2))
-    return _darkened(background, mask, depth)
+    shade = Image.merge("RGB", [_light(mask, depth)] * 3)
+    return ImageChops.multiply(background.convert("RGB"), shade)
 
 
-def contact_shadow(background: Image.Image, layer: Image.Image) -> Image.Image:
-    """Darken ``background`` where what lies in ``layer`` touches the ground.
+@dataclass(frozen=True)
+class ContactShadow:
+    """Where a product touches the ground, and how dark that is: the same on any background.
 
     The ground is where its lowest point is. A foot that stands a little higher stands further
     back, and has its shadow there; what is higher hangs in the air, and has none.
 
-    Args:
-        background: RGB, square.
-        layer: the product at its place, RGBA, of the same size (:func:`cutout_layer`).
-
-    Returns:
-        RGB picture of the same size.
-    """
-    shaded = background.convert("RGB")
-    _Shade.under(layer).darken(shaded)
-    return shaded
-
-
-@dataclass(frozen=True)
-class _Shade:
-    """What the ground under a product is multiplied by (L), in the rows from ``top`` on.
-
-    ``light`` is None where nothing stands there.
+    Attributes:
+        light: what the ground is multiplied by (L), as wide as the picture; None = no shadow.
+        top: the row of the picture where that begins.
     """
 
     light: Image.Image | None
@@ -97,6 +85,7 @@ class _Shade:
 
     @classmethod
     def under(cls, layer: Image.Image) -> Self:
+        """Of the product at its place on a square picture, RGBA (:func:`cutout_layer`)."""
         size = layer.width
         solid = np.asarray(layer.getchannel("A")) >= _SOLID
         if not solid.any():
@@ -113,7 +102,7 @@ class _Shade:
         return cls(_light(mask, _CONTACT_DEPTH), top)
 
     def darken(self, picture: Image.Image) -> None:
-        """Changes the picture, RGB."""
+        """Lay it on a picture, RGB, of the layer's size."""
         if self.light is None:
             return
         band = picture.crop((0, self.top, picture.width, self.top + self.light.height))
@@ -128,18 +117,13 @@ def _light(mask: Image.Image, depth: float) -> Image.Image:
     return ImageChops.invert(softened)
 
 
-def _darkened(background: Image.Image, mask: Image.Image, depth: float) -> Image.Image:
-    shade = Image.merge("RGB", [_light(mask, depth)] * 3)
-    return ImageChops.multiply(background.convert("RGB"), shade)
-
-
 @dataclass(frozen=True)
 class _Placed:
     """A product in its size, its left and top, and its shadow: the same for all of its ads."""
 
     product: Image.Image
     place: tuple[int, int]
-    shade: _Shade
+    shadow: ContactShadow
 
 
 @lru_cache(maxsize=32)  # a MB each, of cutouts as a catalogue has them
@@ -148,8 +132,8 @@ def _placed(
 ) -> _Placed | None:
     """``pixels`` are those of the cutout, RGBA; None where all of it lies outside the picture."""
     layer = cutout_layer(Image.frombytes("RGBA", of, pixels), size, placement)
-    box, shade = layer.getbbox(), _Shade.under(layer)
-    return None if box is None else _Placed(layer.crop(box), box[:2], shade)
+    box, shadow = layer.getbbox(), ContactShadow.under(layer)
+    return None if box is None else _Placed(layer.crop(box), box[:2], shadow)
 
 
 def compose_ad(
@@ -176,7 +160,7 @@ def compose_ad(
     placed = _placed(cutout.convert("RGBA").tobytes(), cutout.size, size, placement)
     if placed is not None:
         if shadow:
-            placed.shade.darken(picture)
+            placed.shadow.darken(picture)
         picture.paste(placed.product, placed.place, placed.product)
     return picture
 

@@ -13,12 +13,11 @@ from adloom.loop.demo.shop.click_rule import ClickRule
 from adloom.loop.demo.shop.creatives import Look, SeedCreative
 from adloom.loop.demo.shop.perception import ScenePerception
 from adloom.loop.demo.shop.showings import reader_of, showings_of
-from adloom.loop.demo.shop.simulator import Crowd
+from adloom.loop.demo.shop.simulator import VISITS, Crowd
 from adloom.loop.demo.shop.taste import NOISE, Fashion
 from adloom.loop.demo.shop.taste_reader import Showing, TasteReader
 from adloom.loop.demo.shop.tastes import Tastes
 
-_VISITS = 16
 _UNTIL = datetime(2026, 1, 15, tzinfo=UTC)
 _BEFORE = timedelta(days=14)
 _GLANCE_PIXELS = 64
@@ -65,9 +64,7 @@ class IdealReader:
         """Who reads, and what each shopper did with the ads."""
         # The crowd does the same whenever it is asked: a run that goes on reads what it did.
         pictures = [ad.picture(_GLANCE_PIXELS) for ad in self._ads]
-        events = self._crowd.browse(
-            self._ads, pictures, since=_UNTIL - _BEFORE, until=_UNTIL, visits=_VISITS
-        )
+        events = self._crowd.browse(self._ads, pictures, since=_UNTIL - _BEFORE, until=_UNTIL)
         sights = self._perception.see(pictures)
-        reader = reader_of(self._ads, sights, noise=self._noise, visits=_VISITS)
+        reader = reader_of(self._ads, sights, noise=self._noise, visits=VISITS)
         return reader, showings_of(events, self._ads, self._crowd)

@@ -12,9 +12,9 @@ from PIL import Image
 from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.models import codebook
 from adloom.models.compose import (
+    ContactShadow,
     cast_shadow,
     compose_ad,
-    contact_shadow,
     cutout_layer,
     on_white,
     place_cutout,
@@ -162,8 +162,10 @@ def test_wherever_it_lies_an_ad_is_its_layers(
 ) -> None:
     place, ground = Placement(centre, bottom, width, height), noise_picture(96)
     layer = cutout_layer(CUTOUT, 96, place)
-    shaded = contact_shadow(ground, layer).convert("RGBA")
-    wanted = np.asarray(Image.alpha_composite(shaded, layer).convert("RGB")).astype(int)
+    shaded = ground.copy()
+    ContactShadow.under(layer).darken(shaded)
+    whole = Image.alpha_composite(shaded.convert("RGBA"), layer).convert("RGB")
+    wanted = np.asarray(whole).astype(int)
     ad = np.asarray(compose_ad(ground, CUTOUT, place, size=96)).astype(int)
     assert np.abs(ad - wanted).max() <= 1  # rounding
 
@@ -189,7 +191,8 @@ def darkened(*boxes: tuple[int, int, int, int]) -> np.ndarray:
     for box in boxes:
         layer.paste((200, 30, 40, 255), box)
     ground = Image.new("RGB", (200, 200), (200, 180, 160))
-    return 200 - np.asarray(contact_shadow(ground, layer), dtype=int)[..., 0]
+    ContactShadow.under(layer).darken(ground)
+    return 200 - np.asarray(ground, dtype=int)[..., 0]
 
 
 def test_what_hangs_in_the_air_has_no_contact_shadow() -> None:

@@ -23,6 +23,8 @@ from adloom.stream.events import Click, Impression
 ADS_ON_A_PAGE = 20
 ADS_LOOKED_AT = 5
 """Of a page, those that catch the eye."""
+VISITS = 16
+"""To the shop, of each shopper in the weeks before adloom, on average."""
 _LONGEST_THOUGHT = timedelta(seconds=20)
 
 
@@ -92,7 +94,7 @@ class Crowd(Mapping[str, Shopper]):
         *,
         until: datetime,
         since: datetime,
-        visits: int = 16,
+        visits: int = VISITS,
         share: float = 1.0,
         round_number: int = 0,
         thought: timedelta = _LONGEST_THOUGHT,
