@@ -136,6 +136,9 @@ class AdGenerator(AdaptedModel, AdTexts):
         if self._engine is not None:
             self._engine.step()
 
+    def wake(self) -> None:
+        """Nobody waits in `step`: it draws."""
+
     def finish(self, started: Sequence[Future[list[Drawn]]]) -> None:
         """Step until all of these are done or have failed."""
         for future in started:

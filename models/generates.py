@@ -86,7 +86,10 @@ class Generates(Protocol):
         """Let a brief join what is drawn. Raises UnknownAdapter."""
 
     def step(self) -> None:
-        """Draw on."""
+        """Draw on, or wait for a moment where others do it."""
+
+    def wake(self) -> None:
+        """Let who waits in `step` go on: there is something else to do. From any thread."""
 
     def finish(self, started: Sequence[Future[list[Drawn]]]) -> None:
         """Step until all of these are done or have failed."""

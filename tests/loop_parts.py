@@ -131,14 +131,14 @@ def ad_maker(settings: Settings, features: FeatureStore) -> AdMaker:
     return AdMaker(generator, features, past_ads, settings.generator, titles)
 
 
-def adapter_folder(settings: Settings, name: str, std: float = 0.2) -> Path:
+def adapter_folder(settings: Settings, name: str, std: float = 0.2, rank: int = 2) -> Path:
     """An adapter that nobody trained: its weights are drawn at random.
 
     With a ``std`` of 0.02 the tiny model draws what it draws without.
     """
     folder = settings.home / name
     generator = home.load_generator(settings)
-    generator.new_adapter(name, rank=2, alpha=4)
+    generator.new_adapter(name, rank=rank, alpha=2 * rank)
     torch.manual_seed(0)
     with torch.no_grad():
         for weight in generator.lora_parameters(name).values():
@@ -163,9 +163,11 @@ def register_by_hand(
     return int(made.version)
 
 
-def register_adapter(settings: Settings, registry: AdRegistry, name: str, std: float = 0.2) -> int:
+def register_adapter(
+    settings: Settings, registry: AdRegistry, name: str, std: float = 0.2, rank: int = 2
+) -> int:
     """A version with an adapter that nobody trained, as a round registers it."""
-    folder = adapter_folder(settings, name, std)
+    folder = adapter_folder(settings, name, std, rank)
     run = registry.runs.start(name, params={}, tags={})
     config = model_config(settings.generator)
     return registry.register(run, adapter=folder, model_config=config, tags={}).number

@@ -130,13 +130,16 @@ def bench_generate(
 
 
 def engine_rate(model: AdModel, ads: int, seconds: float) -> float:
-    """Ads a second of the engine alone, ``ads`` at once with full histories, for so long."""
-    generator = AdGenerator(model, rows=ads)
-    briefs = full_briefs(generator, ads)
-    _draw(generator, [(brief, None) for brief in briefs])  # kernels are made
+    """Ads a second of the engine alone, ``ads`` at once, for so long: as `bench_generate` draws.
+
+    Their histories are full, and all have one adapter.
+    """
+    generator = _with_adapters(model)
+    asks = [(brief, _ADAPTERS[0]) for brief in full_briefs(generator, ads)]
+    _draw(generator, asks)  # kernels are made
     drawn, began = 0, time.perf_counter()
     while (spent := time.perf_counter() - began) < seconds:
-        _draw(generator, [(brief, None) for brief in briefs])
+        _draw(generator, asks)
         drawn += ads
     return drawn / spent
 

@@ -7,6 +7,8 @@ found is a product that hardly anybody would see, not one that could be seen bet
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,13 +58,9 @@ def standing_of(
     cut = min(left, top) < -1 or right > picture.width + 1 or bottom > picture.height + 1
     small = picture.convert("RGB").resize((_SIDE, _SIDE), Image.Resampling.BOX)
     lab = rgb2lab(np.asarray(small, np.float32) / 255).astype(np.float32)
-    alpha = np.asarray(cutout_layer(cutout, _SIDE, placement).getchannel("A"))
-    product, ground = alpha >= _SOLID, alpha < _NOTHING
-    if not product.any():  # thinner than a pixel of the copy: what there is of it
-        product = alpha >= max(1, int(alpha.max()))
-    edge = product & binary_dilation(ground, iterations=_EDGE)
-    seen = _apart(lab, ground, product, _AROUND)
-    beside = _apart(lab, ground, edge, _BESIDE)
+    place = _place(cutout.convert("RGBA").tobytes(), cutout.size, placement)
+    ground = lab * place.ground[..., None]
+    seen, beside = place.product.apart(lab, ground), place.edge.apart(lab, ground)
     return Standing(
         cut=cut,
         visible=float((seen >= _SEEN).mean()) if len(seen) else 1.0,
@@ -70,10 +68,48 @@ def standing_of(
     )
 
 
-def _apart(lab: _Lab, ground: _Mask, of: _Mask, across: int) -> _Lab:
-    """How far pixels are from the mean of the ground around them; those that have some, (n,)."""
-    weight = uniform_filter(ground.astype(np.float32), across, mode="constant")
-    total = uniform_filter(lab * ground[..., None], (across, across, 1), mode="constant")
-    known = of & (weight > 0.5 / across**2)
-    mean = total[known] / weight[known][:, None]
-    return np.linalg.norm(lab[known] - mean, axis=1)
+@dataclass(frozen=True)
+class _Beside:
+    """Pixels that have ground within a square around them.
+
+    Attributes:
+        pixels: which, shape (96, 96).
+        weight: how much of the square is ground, shape (n, 1).
+        across: side of the square.
+    """
+
+    pixels: _Mask
+    weight: NDArray[np.float32]
+    across: int
+
+    @classmethod
+    def of(cls, pixels: _Mask, ground: _Mask, across: int) -> Self:
+        weight = uniform_filter(ground.astype(np.float32), across, mode="constant")
+        known = pixels & (weight > 0.5 / across**2)
+        return cls(known, weight[known][:, None], across)
+
+    def apart(self, lab: _Lab, ground: _Lab) -> _Lab:
+        """How far they are from the mean of the ground around them: (n,)."""
+        total = uniform_filter(ground, (self.across, self.across, 1), mode="constant")
+        return np.linalg.norm(lab[self.pixels] - total[self.pixels] / self.weight, axis=1)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a product stands on the small copy: the same for all of its ads."""
+
+    ground: _Mask
+    product: _Beside
+    edge: _Beside
+
+
+@lru_cache(maxsize=32)  # up to some 300 KB each, of cutouts as a catalogue has them
+def _place(pixels: bytes, of: tuple[int, int], placement: Placement | None) -> _Place:
+    """``pixels`` are those of the cutout, RGBA."""
+    layer = cutout_layer(Image.frombytes("RGBA", of, pixels), _SIDE, placement)
+    alpha = np.asarray(layer.getchannel("A"))
+    product, ground = alpha >= _SOLID, alpha < _NOTHING
+    if not product.any():  # thinner than a pixel of the copy: what there is of it
+        product = alpha >= max(1, int(alpha.max()))
+    edge = product & binary_dilation(ground, iterations=_EDGE)
+    return _Place(ground, _Beside.of(product, ground, _AROUND), _Beside.of(edge, ground, _BESIDE))

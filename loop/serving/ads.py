@@ -68,7 +68,7 @@ class AdMaker:
         self._titles = titles
         self.histories = Histories(features)
         self.reranker = Reranker(generator)
-        self._keeping = Keeping[Ad]()
+        self._keeping = Keeping[Ad](generator.wake)
         inspection = Inspection(past_ads.catalogue.engine, review, titles)
         self._keeper = AdKeeper(self.creatives, inspection)
         self._under_way: list[UnderWay] = []

@@ -60,15 +60,17 @@ class DrawingQueue:
         *,
         max_batch: int,
         max_waiting: int,
+        wake: Callable[[], None] = lambda: None,
         prepare: Callable[[], None] = lambda: None,
     ) -> None:
         """``start`` lets requests join, ``step`` draws on: see
-        :class:`adloom.loop.serving.ads.AdMaker`.
+        :class:`adloom.loop.serving.ads.AdMaker`. ``wake`` lets a step that waits end.
 
         ``prepare`` is called first, in the thread that draws; what it raises is raised here.
         """
         self._start = start
         self._step = step
+        self._wake = wake
         self._max_batch = max_batch
         self._running: list[_Drawing] = []
         self._beside: list[Future[Any]] = []
@@ -100,6 +102,7 @@ class DrawingQueue:
             self._waiting.put_nowait(waiting)
         except queue.Full:
             raise QueueFull(f"{self._waiting.maxsize} requests wait already") from None
+        self._wake()
         if self._ended is not None:  # meanwhile: nobody takes it out any more
             self._fail_all(self._ended)
         return waiting.promised
@@ -109,6 +112,7 @@ class DrawingQueue:
         self._beside.append(drawing)
         with contextlib.suppress(queue.Full):  # with requests at hand it does not sleep
             self._waiting.put_nowait(None)
+        self._wake()
 
     @property
     def alive(self) -> bool:

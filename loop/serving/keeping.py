@@ -15,7 +15,9 @@ _PAUSE_SECONDS = 0.01
 class Keeping(Generic[T]):
     """Things on their way into a store. Of one thread that makes them."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[], None]) -> None:
+        """``tell`` is called where one is stored or not, from any thread."""
+        self._tell = tell
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="keeping")
         self._under_way: set[Future[None]] = set()
 
@@ -28,7 +30,9 @@ class Keeping(Generic[T]):
 
         None leaves it to whoever makes the thing once more.
         """
-        self._under_way.add(self._threads.submit(_kept, promised, store))
+        under_way = self._threads.submit(_kept, promised, store)
+        self._under_way.add(under_way)
+        under_way.add_done_callback(lambda _: self._tell())
 
     def wait(self) -> None:
         """Let a moment pass, or less where something is stored before."""

@@ -126,6 +126,7 @@ class AdServer:
             DrawingQueue(
                 self._start,
                 self.maker.step,
+                wake=generator.wake,
                 max_batch=settings.serve.max_batch,
                 max_waiting=settings.serve.max_waiting,
                 prepare=lambda: self._begin(beside, place.threads),

@@ -29,7 +29,7 @@ from adloom.models.kept_tokens import KeptAd
 from adloom.models.sampling import Sampling
 from adloom.models.trends import Trends
 
-_LOOK_SECONDS = 0.01  # how often who draws on sees that others want to join
+_LOOK_SECONDS = 0.1  # how often who draws on looks around though nobody wakes it
 _CALL_SECONDS = 120.0  # longer than a process takes to start again
 _PICTURES_AT_ONCE = 8  # some 6 MB of a message
 
@@ -178,6 +178,10 @@ class GeneratorApart(AdTexts):
     def step(self) -> None:
         """Wait until something is drawn, or for a moment. Raises what drawing raised."""
         self._news.wait(_LOOK_SECONDS, lambda: any(one.asked for one in self._processes))
+
+    def wake(self) -> None:
+        """Let who waits in `step` go on. From any thread."""
+        self._news.tell()
 
     def finish(self, started: Sequence[Future[list[Drawn]]]) -> None:
         """Step until all of these are done or have failed."""

@@ -16,7 +16,7 @@ class News:
         self._failed: deque[Exception] = deque()
 
     def tell(self, failed: Exception | None = None) -> None:
-        """Something was answered or, with an error, a step of drawing failed."""
+        """There is something to do or, with an error, a step of drawing failed."""
         with self._said:
             if failed is None:
                 self._heard = True
@@ -25,7 +25,10 @@ class News:
             self._said.notify_all()
 
     def wait(self, seconds: float, asked: Callable[[], bool]) -> None:
-        """Until there are some, or nothing is asked. Raises what a step of drawing did."""
+        """Until there are some, or nothing is asked. Raises what a step of drawing did.
+
+        What was told before counts.
+        """
         with self._said:
             if asked():
                 self._said.wait_for(lambda: self._heard or self._failed, seconds)

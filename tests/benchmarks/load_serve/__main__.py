@@ -8,7 +8,8 @@ With `--swap` the champion changes to and fro while the visitors ask; then it al
 the longest wait of a level was more than three times its median.
 
 With `--engine` as many visitors ask as the server draws for at once, 32, and before and after them
-the engine draws so many alone: `of_engine` is the share of its rate that the server has.
+the engine draws so many alone, with an adapter both: `of_engine` is the share of its rate that the
+server has.
 
 With `--pool` requests have a deadline of 150 ms: first 8 visitors at once meet a cold pool (then it
 exits with 1 if an answer took more than 200 ms), then a warm one takes 200 requests a second, of

@@ -93,22 +93,35 @@ def test_what_waits_joins_while_there_is_room() -> None:
     assert max(map(len, gate.batches)) == 3
 
 
+def test_a_step_that_waits_is_told_of_who_arrives() -> None:
+    gate, told = Gate(), threading.Event()
+
+    def step() -> None:  # as where others draw: it waits until it is told
+        assert told.wait(10)
+        told.clear()
+        gate.step()
+        told.set()
+
+    gate.open.set()
+    with DrawingQueue(gate.start, step, max_batch=3, max_waiting=9, wake=told.set) as queue:
+        assert [queue.submit(request(n)).result(10).request.seed for n in (1, 2)] == [1, 2]
+
+
 def test_what_prepares_runs_in_the_thread_that_draws() -> None:
     gate = Gate()
     names: list[str] = []
-    parts = {"max_batch": 1, "max_waiting": 1}
 
     def notes() -> None:
         names.append(threading.current_thread().name)
 
-    with DrawingQueue(gate.start, gate.step, **parts, prepare=notes):
+    with DrawingQueue(gate.start, gate.step, max_batch=1, max_waiting=1, prepare=notes):
         assert names == ["drawing"]
 
     def fails() -> None:
         raise MemoryError("no room for the caches")
 
     with pytest.raises(MemoryError, match="no room"):
-        DrawingQueue(gate.start, gate.step, **parts, prepare=fails)
+        DrawingQueue(gate.start, gate.step, max_batch=1, max_waiting=1, prepare=fails)
 
 
 def test_a_full_queue_turns_requests_away() -> None:
