@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import BinaryIO, cast
 
@@ -74,8 +74,13 @@ def faces(text: str, language: str, *, bold: bool) -> Iterator[Face]:
     yield from _more()
 
 
+@lru_cache(maxsize=256)
 def font_of(face: Face, pixels: float, *, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """A face in a size. Faces that have no weights are as they are: see :func:`has_weights`."""
+    """A face in a size. Faces that have no weights are as they are: see :func:`has_weights`.
+
+    It is made once: what hints its letters looks at all of the face first, which takes longer than
+    a line does.
+    """
     if face.path is not None:
         font = ImageFont.truetype(face.path, pixels, index=face.index)
         if weights := _weights(face):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
 from itertools import accumulate, pairwise
 
 import regex
@@ -31,11 +33,11 @@ def pieces(text: str, language: str) -> list[str]:
     """
     if _HANGUL.search(text):
         return [str(word) for word in _WORDS.findall(text)]
-    units = list(line_break_units(text))
+    units = _units(text)
     script = next((tag for tag, letters in _UNSPACED.items() if letters.search(text)), None)
     parser = (segmenter(language) or segmenter(script)) if script else None
     if parser is None:
-        return units
+        return list(units)
     if script == "th":
         return [word for unit in units for word in _with_spaces(parser.parse(unit))]
     words = set(_ends(parser.parse(text)))
@@ -53,6 +55,12 @@ def syllables(word: str, language: str) -> list[str]:
     return [word[start:end] for start, end in pairwise([0, *places, len(word)])]
 
 
+@lru_cache(maxsize=1024)
+def _units(text: str) -> tuple[str, ...]:
+    """By Unicode's algorithm, which is slow in Python: buttons say the same on all cards."""
+    return tuple(line_break_units(text))
+
+
 def _with_spaces(words: list[str]) -> list[str]:
     """The words, each with the spaces that were parted from it."""
     joined: list[str] = []
@@ -64,5 +72,5 @@ def _with_spaces(words: list[str]) -> list[str]:
     return joined
 
 
-def _ends(parts: list[str]) -> list[int]:
+def _ends(parts: Sequence[str]) -> list[int]:
     return list(accumulate(len(part) for part in parts))

@@ -79,7 +79,6 @@ class Hand:
         self._language = language
         self._direction = "rtl" if rtl else "ltr"
         self._others: dict[str, Face | None] = {}
-        self._fonts: dict[tuple[Face, float], ImageFont.FreeTypeFont] = {}
 
     def line(self, text: str, pixels: float) -> Line:
         """``text``, or a part of it, in a size."""
@@ -88,7 +87,7 @@ class Hand:
         length = 0.0
         parts, missing = self._parts(text)
         for face, letters in parts:
-            font = self._font(face, pixels)
+            font = font_of(face, pixels, bold=True)
             stroke = 0.0 if has_weights(face) else pixels * _BOLD_STROKE
             run = Run(letters, font, stroke, round(length))
             left, top, right, bottom = font.getbbox(
@@ -105,14 +104,9 @@ class Hand:
         """How long a line of ``text`` is, in pixels: cheaper than to set it out."""
         parts, _ = self._parts(text)
         return sum(
-            self._font(face, pixels).getlength(letters, direction=self._direction)
+            font_of(face, pixels, bold=True).getlength(letters, direction=self._direction)
             for face, letters in parts
         )
-
-    def _font(self, face: Face, pixels: float) -> ImageFont.FreeTypeFont:
-        if (face, pixels) not in self._fonts:
-            self._fonts[face, pixels] = font_of(face, pixels, bold=True)
-        return self._fonts[face, pixels]
 
     def _parts(self, text: str) -> tuple[list[tuple[Face, str]], str]:
         """Faces with what each writes, in order, and what none can write."""
