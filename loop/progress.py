@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Protocol
+from contextlib import ExitStack, contextmanager
+from typing import Any, Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 _LINE_EVERY_SECONDS = 5.0
 _SHARE_BETWEEN_LINES = 0.02
@@ -123,3 +131,60 @@ def lines_told(console: Console) -> Iterator[Tell]:
     yield tell
     if printed and newest != printed:
         console.print(newest, markup=False, highlight=False, soft_wrap=True)
+
+
+class Bars(Progress):
+    """Tasks one after the other: bars on a terminal, lines elsewhere, `Drawing: 40%, 8 of 20`.
+
+    Tasks may have a field ``note``, such as the loss. ``quiet`` tells nothing.
+    """
+
+    def __init__(self, console: Console, *, quiet: bool = False) -> None:
+        self._tell: Tell | None = None
+        self._lines = ExitStack()
+        self._told_in_lines = not (quiet or console.is_terminal)
+        columns = (
+            TextColumn("[bold]{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(),
+        )
+        super().__init__(*columns, console=console, disable=quiet or self._told_in_lines)
+
+    def start(self) -> None:
+        """Begin to tell."""
+        if self._told_in_lines and self._tell is None:
+            self._tell = self._lines.enter_context(lines_told(self.console))
+        super().start()
+
+    def stop(self) -> None:
+        """Tell the last of it."""
+        self._tell = None
+        self._lines.close()
+        super().stop()
+
+    def add_task(self, description: str, *given: Any, note: str = "", **more: Any) -> TaskID:
+        """As `rich.progress.Progress`."""
+        task = super().add_task(description, *given, note=note, **more)
+        if self._tell is not None:
+            self._tell(f"{description} …", None, "", True)
+        return task
+
+    def update(self, task_id: TaskID, **given: Any) -> None:
+        """As `rich.progress.Progress`."""
+        super().update(task_id, **given)
+        self._say(task_id)
+
+    def advance(self, task_id: TaskID, advance: float = 1) -> None:
+        """As `rich.progress.Progress`."""
+        super().advance(task_id, advance)
+        self._say(task_id)
+
+    def _say(self, task_id: TaskID) -> None:
+        if self._tell is None:
+            return
+        task = self.tasks[self.task_ids.index(task_id)]
+        of = f"{task.completed:,.0f}" + (f" of {task.total:,.0f}" if task.total else "")
+        part = task.completed / task.total if task.total else None
+        self._tell(task.description, part, ", ".join(filter(None, (of, task.fields["note"]))))

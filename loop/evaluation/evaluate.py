@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Column, Table
 
 from adloom.loop.catalogue.briefs import brief
@@ -30,6 +29,7 @@ from adloom.loop.evaluation.contact_sheet import SheetRow
 from adloom.loop.evaluation.intervals import Figure
 from adloom.loop.evaluation.scores import AD_SIZE, Judge, ScoredAd
 from adloom.loop.home import load_generator
+from adloom.loop.progress import Bars
 from adloom.loop.settings import Settings
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.brief import AdBrief, AdDraft, Codes, HistoryAd
@@ -228,8 +228,7 @@ def run_evaluation(
         BadEncoder: the file of the background encoder holds none.
     """
     judge = Judge(load_encoder(pbs), ScenePerception.fitted())
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console) as progress:
+    with Bars(console) as progress:
         drawn = len(ARMS) * len(CONDITIONS) - (len(CONDITIONS) - 1)  # no history: once
         total = plan.shoppers * drawn
         task = progress.add_task("Drawing ads", total=total)

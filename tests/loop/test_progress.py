@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from adloom.loop import progress
-from adloom.loop.progress import progress_told, steps_told
+from adloom.loop.progress import Bars, progress_told, steps_told
 
 
 def lines(parts: list[float], monkeypatch: pytest.MonkeyPatch, every_seconds: float) -> list[str]:
@@ -48,3 +48,37 @@ def test_steps_are_told_as_they_go_and_what_is_done_besides_once(
         "Waiting: 3 of 50 new clicks",
         "Training: 100%, step 1,200 of 1,200, loss 2.000",
     ]
+
+
+def test_bars_are_lines_where_they_are_piped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_LINE_EVERY_SECONDS", 0.0)
+    written = io.StringIO()
+    with Bars(Console(file=written)) as bars:
+        rendering = bars.add_task("Rendering", total=2)
+        bars.advance(rendering)
+        training = bars.add_task("Training", total=1_200)
+        bars.update(training, completed=600, note="loss 2.310")
+        bars.advance(training, 600)
+    assert written.getvalue().splitlines() == [
+        "Rendering …",
+        "Rendering: 50%, 1 of 2",
+        "Training …",
+        "Training: 50%, 600 of 1,200, loss 2.310",
+        "Training: 100%, 1,200 of 1,200, loss 2.310",
+    ]
+
+
+def test_quiet_bars_tell_nothing_and_bars_on_a_terminal_are_no_lines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(progress, "_LINE_EVERY_SECONDS", 0.0)
+    written, shown = io.StringIO(), io.StringIO()
+    for bars in (
+        Bars(Console(file=written), quiet=True),
+        Bars(Console(file=shown, force_terminal=True)),
+    ):
+        with bars:
+            bars.advance(bars.add_task("Rendering", total=2))
+    assert written.getvalue() == ""
+    assert "Rendering" in shown.getvalue()
+    assert "…" not in shown.getvalue()
