@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -117,6 +118,20 @@ class Product:
     def shown_name(self) -> str:
         """Name of the picture that stands for it; "" where there is none."""
         return self.picture_name or self.cutout_name
+
+    @property
+    def made_of(self) -> str:
+        """Names what its ads are made of: picture and place of it, and all that titles may say."""
+        told = (
+            self.cutout_name or self.picture_name,
+            repr(self.placement),
+            self.name,
+            self.short_name,
+            self.language,
+            *self.selling_points,
+            "" if self.sale_price is None else "for less",
+        )
+        return hashlib.sha256("\0".join(told).encode()).hexdigest()[:32]
 
     def whole_picture(self) -> Image.Image | None:
         """The product as its shop shows it, RGB or RGBA; its cutout where that is all there is."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-REVISION = "0008"
+REVISION = "0009"
 """What this release knows; a test holds it against the newest migration."""
 VERSIONS_TABLE = "adloom_revision"
 """Where it stands; a database may be shared with others that use Alembic."""

@@ -249,10 +249,12 @@ pool = Table(
     Column("drawn_by", name(None), nullable=False),  # version and settings
     Column("joined_at", Moment, nullable=False),
     Column("likeness", LargeBinary, nullable=False),  # float32; to what its shopper had clicked
+    # `Product.made_of` when it was drawn; "" where an earlier release did not keep it.
+    Column("made_of", String(32), nullable=False, server_default=""),
     Index("ix_pool_creative_product", "product_id", "drawn_by", "joined_at"),
     sqlite_with_rowid=False,
 )
-"""Ads that may be shown to others than those they were drawn for."""
+"""Ads that may be shown to others than those they were drawn for, once they are approved."""
 
 answers = Table(
     "answered_ad",

@@ -27,6 +27,7 @@ FEATURES = ("picture", "title", "own_clicks", "freshness")
 """In the order of `features`."""
 _FRESH_DAYS = 7.0
 _GRID = np.linspace(-6.0, 6.0, 97)
+_NARROW, _STEPS = 0.5, 4
 _DAY = 86_400.0
 
 
@@ -59,13 +60,11 @@ class Choice:
         number: of the ad.
         propensity: how likely it was, of all that might have been chosen.
         features: float64, shape (4,), what the ranker saw of it.
-        odds: of a click, as expected before sampling.
     """
 
     number: int
     propensity: float
     features: NDArray[np.float64]
-    odds: float
 
 
 class Ranker:
@@ -103,7 +102,7 @@ class Ranker:
         else:
             number = int(np.argmax(scores + spread * rng.standard_normal(len(scores))))
             propensity = chance(scores, spread, number)
-        return Choice(number, propensity, features[number], math.exp(scores[number]))
+        return Choice(number, propensity, features[number])
 
 
 def fit_of(
@@ -116,14 +115,12 @@ def fit_of(
     Args:
         drawn: of ads of the product, as `Taste.likeness` has it, by the clicks of whom each was
             drawn for, shape (n, 2).
-        taste: of who is to see it; any ad fits who clicked nothing.
+        taste: of who is to see it.
 
     Returns:
-        0..1; None where there is nothing to compare with.
+        0..1; None where there is nothing to compare with, or no clicked ad is known.
     """
-    if not len(taste):
-        return 1.0
-    if not len(drawn):
+    if not len(taste) or not len(drawn):
         return None
     anew = ranker.likeness_score(drawn)
     [ours] = ranker.likeness_score(choice.features[None, :LIKENESS])
@@ -136,9 +133,26 @@ def chance(scores: NDArray[np.float64], spread: NDArray[np.float64], number: int
     Args:
         scores, spread: of independent normal distributions, shape (m,); no spread is 0.
     """
-    at = scores[number] + spread[number] * _GRID
     others = np.delete(np.arange(len(scores)), number)
+    grid = _grid(scores[others], spread[others], scores[number], spread[number])
+    at = scores[number] + spread[number] * grid
     below = ndtr((at[:, None] - scores[others]) / spread[others]).prod(axis=1)
-    density = np.exp(-(_GRID**2) / 2) / math.sqrt(2 * math.pi)
-    found = float(np.trapezoid(below * density, _GRID))
+    density = np.exp(-(grid**2) / 2) / math.sqrt(2 * math.pi)
+    found = float(np.trapezoid(below * density, grid))
     return min(1.0, max(found, 1e-9))
+
+
+def _grid(
+    scores: NDArray[np.float64], spread: NDArray[np.float64], score: float, own: float
+) -> NDArray[np.float64]:
+    """Where the integrand is looked at, in spreads of the chosen one: finer about narrow others.
+
+    Below the highest of the narrow ones it is next to nothing, so that the few highest will do.
+    """
+    narrow = np.flatnonzero(spread < own * _NARROW)
+    if not len(narrow):
+        return _GRID
+    highest = narrow[np.argsort(scores[narrow])[-_STEPS:]]
+    about = scores[highest, None] + spread[highest, None] * _GRID[::4]
+    fine = ((about - score) / own).ravel()
+    return np.unique(np.concatenate([_GRID, fine[np.abs(fine) < _GRID[-1]]]))

@@ -201,8 +201,11 @@ class AdServer:
                 except Exception as error:
                     unserved[number] = Future()
                     unserved[number].set_exception(error)
-            started = iter(self.maker.start(serving))
-        return [unserved.get(number) or next(started) for number in range(len(requests))]
+            started = self.maker.start(serving)
+        for drawing, wanted in zip(started, serving, strict=True):
+            self.in_time.join_once_approved(drawing, *wanted)
+        follow = iter(started)
+        return [unserved.get(number) or next(follow) for number in range(len(requests))]
 
     def _serving(self, request: AdRequest) -> Serving:
         if request.preview is not None:

@@ -17,6 +17,18 @@ class PoolSettings(Section):
         description="an ad of the pool is shown where it is more like what the shopper clicked "
         "than such a share of the ads that were drawn anew; below it one is drawn behind",
     )
+    least: int = Field(
+        default=8,
+        ge=1,
+        description="while a product has fewer ads of the version that serves, more are drawn "
+        "behind also for shoppers of whom no clicked ad is known",
+    )
+    drafts: int = Field(
+        default=8,
+        ge=1,
+        description="while so many ads of a product and version wait for a person's approval, no "
+        "more are drawn behind",
+    )
     explore: float = Field(
         default=0.5,
         ge=0,

@@ -87,7 +87,7 @@ async def answered_in_time(
     """
     behind = server.in_time.behind
     found: Found = await request.app.state.finding.ask(wanted)
-    if found.fits and found.best is not None:
+    if found.best is not None and (found.fits or found.enough_wait):
         return await _settled(server, found.best, request)
     drawing = behind.draw(found)
     left = deadline - time.monotonic() - _TO_ANSWER

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import Engine, delete, select, update
 
 from adloom.loop.database.statements import insert_new
 from adloom.loop.database.tables import answers
@@ -36,6 +36,13 @@ class Answers:
         with self._engine.connect() as connection:
             row = connection.execute(query).first()
         return None if row is None else Answer(row.ad_id, row.source)
+
+    def replace(self, name: str, former: Answer, answer: Answer) -> None:
+        """Answer this from now on where ``former`` may be shown no more."""
+        same = (answers.c.name == name) & (answers.c.ad_id == former.ad_id)
+        values = {"ad_id": answer.ad_id, "source": answer.source}
+        with self._engine.begin() as connection:
+            connection.execute(update(answers).where(same).values(values))
 
     def settle(self, name: str, answer: Answer) -> Answer:
         """What is answered: this, or what another server answered meanwhile."""

@@ -25,7 +25,7 @@ _log = logging.getLogger("adloom.serve")
 _LOOK_SECONDS = 0.05
 _NEWEST = 0.2  # weight of the last ad in how long one takes
 
-_Key = tuple[str, str, str]  # product, what draws, shopper
+_Key = tuple[str, str, str, bool]  # product, what draws, shopper, whether clicks count
 
 
 class Behind:
@@ -149,4 +149,5 @@ def _keep(promised: Future[Ad], made: Ad | BaseException) -> None:
 
 
 def _key(found: Found) -> _Key:
-    return found.request.product.product_id, found.drawn_by, found.request.user_id
+    request = found.request
+    return request.product.product_id, found.drawn_by, request.user_id, request.personalised

@@ -63,8 +63,8 @@ class Choosing:
         """
         since = time.monotonic()
         histories = self._read([request for request, _ in wanted])
-        asked = [self._asked(*each, histories, since) for each in wanted]
         revision = self._pool.look()
+        asked = [self._asked(*each, histories, since) for each in wanted]
         chosen = self._choose([(one, one.drawn_by) for one in asked], revision)
         found = [
             one if best is None else self._fitting(one, best)
@@ -88,13 +88,19 @@ class Choosing:
             taste, unseen = self._tastes.of(histories[request.user_id])
             if unseen:
                 self._unseen(unseen)
-        return Found(request, serving, drawn_by_name(serving), taste, degraded, since)
+        drawn_by = drawn_by_name(serving)
+        waiting = self._pool.waiting(request.product, drawn_by)
+        enough = waiting >= self._settings.drafts
+        return Found(request, serving, drawn_by, taste, degraded, since, enough_wait=enough)
 
     def _fitting(self, found: Found, best: Chosen) -> Found:
         assert best.choice is not None
-        members = self._young(self._pool.members(found.request.product.product_id, found.drawn_by))
+        members = self._young(self._pool.members(found.request.product, found.drawn_by))
         fit = fit_of(self.ranker, members.drawn_likeness, found.taste, best.choice)
-        fits = fit is not None and fit >= self._settings.fit
+        if len(found.taste):
+            fits = fit is not None and fit >= self._settings.fit
+        else:  # any would do: of some more can be learnt than of one
+            fits = len(members) >= min(self._settings.least, self._settings.most)
         return replace(found, best=replace(best, fit=fit), fits=fits)
 
     def _with_others(self, found: Sequence[Found], revision: int) -> list[Found]:
@@ -125,7 +131,7 @@ class Choosing:
         """Of the ads by what drew them (`CreativePool.members`) one for each request."""
         members: list[Members] = []
         for found, drawn_by in wanted:
-            there = self._pool.members(found.request.product.product_id, drawn_by)
+            there = self._pool.members(found.request.product, drawn_by)
             members.append(self._young(there) if drawn_by == found.drawn_by else there)
         chosen: list[Chosen | None] = [None] * len(wanted)
         while open_ := [n for n, there in enumerate(members) if there and chosen[n] is None]:
@@ -144,16 +150,19 @@ class Choosing:
     def _choice(self, found: Found, members: Members) -> Choice:
         clicks, ranker = members.own_clicks(self._counts()), self.ranker
         features = ranker.features(members, found.taste, clicks, datetime.now(UTC))
-        return ranker.choose(features, clicks, np.random.default_rng(found.request.seed))
+        # Not by the request's seed: who always sends the same one would always get the same ad,
+        # and the propensity would not be what it says.
+        return ranker.choose(features, clicks, np.random.default_rng())
 
     def _of_product(self, product: Product) -> Creative | None:
-        """The product's own picture and name, as an ad that clicks can name."""
+        """The product's own picture and name, as an ad that clicks can name; None if banned."""
         if not product.shown_name:
             return None
         told = "\n".join((product.product_id, product.name, product.shown_name))
         ad_id = str(uuid.uuid5(_OWN, hashlib.sha256(told.encode()).hexdigest()))
         try:
-            return self._creatives.get(ad_id)
+            known = self._creatives.get(ad_id)
+            return known if known.state == "approved" else None
         except UnknownAd:
             made = Creative(
                 ad_id=ad_id,

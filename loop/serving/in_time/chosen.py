@@ -23,7 +23,7 @@ class Chosen:
         serving: what would have drawn: its variant is what the exposure names.
         source: "pool" of those that adloom drew, "shop" of the shop's own.
         fit: share of the ads drawn anew that were less like what their shopper clicked; none
-            where nobody can tell.
+            where nobody can tell, such as for who clicked no ad.
         choice: how it was chosen; none where there was nothing to choose from.
         among: how many there were.
         personalised: whether the shopper's clicks counted.
@@ -81,6 +81,7 @@ class Found:
         drawn_by: names what would draw it anew.
         best: to show where there is no time to draw; none where the product has no picture either.
         fits: whether it is as good as one drawn anew.
+        enough_wait: so many ads wait for a person's approval that no more are to be drawn.
     """
 
     request: AdRequest
@@ -91,3 +92,4 @@ class Found:
     since: float
     best: Chosen | None = None
     fits: bool = False
+    enough_wait: bool = False

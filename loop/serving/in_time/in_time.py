@@ -13,18 +13,21 @@ from datetime import UTC, datetime, timedelta
 from adloom.feature_store.backend import StoreUnavailable
 from adloom.feature_store.event_log import EventLog
 from adloom.loop.catalogue.creatives.store import Creative
+from adloom.loop.catalogue.product import Product
 from adloom.loop.pool.counts import ClickCounts
 from adloom.loop.pool.creatives import CreativePool
 from adloom.loop.pool.looks import Encoders, Look, LookArrays, Looks, SeenAd
 from adloom.loop.pool.ranker import Ranker
+from adloom.loop.pool.taste import NOTHING_KNOWN, Taste
 from adloom.loop.pool.weights import latest
 from adloom.loop.serving.ads import AdMaker
 from adloom.loop.serving.drawing_queue import DrawingQueue
 from adloom.loop.serving.finished import Ad
 from adloom.loop.serving.in_time.answers import Answer, Answers
 from adloom.loop.serving.in_time.behind import Behind
-from adloom.loop.serving.in_time.choosing import Choosing
+from adloom.loop.serving.in_time.choosing import Choosing, drawn_by_name
 from adloom.loop.serving.in_time.chosen import Chosen, Found
+from adloom.loop.serving.kept_ads import NotShown
 from adloom.loop.serving.requests import AdRequest, Serving
 from adloom.loop.settings import Settings
 
@@ -79,29 +82,48 @@ class InTime:
         name = found.request.ad_id
         if name is None or (given := self.answers.get(name)) is None:
             return found
-        return replace(found, best=self._again(found, given), fits=True)
+        creative = self._shown(given)
+        if creative is None:
+            return found
+        return replace(found, best=_again(found, given, creative), fits=True)
+
+    def _shown(self, given: Answer) -> Creative | None:
+        """The ad that was answered; None where it was banned or erased since."""
+        creative = self._creatives.get_many([given.ad_id]).get(given.ad_id)
+        return creative if creative is not None and creative.state == "approved" else None
 
     def settled(self, chosen: Chosen) -> Chosen:
         """The same, or what a request of this name got elsewhere."""
         name = chosen.request.ad_id
         if name is None:
             return chosen
-        ours = Answer(chosen.creative.ad_id, chosen.source)
-        given = self.answers.settle(name, ours)
-        if given == ours:
+        given, creative = self._settle(name, Answer(chosen.creative.ad_id, chosen.source))
+        if creative is None:
             return chosen
-        creative = self._creatives.get(given.ad_id)
         return replace(chosen, creative=creative, source=given.source, fit=None, choice=None)
 
     def settled_ad(self, ad: Ad, found: Found) -> Ad | Chosen:
-        """An ad that was drawn in time, or what a request of this name got elsewhere."""
-        ad = replace(ad, request=found.request)
+        """An ad that was drawn in time, or what a request of this name got elsewhere.
+
+        It may have been drawn for another arm that draws the same: it counts as that of this one.
+        """
+        creative = replace(ad.creative, variant=found.serving.variant)
+        ad = replace(ad, request=found.request, creative=creative)
         name = found.request.ad_id
         if name is None:
             return ad
-        ours = Answer(ad.creative.ad_id, "drawn")
+        given, other = self._settle(name, Answer(ad.creative.ad_id, "drawn"))
+        return ad if other is None else _again(found, given, other)
+
+    def _settle(self, name: str, ours: Answer) -> tuple[Answer, Creative | None]:
+        """What is answered, and its ad where it is not ours."""
         given = self.answers.settle(name, ours)
-        return ad if given == ours else self._again(found, given)
+        if given == ours:
+            return ours, None
+        if (creative := self._shown(given)) is None:
+            self.answers.replace(name, given, ours)
+            return ours, None
+        return given, creative
 
     def keep_new(self, stop: threading.Event, tell: Callable[[str | None], None]) -> None:
         """Count clicks, look for new weights, make looks; once somebody asked.
@@ -161,30 +183,43 @@ class InTime:
             ]
         )
 
-    def _join(self, ad: Ad, found: Found) -> None:
-        creative = ad.creative
-        if creative.state != "approved":
-            return
-        looks = self._look_at([creative])  # none where its picture is lost already
-        likeness = found.taste.likeness(LookArrays.of(looks)).sum(axis=0)
-        self._pool.join(
-            creative.ad_id, creative.product_id, found.drawn_by, likeness, self._counts.now
-        )
+    def join_once_approved(self, drawing: Future[Ad], request: AdRequest, serving: Serving) -> None:
+        """An ad that waits for a person's approval is shown to shoppers from then on."""
+        drawing.add_done_callback(lambda done: self._held(done, request, serving))
 
-    def _again(self, found: Found, given: Answer) -> Chosen:
-        return Chosen(
-            found.request,
-            found.serving,
-            self._creatives.get(given.ad_id),
-            given.source,
-            fit=None,
-            choice=None,
-            among=1,
-            personalised=len(found.taste) > 0,
-            degraded=found.degraded,
-            since=found.since,
-            seconds=0.0,
-        )
+    def _held(self, done: Future[Ad], request: AdRequest, serving: Serving) -> None:
+        error = None if done.cancelled() else done.exception()
+        if not isinstance(error, NotShown) or error.creative.state != "draft":
+            return
+        try:
+            self._put(error.creative, request.product, drawn_by_name(serving), NOTHING_KNOWN)
+        except Exception:
+            _log.exception("an ad that waits for approval could not join the pool")
+
+    def _join(self, ad: Ad, found: Found) -> None:
+        if ad.creative.state == "approved":
+            self._put(ad.creative, ad.request.product, found.drawn_by, found.taste)
+
+    def _put(self, creative: Creative, product: Product, drawn_by: str, taste: Taste) -> None:
+        looks = self._look_at([creative])  # none where its picture is lost already
+        likeness = taste.likeness(LookArrays.of(looks)).sum(axis=0)
+        self._pool.join(creative.ad_id, product, drawn_by, likeness, self._counts.now)
+
+
+def _again(found: Found, given: Answer, creative: Creative) -> Chosen:
+    return Chosen(
+        found.request,
+        found.serving,
+        creative,
+        given.source,
+        fit=None,
+        choice=None,
+        among=1,
+        personalised=len(found.taste) > 0,
+        degraded=found.degraded,
+        since=found.since,
+        seconds=0.0,
+    )
 
 
 def drawn(future: Future[Ad]) -> Ad | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
@@ -18,8 +19,9 @@ from adloom.loop.catalogue.creatives.erasing import erase_ads
 from adloom.loop.catalogue.creatives.reviewing import judge, reviews_of
 from adloom.loop.catalogue.creatives.store import NO_CODES, Creative, CreativeStore
 from adloom.loop.catalogue.opening import open_creatives
+from adloom.loop.catalogue.product import Price, Product
 from adloom.loop.database.opening import open_database
-from adloom.loop.database.tables import rankers
+from adloom.loop.database.tables import pool, rankers
 from adloom.loop.pool.creatives import CreativePool
 from adloom.loop.pool.looks import Encoders, Looks, SeenAd
 from adloom.loop.pool.own_clicks import Counted
@@ -27,11 +29,13 @@ from adloom.loop.pool.ranker import Weights
 from adloom.loop.pool.taste import Tastes
 from adloom.loop.pool.weights import latest, put
 from adloom.loop.settings.database import DatabaseSettings
+from adloom.models.placement import standing
 from adloom.models.text_encoder import TextEncoder
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 LIKENESS = np.array([-0.5, -0.6], np.float32)
 BOOK = np.eye(4, dtype=np.float32)
+MUG = Product("mug", "Mug", cutout_name="of a mug", sale_price=Price(Decimal(4), "EUR"))
 
 
 class Shop:
@@ -59,11 +63,11 @@ class Shop:
         )
         self.creatives.add([replace(made, **changes)])
         if "variant" not in changes:
-            self.pool.join(ad_id, "mug", by, LIKENESS, {})
+            self.pool.join(ad_id, MUG, by, LIKENESS, {})
 
-    def names(self, drawn_by: str | None = "3") -> list[str]:
+    def names(self, drawn_by: str | None = "3", product: Product = MUG) -> list[str]:
         self.pool.look()
-        return [member.ad_id for member in self.pool.members("mug", drawn_by)]
+        return [member.ad_id for member in self.pool.members(product, drawn_by)]
 
 
 @pytest.fixture
@@ -82,8 +86,8 @@ def test_ads_of_a_product_are_found_by_what_drew_them(shop: Shop) -> None:
     assert shop.names() == ["new", "old"]
     assert set(shop.names(None)) == {"new", "old", "other"}
     assert shop.names("shop") == ["own"]
-    assert len(shop.pool.members("cup", "3")) == 0
-    [member, _] = shop.pool.members("mug", "3")
+    assert shop.names(product=Product("cup", "Mug")) == []
+    [member, _] = shop.pool.members(MUG, "3")
     np.testing.assert_array_equal(member.likeness, LIKENESS)
     assert (member.drawn_by, member.made_at) == ("3", NOW)
 
@@ -107,11 +111,59 @@ def test_what_is_banned_or_erased_anywhere_is_gone_at_the_next_call(
     other.dispose()
 
 
-def test_drafts_are_not_shown(shop: Shop) -> None:
-    shop.draw("draft", state="draft")
+def test_drafts_are_shown_once_they_are_approved(shop: Shop) -> None:
+    for name in ("draft", "other"):
+        shop.draw(name, state="draft")
     assert shop.names() == []
+    assert (shop.pool.waiting(MUG, "3"), shop.pool.waiting(MUG, "4")) == (2, 0)
     judge(shop.engine, ["draft"], "approved", why="", by="Ann")
     assert shop.names() == ["draft"]
+    assert shop.pool.waiting(MUG, "3") == 1
+
+
+def test_drafts_take_no_place_of_what_is_shown(tmp_path: Path, database: DatabaseSettings) -> None:
+    shop = Shop(tmp_path, database, most=2)
+    for name in ("one", "two"):
+        shop.draw(name)
+    for name in ("early", "draft", "late"):
+        shop.draw(name, state="draft")
+    assert set(shop.names()) == {"one", "two"}
+    judge(shop.engine, ["early"], "approved", why="", by="Ann")
+    judge(shop.engine, ["one"], "banned", why="", by="Ann")
+    assert set(shop.names()) == {"two", "early"}
+    shop.creatives.close()
+    shop.engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"name": "Tea mug"},
+        {"short_name": "Cup"},
+        {"cutout_name": "of a teapot"},
+        {"selling_points": ("light",)},
+        {"language": "de"},
+        {"sale_price": None},
+        {"placement": standing(30, 40)},
+    ],
+)
+def test_what_was_made_of_a_product_that_has_changed_is_shown_no_more(
+    shop: Shop, changed: dict[str, Any]
+) -> None:
+    shop.draw("ad")
+    shop.draw("own", variant="shop")
+    now = replace(MUG, **changed)
+    assert shop.names(product=now) == shop.names(None, now) == []
+    assert shop.names("shop", now) == ["own"]
+    dearer = replace(MUG, price=Price(Decimal(9), "EUR"), description="of clay", updated=NOW)
+    assert shop.names(product=dearer) == ["ad"]
+
+
+def test_what_an_earlier_release_has_made_is_shown_on(shop: Shop) -> None:
+    shop.draw("ad")
+    with shop.engine.begin() as connection:
+        connection.execute(pool.update().values(made_of=""))
+    assert shop.names() == ["ad"]
 
 
 def test_those_that_do_worst_leave_a_full_pool(tmp_path: Path, database: DatabaseSettings) -> None:
@@ -120,7 +172,7 @@ def test_those_that_do_worst_leave_a_full_pool(tmp_path: Path, database: Databas
         shop.draw(name)
     counts = {"liked": Counted(100, 30), "left": Counted(100, 1)}
     shop.creatives.add([replace(shop.creatives.get("left"), ad_id="new")])
-    shop.pool.join("new", "mug", "3", LIKENESS, counts)
+    shop.pool.join("new", MUG, "3", LIKENESS, counts)
     assert set(shop.names()) == {"liked", "new"}
     assert shop.creatives.get("left").title == "Mug, light"  # it is shown no more, and kept
     shop.creatives.close()

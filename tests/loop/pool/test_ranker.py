@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from adloom.loop.pool.looks import Look, LookArrays
 from adloom.loop.pool.members import Member, Members
@@ -36,10 +37,16 @@ def alike(taste: Taste, *looks: Look) -> NDArray[np.float32]:
 @given(SCORES, st.data())
 def test_chances_of_all_candidates_add_up_to_one(scores: list[float], data: st.DataObject) -> None:
     spread = data.draw(
-        st.lists(st.floats(0.1, 2), min_size=len(scores), max_size=len(scores)), label="spread"
+        st.lists(st.floats(0.001, 2), min_size=len(scores), max_size=len(scores)), label="spread"
     )
     each = [chance(np.array(scores), np.array(spread), n) for n in range(len(scores))]
     assert sum(each) == pytest.approx(1, abs=0.01)
+
+
+def test_a_new_ad_beside_one_that_millions_saw_has_its_exact_chance() -> None:
+    scores, spread = np.array([0.3, 0.0]), np.array([0.001, 1.0])
+    assert chance(scores, spread, 0) == pytest.approx(ndtr(0.3), abs=1e-3)
+    assert chance(scores, spread, 1) == pytest.approx(ndtr(-0.3), abs=1e-3)
 
 
 def test_the_chance_that_is_told_is_how_often_one_is_chosen() -> None:
@@ -124,14 +131,14 @@ def test_an_ad_fits_that_suits_better_than_most_that_were_drawn_anew() -> None:
     def fit(likeness: float, drawn: list[NDArray[np.float32]], taste: Taste) -> float | None:
         features = np.array([likeness, likeness, 0, 0])
         members = Members([replace(member("one", None), likeness=one) for one in drawn])
-        choice = Choice(0, 1.0, features, 1.0)
+        choice = Choice(0, 1.0, features)
         return fit_of(ranker, members.drawn_likeness, taste, choice)
 
     assert fit(-3, [*drawn, nobodys], taste) == pytest.approx(2 / 5)
     assert fit(-0.5, drawn, taste) == pytest.approx(4 / 5)
     assert fit(-0.5, drawn[:1], taste) == 0.5  # of one alone little is known
     assert fit(-3, [nobodys], taste) is None
-    assert fit(-3, drawn, NOTHING_KNOWN) == 1.0
+    assert fit(-3, drawn, NOTHING_KNOWN) is None
 
 
 def test_a_click_that_others_agree_with_says_more_than_an_odd_one() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
 from adloom.loop import home
+from adloom.loop.catalogue.creatives.erasing import erase_ads
 from adloom.loop.catalogue.creatives.reviewing import judge
 from adloom.loop.catalogue.creatives.store import Creative
 from adloom.loop.database.opening import open_database
@@ -78,7 +80,7 @@ def test_a_cold_pool_answers_with_the_shops_own_ad_and_the_next_with_what_was_dr
     theirs = {ad.ad_id for ad in shop_ads if ad.product_id == product}
     assert (first["source"], first["ad_id"] in theirs) == ("shop", True)
     later = pooled(client, product)
-    assert (later["fit"], later["variant"], later["model_version"]) == (1.0, "champion", "1")
+    assert (later["fit"], later["variant"], later["model_version"]) == (None, "champion", "1")
     assert later["title_source"] is None
     assert client.get(later["picture_url"]).status_code == 200
     log = home.open_log(settings)
@@ -90,7 +92,7 @@ def test_a_cold_pool_answers_with_the_shops_own_ad_and_the_next_with_what_was_dr
 
     context = until(shown)[0]
     log.close()
-    assert context["fit"] == 1.0
+    assert "fit" not in context  # of who clicked nothing, nobody can tell
     assert 0 < context["choice"]["propensity"] <= 1
     assert context["choice"]["among"] >= 1
 
@@ -122,6 +124,72 @@ def test_a_banned_ad_is_not_shown_from_the_next_request_on(
         assert ask(client, shown["product_id"])["ad_id"] != shown["ad_id"]
 
 
+def test_more_are_drawn_for_who_clicked_nothing_until_there_are_some(
+    client: TestClient, settings: Settings
+) -> None:
+    shown = {pooled(client, "wax-candle")["ad_id"]}
+
+    def several() -> bool:
+        shown.add(ask(client, "wax-candle")["ad_id"])
+        return len(shown) >= 4
+
+    until(several)
+
+
+def test_a_product_whose_own_ad_is_banned_is_not_shown_by_it(
+    client: TestClient, settings: Settings
+) -> None:
+    def of_product() -> dict[str, Any] | None:
+        ad = ask(client, "mixing-bowl")
+        return ad if ad["source"] == "shop" else None
+
+    own = of_product()
+    assert own is not None
+    engine = open_database(settings.home, settings.database)
+    judge(engine, [own["ad_id"]], "banned", why="a test", by="Ann")
+    engine.dispose()
+    assert ask(client, "mixing-bowl", 1)["ad_id"] != own["ad_id"]
+
+
+@pytest.mark.parametrize("gone", ["banned", "erased"])
+@pytest.mark.parametrize("ms", [1, None])
+def test_a_request_that_comes_again_gets_another_where_its_ad_may_be_shown_no_more(
+    client: TestClient, settings: Settings, gone: str, ms: int | None
+) -> None:
+    key = {"Idempotency-Key": f"sent-again-{gone}-{ms}"}
+    pooled(client, "school-backpack")
+    first = ask(client, "school-backpack", headers=key)
+    engine = open_database(settings.home, settings.database)
+    if gone == "banned":
+        judge(engine, [first["ad_id"]], "banned", why="a test", by="Ann")
+    else:
+        erase_ads(engine, home.open_creatives(settings).pictures, [first["ad_id"]])
+    engine.dispose()
+    second = ask(client, "school-backpack", ms, headers=key)
+    assert second["ad_id"] != first["ad_id"]
+    assert ask(client, "school-backpack", headers=key)["ad_id"] == second["ad_id"]
+
+
+def test_who_asks_for_what_anyone_gets_is_not_given_what_is_drawn_for_them(
+    client: TestClient, shop_ads: list[Creative]
+) -> None:
+    clicks = [
+        {
+            "event_id": f"zoe-{n}",
+            "ts": datetime.now(UTC).isoformat(),
+            "user_id": "zoe",
+            "item_id": ad.product_id,
+            "ad_id": ad.ad_id,
+        }
+        for n, ad in enumerate(shop_ads)
+    ]
+    client.post("/v1/events", json={"clicks": clicks}).raise_for_status()
+    until(lambda: ask(client, "salt-shaker", None, user_id="zoe")["personalised"])
+    ask(client, "salt-shaker", user_id="zoe")  # one is drawn behind
+    anyones = ask(client, "salt-shaker", 60_000, user_id="zoe", personalise=False)
+    assert (anyones["personalised"], anyones["history"]) == (False, [])
+
+
 def test_a_request_that_comes_again_gets_the_same_ad(client: TestClient) -> None:
     key = {"Idempotency-Key": "sent-again-1"}
     first = ask(client, "running-shoes", headers=key)
@@ -137,16 +205,16 @@ def test_a_new_version_draws_its_own(client: TestClient, settings: Settings) -> 
     registry.promote(number)
     try:
         product = before["product_id"]
-        # Until one is drawn by it, one of the former version is better than none.
-        others = until(lambda: (ad := ask(client, product))["fit"] != 1.0 and ad)
-        assert (others["source"], others["model_version"]) == ("pool", "1")
+        versions: list[str] = []  # until one is drawn by it, one of the former is better than none
 
-        def newer() -> dict[str, Any] | None:
+        def newer() -> bool:
             ad = ask(client, product)
-            return ad if ad["model_version"] == str(number) else None
+            assert ad["source"] == "pool"
+            versions.append(ad["model_version"])
+            return versions[-1] == str(number)
 
-        ad = until(newer)
-        assert (ad["source"], ad["fit"]) == ("pool", 1.0)
+        until(newer)
+        assert versions[0] == "1"
     finally:
         registry.promote(1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ from fastapi.testclient import TestClient
 
 from adloom.loop import home
 from adloom.loop.serving.app import create_app
-from tests.loop_parts import keep_shop_ads, tiny_settings
+from tests.loop_parts import keep_shop_ads, server_of, tiny_settings
 
 pytestmark = pytest.mark.slow
+_PATIENCE_SECONDS = 60.0
 
 
 def test_what_is_drawn_waits_for_a_person_and_the_shops_own_ad_is_shown(tmp_path: Path) -> None:
@@ -38,6 +40,40 @@ def test_what_is_drawn_waits_for_a_person_and_the_shops_own_ad_is_shown(tmp_path
         assert drafts
         approved = client.post(f"/v1/creatives/{drafts[0]}/approve", json={"why": ""})
         assert approved.status_code == 200, approved.text
+        until = time.monotonic() + _PATIENCE_SECONDS
+        while (of_pool := ask(deadline_ms=1).json())["ad_id"] != drafts[0]:
+            assert time.monotonic() < until, of_pool
+            time.sleep(0.1)
+        assert of_pool["source"] == "pool"
         again = ask("sent-twice").raise_for_status().json()
         assert (again["ad_id"], again["source"]) == (named["ad_id"], named["source"])
+    creatives.close()
+
+
+def test_no_more_are_drawn_behind_while_enough_wait_for_a_person(tmp_path: Path) -> None:
+    settings = tiny_settings(tmp_path, review={"required": True}, pool={"drafts": 2})
+    creatives = home.open_creatives(settings)
+    [own, *_] = keep_shop_ads(creatives, 1)
+
+    def waiting() -> int:
+        return len(creatives.page(state="draft"))
+
+    with TestClient(create_app(settings)) as client:
+        server = server_of(client)
+        until = time.monotonic() + _PATIENCE_SECONDS
+        number = 0
+        while waiting() < 2 or server.queue.waiting or not server.queue.has_room:
+            assert time.monotonic() < until
+            body = {"user_id": f"user-{number}", "product_id": own.product_id, "deadline_ms": 1}
+            client.post("/v1/ads", json=body).raise_for_status()
+            number += 1
+            time.sleep(0.2)
+        time.sleep(3)  # until the pool looks again
+        there = waiting()
+        for number in range(20):
+            body = {"user_id": f"other-{number}", "product_id": own.product_id, "deadline_ms": 1}
+            answer = client.post("/v1/ads", json=body).raise_for_status().json()
+            assert answer["source"] == "shop"
+        time.sleep(1)
+        assert waiting() == there
     creatives.close()

@@ -28,6 +28,7 @@ OF_A_PLATFORM = {
     "arms": {"red": {}, "blue": {"version": "challenger", "weight": 3.0}},
     "assigned_by": "caller",
 }
+TWINS = OF_A_PLATFORM | {"arms": {"one": {}, "other": {}}}
 OVER = {"start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z"}
 USERS = [f"shopper-{n}" for n in range(12)]
 
@@ -41,7 +42,12 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = tiny_settings(
         tmp_path_factory.mktemp("serve"),
         serve={"follow_seconds": 0.2},
-        experiments={"trial": trial, "platform": OF_A_PLATFORM, "past": OF_A_PLATFORM | OVER},
+        experiments={
+            "trial": trial,
+            "platform": OF_A_PLATFORM,
+            "twins": TWINS,
+            "past": OF_A_PLATFORM | OVER,
+        },
     )
     registry = home.registry_with_base(settings)
     registry.set_challenger(register_adapter(settings, registry, "fresh"))
@@ -139,6 +145,17 @@ def test_requests_of_both_arms_in_one_batch_are_answered_in_their_order(
         assert ad.request.user_id == user
         assert ad.creative.variant == alone[user]["variant"]
         assert ad.creative.title == alone[user]["title"]
+
+
+def test_what_is_drawn_for_one_arm_counts_as_that_of_the_other_that_it_is_shown_in(
+    client: TestClient,
+) -> None:
+    def shown(arm: str, ms: int) -> dict[str, Any]:
+        given = {"experiment": "twins", "variant": arm, "propensity": 0.5}
+        return ask(client, "twin", seed=None, deadline_ms=ms, assignment=given)
+
+    shown("one", 1)  # it is drawn behind, for both
+    assert shown("other", 60_000)["variant"] == "other"
 
 
 def test_an_arm_that_the_caller_names_serves_and_is_logged(
