@@ -126,7 +126,9 @@ class AdMade(BaseModel):
     experiment: str | None = Field(description="that the variant is an arm of; none runs: null")
     model_version: str
     seed: int
-    personalised: bool
+    personalised: bool = Field(
+        description="the shopper's clicks counted: in the drawing, or in the choice among several"
+    )
     degraded: bool = Field(description="the feature store was away: drawn without a history")
     source: Source = Field(
         description="drawn: for this request; pool: drawn for another before; shop: its own"
@@ -134,7 +136,7 @@ class AdMade(BaseModel):
     age_seconds: int = Field(description="since it was made")
     fit: float | None = Field(
         description="of one of the pool: share of the ads drawn anew that were less like what "
-        "their shopper clicked; null where nobody can tell"
+        "their shopper clicked; null where nobody can tell, as for who clicked no ad"
     )
     title_source: TitleSource | None = Field(
         description="model: it wrote the title; fallback: none that it wrote could be shown, so "

@@ -46,7 +46,7 @@
       if (known.get(ad) === shown) continue;
       known.set(ad, shown);
       views.unobserve(ad);
-      views.observe(ad);
+      if (!("adloomCounted" in ad.dataset)) views.observe(ad); // its exposure is logged already
     }
   }
 
