@@ -75,6 +75,13 @@ def choose_state(browser: webdriver.Chrome, state: str) -> None:
     browser.execute_script(script, state)
 
 
+def test_that_a_key_is_missing_is_told_no_longer_once_it_is_there(
+    browser: webdriver.Chrome,
+) -> None:
+    wait(browser, "#versions .version")
+    WebDriverWait(browser, 30).until(lambda b: text(b, "#moved") == "")
+
+
 def test_a_person_looks_through_what_waits_and_decides(
     browser: webdriver.Chrome, settings: Settings
 ) -> None:

@@ -1,11 +1,13 @@
 // Click-through rates: a line a variant, its 95 % interval as a band around it, by the clock.
 
+import { band } from "./band.js";
 import { el, svg } from "./dom.js";
 import { timeMarks } from "./time-axis.js";
 
 const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [560, 290, 62, 14, 14, 34];
 const COLOURS = 4;
 const MARKS = 4;
+const TOPS = [0.04, 0.08, 0.2, 0.4, 0.8, 1]; // whole per cents at each quarter
 
 export function curveChart(curves) {
   const points = curves.flatMap((curve) => curve.points);
@@ -21,7 +23,8 @@ const told = (point) => `${moment(point.since)} to ${moment(point.until)}: ${poi
 function chart(curves, points) {
   const times = points.map((point) => Date.parse(point.at));
   const [first, last] = [Math.min(...times), Math.max(...times)];
-  const top = Math.min(1, Math.max(0.05, ...points.map((point) => point.high)) * 1.05);
+  const highest = Math.max(...points.map((point) => point.high));
+  const top = TOPS.find((one) => one >= highest) ?? 1;
   const x = (time) => LEFT + (WIDTH - LEFT - RIGHT) * (last > first ? (time - first) / (last - first) : 0.5);
   const y = (rate) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - rate / top);
   const drawn = svg("svg", { class: "curves", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": "Click-through rate of each variant over time" });
@@ -36,7 +39,7 @@ function chart(curves, points) {
     const at = (rate) => curve.points.map((point) => `${x(Date.parse(point.at)).toFixed(1)},${y(point[rate]).toFixed(1)}`);
     const colour = n % COLOURS;
     drawn.append(
-      svg("polygon", { class: `fill-${colour}`, points: [...at("high"), ...at("low").reverse()].join(" ") }),
+      ...band(colour, at("low"), at("high")),
       svg("polyline", { class: `line-${colour}`, points: at("rate").join(" ") }),
       ...curve.points.map((point) => svg("circle", { class: `fill-${colour}`, cx: x(Date.parse(point.at)), cy: y(point.rate), r: 3.5, "data-at": point.at },
         svg("title", {}, `${curve.variant}, ${told(point)}`))));

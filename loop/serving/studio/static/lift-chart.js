@@ -1,5 +1,6 @@
 // A lift of all that came up to each day's end, its always-valid interval as a band around it.
 
+import { band } from "./band.js";
 import { el, svg } from "./dom.js";
 import { timeMarks } from "./time-axis.js";
 
@@ -27,7 +28,7 @@ export function liftChart(days, name, figures) {
   }
   const at = (value) => points.map((point, n) => `${x(times[n]).toFixed(1)},${y(value(point)).toFixed(1)}`);
   chart.append(
-    svg("polygon", { class: "fill-0", points: [...at((p) => p.always_valid_high ?? Infinity), ...at((p) => p.always_valid_low ?? -1).reverse()].join(" ") }),
+    ...band(0, at((p) => p.always_valid_low ?? -1), at((p) => p.always_valid_high ?? Infinity)),
     svg("polyline", { class: "line-0", points: at((p) => p.lift).join(" ") }),
     ...points.map((point, n) => svg("circle", { class: "fill-0", cx: x(times[n]), cy: y(point.lift), r: 3.5, "data-at": point.day }, svg("title", {}, `${point.day}${point.whole ? "" : ", so far"}: ${(100 * point.lift).toFixed(1)} %`))),
     ...timeMarks(first, last, MARKS, "UTC").map(({ time, label }) =>

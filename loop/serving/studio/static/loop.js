@@ -11,6 +11,7 @@ import { CHECK_TIP, FIT_TIP } from "./words.js";
 const EVERY = 5000;
 
 const shown = {};
+let failed = false;
 let follow = () => {};
 
 export function watchLoop(act) {
@@ -23,7 +24,10 @@ async function refresh() {
     const loop = await get("loop");
     show(loop);
     await follow(loop);
+    if (failed) $("moved").textContent = "";
+    failed = false;
   } catch (error) {
+    failed = true;
     if (error.status === 401 || error.status === 403) learnRoles([]);
     $("moved").textContent = error.message;
   }
