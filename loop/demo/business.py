@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
-from PIL import Image
-
 from adloom.loop.catalogue.intake.creatives.feeds import CreativeRow
 from adloom.loop.catalogue.intake.creatives.importing import CreativeImporter, CreativeReport
 from adloom.loop.catalogue.intake.feed import import_feed
@@ -17,7 +15,7 @@ from adloom.loop.demo.parts import DemoLoop
 from adloom.loop.demo.progress import Advance, Steps
 from adloom.loop.demo.run import DemoRun
 from adloom.loop.demo.shop.catalog import FEED, load_catalog
-from adloom.loop.demo.shop.creatives import SeedCreative, seed_creatives
+from adloom.loop.demo.shop.creatives import SeedCreative, glance, seed_creatives
 from adloom.loop.demo.shop.season import new_creatives
 from adloom.models.compose import cast_shadow
 from adloom.stream.events import Click, Impression
@@ -48,7 +46,7 @@ def warm_up(loop: DemoLoop, run: DemoRun, steps: Steps) -> None:
     loop.shop_ads = ads
     with steps.step("Streaming two weeks of browsing through Kafka into Feast"):
         events = loop.crowd.browse(
-            ads, _seen(ads), since=until - _BEFORE, until=until, thought=_THOUGHT
+            ads, [glance(ad) for ad in ads], since=until - _BEFORE, until=until, thought=_THOUGHT
         )
         _send(loop, events)
         _send_bad_events(loop)
@@ -68,7 +66,7 @@ def browse(loop: DemoLoop, number: int, steps: Steps, until: datetime | None = N
     with steps.step(f"Round {number}: shoppers look around the shop"):
         events = loop.crowd.browse(
             loop.shop_ads,
-            _seen(loop.shop_ads),
+            [glance(ad) for ad in loop.shop_ads],
             since=loop.browsed_until,
             until=until,
             visits=plan.shop_visits,
@@ -79,11 +77,6 @@ def browse(loop: DemoLoop, number: int, steps: Steps, until: datetime | None = N
         _send(loop, events)
         loop.drain()
     loop.browsed_until = until
-
-
-def _seen(ads: Sequence[SeedCreative]) -> list[Image.Image]:
-    """As large as a glance needs."""
-    return [ad.picture(64) for ad in ads]
 
 
 def _send(loop: DemoLoop, events: Sequence[Impression | Click]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from adloom.loop.catalogue.product import Product
 from adloom.loop.demo.shop.click_rule import ClickRule
-from adloom.loop.demo.shop.creatives import Look, SeedCreative
+from adloom.loop.demo.shop.creatives import Look, SeedCreative, glance
 from adloom.loop.demo.shop.perception import ScenePerception
 from adloom.loop.demo.shop.showings import reader_of, showings_of
 from adloom.loop.demo.shop.simulator import VISITS, Crowd
@@ -20,7 +20,6 @@ from adloom.loop.demo.shop.tastes import Tastes
 
 _UNTIL = datetime(2026, 1, 15, tzinfo=UTC)
 _BEFORE = timedelta(days=14)
-_GLANCE_PIXELS = 64
 
 
 class IdealReader:
@@ -63,7 +62,7 @@ class IdealReader:
     def _browsed(self) -> tuple[TasteReader, dict[str, list[Showing]]]:
         """Who reads, and what each shopper did with the ads."""
         # The crowd does the same whenever it is asked: a run that goes on reads what it did.
-        pictures = [ad.picture(_GLANCE_PIXELS) for ad in self._ads]
+        pictures = [glance(ad) for ad in self._ads]
         events = self._crowd.browse(self._ads, pictures, since=_UNTIL - _BEFORE, until=_UNTIL)
         sights = self._perception.see(pictures)
         reader = reader_of(self._ads, sights, noise=self._noise, visits=VISITS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from adloom.loop.serving.finished import Ad
 from adloom.loop.settings.private import as_the_user_shares
 
 _BETWEEN = timedelta(milliseconds=1)
+_WRITERS = 2
 
 
 def serve_round(loop: DemoLoop, run: DemoRun, number: int, out: Path, steps: Steps) -> None:
@@ -118,10 +120,12 @@ def _as_seen(loop: DemoLoop, one: Drawn) -> ShownAd:
 
 
 def _write_cards(drawn: Sequence[Drawn], seen: Sequence[ShownAd], out: Path) -> None:
-    with as_the_user_shares():
-        for one, ad in zip(drawn, seen, strict=True):
-            call = call_to_action(ad.product.language, {})
-            finish_ad(ad.picture, one.title, call=call).save(out / ADS / one.file, compress_level=1)
+    def write(one: Drawn, ad: ShownAd) -> None:
+        call = call_to_action(ad.product.language, {})
+        finish_ad(ad.picture, one.title, call=call).save(out / ADS / one.file, compress_level=1)
+
+    with as_the_user_shares(), ThreadPoolExecutor(_WRITERS) as writers:
+        list(writers.map(write, drawn, seen))
 
 
 def _file(ad: Ad, number: int) -> str:

@@ -37,7 +37,7 @@ def shrunk(picture: Image.Image, width: int) -> Image.Image:
 def inline_picture(picture: Image.Image) -> str:
     """The picture as a data address."""
     buffer = io.BytesIO()
-    picture.save(buffer, format="WEBP", quality=84)
+    picture.save(buffer, format="WEBP", quality=84, method=1)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 from PIL import Image
@@ -17,6 +18,8 @@ from adloom.models.compose import compose_ad
 
 _TREND_SHARE = 0.005
 """Share of the shop's ads in the trend scene, and share in the trend tone."""
+
+_GLANCE_PIXELS = 64
 
 T = TypeVar("T")
 
@@ -47,6 +50,12 @@ class SeedCreative:
     def picture(self, size: int = 512) -> Image.Image:
         """The finished ad: the product on its scene, RGB, `size` px square."""
         return compose_ad(self.background(), self.product.cutout(), size=size)
+
+
+@lru_cache(maxsize=1_024)  # some 16 KB each
+def glance(ad: SeedCreative) -> Image.Image:
+    """The ad as large as who looks around a shop needs it: RGB, 64 px square; change a copy."""
+    return ad.picture(_GLANCE_PIXELS)
 
 
 def seed_creatives(n: int, seed: int | str) -> list[SeedCreative]:
