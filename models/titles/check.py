@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from itertools import islice
 
 import regex
 
 from adloom.models.titles.languages import punctuation
 from adloom.models.titles.mentions import first_mentioned, mentions, said_twice, without
+from adloom.models.titles.points import said_again
 from adloom.models.titles.rules import TitleRules
 from adloom.models.titles.scripts import capitalised, unfit_in
 
@@ -45,6 +47,8 @@ def check_title(
         return f"does not name {name!r}"
     if (word := said_twice(without(title, name))) is not None:
         return f"says {word!r} twice in a row"
+    if (word := said_again(without(title, name), words)) is not None:
+        return f"says {word!r} more than once"
     return rules.objection(title, name) if rules is not None else None
 
 
@@ -62,5 +66,8 @@ def plain_title(name: str, selling_points: Sequence[str], rules: TitleRules | No
     said = rules.phrases(selling_points, name)
     marks = punctuation(rules.language)
     if not name:
-        return capitalised(marks.between[0].join(said[:2]))
+        others = (
+            one for one in said[1:] if not mentions(said[0], one) and not mentions(one, said[0])
+        )
+        return capitalised(marks.between[0].join([*said[:1], *islice(others, 1)]))
     return name + marks.naming + said[0] if said else name

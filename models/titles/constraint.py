@@ -21,6 +21,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from adloom.models.titles.languages import punctuation
+from adloom.models.titles.points import Points
 from adloom.models.titles.rules import TitleRules
 from adloom.models.titles.scripts import tidied
 from adloom.models.titles.spelling import FAR, Node, Speller, speller
@@ -43,13 +44,15 @@ class _Part(Enum):
 
 class _Place(NamedTuple):
     """Somewhere in a title; ``units`` are those that are complete on this side of the name, and
-    ``last`` is the text before a mark, which the next one may not say again."""
+    ``last`` is the text before a mark, which the next one may not say again. ``told`` are the
+    product's phrases that have been said, on both sides."""
 
     node: Node
     part: _Part
     named: bool
     units: int
     last: str = ""
+    told: frozenset[str] = frozenset()
 
 
 @dataclass(eq=False)
@@ -73,7 +76,7 @@ class TitleConstraint:
     a phrase of the product; the language's marks are between, or nothing but a space, or, where
     words have no spaces, nothing. Each may begin with a small or a capital letter:
     :func:`adloom.models.titles.mentions.spelt` gives the name its own back. No unit says a word of
-    the one before it again.
+    the one before it again, and none a phrase of the product that was said, or part of it.
     """
 
     def __init__(
@@ -102,16 +105,21 @@ class TitleConstraint:
         own = rules.phrases(phrases, name)
         if unseen or not (name or own):
             raise ValueError("a title needs the name of its product, or a word that it may say")
-        self._units = (units(own, spell, language), style_units(tokenizer, rules))
+        self._points = Points(own)
+        # Also those that the name says: a style word would say them once more.
+        all_points = Points(rules.phrases(phrases, ""))
+        style = all_points.unsaid_by(style_units(tokenizer, rules))
+        self._units = (units(own, spell, language), style)
         # A title has one of these: what is called the name here.
         wanted = units([name], spell, language, any_case=True) if name else self._units[0]
         self._name = (wanted,)
         self._marks = _Marks(language, spell)
         self._to_name = self._marks.least_to(self._name)
         self._nameless = not name
-        self._after_text: dict[str, tuple[Units, ...]] = {"": self._units}
+        self._after: dict[tuple[str, frozenset[str]], tuple[Units, ...]] = {}
         self._states: dict[frozenset[_Place], _State] = {}
-        start = *self._bare(False, 0, ""), *self._bare(False, 0, "", apart=True)
+        opening = _Place(Node(), _Part.UNIT, named=False, units=0)
+        start = *self._bare(opening), *self._bare(opening, apart=True)
         self._start = self._state(start)
         if not bool(self.allowed([]).any()):
             what = f"the name {name!r}" if name else f"none of {own}"
@@ -171,13 +179,13 @@ class TitleConstraint:
     def _then(self, place: _Place) -> int:
         """Tokens that a title takes at least once the part is complete, its end counted."""
         if place.part in (_Part.BEFORE_SPACE, _Part.BEFORE_WORD):
-            parts = self._following(place.last) if place.named else self._name
+            parts = self._following(place) if place.named else self._name
             return _least(parts, bare=place.part is _Part.BEFORE_WORD) + 1
         return self._to_name + 1 if place.part is _Part.UNIT and not place.named else 1
 
     def _reached(self, place: _Place, node: Node) -> Iterator[_Place]:
         """Where a title is that came from ``place`` to ``node``."""
-        part, named, count, last = place.part, place.named, place.units, place.last
+        part = place.part
         if node.children:
             yield place._replace(node=node)
         if not node.ends:
@@ -185,54 +193,73 @@ class TitleConstraint:
         if part is _Part.END:
             yield _DONE
         elif part is _Part.BEFORE_SPACE:
-            yield from self._spaced(named, count, last)
+            yield from self._spaced(place)
         elif part is _Part.BEFORE_WORD:
-            yield from self._bare(named, count, last)
-            yield from self._bare(named, count, last, apart=True)
+            yield from self._bare(place)
+            yield from self._bare(place, apart=True)
         elif part is _Part.NAME:
-            yield from self._after(node, True, 0, node.says if self._nameless else "")
+            says = node.says if self._nameless else ""
+            yield from self._complete(node, self._said(place, says)._replace(named=True, units=0))
         else:
-            yield from self._after(node, named, count + 1, node.says)
+            said = self._said(place, node.says)
+            yield from self._complete(node, said._replace(units=place.units + 1))
 
-    def _after(self, node: Node, named: bool, count: int, last: str) -> Iterator[_Place]:
-        """What may follow a name or unit that ends in ``node``."""
+    def _said(self, place: _Place, text: str) -> _Place:
+        return place._replace(last=text, told=place.told | self._points.said_by(text))
+
+    def _complete(self, node: Node, place: _Place) -> Iterator[_Place]:
+        """What may follow a name or unit that ends in ``node``, which ``place`` counts."""
         marks = self._marks
-        if named:
+        if place.named:
             yield _DONE
-            yield _Place(marks.end, _Part.END, named, count)
-        none_follows = marks.least_to(self._following(last)) >= FAR
-        if named and (count == _UNITS_A_SIDE or none_follows):
+            yield _Place(marks.end, _Part.END, True, place.units)
+        none_follows = marks.least_to(self._following(place)) >= FAR
+        if place.named and (place.units == _UNITS_A_SIDE or none_follows):
             return
-        yield _Place(marks.before_space, _Part.BEFORE_SPACE, named, count, last)
-        yield _Place(marks.before_word, _Part.BEFORE_WORD, named, count, last)
+        yield place._replace(node=marks.before_space, part=_Part.BEFORE_SPACE)
+        yield place._replace(node=marks.before_word, part=_Part.BEFORE_WORD)
         if marks.space:
-            yield from self._spaced(named, count, last)
+            yield from self._spaced(place)
         if marks.joins:
-            yield from self._bare(named, count, last)
+            yield from self._bare(place)
             if not node.touching:
-                yield from self._bare(named, count, last, apart=True)
+                yield from self._bare(place, apart=True)
 
-    def _spaced(self, named: bool, units: int, last: str) -> Iterator[_Place]:
-        for part, one in self._parts(named, units, last):
-            yield _Place(one.spaced, part, named, units)
+    def _spaced(self, place: _Place) -> Iterator[_Place]:
+        for part, one in self._parts(place):
+            yield place._replace(node=one.spaced, part=part, last="")
 
-    def _bare(self, named: bool, units: int, last: str, *, apart: bool = False) -> Iterator[_Place]:
-        for part, one in self._parts(named, units, last):
-            yield _Place(one.apart if apart else one.joined, part, named, units)
+    def _bare(self, place: _Place, *, apart: bool = False) -> Iterator[_Place]:
+        for part, one in self._parts(place):
+            node = one.apart if apart else one.joined
+            yield place._replace(node=node, part=part, last="")
 
-    def _parts(self, named: bool, units: int, last: str) -> Iterator[tuple[_Part, Units]]:
-        if not named:
+    def _parts(self, place: _Place) -> Iterator[tuple[_Part, Units]]:
+        if not place.named:
             yield _Part.NAME, self._name[0]
-        if units < _UNITS_A_SIDE:
-            yield from ((_Part.UNIT, one) for one in self._following(last))
+        if place.units < _UNITS_A_SIDE:
+            yield from ((_Part.UNIT, one) for one in self._following(place))
 
-    def _following(self, last: str) -> tuple[Units, ...]:
+    def _following(self, place: _Place) -> tuple[Units, ...]:
         """The units that may follow a text."""
-        if last not in self._after_text:
-            self._after_text[last] = tuple(following(one, last) for one in self._units)
-        return self._after_text[last]
+        key = place.last, place.told
+        if key not in self._after:
+            own, style = self._untold(place)
+            self._after[key] = following(own, place.last), following(style, place.last)
+        return self._after[key]
+
+    def _untold(self, place: _Place) -> tuple[Units, Units]:
+        """The product's phrases that have not been said, and style words.
+
+        Without a name, the first phrase of the product is what stands for it.
+        """
+        own, style = self._units
+        if self._nameless and not place.named:
+            return _NO_UNITS, style
+        return own.without(place.told), style
 
 
+_NO_UNITS = Units()
 _DONE = _Place(Node(), _Part.DONE, named=True, units=0)
 
 

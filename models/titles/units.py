@@ -47,6 +47,16 @@ class Units:
                 node.add(tokens, touching=touching, says=says)
                 self.texts.add(says)
 
+    def without(self, texts: frozenset[str]) -> Units:
+        """All but ``texts``; the same each time, for what is kept of it."""
+        return _without(self, texts) if self.texts & texts else self
+
+
+@lru_cache(maxsize=4096)
+def _without(own: Units, texts: frozenset[str]) -> Units:
+    spaced, joined, apart = (tree.without(texts) for tree in (own.spaced, own.joined, own.apart))
+    return Units(spaced, joined, apart, own.texts - texts)
+
 
 def units(texts: Iterable[str], spell: Speller, language: str, *, any_case: bool = False) -> Units:
     """``texts`` as units; ``any_case`` has them with a small first letter too."""
@@ -69,10 +79,7 @@ def following(own: Units, last: str) -> Units:
     """Those of ``own`` after which ``last`` and they say no word twice in a row."""
     # With nothing between, or a mark: scripts differ in what that tells apart.
     again = {text for text in own.texts if any(said_twice(last + to + text) for to in ("", ", "))}
-    if not again:
-        return own
-    spaced, joined, apart = (tree.without(again) for tree in (own.spaced, own.joined, own.apart))
-    return Units(spaced, joined, apart, own.texts - again)
+    return own.without(frozenset(again))
 
 
 def bare(text: str) -> str:

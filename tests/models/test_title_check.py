@@ -149,3 +149,25 @@ def test_no_word_follows_itself_but_in_the_name(title: str, word: str | None) ->
 
 def test_a_name_may_repeat_itself() -> None:
     assert check_title("Endlich Bora Bora", "Bora Bora") is None
+
+
+@pytest.mark.parametrize(
+    ("title", "word"),
+    [
+        ("Stackable. Oiled. Stackable. Lampe", "stackable"),
+        ("Stackable. Lampe. Stackable", "stackable"),
+        ("Oak. Lampe. Solid OAK", "oak"),
+        ("Oak chair, oak table: Lampe", None),
+        ("Solid oak. Lampe. Stackable", None),
+        ("Neu. Lampe. Neu", None),
+    ],
+)
+def test_no_selling_point_is_said_again(title: str, word: str | None) -> None:
+    points = ("stackable", "solid oak", "oak chair", "oak table", "oak", "")
+    against = check_title(title, "Lampe", words=points)
+    assert against == (word and f"says {word!r} more than once")
+
+
+def test_a_plain_title_without_a_name_says_no_selling_point_again() -> None:
+    assert plain_title("", ("oak", "Oak", "solid oak", "silk")) == "Oak, silk"
+    assert plain_title("", ("oak", "solid oak")) == "Oak"

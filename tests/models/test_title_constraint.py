@@ -20,6 +20,7 @@ from adloom.loop.demo.shop.copywriting import STYLE_WORDS, TONES, write_title
 from adloom.models.titles.constraint import TitleConstraint
 from adloom.models.titles.fit import fit_name
 from adloom.models.titles.mentions import mentions, said_twice, without
+from adloom.models.titles.points import said_again
 from adloom.models.titles.rules import TitleRules
 from adloom.models.titles.scripts import tidied
 from adloom.models.tokenizer import train_tokenizer
@@ -227,6 +228,45 @@ def test_no_unit_says_a_word_of_the_one_before_it_again(
             said = sorted((at, unit) for unit in units for at, _ in mentions(side, unit))
             pairs = [(one, another) for (_, one), (_, another) in pairwise(said)]
             assert all(said_twice(f"{one}, {another}") is None for one, another in pairs), title
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    points=st.lists(
+        st.sampled_from(("oak", "solid oak", "Oak", "silk lid", "stackable", "warm light", "lid")),
+        max_size=5,
+    ),
+    style=st.lists(st.sampled_from(("best", "oak at its best", "warm", "stackable")), max_size=3),
+    named=st.booleans(),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_no_selling_point_is_said_again_on_either_side_of_the_name(
+    tokenizer: PreTrainedTokenizerFast,
+    points: list[str],
+    style: list[str],
+    named: bool,
+    seed: int,
+) -> None:
+    name = "Oak Chair" if named or not points else ""
+    constraint = constrained(tokenizer, style, [name, *points], 60)
+    title = drawn(constraint, tokenizer, 60, seed)
+    assert said_again(without(title, name), points) is None, title
+
+
+def test_a_selling_point_is_offered_until_it_was_said(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    constraint = constrained(tokenizer, [], ["Chair", "oak", "silk"])
+    spelt = {w: tokenizer.encode(f" {w}", add_special_tokens=False)[0] for w in ("oak", "silk")}
+    for title, offered in (
+        ("Chair,", {"oak", "silk"}),
+        ("Oak chair,", {"silk"}),
+        ("Silk chair,", {"oak"}),
+    ):
+        follows = may_follow(constraint, tokenizer, title)
+        assert {word for word, token in spelt.items() if token in follows} == offered
+    with pytest.raises(ValueError, match="no title of this product"):
+        may_follow(constraint, tokenizer, "Oak, silk chair, oak")
 
 
 def test_a_name_parts_a_unit_from_the_same_one(tokenizer: PreTrainedTokenizerFast) -> None:
