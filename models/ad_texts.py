@@ -13,7 +13,7 @@ from adloom.models.config import AdGeneratorConfig
 from adloom.models.engine.request import Drawn
 from adloom.models.sampling import Sampling
 from adloom.models.settings import GeneratorSettings
-from adloom.models.titles.fit import fit_name, title_name
+from adloom.models.titles.fit import FittedName, fit_name, wanted_name
 from adloom.models.titles.mentions import spelt
 from adloom.models.titles.rules import TitleRules
 
@@ -61,28 +61,41 @@ class AdTexts(ABC):
         "" where one of its words is enough for the base. A name that this tokenizer cannot spell
         stays as it is.
         """
-        config, words = self.config, (brief.titles or TitleRules()).phrases
         try:
-            return title_name(
-                self.tokenizer,
-                config.title_wants,
-                brief.product_name,
-                brief.short_name,
-                words(brief.selling_words, ""),
-                config.title_tokens,
-            )
+            fitted = self._fitted(brief)
+        except ValueError:
+            return brief.product_name
+        return "" if fitted is None else fitted.text
+
+    def tells_product(self, brief: AdBrief) -> bool:
+        """Whether what titles call the brief's product tells what it is: a name that does not fit
+        may be cut before its noun."""
+        try:
+            fitted = self._fitted(brief)
+        except ValueError:
+            return True
+        return fitted is None or fitted.tells
+
+    def own_name(self, brief: AdBrief) -> str:
+        """The brief's product's name, wanted or not: whole where titles have no room for what
+        tells what it is."""
+        names = brief.product_name, brief.short_name
+        try:
+            fitted = self._fitted(brief)
+            return (fitted or fit_name(self.tokenizer, *names, self.config.title_tokens)).own
         except ValueError:
             return brief.product_name
 
-    def fitting_name(self, brief: AdBrief) -> str:
-        """The brief's product's name as far as a title has room for it, wanted or not."""
-        if name := self.title_name(brief):
-            return name
-        names = brief.product_name, brief.short_name
-        try:
-            return fit_name(self.tokenizer, *names, self.config.title_tokens).text
-        except ValueError:
-            return brief.product_name
+    def _fitted(self, brief: AdBrief) -> FittedName | None:
+        config, words = self.config, (brief.titles or TitleRules()).phrases
+        return wanted_name(
+            self.tokenizer,
+            config.title_wants,
+            brief.product_name,
+            brief.short_name,
+            words(brief.selling_words, ""),
+            config.title_tokens,
+        )
 
     @property
     def casts_shadow(self) -> bool:

@@ -103,8 +103,11 @@ class Generates(Protocol):
     def title_name(self, brief: AdBrief) -> str:
         """What titles call the brief's product; "" where they need not name it."""
 
-    def fitting_name(self, brief: AdBrief) -> str:
-        """The product's name as far as a title has room for it."""
+    def tells_product(self, brief: AdBrief) -> bool:
+        """Whether that tells what the product is."""
+
+    def own_name(self, brief: AdBrief) -> str:
+        """What a title of the product's own words calls it."""
 
     def encode_history(self, pictures: Sequence[Image.Image]) -> NDArray[np.int16]:
         """VQ codes of pictures of clicked ads as the base reads them: int16 ``(n, tokens)``."""

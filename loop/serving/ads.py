@@ -220,9 +220,13 @@ class AdMaker:
             of = self.generator, self.reranker
             draft, picture, text = best_of(drawn, one.told, one.request.product, *of)
         title = drawn_title(self.generator, text, one.told, one.rules)
-        if title is None and (one.titles_drawn >= MOST_TITLES or not self._may_draw(one)):
+        if title is None and not self._may_write_again(one):
             title = fallback_title(self.generator, one.told, one.rules)
         return draft, picture, title
+
+    def _may_write_again(self, one: UnderWay) -> bool:
+        tells = self.generator.tells_product(one.told)
+        return one.titles_drawn < MOST_TITLES and tells and self._may_draw(one)
 
     def _may_draw(self, one: UnderWay) -> bool:
         """False once the adapter that drew was dropped."""

@@ -48,7 +48,12 @@ def another_seed(seed: int) -> int:
 def drawn_title(
     generator: Generates, drawn: Drawn, told: AdBrief, rules: TitleRules
 ) -> Title | None:
-    """The title that was drawn, or None where it may not be shown."""
+    """The title that was drawn, or None where it may not be shown.
+
+    No other draw helps where it cannot tell what the product is.
+    """
+    if not generator.tells_product(told):
+        return None
     text, name = generator.title(drawn, told), generator.title_name(told)
     against = check_title(text, name, rules, words=told.selling_words, cut=drawn.cut)
     if against is not None:
@@ -60,12 +65,14 @@ def drawn_title(
 def fallback_title(generator: Generates, told: AdBrief, rules: TitleRules) -> Title:
     """The name and a selling point, also where the base wants no name: one that is drawn says more
     than a word, and so does this."""
-    text = plain_title(generator.fitting_name(told), told.selling_words, rules)
-    return Title(text, "fallback", describes(text, generator.title_name(told), told.selling_words))
+    name = generator.own_name(told)
+    text = plain_title(name, told.selling_words, rules)
+    wanted = name if generator.title_name(told) else ""
+    return Title(text, "fallback", describes(text, wanted, told.selling_words))
 
 
 def said_by(generator: Generates, told: AdBrief, title: Title) -> Said:
     """A title with what it is held against before it is shown."""
     if title.source == "model":
         return Said(title.text, generator.title_name(told), told.selling_words)
-    return Said(title.text, generator.fitting_name(told), told.selling_words, own_words=True)
+    return Said(title.text, generator.own_name(told), told.selling_words, own_words=True)

@@ -1,10 +1,15 @@
-"""The name of a product as titles say it: whole, short, or cut where a word ends."""
+"""The name of a product as titles say it: whole, short, or without what follows one of its marks.
+
+Where it is cut elsewhere, what it is may be lost: in many languages the noun comes last. The model
+then goes by the beginning, and what is shown are the product's own words.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from typing import Literal
 
 import regex
@@ -20,7 +25,10 @@ _KINDS = regex.compile(
 _DANGLING = " -–—,;:、，：・&+/|(（[［{<«„“‚‘「『"
 """What a name that was cut does not end in."""
 _WORTHWHILE = 0.5
-"""Share of what fits that a cut at a word's end keeps, where words have no spaces."""
+"""Share of what fits that a cut at a word's end keeps, where words have no spaces, and one at a
+mark that also stands after a brand or between adjectives."""
+_ASIDE = regex.compile(r"\s*[(\[{（［【〔]")
+_MARK = regex.compile(r"[,;]\s|\s*[|｜–—]|\s-\s")
 _LONGEST = 1000
 """Characters of a name that are looked at."""
 TitleWants = Literal["name", "short_name", "words"]
@@ -35,11 +43,19 @@ class FittedName:
         text: what titles say.
         needed: tokens of a title that is the whole name and nothing else, its end counted.
         cut: neither the name nor the short one fits: ``text`` is the beginning of one of them.
+        own: what a title of the product's own words says: ``text``, or the whole name where it was
+            cut so that it may not tell what the product is.
     """
 
     text: str
     needed: int
     cut: bool
+    own: str
+
+    @property
+    def tells(self) -> bool:
+        """Whether ``text`` tells what the product is."""
+        return self.text == self.own
 
 
 @lru_cache(maxsize=4096)
@@ -64,11 +80,15 @@ def fit_name(
         raise ValueError(f"the model's tokenizer cannot spell the name {full!r}")
     for whole in filter(None, (full, short)):
         if _fits(spell, whole, limit):
-            return FittedName(whole, needed, cut=False)
+            return FittedName(whole, needed, cut=False, own=whole)
+    for text in filter(None, (short, full)):
+        if beginning := _before_mark(spell, text, limit):
+            return FittedName(beginning, needed, cut=True, own=beginning)
+    own = min(filter(None, (full, short)), key=len)
     for text in filter(None, (short, full, _bare(short), _bare(full))):
         beginning = text if _fits(spell, text, limit) else _cut(spell, text, limit)
         if beginning:
-            return FittedName(beginning, needed, cut=True)
+            return FittedName(beginning, needed, cut=True, own=own)
     raise ValueError(f"no part of the name {full!r} fits into {limit} tokens")
 
 
@@ -133,6 +153,19 @@ def _cut(spell: Speller, text: str, limit: int) -> str:
     if worded and (spaced or len(worded) >= _WORTHWHILE * len(whole)):
         return worded
     return whole
+
+
+def _before_mark(spell: Speller, text: str, limit: int) -> str:
+    """The longest beginning that fits and has a mark after it; "" where none says enough."""
+    longest = next((end for end in _ends(text, words=False) if _fits(spell, end, limit)), "")
+    whole_characters = set(accumulate(map(len, characters(text))))
+    marks = [(mark.start(), 1) for mark in _ASIDE.finditer(text)]
+    marks += [(mark.start(), _WORTHWHILE * len(longest)) for mark in _MARK.finditer(text)]
+    for at, least in sorted(marks, reverse=True):
+        beginning = text[:at].rstrip(_DANGLING)
+        if at in whole_characters and len(longest) >= len(beginning) >= least:
+            return beginning
+    return ""
 
 
 def _ends(text: str, *, words: bool) -> Iterator[str]:

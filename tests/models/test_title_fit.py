@@ -1,4 +1,4 @@
-"""A name fits into a title whole, by its short form, or cut where a word ends."""
+"""A name fits into a title whole, by its short form, up to a mark, or cut where a word ends."""
 
 from __future__ import annotations
 
@@ -57,6 +57,31 @@ def test_a_long_name_is_cut_where_a_word_ends(
     assert (fitted.text, fitted.cut) == (text, True)
 
 
+@pytest.mark.parametrize(
+    ("name", "room", "own"),
+    [
+        ("Große Auflaufform (rund)", "Große Auflaufform (ru", "Große Auflaufform"),
+        ("Dinner Plate Set, Dishwasher Safe", "Dinner Plate Set, Dish", "Dinner Plate Set"),
+        ("大皿三枚セット（木箱入り）ギフト", "大皿三枚セット（木箱", "大皿三枚セット"),
+        ("매일 사용하는 텀블러", "매일 사용하는", None),
+        ("景德镇手绘青花瓷复古茶壶", "景德镇手绘青花瓷复古", None),
+        ("โคมไฟตั้งโต๊ะไม้", "โคมไฟตั้งโ", None),
+        ("Деревянная настольная лампа", "Деревянная настоль", None),
+        ("Soft, warm and very light blanket", "Soft, warm and very", None),
+        ("IKEA – Schreibtischlampe aus Messing", "IKEA – Schreibtischlampe", None),
+        ("[New] Desk Lamp", "[New] Desk", None),
+    ],
+)
+def test_what_a_product_is_is_never_cut_from_what_its_own_words_say(
+    tokenizer: PreTrainedTokenizerFast, name: str, room: str, own: str | None
+) -> None:
+    limit = fit_name(tokenizer, room, "", 2000).needed
+    fitted = fit_name(tokenizer, name, "", limit)
+    assert fitted.cut
+    assert (fitted.own, fitted.tells) == ((own, True) if own else (name, False))
+    assert fit_name(tokenizer, name + ", " + name, name, limit).own == (own or name)
+
+
 def without_marks(text: str) -> str:
     return "".join(cluster[0] for cluster in regex.findall(r"\X", tidied(text)))
 
@@ -81,7 +106,9 @@ def test_what_is_fitted_fits_and_ends_with_a_whole_character(
         return
     again = fit_name(tokenizer, fitted.text, "", limit)
     assert (again.text, again.cut) == (fitted.text, False)
+    assert fitted.tells == (fitted.text == fitted.own)
     if fitted.cut:
+        assert fitted.own in (fitted.text, tidied(name), tidied(short_name))
         sources = [short_name, name, *map(without_marks, (short_name, name))]
         source = next(t for t in map(tidied, sources) if t.startswith(fitted.text))
         clusters = regex.findall(r"\X", source)

@@ -97,3 +97,15 @@ def test_a_plain_title_names_the_product_also_where_no_name_is_wanted() -> None:
     shown = fallback_title(generator, ASK, RULES)
     assert (shown.text, shown.describes) == ("紫砂壶：手工", True)
     assert check_title(shown.text, "", RULES, words=WORDS) is None
+
+
+def test_a_product_whose_name_has_no_room_is_shown_with_its_own_words() -> None:
+    generator = wanting("name")
+    ask = replace(ASK, short_name="紫砂壶礼盒送礼长辈二百八十毫升")
+    assert not generator.tells_product(ask)
+    for drawn in titles_of(generator, 2):
+        assert drawn_title(generator, drawn, ask, RULES) is None
+    shown = fallback_title(generator, ask, RULES)
+    assert (shown.text, shown.describes) == (f"{ask.short_name}：手工", True)
+    assert generator.tells_product(ASK)
+    assert wanting("words").tells_product(ask)

@@ -32,8 +32,9 @@ class TitleAdvice:
             better = "a shorter short_title" if product.short_name else "a short_title"
             yield (
                 f"title: needs {fitted.needed} of {self._room.tokens} tokens, ads say "
-                f"{fitted.text!r}; give it {better}"
+                f"{fitted.own!r}{'' if fitted.tells else ' and nothing that the model writes'}; "
+                f"give it {better}"
             )
-        banned = rules.banned_in(fitted.text)
+        banned = rules.banned_in(fitted.own)
         if banned is not None:
             yield f"title: has the banned word {banned!r}, and so will its ads"

@@ -180,3 +180,17 @@ def test_names_of_another_script_are_served(tmp_path: Path, store: FeatureStore)
         assert ad.title_source == "model"
         assert check_title(ad.creative.title, "鍋") is None
     maker.creatives.close()
+
+
+def test_a_name_without_room_is_served_whole_and_no_title_is_drawn_for_it_again(
+    tmp_path: Path, store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maker = ad_maker(tiny_settings(tmp_path), store)
+    name = "景德镇手绘青花瓷复古" * 5 + "茶壶"
+    product = replace(PRODUCT, name=name, language="zh", selling_points=("保暖",))
+    looked_at = drawn_titles(maker, monkeypatch)
+    ad = maker.make([AdRequest("ann", product, 5)], SERVING)[0]
+    assert (ad.creative.title, ad.title_source) == (f"{name}：保暖", "fallback")
+    assert ad.valid_title
+    assert len(looked_at) == 1  # the draft's
+    maker.creatives.close()
