@@ -14,7 +14,7 @@ from adloom.models.engine.request import Drawn
 from adloom.models.sampling import Sampling
 from adloom.models.settings import GeneratorSettings
 from adloom.models.titles.fit import FittedName, fit_name, wanted_name
-from adloom.models.titles.mentions import spelt
+from adloom.models.titles.mentions import says_nothing_but, spelt
 from adloom.models.titles.rules import TitleRules
 
 
@@ -49,11 +49,16 @@ class AdTexts(ABC):
         return Sampling.of(self.config.sampling, settings)
 
     def title(self, drawn: Drawn, brief: AdBrief) -> str:
-        """Text of what was drawn for a brief, the product's name spelt as it is."""
+        """Text of what was drawn for a brief, the product's name spelt as it is.
+
+        A name alone is no sentence: it has no mark at its end that its shop did not write.
+        """
         text = self.tokenizer.decode(
             list(drawn.title), skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
-        return spelt(str(text).strip(), self.title_name(brief)).strip()
+        name = self.title_name(brief)
+        title = spelt(str(text).strip(), name).strip()
+        return name if says_nothing_but(title, name) else title
 
     def title_name(self, brief: AdBrief) -> str:
         """What titles call the brief's product: its name as far as a title has room for it.

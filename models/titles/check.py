@@ -6,15 +6,17 @@ import unicodedata
 from collections.abc import Sequence
 from itertools import islice
 
-import regex
-
 from adloom.models.titles.languages import punctuation
-from adloom.models.titles.mentions import first_mentioned, mentions, said_twice, without
+from adloom.models.titles.mentions import (
+    first_mentioned,
+    mentions,
+    said_twice,
+    says_nothing_but,
+    without,
+)
 from adloom.models.titles.points import said_again
 from adloom.models.titles.rules import TitleRules
 from adloom.models.titles.scripts import capitalised, unfit_in
-
-_LETTER = regex.compile(r"[\p{L}\p{N}]")
 
 
 def check_title(
@@ -54,7 +56,7 @@ def check_title(
 
 def _alone(title: str, words: Sequence[str]) -> str | None:
     """The one of ``words`` that a title is, and nothing else: it could be any product's."""
-    return next((word for word in words if not _LETTER.search(without(title, word))), None)
+    return next((word for word in words if says_nothing_but(title, word)), None)
 
 
 def plain_title(name: str, selling_points: Sequence[str], rules: TitleRules | None = None) -> str:

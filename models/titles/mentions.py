@@ -31,6 +31,7 @@ _TWICE_UNSPACED = regex.compile(
 )
 _TWICE_OF_HAN = regex.compile(r"(\p{Han}{4,12}?)\1")
 """In a text without its marks: two characters on both sides of one may belong to other words."""
+_SAYS = regex.compile(r"[^\p{P}\p{Z}\p{C}]")
 _UNSEEN = regex.compile(r"\p{Default_Ignorable_Code_Point}")
 
 
@@ -74,6 +75,12 @@ def without(title: str, name: str) -> str:
     for begin, end in reversed(mentions(title, name)):
         title = f"{title[:begin]}\0{title[end:]}"
     return title
+
+
+def says_nothing_but(title: str, name: str) -> bool:
+    """Whether a title says ``name``, and marks beside it at most."""
+    rest = without(title, name)
+    return rest != title and not _SAYS.search(rest)
 
 
 def said_twice(text: str) -> str | None:

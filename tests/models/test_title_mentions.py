@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adloom.models.titles.mentions import describes, mentions, spelt, without
+from adloom.models.titles.mentions import describes, mentions, says_nothing_but, spelt, without
 from adloom.models.titles.scripts import capitalised, small, tidied
 
 
@@ -98,6 +98,15 @@ def test_a_name_gets_its_own_spelling_back() -> None:
     assert spelt("Say lamp", "Desk Lamp") == "Say lamp"
     assert spelt("die STRASSE hier", "Straße") == "die Straße hier"
     assert spelt("an \\1 lamp", r"\1 Lamp") == r"an \1 Lamp"
+
+
+@pytest.mark.parametrize("mark", [".", "!", "。", "।", " ．", "，", ""])
+@pytest.mark.parametrize("name", ["캔버스 토트백", "מנורת שולחן", "Mug No. 5", "三徳包丁"])
+def test_a_name_with_a_mark_says_nothing_but_the_name(name: str, mark: str) -> None:
+    assert says_nothing_but(name + mark, name)
+    assert not says_nothing_but(f"{name}, neu{mark}", name)
+    assert not says_nothing_but(f"{name} ❤{mark}", name)
+    assert not says_nothing_but(mark, name)
 
 
 def test_words_beside_a_name_do_not_grow_together_without_it() -> None:

@@ -109,3 +109,15 @@ def test_a_product_whose_name_has_no_room_is_shown_with_its_own_words() -> None:
     assert (shown.text, shown.describes) == (f"{ask.short_name}：手工", True)
     assert generator.tells_product(ASK)
     assert wanting("words").tells_product(ask)
+
+
+@pytest.mark.parametrize("name", ["캔버스 토트백", "מנורת שולחן", "Mug No. 5", "Yahoo!"])
+@pytest.mark.parametrize("mark", [".", "!", " ", ""])
+def test_a_title_that_is_the_name_alone_is_the_name_as_its_shop_wrote_it(
+    name: str, mark: str
+) -> None:
+    generator = wanting("name", room=60)
+    ask = replace(ASK, product_name=name, short_name="", language="en")
+    drawn = titles_of(generator, 1)[0]
+    written = tuple(generator.tokenizer.encode(name + mark, add_special_tokens=False))
+    assert generator.title(replace(drawn, title=written), ask) == name
