@@ -67,7 +67,7 @@ def ban_word(
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ban a word from titles, from the next request on; ads of the pool that say it go too."""
+    """Ban a word from titles, from the next request on; finished ads that say it go too."""
     _change(context.obj, word, language, True, why, by, as_json)
 
 
@@ -119,7 +119,7 @@ def _change(
         return
     state = "banned" if banned else "allowed"
     told = f"{word!r} is {state}." if new else f"{word!r} was {state} already."
-    ads = f" {counted(gone, 'ad')} of the pool said it and {'is' if gone == 1 else 'are'} banned."
+    ads = f" {counted(gone, 'finished ad')} said it and {'is' if gone == 1 else 'are'} banned."
     _console.print(told + (ads if gone else ""), highlight=False, markup=False, soft_wrap=True)
 
 

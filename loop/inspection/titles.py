@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from itertools import chain
+from typing import Any, NamedTuple
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Column, Engine, Select, select
 
 from adloom.loop.catalogue.creatives.reviewing import judge
 from adloom.loop.catalogue.creatives.store import CreativeStore
 from adloom.loop.catalogue.product import Product
 from adloom.loop.catalogue.store import Catalogue
 from adloom.loop.database.tables import creatives, pool
-from adloom.models.titles.mentions import mentions
+from adloom.models.titles.fit import name_in
 from adloom.models.titles.rules import TitleRules
 
 _ADS_AT_ONCE = 500
 _BY = "word list"
+_SHOWN = creatives.c.ad_id, creatives.c.product_id, creatives.c.title
 
 Titles = Callable[[Product], TitleRules]
 
@@ -32,16 +34,12 @@ class SaysBanned(ValueError):
 
 
 def banned_word(title: str, product: Product, rules: TitleRules) -> str | None:
-    """The first banned word that a title says; what the product's own name says is its name."""
-    names = product.name, product.short_name
-    return next(
-        (
-            word
-            for word in rules.banned
-            if mentions(title, word) and not any(mentions(name, word) for name in names)
-        ),
-        None,
-    )
+    """The first banned word that a title says; what it calls its product is a name.
+
+    As :meth:`TitleRules.objection` has it, which is told the name.
+    """
+    name = name_in(title, [product.name, product.short_name])
+    return rules.banned_beside(title, [name])
 
 
 def approve(
@@ -67,9 +65,12 @@ def approve(
 
 
 def ban_by_words(catalogue: Catalogue, titles: Titles) -> int:
-    """Ban ads of the pool that say a banned word; how many. A few hundred are read at a time."""
+    """Ban ads of the pool, and the shop's own, that say a banned word; how many.
+
+    A few hundred are read at a time.
+    """
     banned = 0
-    for ads in _pooled(catalogue.engine):
+    for ads in chain(_pooled(catalogue.engine), _of_shop(catalogue.engine)):
         products = catalogue.find({ad.product_id for ad in ads})
         saying: dict[str, list[str]] = {}
         for ad in ads:
@@ -85,15 +86,24 @@ def ban_by_words(catalogue: Catalogue, titles: Titles) -> int:
 
 def _pooled(engine: Engine) -> Iterator[Sequence[_Ad]]:
     """The ads of the pool that may be shown."""
-    columns = creatives.c.ad_id, creatives.c.product_id, creatives.c.title
-    of_pool = select(*columns).join(pool, pool.c.ad_id == creatives.c.ad_id)
-    query = of_pool.where(creatives.c.state == "approved").order_by(pool.c.ad_id)
-    after = ""
+    of_pool = select(pool.c.ad_id, *_SHOWN).join(creatives, pool.c.ad_id == creatives.c.ad_id)
+    return _in_parts(engine, of_pool, pool.c.ad_id, "")
+
+
+def _of_shop(engine: Engine) -> Iterator[Sequence[_Ad]]:
+    """The shop's own ads that may be shown: they alone are numbered."""
+    return _in_parts(engine, select(creatives.c.number, *_SHOWN), creatives.c.number, -1)
+
+
+def _in_parts(
+    engine: Engine, query: Select[Any], key: Column[Any], after: Any
+) -> Iterator[Sequence[_Ad]]:
+    """Ads that may be shown, in the order of ``key``, the first column, from ``after`` on."""
+    shown = query.where(creatives.c.state == "approved").order_by(key).limit(_ADS_AT_ONCE)
     while True:
-        some = query.where(pool.c.ad_id > after).limit(_ADS_AT_ONCE)
         with engine.connect() as connection:
-            ads = [_Ad(*row) for row in connection.execute(some)]
-        if not ads:
+            rows = connection.execute(shown.where(key > after)).all()
+        if not rows:
             return
-        yield ads
-        after = ads[-1].ad_id
+        yield [_Ad(*row[1:]) for row in rows]
+        after = rows[-1][0]

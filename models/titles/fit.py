@@ -15,6 +15,7 @@ from typing import Literal
 import regex
 from transformers import PreTrainedTokenizerFast
 
+from adloom.models.titles.mentions import first_mentioned
 from adloom.models.titles.scripts import characters, tidied, without_spaces
 from adloom.models.titles.spelling import Speller, speller
 
@@ -27,8 +28,8 @@ _DANGLING = " -–—,;:、，：・&+/|(（[［{<«„“‚‘「『"
 _WORTHWHILE = 0.5
 """Share of what fits that a cut at a word's end keeps, where words have no spaces, and one at a
 mark that also stands after a brand or between adjectives."""
-_ASIDE = regex.compile(r"\s*[(\[{（［【〔]")
-_MARK = regex.compile(r"[,;]\s|\s*[|｜–—]|\s-\s")
+_BY = {True: regex.compile(r"\s*[(\[{（［【〔]"), False: regex.compile(r"[,;]\s|\s*[|｜–—]|\s-\s")}
+"""The marks that a name may end before: brackets, and others."""
 _LONGEST = 1000
 """Characters of a name that are looked at."""
 TitleWants = Literal["name", "short_name", "words"]
@@ -129,6 +130,17 @@ def title_name(
     return "" if fitted is None else fitted.text
 
 
+def name_in(title: str, names: Sequence[str]) -> str:
+    """What a title calls its product: the longest of ``names`` that it says, or else of what they
+    are up to one of their marks; "" where it says none."""
+    whole = [text for text in (tidied(name[:_LONGEST]) for name in names) if text]
+    shorter = [beginning for text in whole for beginning, _ in _marked(text)]
+    for some in (whole, shorter):
+        if found := first_mentioned(title, sorted(some, key=len, reverse=True)):
+            return found
+    return ""
+
+
 def _bare(text: str) -> str:
     """``text`` with nothing but the first code point of each character."""
     return tidied("".join(cluster[0] for cluster in characters(text)))
@@ -158,14 +170,21 @@ def _cut(spell: Speller, text: str, limit: int) -> str:
 def _before_mark(spell: Speller, text: str, limit: int) -> str:
     """The longest beginning that fits and has a mark after it; "" where none says enough."""
     longest = next((end for end in _ends(text, words=False) if _fits(spell, end, limit)), "")
-    whole_characters = set(accumulate(map(len, characters(text))))
-    marks = [(mark.start(), 1) for mark in _ASIDE.finditer(text)]
-    marks += [(mark.start(), _WORTHWHILE * len(longest)) for mark in _MARK.finditer(text)]
-    for at, least in sorted(marks, reverse=True):
-        beginning = text[:at].rstrip(_DANGLING)
-        if at in whole_characters and len(longest) >= len(beginning) >= least:
+    for beginning, aside in _marked(text):
+        least = 1 if aside else _WORTHWHILE * len(longest)
+        if least <= len(beginning) <= len(longest):
             return beginning
     return ""
+
+
+def _marked(text: str) -> Iterator[tuple[str, bool]]:
+    """Beginnings of ``text`` with a mark after them, the longest first, and whether it is a
+    bracket."""
+    whole_characters = set(accumulate(map(len, characters(text))))
+    marks = [(mark.start(), aside) for aside in (False, True) for mark in _BY[aside].finditer(text)]
+    for at, aside in sorted(marks, reverse=True):
+        if at in whole_characters and (beginning := text[:at].rstrip(_DANGLING)):
+            yield beginning, aside
 
 
 def _ends(text: str, *, words: bool) -> Iterator[str]:

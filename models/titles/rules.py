@@ -30,14 +30,18 @@ class TitleRules:
 
     def objection(self, text: str, name: str = "") -> str | None:
         """Why a title may not say ``text``, mentions of ``name`` left out; None where it may."""
-        names = mentions(text, name)
-        word = next((one for one in self.banned if _says(text, one, names)), None)
+        word = self.banned_beside(text, [name])
         if word is not None:
             return f"says {word!r}, which is banned"
         said = without(text, name)
         if not self.may_speak_of_saving and claims_saving(said, self.language, self.saving_words):
             return "speaks of a price or a saving on a product without a sale price"
         return None
+
+    def banned_beside(self, text: str, names: Sequence[str]) -> str | None:
+        """The first banned word that ``text`` says otherwise than within one of ``names``."""
+        named = [place for name in names for place in mentions(text, name)]
+        return next((word for word in self.banned if _says(text, word, named)), None)
 
     def banned_in(self, text: str) -> str | None:
         """The first banned word that ``text`` says; None where it says none."""
@@ -54,7 +58,7 @@ class TitleRules:
 
 
 def _says(text: str, phrase: str, names: Sequence[tuple[int, int]]) -> bool:
-    """Whether ``text`` says ``phrase`` otherwise than within the name."""
+    """Whether ``text`` says ``phrase`` otherwise than within one of the names."""
     return any(
         not any(begin <= at and until <= end for begin, end in names)
         for at, until in mentions(text, phrase)

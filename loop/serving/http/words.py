@@ -67,7 +67,7 @@ class WordChanged(BaseModel):
     """What came of it."""
 
     changed: bool = Field(description="false: it was so before")
-    ads_banned: int = Field(description="ads of the pool whose titles said it")
+    ads_banned: int = Field(description="finished ads, the shop's own too, whose titles said it")
 
 
 @router.get("", responses=refusals(*GUARDED), dependencies=Admitted)
@@ -91,7 +91,8 @@ def change_word(
 ) -> WordChanged:
     """Ban a word from titles, or allow it again, from the next request on at every server.
 
-    Ads of the pool that say a word that is banned are banned too; to allow it brings none back.
+    Finished ads that say a word that is banned, the shop's own too, are banned with it; to allow
+    it brings none back.
     """
     server = running(request)
     try:
