@@ -100,7 +100,7 @@ def _change(
     try:
         word = TypeAdapter(Word).validate_python(word)
     except ValidationError:
-        fail("the word must have 1 to 80 characters")
+        fail("the word must have 1 to 80 characters, and some that can be seen")
     if language:
         try:
             language = TypeAdapter(Language).validate_python(language)

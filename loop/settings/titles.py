@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -19,8 +20,23 @@ from pydantic import (
 from adloom.loop.settings.catalogue import Language
 from adloom.loop.settings.section import Section
 from adloom.models.titles.languages import fallbacks
+from adloom.models.titles.mentions import mentions
 
-Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
+
+def _findable(word: str) -> str:
+    """Refuses what no title can be found to say, such as characters without width alone."""
+    if "\0" in word:
+        raise ValueError("must not hold the character NUL")
+    if not mentions(word, word):
+        raise ValueError("shows nothing that a title could say")
+    return word
+
+
+Word = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=80),
+    AfterValidator(_findable),
+]
 
 
 def _listed(given: Any) -> Any:

@@ -32,12 +32,20 @@ _TWICE_UNSPACED = regex.compile(
 _TWICE_OF_HAN = regex.compile(r"(\p{Han}{4,12}?)\1")
 """In a text without its marks: two characters on both sides of one may belong to other words."""
 _SAYS = regex.compile(r"[^\p{P}\p{Z}\p{C}]")
-_UNSEEN = regex.compile(r"\p{Default_Ignorable_Code_Point}")
+_UNWRITTEN = regex.compile(
+    r"[\p{Default_Ignorable_Code_Point}"
+    r"\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7"
+    r"\u0610-\u061a\u0640\u064b-\u0652\u0656-\u065f\u0670\u06d6-\u06dc\u06df-\u06e8\u06ea-\u06ed]"
+)
+"""What the same word is written with or without: what cannot be seen, the vowel marks of Hebrew and
+Arabic, and the stroke that makes an Arabic word longer."""
+_DOTS = regex.compile(r"\u0131|(?<=i)\u0307")
+"""Turkish has two letters I, whose case nobody can tell without the language: here they are one."""
 
 
 def mentions(title: str, phrase: str) -> list[tuple[int, int]]:
     """Where ``title`` says ``phrase``: from and to, in order, without overlaps."""
-    folded, wanted = _fold(title), _fold(phrase.strip()).text
+    folded, wanted = _fold(title), _fold(phrase).text.strip()
     found: list[tuple[int, int]] = []
     at = folded.text.find(wanted) if wanted else -1
     while at >= 0:
@@ -136,7 +144,7 @@ def _fold(text: str) -> _Folded:
         else:
             plain = unicodedata.normalize("NFKC", cluster).casefold()
             plain = unicodedata.normalize("NFKC", plain).translate(_ALIKE)
-            plain = _UNSEEN.sub("", plain)
+            plain = _UNWRITTEN.sub("", _DOTS.sub(lambda dot: "i" if dot[0] == "ı" else "", plain))
         begins[len(folded)] = at
         folded, at = folded + plain, at + len(cluster)
         ends.setdefault(len(folded), at)

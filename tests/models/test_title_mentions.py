@@ -29,6 +29,14 @@ from adloom.models.titles.scripts import capitalised, small, tidied
         ("two  words\u00a0here", "words here"),
         ("Pre-Sale", "sale"),
         ("Auf\u00adlauf\u00adform", "Auflaufform"),
+        ("İNDİRİM! Çaydanlık", "indirim"),
+        ("indirim! Çaydanlık", "İNDİRİM"),
+        ("ILIK Çay", "ılık"),
+        ("ılık çay", "ILIK"),
+        ("تـــخفيض شاي", "تخفيض"),
+        ("تَخْفِيض شاي", "تخفيض"),
+        ("تخفيض شاي", "تَخْفِيضـ"),
+        ("מִבְצָע היום", "מבצע"),
     ],
 )
 def test_a_phrase_is_found(title: str, phrase: str) -> None:
@@ -49,6 +57,10 @@ def test_a_phrase_is_found(title: str, phrase: str) -> None:
         ("anything", ""),
         ("anything", " "),
         ("", "anything"),
+        ("ـــ", "ـ"),
+        ("sıra", "sir"),
+        ("بيعة", "بيع"),
+        ("أمل", "امل"),
     ],
 )
 def test_part_of_a_word_or_character_is_no_mention(title: str, phrase: str) -> None:

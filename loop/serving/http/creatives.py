@@ -19,6 +19,7 @@ from adloom.loop.serving.http.errors import GUARDED, problem, refusals
 from adloom.loop.serving.http.prefix import Places, places
 from adloom.loop.serving.http.reviewers import Person, key_name, reviewer
 from adloom.loop.serving.http.routes import running
+from adloom.stream.events import NO_NUL
 
 _ABOUT = Query(max_length=128)
 
@@ -65,7 +66,9 @@ class Approval(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    why: Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)] = ""
+    why: Annotated[
+        str, StringConstraints(strip_whitespace=True, max_length=500, pattern=NO_NUL)
+    ] = ""
     by: Person | None = Field(default=None, description="who decides, in their own words")
 
 
@@ -74,7 +77,9 @@ class Ban(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    why: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+    why: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=NO_NUL)
+    ]
     by: Person | None = Field(default=None, description="who decides, in their own words")
 
 

@@ -8,7 +8,11 @@ from typing import Annotated
 from fastapi import Header
 from pydantic import StringConstraints
 
-Person = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
+from adloom.stream.events import NO_NUL
+
+Person = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=NO_NUL)
+]
 _DIGITS = 6
 
 

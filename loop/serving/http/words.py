@@ -16,6 +16,7 @@ from adloom.loop.serving.http.reviewers import Person, key_name, reviewer
 from adloom.loop.serving.http.routes import running
 from adloom.loop.settings.catalogue import Language
 from adloom.loop.settings.titles import Word
+from adloom.stream.events import NO_NUL
 
 router = APIRouter(prefix="/v1/words", tags=["review"])
 
@@ -59,7 +60,9 @@ class WordChange(BaseModel):
     word: Word
     language: Language | Literal[""] = Field(default="", description="empty: every language")
     banned: bool = True
-    why: Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)] = ""
+    why: Annotated[
+        str, StringConstraints(strip_whitespace=True, max_length=500, pattern=NO_NUL)
+    ] = ""
     by: Person | None = Field(default=None, description="who decides, in their own words")
 
 
