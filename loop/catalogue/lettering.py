@@ -30,6 +30,7 @@ _OF_LANGUAGES = {"ja": 0, "ko": 1, "zh-hant": 3, "zh-tw": 3, "zh-hk": 4, "zh-mo"
 """Faces of Noto Sans CJK, which draws a Han character as Japan, Korea or China does."""
 _NEVER_SEEN = regex.compile(r"[\s\p{Default_Ignorable_Code_Point}]")
 _REGULAR, _BOLD = 400, 700
+_PROBED_AT = 10  # pixels
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,19 @@ def font_of(face: Face, pixels: float, *, bold: bool = False) -> ImageFont.FreeT
 def has_weights(face: Face) -> bool:
     """Whether a face can be bold by itself."""
     return bool(_weights(face))
+
+
+@lru_cache(maxsize=4096)
+def draws_bold(face: Face, text: str) -> bool:
+    """Whether a text can be drawn in a face's bold weight.
+
+    ﷽ is then too intricate for FreeType ("raster overflow"), whatever its size.
+    """
+    try:
+        font_of(face, _PROBED_AT, bold=True).getmask(text)
+    except OSError:
+        return False
+    return True
 
 
 def needed(text: str) -> frozenset[int]:

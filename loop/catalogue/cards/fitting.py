@@ -26,17 +26,14 @@ class Block:
         lines: each with its baseline, in pixels below the block's top.
         width, height: of all that is drawn, pixels.
         pixels: size of the letters.
+        missing: letters that no font has; a line of nothing else is not there.
     """
 
     lines: tuple[tuple[Line, int], ...]
     width: int
     height: int
     pixels: float
-
-    @property
-    def missing(self) -> str:
-        """Letters that no font has."""
-        return "".join(line.missing for line, _ in self.lines)
+    missing: str = ""
 
 
 @dataclass(frozen=True)
@@ -222,4 +219,5 @@ def _block(lines: Sequence[Line], pixels: float) -> Block:
         placed.append((line, baseline))
         bottom = baseline + line.ink.bottom
     width = max((line.ink.width for line in seen), default=0)
-    return Block(tuple(placed), width, bottom, pixels)
+    missing = "".join(line.missing for line in lines)
+    return Block(tuple(placed), width, bottom, pixels, missing)

@@ -11,6 +11,7 @@ from adloom.loop.catalogue.cards.boxes import Box, around
 from adloom.loop.catalogue.cards.palette import Colour
 from adloom.loop.catalogue.lettering import (
     Face,
+    draws_bold,
     face_for,
     faces,
     font_of,
@@ -21,7 +22,7 @@ from adloom.loop.catalogue.lettering import (
 from adloom.models.titles.scripts import characters
 
 _BOLD_STROKE = 0.018
-"""Of a letter's size: what makes a face bold that has no bold weight."""
+"""Of a letter's size: what makes a face bold that has no bold weight, or none for these letters."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,7 @@ class Hand:
         length = 0.0
         parts, missing = self._parts(text)
         for face, letters in parts:
-            font = font_of(face, pixels, bold=True)
-            stroke = 0.0 if has_weights(face) else pixels * _BOLD_STROKE
+            font, stroke = _pen(face, letters, pixels)
             run = Run(letters, font, stroke, round(length))
             left, top, right, bottom = font.getbbox(
                 letters, direction=self._direction, stroke_width=stroke, anchor="ls"
@@ -104,7 +104,7 @@ class Hand:
         """How long a line of ``text`` is, in pixels: cheaper than to set it out."""
         parts, _ = self._parts(text)
         return sum(
-            font_of(face, pixels, bold=True).getlength(letters, direction=self._direction)
+            _pen(face, letters, pixels)[0].getlength(letters, direction=self._direction)
             for face, letters in parts
         )
 
@@ -133,3 +133,9 @@ class Hand:
             found = (face for face in candidates if letters <= letters_of(face))
             self._others[cluster] = next(found, None)
         return self._others[cluster]
+
+
+def _pen(face: Face, letters: str, pixels: float) -> tuple[ImageFont.FreeTypeFont, float]:
+    """The font that writes letters bold, and its stroke."""
+    bold = has_weights(face) and draws_bold(face, letters)
+    return font_of(face, pixels, bold=bold), 0.0 if bold else pixels * _BOLD_STROKE

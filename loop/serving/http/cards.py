@@ -24,6 +24,7 @@ from adloom.loop.serving.http.access import Counted
 from adloom.loop.serving.http.errors import problem, refusals
 from adloom.loop.serving.http.pools import pools
 from adloom.loop.serving.http.routes import running
+from adloom.loop.serving.http.unchanged import has_already
 from adloom.loop.serving.server import AdServer
 
 _log = logging.getLogger("adloom.serve")
@@ -102,7 +103,7 @@ async def card(
         shown = await threads.run(_shown, server, ad_id)
         tag = f'"{shown.tag(wanted)}"'
         headers = (_WITH_PRICE if banner else _WITHOUT_PRICE) | {"ETag": tag}
-        if request.headers.get("if-none-match") == tag:
+        if has_already(request, tag):
             return Response(status_code=304, headers=headers)
         last: LastCards = request.app.state.cards
         content = await threads.run(last.drawn, server, shown, wanted)

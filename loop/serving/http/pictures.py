@@ -13,6 +13,7 @@ from adloom.loop.serving.http.access import Open
 from adloom.loop.serving.http.errors import problem, refusals
 from adloom.loop.serving.http.pools import pools
 from adloom.loop.serving.http.routes import running
+from adloom.loop.serving.http.unchanged import has_already, names
 
 _FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 _NOT_KEPT = {"Cache-Control": "no-store"}
@@ -48,8 +49,9 @@ async def older_picture(digest: str, request: Request) -> Response:
 
 async def _answered(digest: str, kind: Kind, request: Request) -> Response:
     tag = f'"{digest}"'
-    if is_hash(digest) and request.headers.get("if-none-match") == tag:
-        return Response(status_code=304, headers=_FOR_EVER | {"ETag": tag})
+    headers = _FOR_EVER | {"ETag": tag}
+    if is_hash(digest) and names(request, tag):
+        return Response(status_code=304, headers=headers)
     store = running(request).creatives.pictures
     found = await pools(request).pictures.run(_found, store, digest, kind)
     if found is None:
@@ -58,7 +60,9 @@ async def _answered(digest: str, kind: Kind, request: Request) -> Response:
         raise HTTPException(404, told, headers=_NOT_KEPT)
     if isinstance(found, str):
         return RedirectResponse(found, headers=_FOR_AN_HOUR)
-    return Response(found, media_type=f"image/{kind}", headers=_FOR_EVER | {"ETag": tag})
+    if has_already(request, tag):
+        return Response(status_code=304, headers=headers)
+    return Response(found, media_type=f"image/{kind}", headers=headers)
 
 
 def _found(store: PictureStore, digest: str, kind: Kind) -> bytes | str | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from fastapi import APIRouter, Request, Response
 
 from adloom.loop.serving.http.access import Open
+from adloom.loop.serving.http.unchanged import has_already
 
 _SCRIPT = (Path(__file__).parent / "events.js").read_bytes()
 _HEADERS = {
@@ -32,6 +33,6 @@ def events_script(request: Request) -> Response:
     It tells of elements with `data-adloom-product` and `data-adloom-ad`. `data-key` is a
     publishable key, `data-user` the shopper's id.
     """
-    if request.headers.get("if-none-match") == _HEADERS["ETag"]:
+    if has_already(request, _HEADERS["ETag"]):
         return Response(status_code=304, headers=_HEADERS)
     return Response(_SCRIPT, media_type="text/javascript", headers=_HEADERS)

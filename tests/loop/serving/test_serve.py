@@ -56,6 +56,9 @@ def test_an_unknown_shopper_gets_an_unpersonalised_ad(client: TestClient) -> Non
     assert "immutable" in fetched.headers["cache-control"]
     seen = {"if-none-match": fetched.headers["etag"]}
     assert client.get(ad["picture_url"], headers=seen).status_code == 304
+    assert client.get(ad["picture_url"], headers={"if-none-match": "*"}).status_code == 304
+    unknown = f"/v1/pictures/{'0' * 64}.webp"
+    assert client.get(unknown, headers={"if-none-match": "*"}).status_code == 404
 
 
 def test_the_same_seed_draws_the_same_ad(client: TestClient) -> None:
@@ -290,6 +293,8 @@ def test_a_card_is_kept_until_what_it_says_changes(client: TestClient) -> None:
     seen = {"if-none-match": first.headers["etag"]}
     unchanged = client.get(priced, headers=seen)
     assert (unchanged.status_code, unchanged.content) == (304, b"")
+    weak = {"if-none-match": f'"another", W/{first.headers["etag"]}'}
+    assert client.get(priced, headers=weak).status_code == 304
     sell("6.50 EUR")
     changed = client.get(priced, headers=seen)
     assert changed.status_code == 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from PIL import Image, ImageDraw
 
 from adloom.loop.catalogue.cards.breaks import pieces
 from adloom.loop.catalogue.cards.fitting import fit
@@ -122,3 +123,19 @@ def test_letters_that_no_font_has_are_left_out_and_told() -> None:
     block = fit("Ma\U000f1234ß ✓ 🎁", "de", (600, 100), sizes=(40, 20))
     assert block.missing == "\U000f1234"
     assert len(block.lines) == 1
+
+
+def test_a_title_of_letters_that_no_font_has_is_told_too() -> None:
+    block = fit("བོད་ཇ་", "bo", (600, 100), sizes=(40, 20))
+    assert (block.lines, block.missing) == ((), "བོད་ཇ་")
+
+
+@pytest.mark.parametrize("title", ["﷽ ﷺ ﷽﷽﷽", "ffi ﷽ ﷺ ﷽﷽﷽﷽﷽﷽﷽﷽", "شاي ﷽"])
+@pytest.mark.parametrize("rtl", [True, False])
+def test_letters_too_intricate_to_be_drawn_bold_are_drawn(title: str, rtl: bool) -> None:
+    block = fit(title, "ar", (900, 300), sizes=(84, 34), most_lines=4, rtl=rtl)
+    card = Image.new("RGB", (900, 300))
+    for line, baseline in block.lines:
+        line.draw(ImageDraw.Draw(card), -line.ink.left, baseline, (255, 255, 255))
+    assert card.getbbox() is not None
+    assert block.missing == ""
