@@ -16,6 +16,7 @@ from adloom.models.titles.languages import fallbacks
 _LEAST_LETTERS = 3  # of a word on each side of a hyphen
 _HANGUL = regex.compile(r"\p{Hangul}")
 _WORDS = regex.compile(r"\s*\S+\s*")
+_ALONE = regex.compile(r"\p{P}*[\p{Han}\p{Hiragana}\p{Katakana}]\p{P}*")
 _UNSPACED = {
     "th": regex.compile(r"\p{Thai}"),
     "ja": regex.compile(r"[\p{Hiragana}\p{Katakana}]"),
@@ -29,7 +30,7 @@ def pieces(text: str, language: str) -> list[str]:
 
     By Unicode's line breaking algorithm (UAX 14). Korean is parted at its spaces alone, Thai also
     between words, and Chinese and Japanese between words only where the algorithm would do so
-    too. Together the parts are the text.
+    too, and not beside one character alone. Together the parts are the text.
     """
     if _HANGUL.search(text):
         return [str(word) for word in _WORDS.findall(text)]
@@ -42,7 +43,7 @@ def pieces(text: str, language: str) -> list[str]:
         return [word for unit in units for word in _with_spaces(parser.parse(unit))]
     words = set(_ends(parser.parse(text)))
     ends = [end for end in _ends(units) if end in words or text[end - 1].isspace()]
-    return [text[start:end] for start, end in pairwise([0, *ends])]
+    return _none_alone([text[start:end] for start, end in pairwise([0, *ends])])
 
 
 def syllables(word: str, language: str) -> list[str]:
@@ -69,6 +70,22 @@ def _with_spaces(words: list[str]) -> list[str]:
             joined[-1] += word
         else:
             joined.append(word)
+    return joined
+
+
+def _none_alone(parts: Sequence[str]) -> list[str]:
+    """The parts, one character joined to what follows it, and at the end to what is before.
+
+    A word of one is rare, and often a piece of a longer one that was parted wrongly.
+    """
+    joined: list[str] = []
+    for part in parts:
+        if joined and _ALONE.fullmatch(joined[-1]):
+            joined[-1] += part
+        else:
+            joined.append(part)
+    if len(joined) > 1 and _ALONE.fullmatch(joined[-1]) and not joined[-2][-1].isspace():
+        joined[-2:] = [joined[-2] + joined[-1]]
     return joined
 
 

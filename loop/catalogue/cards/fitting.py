@@ -183,7 +183,11 @@ def _parted(hand: Hand, part: _Piece, language: str, within: float) -> list[_Pie
     parted = _measured(hand, [*((syllable, "-") for syllable in before), (last, "")])
     if all(piece.seen <= within for piece in parted):
         return parted
-    return _measured(hand, [(letter, "") for letter in characters(part.text)])
+    letters = characters(part.text)
+    together = _measured(hand, [(one, "") for one in (*letters[:-2], "".join(letters[-2:]))])
+    if together[-1].seen <= within:  # so that none is alone on the last row
+        return together
+    return _measured(hand, [(letter, "") for letter in letters])
 
 
 def _ended(hand: Hand, row: str, width: int, pixels: float) -> str:

@@ -18,7 +18,7 @@ from adloom.loop.catalogue.creatives.store import Creative, CreativeStore, Unkno
 from adloom.loop.catalogue.product import Product
 from adloom.loop.catalogue.store import Catalogue
 
-_DESIGN = 1
+_DESIGN = 2
 """Of cards: another number, and nobody keeps the cards of before."""
 
 CardKind = Literal["webp", "jpeg", "png"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from adloom.loop.catalogue.cards.breaks import pieces
@@ -87,6 +89,39 @@ def test_lines_end_where_the_script_allows_it() -> None:
     assert "โต๊ะ " in pieces("โคมไฟตั้งโต๊ะ แสงอุ่น", "en")
     for language, title in TITLES.items():
         assert "".join(pieces(title, language)) == title
+
+
+@pytest.mark.parametrize(
+    ("language", "title", "parts"),
+    [
+        (
+            "zh",
+            "手绘青花瓷马克杯，每天都用得上。",
+            ["手绘", "青花瓷马克杯，", "每天", "都用", "得上。"],
+        ),
+        ("zh-TW", "手工陶瓷茶杯，好看又好用", ["手工陶瓷", "茶杯，", "好看", "又好用"]),
+        ("zh", "景德镇手绘青花瓷复古", ["景德镇手绘青花瓷复古"]),
+        ("zh", "茶壶 古", ["茶壶 ", "古"]),
+        ("ja", "有田焼の大皿三枚", ["有田焼の", "大皿", "三枚"]),
+    ],
+)
+def test_no_line_ends_beside_one_character_alone(
+    language: str, title: str, parts: list[str]
+) -> None:
+    assert pieces(title, language) == parts
+
+
+@given(
+    title=st.text("景德镇手绘青花瓷复古茶壶马克杯，大皿三枚セットの", min_size=4, max_size=24),
+    language=st.sampled_from(["zh", "zh-TW", "ja"]),
+    width=st.integers(160, 900),
+)
+@settings(max_examples=100, deadline=None)
+def test_the_last_row_is_no_character_alone(title: str, language: str, width: int) -> None:
+    title = title.strip("，")
+    block = fit(title, language, (width, 400), sizes=(84, 34), most_lines=4)
+    if len(block.lines) > 1 and not block.lines[-1][0].text.endswith("…"):
+        assert len(block.lines[-1][0].text.strip("，")) > 1
 
 
 def test_a_long_title_becomes_smaller_and_is_then_cut_between_letters() -> None:
