@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ from pydantic_core import from_json
 
 from adloom.feature_store.event_log import EventLog
 from adloom.loop.learning.labels import label_exposures
-from adloom.loop.settings.experiments import Experiment
+from adloom.loop.settings.experiments import LEAST_SHARE, Experiment
 
 _LARGEST = 2.0**31
 _OF_A_DEAL = ("experiment", "batch", "propensities")
@@ -23,7 +24,7 @@ _COLUMNS = (
     *("kind", "ts", "user_id", "item_id", "ad_id"),
     *("variant", "propensity", "context"),
 )
-_OF_ALL = ("arms", "users", "items", "window")
+_OF_ALL = ("arms", "users", "items", "window", "impossible")
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Outcomes:
         row_steps: float64, steps of the engine for the ad alone; NaN where not known.
         invalid_title: float64, 1 or 0; NaN where not known.
         version: int64, the model version; -1 where not known.
+        impossible: exposures that are left out, since no arm is dealt with the chance they say.
     """
 
     arms: tuple[str, ...]
@@ -70,6 +72,7 @@ class Outcomes:
     row_steps: NDArray[np.float64]
     invalid_title: NDArray[np.float64]
     version: NDArray[np.int64]
+    impossible: int = 0
 
     def __len__(self) -> int:
         return len(self.arm)
@@ -106,8 +109,9 @@ def experiment_outcomes(
     """What the event log tells of an experiment.
 
     Counted are exposures between its start and its end, in one of its arms by their `variant`,
-    that name it in their context (`experiment`) or name none, and carry a propensity. Beside a
-    holdout all other experiments are its other arm.
+    that name it in their context (`experiment`) or name none, and carry a propensity. Of those
+    with one below `LEAST_SHARE` it only tells how many there are: a single one would outweigh all
+    others. Beside a holdout all other experiments are its other arm.
 
     Args:
         attribution: a click later than this after its exposure counts nothing.
@@ -125,8 +129,11 @@ def experiment_outcomes(
     shown = shown[shown["variant"].isin(arms)]
     contexts = [from_json(context) for context in shown["context"]]
     own = [context.get("experiment", name) == name for context in contexts]
-    shown = shown[np.asarray(own, bool)]
-    contexts = [context for context, counts in zip(contexts, own, strict=True) if counts]
+    likely = shown["propensity"] >= LEAST_SHARE
+    counted = np.asarray(own, bool) & likely.to_numpy(bool)
+    impossible = int(np.asarray(own, bool).sum() - counted.sum())
+    shown = shown[counted]
+    contexts = [context for context, counts in zip(contexts, counted, strict=True) if counts]
     user, users = _numbered(shown["user_id"])
     item, items = _numbered(shown["item_id"])
     batches = [str(context.get("batch", 0)) for context in contexts]
@@ -149,6 +156,7 @@ def experiment_outcomes(
         row_steps=_numbers(contexts, "row_steps"),
         invalid_title=1.0 - _numbers(contexts, "valid_title"),
         version=_whole_numbers(contexts, "version", unknown=-1),
+        impossible=impossible,
     )
 
 
@@ -176,26 +184,32 @@ def _numbered(values: pd.Series[str]) -> tuple[NDArray[np.int64], tuple[str, ...
 
 
 def _numbers(contexts: Sequence[Mapping[str, Any]], key: str) -> NDArray[np.float64]:
-    """Events come from anywhere: what is no number is not known."""
-    values = pd.Series([context.get(key) for context in contexts], dtype=object)
-    return pd.to_numeric(values, errors="coerce").to_numpy(np.float64)
+    return np.array([_number(context.get(key)) for context in contexts], np.float64)
+
+
+def _number(value: object) -> float:
+    """Events come from anywhere: what is no number, or one that nothing measures, is not known."""
+    try:
+        number = float(value) if isinstance(value, int | float | str) else math.nan
+    except (ValueError, OverflowError):
+        return math.nan
+    return number if abs(number) < _LARGEST else math.nan
 
 
 def _whole_numbers(
     contexts: Sequence[Mapping[str, Any]], key: str, *, unknown: int
 ) -> NDArray[np.int64]:
     values = _numbers(contexts, key)
-    usable = np.abs(values) < _LARGEST
-    return np.where(usable, values, unknown).astype(np.int64)
+    return np.where(np.isnan(values), unknown, values).astype(np.int64)
 
 
 def _shares(contexts: Sequence[Mapping[str, Any]], experiment: Experiment) -> NDArray[np.float64]:
     """Fixed shares are known from the definition where an exposure does not say them."""
     unsaid = experiment.shares if experiment.allocation == "fixed" else {}
     said = [_mapping(context.get("propensities")) or unsaid for context in contexts]
-    rows = [[shares.get(arm) for arm in experiment.arms] for shares in said]
-    found = pd.DataFrame(rows, columns=list(experiment.arms), dtype=object)
-    return found.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    rows = [[_number(shares.get(arm)) for arm in experiment.arms] for shares in said]
+    found = np.array(rows, np.float64).reshape(len(rows), len(experiment.arms))
+    return np.where((found == 0) | ((found >= LEAST_SHARE) & (found <= 1)), found, np.nan)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -21,7 +21,7 @@ from adloom.loop.experiments.metric_words import metric_json, unseen_events
 from adloom.loop.experiments.metrics import MetricResult, metric_results
 from adloom.loop.experiments.notes import notes
 from adloom.loop.experiments.outcomes import Outcomes, experiment_outcomes
-from adloom.loop.settings.experiments import Experiment
+from adloom.loop.settings.experiments import LEAST_SHARE, Experiment
 from adloom.loop.statistics.off_policy import (
     LoggedRewards,
     PolicyValue,
@@ -52,6 +52,7 @@ class ExperimentReport:
         metrics: those of the settings, by name.
         outcomes_seen: what outcomes of its users are called, the most frequent first.
         unservable: a sentence for each arm whose version is not registered (any more).
+        impossible: exposures that are left out, since no arm is dealt with the chance they say.
     """
 
     name: str
@@ -68,11 +69,18 @@ class ExperimentReport:
     metrics: dict[str, MetricResult]
     outcomes_seen: tuple[str, ...] = ()
     unservable: tuple[str, ...] = ()
+    impossible: int = 0
 
     @property
     def warnings(self) -> list[str]:
         """What makes the figures harder to read."""
         found = [*self.unservable]
+        if self.impossible:
+            ads = "1 ad is" if self.impossible == 1 else f"{self.impossible:,} ads are"
+            found.append(
+                f"{ads} left out: by their events the arm was dealt with a chance (propensity) "
+                f"below {LEAST_SHARE:.2%}, which none is"
+            )
         found += [
             f"{arm} was drawn by versions {', '.join(map(str, numbers))}: its alias moved"
             for arm, numbers in self.versions.items()
@@ -228,6 +236,7 @@ def report_outcomes(
         metrics=metrics,
         outcomes_seen=done.seen,
         unservable=tuple(unservable),
+        impossible=outcomes.impossible,
     )
 
 

@@ -25,6 +25,8 @@ VersionName = Annotated[
     Annotated[int, Field(ge=1)] | Annotated[str, Field(min_length=1)],
     BeforeValidator(lambda name: _version_name(name)),
 ]
+LEAST_SHARE = 1e-4
+"""Below it no arm is dealt: each of its ads would outweigh ten thousand others."""
 _SHARED_BY_ALL_ARMS = ("path", "device", "batch_size")
 
 
@@ -115,6 +117,11 @@ class Experiment(BaseModel):
     def _fits_together(self) -> Self:
         if self.control is not None and self.control not in self.arms:
             raise ValueError(f"control: no arm {self.control!r} (arms: {', '.join(self.arms)})")
+        small = [name for name, share in self.shares.items() if share < LEAST_SHARE]
+        if small:
+            raise ValueError(f"arms.{small[0]}.weight: an arm has {LEAST_SHARE:.2%} at least")
+        if self.allocation == "thompson" and self.explore / len(self.arms) < LEAST_SHARE:
+            raise ValueError(f"explore: each arm keeps {LEAST_SHARE:.2%} of the users at least")
         if self.end is not None and self.end <= self.start:
             raise ValueError("end: must be later than start")
         if self.holdout is not None:

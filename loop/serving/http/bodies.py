@@ -11,6 +11,7 @@ from adloom.loop.serving.finished import Ad
 from adloom.loop.serving.http.prefix import Places
 from adloom.loop.serving.in_time.chosen import Chosen, Source
 from adloom.loop.serving.titles import TitleSource
+from adloom.loop.settings.experiments import LEAST_SHARE
 from adloom.stream.events import NO_NUL
 
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=NO_NUL)]
@@ -25,7 +26,7 @@ class Assigned(BaseModel):
     variant: Identifier = Field(description="one of its arms")
     propensity: float | None = Field(
         default=None,
-        gt=0,
+        ge=LEAST_SHARE,
         le=1,
         description="how likely the shopper came into this arm; null: as the arm's weight says",
     )

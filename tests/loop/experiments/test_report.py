@@ -5,17 +5,25 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
-from adloom.feature_store.event_log import LoggedEvent
+from adloom.feature_store.event_log import EventLog, LoggedEvent
 from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.store import FeatureStore
 from adloom.loop.commands.app import app
 from adloom.loop.experiments.assignment import Allocation, assign
-from adloom.loop.experiments.report import NoExperiment, choose_experiment
+from adloom.loop.experiments.report import (
+    NoExperiment,
+    choose_experiment,
+    report_experiment,
+)
 from tests.experiment_data import experiment
 
 START = datetime.now(UTC) - timedelta(days=2)
@@ -155,6 +163,48 @@ def test_exposures_of_foreign_producers_count_and_nonsense_in_a_context_does_not
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
     assert sum(arm["impressions"] for arm in found["arms"].values()) == 4
+
+
+@pytest.mark.parametrize("chance", [1e-300, 5e-324, 1e-9])
+def test_an_arm_dealt_by_a_chance_that_none_has_is_left_out_and_told(chance: float) -> None:
+    append([e for n in range(20) for e in visit(n, f"user-{n}")])
+    before = json.loads(run("--json").stdout)
+    append(visit(20, "user-20", propensity=chance))
+    found = json.loads(run("--json").stdout)
+    assert found["arms"] == before["arms"]
+    assert "1 ad is left out: by their events" in found["warnings"][0]
+    assert "below 0.01%" in " ".join(run().stdout.split())
+
+
+_BEYOND = st.sampled_from([1e308, -1e308, 1e-308, 10**400, -1, 0, True, "inf", "nan", "1e308", []])
+_MEASURED = ("seconds", "row_steps", "drawn_together", "valid_title", "version", "batch")
+
+
+@given(
+    st.dictionaries(st.sampled_from(_MEASURED), _BEYOND),
+    st.dictionaries(st.sampled_from(["control", "other"]), _BEYOND),
+)
+@settings(max_examples=40, deadline=None)
+def test_numbers_that_nothing_measures_break_no_report(
+    context: dict[str, Any], shares: dict[str, Any]
+) -> None:
+    odd = json.dumps({**context, "propensities": shares})
+    events = [
+        event
+        for n in range(40)
+        for event in visit(
+            n,
+            f"user-{n}",
+            clicked_after=timedelta(minutes=1) if n % 5 == 0 else None,
+            **({"context": odd} if n < 4 else {}),
+        )
+    ]
+    with TemporaryDirectory() as folder, np.errstate(over="raise", invalid="raise"):
+        log = EventLog(Path(folder) / "log")
+        log.append(events)
+        trial = experiment(start=START)
+        report = report_experiment(log, "trial", trial, attribution=timedelta(hours=1))
+        json.dumps(report.as_json(), allow_nan=False)
 
 
 def test_an_experiment_without_exposures_is_collecting() -> None:

@@ -58,6 +58,11 @@ def test_a_definition_is_read(elsewhere: Path) -> None:
         (("guidance = 5.0", "guidence = 5.0"), "arms.strong.guidence: no such setting"),
         (("guidance = 5.0", "batch_size = 4"), "arms.strong.batch_size: .* one base model"),
         (("weight = 3", "weight = 0"), "experiments.guidance.arms.strong.weight"),
+        (("weight = 3", "weight = 1e-300"), r"arms\.strong\.weight: an arm has 0\.01% at least"),
+        (
+            ("start =", 'allocation = "thompson"\nexplore = 1e-9\nstart ='),
+            "explore: each arm keeps 0.01% of the users at least",
+        ),
         (('"@challenger"', "0"), r"arms\.strong\.version: must be the number [^;]*$"),
         (('"@challenger"', "1.5"), r"arms\.strong\.version: must be the number [^;]*$"),
         (("00Z", "00"), "experiments.guidance.start: has no timezone: write 2026-01-02T00:00:00Z"),

@@ -199,6 +199,11 @@ def test_an_arm_that_the_caller_names_serves_and_is_logged(
         ({"experiment": "past", "variant": "red"}, ["experiment"], "does not run now"),
         ({"experiment": "platform", "variant": "green"}, ["variant"], "red, blue"),
         ({"experiment": "platform", "variant": "red", "propensity": 0}, ["propensity"], "0"),
+        (
+            {"experiment": "platform", "variant": "red", "propensity": 1e-300},
+            ["propensity"],
+            "0.0001",
+        ),
         ({"experiment": "platform"}, ["variant"], "required"),
     ],
 )
