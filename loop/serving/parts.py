@@ -29,7 +29,7 @@ Part = Literal[
 ]
 """What a server is made of: `events` are sent, `features` kept up to date and read, `products`
 follow their topic, the `feed` is read anew, products and ads lie in the `database`, their
-`pictures` in an object store; `privacy` is who is forgotten; finished ads are chosen from
+`pictures` in files; `privacy` is who is forgotten; finished ads are chosen from
 a `pool`, for which others are drawn `behind`."""
 
 _STEADY_SECONDS = 5.0  # a thread that ran so long is well again

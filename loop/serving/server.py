@@ -87,8 +87,8 @@ class AdServer:
         parts.callback(self.creatives.close)
         self.catalogue: Catalogue = home.open_catalogue(settings, pictures)
         parts.callback(self.catalogue.close)
+        self.parts.ask("pictures", lambda: pictures.files.problem)
         if pictures.files.store is not None:
-            self.parts.ask("pictures", lambda: pictures.files.problem)
             self._in_thread(parts, "pictures", lambda: pictures.files.watch(self.stop))
         tell("looking up versions in the registry")
         generator = place.generator

@@ -14,7 +14,7 @@ class PicturesAway(RuntimeError):
 class Files(Protocol):
     """Content under the SHA-256 (hex) of its bytes. For several threads and processes at once.
 
-    Everything raises PicturesAway while the place cannot be used; a folder raises OSError.
+    Everything raises PicturesAway while the place cannot be used.
     """
 
     def put(self, content: bytes) -> str:

@@ -40,7 +40,9 @@ class PictureFiles:
     @property
     def problem(self) -> str | None:
         """What is wrong with the place, in one line."""
-        if self.store is None or (problem := self.store.problem) is None:
+        if self.store is None:
+            return self.webp.problem if isinstance(self.webp, WebpFolder) else None
+        if (problem := self.store.problem) is None:
             return None
         many = 0 if self.waiting is None else self.waiting.count
         return f"{problem}; {many} pictures wait here until then" if many else problem

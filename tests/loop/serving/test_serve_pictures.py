@@ -114,6 +114,38 @@ def test_shoppers_are_sent_to_a_public_address_for_what_lies_there(
         assert client.get(waits).status_code == 200
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_folder_that_goes_away_under_a_server_is_told_and_comes_back(
+    tmp_path: Path, shared: bool
+) -> None:
+    place = tmp_path / "mounted"
+    settings = tiny_settings(tmp_path, **({"pictures": {"url": str(place)}} if shared else {}))
+    if shared:
+        take_over_pictures(settings.home, settings.pictures)
+    else:
+        place = settings.home / "catalogue" / "pictures"
+    with TestClient(create_app(settings)) as client:
+        kept = client.post("/v1/ads", json=AD).json()
+        until(lambda: problems(client) == {})
+        away = place.rename(tmp_path / "away")
+        until(lambda: "is gone" in problems(client).get("pictures", ""))
+        assert client.get("/readyz").json()["status"] == "degraded"
+        for more in ({"seed": 8}, {"product_id": "coffee-mug"}, {"inline_picture": True}):
+            refused = client.post("/v1/ads", json=AD | more)
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+        assert client.get(kept["picture_url"]).status_code == 503
+        assert not place.exists()  # a new one would stand in the way of the old
+
+        place.mkdir()  # as the point that something was mounted at
+        until(lambda: "mount it again" in problems(client).get("pictures", ""))
+        assert client.post("/v1/ads", json=AD | {"seed": 9}).status_code == 503
+        place.rmdir()
+        away.rename(place)
+        until(lambda: problems(client) == {})
+        assert client.post("/v1/ads", json=AD | {"product_id": "coffee-mug"}).status_code == 200
+        assert client.get(kept["picture_url"]).status_code == 200
+
+
 def test_the_picture_of_an_ad_of_an_earlier_release_is_found_by_either_ending(
     tmp_path: Path,
 ) -> None:
