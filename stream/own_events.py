@@ -49,6 +49,10 @@ class Float32(float):
     """A number that had fewer digits once than Python's own have."""
 
 
+class Bytes(str):
+    """Bytes that are no text in UTF-8, as base64."""
+
+
 class OwnEvents:
     """Reads events of one kind.
 
@@ -149,6 +153,8 @@ def _moments(source: FieldSource, zone: tzinfo | None) -> Convert:
 
 def id_text(value: Any) -> Any:
     """A number as text; the model refuses what is neither. Raises NoId."""
+    if isinstance(value, Bytes):
+        raise NoId("bytes that are no UTF-8: write the id as text")
     if isinstance(value, str):
         return value
     if isinstance(value, float) and value.is_integer():

@@ -86,7 +86,7 @@ def begin(
         left = output.left(plan)
         for part in left:  # of one that was begun, some may be retired by now
             sold.look(product for _, product in plan.pairs(part))
-        sold.refuse()
+        sold.refuse(begun=True)
     return Begun(plan, left, again)
 
 

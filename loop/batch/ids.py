@@ -72,11 +72,16 @@ def _id(fields: Mapping[str, Any], column: str) -> str:
     value = fields.get(column)
     if value is None or value == "":
         raise NoId(f"{column} is empty")
-    text = id_text(value)
+    try:
+        text = id_text(value)
+    except NoId as error:
+        raise NoId(f"{column}: {error}") from None
     if not isinstance(text, str):
         raise NoId(f"{column} is {type(value).__name__}, no text and no whole number")
     if len(text) > _MOST_CHARACTERS:
         raise NoId(f"{column} has more than {_MOST_CHARACTERS} characters")
+    if "\0" in text:
+        raise NoId(f"{column} has the character NUL")
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -37,19 +37,22 @@ class SoldProducts:
                 if picture and not product.retired and not self._catalogue.pictures.has(picture):
                     self._lost.append(name)
 
-    def refuse(self) -> None:
-        """Raises UnfitInput where some cannot be drawn."""
-        for names, told in (
-            (self._unknown, "the catalogue does not have"),
-            (self._retired, "retired, and not sold any more:"),
-            (self._lost, "the pictures are lost of"),
-        ):
-            if names:
-                some = ", ".join(names[:_TOLD]) + (", ..." if len(names) > _TOLD else "")
-                raise UnfitInput(
-                    f"{told} {len(names):,} of {len(self._known):,} products ({some}): import "
-                    "them (adloom catalog import), or leave them out"
-                )
+    def refuse(self, *, begun: bool = False) -> None:
+        """Raises UnfitInput where some cannot be drawn; one that is ``begun`` keeps its plan."""
+        told = [
+            f"{what} {len(names):,} of {len(self._known):,} products ({_some(names)})"
+            for names, what in (
+                (self._unknown, "the catalogue does not have"),
+                (self._retired, "retired, and not sold any more:"),
+                (self._lost, "the pictures are lost of"),
+            )
+            if names
+        ]
+        if told:
+            without = "draw the others into another --out" if begun else "leave them out"
+            raise UnfitInput(
+                f"{'; '.join(told)}: import them (adloom catalog import), or {without}"
+            )
 
     def of_pairs(self, pairs: Iterable[Pair]) -> Iterator[Pair]:
         """The pairs, their products looked at. Raises UnfitInput at their end."""
@@ -58,3 +61,7 @@ class SoldProducts:
             self.look(product for _, product in some)
             yield from some
         self.refuse()
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:_TOLD]) + (", ..." if len(names) > _TOLD else "")

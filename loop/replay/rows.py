@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,13 +16,14 @@ from pydantic_core import from_json
 
 from adloom.loop.replay.errors import ClickLogUnavailable
 from adloom.loop.replay.lines import Lines, LineTooLong, opened
-from adloom.stream.own_events import Float32
+from adloom.stream.own_events import Bytes, Float32
 from adloom.stream.plain_json import plain
 
 SEPARATORS = ",;\t|"
 _PARQUET = b"PAR1"
 _ROWS_AT_ONCE = 4096
 _MAX_COLUMNS = 10_000
+_OF_BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
 
 Format = Literal["csv", "jsonl", "parquet"]
 
@@ -95,6 +97,8 @@ def _csv(lines: Lines, separator: str | None) -> Iterator[_Read]:
     names = [name.strip() for name in _cells(heading, separator)]
     if len(names) > _MAX_COLUMNS:
         raise csv.Error(f"{len(names)} columns")
+    if twice := _twice(names):
+        raise csv.Error(twice)
     reader = csv.reader(lines, delimiter=separator)
     while True:
         line = lines.number + 1
@@ -111,6 +115,12 @@ def _csv(lines: Lines, separator: str | None) -> Iterator[_Read]:
             yield line, {}, f"{len(cells)} fields, and the first line has {len(names)}"
             continue
         yield line, dict(zip(names, cells, strict=True)), None
+
+
+def _twice(names: Sequence[str]) -> str | None:
+    """Which of two columns of one name is meant nobody knows; those without a name are not read."""
+    again = [name for name, times in Counter(names).items() if name and times > 1]
+    return f"several columns are called {again[0]}: keep one of them" if again else None
 
 
 def _cells(heading: str, separator: str) -> list[str]:
@@ -141,6 +151,8 @@ def _json_lines(lines: Lines) -> Iterator[_Read]:
 
 def _parquet(file: Path) -> Iterator[Row]:
     with pq.ParquetFile(file) as table:
+        if twice := _twice(table.schema_arrow.names):
+            raise pa.ArrowInvalid(twice)
         converts = {
             field.name: convert
             for field in table.schema_arrow
@@ -158,15 +170,15 @@ def _parquet(file: Path) -> Iterator[Row]:
 
 def _convert(kind: pa.DataType) -> Callable[[Any], Any] | None:
     """What keeps a value as the writer meant it, where Python's type does not."""
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+    if any(is_bytes(kind) for is_bytes in _OF_BYTES):
         return _text  # older writers do not note that it is text
     if pa.types.is_float32(kind) or pa.types.is_float16(kind):
         return Float32
     return None
 
 
-def _text(value: bytes) -> str | bytes:
+def _text(value: bytes) -> str:
     try:
         return value.decode()
     except UnicodeDecodeError:
-        return value
+        return Bytes(plain(value))

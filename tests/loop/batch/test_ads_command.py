@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -142,6 +144,14 @@ def test_what_cannot_be_drawn_is_told_in_one_line_and_nothing_is_made(
     csv(tmp_path / "unknown", "product_id", [PRODUCTS[0], "unicorn", "pegasus"])
     csv(tmp_path / "retired", "product_id", ["oxford-shoes"])
     parquet(tmp_path / "floats", user_id=[1.5, None], product_id=["a", "b"])
+    csv(tmp_path / "both", "product_id", ["oxford-shoes", "unicorn"])
+    csv(tmp_path / "twice", "user_id,user_id", ["ann,bob"])
+    parquet(tmp_path / "nul", user_id=["a\0b"])
+    parquet(tmp_path / "bytes", user_id=[b"\xff\xfe", b"ann"])
+    fixed = pa.array([b"\xff\xfe"], pa.binary(2))
+    pq.write_table(pa.table({"user_id": fixed}), tmp_path / "fixed")
+    two = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], ["user_id", "user_id"])
+    pq.write_table(two, tmp_path / "two")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").touch()
     before = set(tmp_path.rglob("*"))
@@ -156,6 +166,13 @@ def test_what_cannot_be_drawn_is_told_in_one_line_and_nothing_is_made(
         "--users users --products unknown": "does not have 2 of 3 products (unicorn, pegasus): "
         "import them",
         "--users users --products retired": "not sold any more: 1 of 1 products (oxford-shoes)",
+        "--users users --products both": "does not have 1 of 2 products (unicorn); retired, and "
+        "not sold any more: 1 of 2 products (oxford-shoes): import",
+        "--users nul --products products": "(line 1: user_id has the character NUL)",
+        "--users bytes --products products": "line 1: user_id: bytes that are no UTF-8: write",
+        "--users fixed --products products": "line 1: user_id: bytes that are no UTF-8: write",
+        "--users twice --products products": "several columns are called user_id: keep one",
+        "--users two --products products": "several columns are called user_id: keep one",
         "--pairs floats": "line 1: user_id is float, no text and no whole number; line 2: user_id",
         "--users users --products products --version 9": "no version 9",
         "--users users --products products --workers 2": "--workers counts those of --ray",
@@ -166,6 +183,23 @@ def test_what_cannot_be_drawn_is_told_in_one_line_and_nothing_is_made(
         where = "" if "--out" in words else "--out out "
         assert told in refused(call(f"{where}{words}")), words
     assert set(tmp_path.rglob("*")) == before
+
+
+def test_a_product_that_is_retired_after_a_batch_began_is_told_with_what_can_be_done(
+    call: Call, settings: Settings, tmp_path: Path
+) -> None:
+    csv(tmp_path / "users", "user_id", ["ann"])
+    csv(tmp_path / "products", "product_id", PRODUCTS[:2])
+    words = "--users users --products products --out out --no-exposure --part-rows 1"
+    assert call(words).exit_code == 0
+    (tmp_path / "out" / "ads" / "part-000001.parquet").unlink()
+    with closing(home.open_catalogue(settings)) as catalogue:
+        sold = catalogue.entries(PRODUCTS[1:2])
+        catalogue.retire([*sold])
+        told = refused(call(words))
+        catalogue.put([*sold.values()], {})
+    assert "or draw the others into another --out" in told
+    assert call(words).exit_code == 0
 
 
 def test_two_do_not_draw_into_one_folder(call: Call, tmp_path: Path) -> None:
