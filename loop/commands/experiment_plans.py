@@ -102,7 +102,8 @@ def export(
 
     GrowthBook and its like read `user_id`, `timestamp`, `experiment_id` and `variation_id`.
 
-    User ids are those of the log, so the file is for you alone (0600).
+    User ids are those of the log, so the file is for you alone (0600). CSV does not say that they
+    are text: read it with pandas by dtype={"user_id": str}, keep_default_na=False, or Parquet.
     """
     from adloom.loop import home
     from adloom.loop.experiments.outcomes import experiment_outcomes

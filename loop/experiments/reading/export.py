@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import tempfile
 from pathlib import Path
@@ -70,7 +71,8 @@ def write_private(table: pd.DataFrame, path: Path, form: Format) -> None:
         if form == "parquet":
             table.to_parquet(written, index=False)
         else:
-            table.to_csv(written, index=False)
+            # Ids may be anything, such as a carriage return: readers must not split rows there.
+            table.to_csv(written, index=False, quoting=csv.QUOTE_NONNUMERIC)
         written.replace(path)
     finally:
         written.unlink(missing_ok=True)

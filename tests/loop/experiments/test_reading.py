@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import stat
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.stats import false_discovery_control
 from typer.testing import CliRunner, Result
 
 from adloom.feature_store.event_log import EventLog, LoggedEvent
 from adloom.loop.catalogue.product import Product
 from adloom.loop.commands.app import app
+from adloom.loop.experiments.reading.export import write_private
 from adloom.loop.experiments.reading.page import page_of
 from adloom.loop.experiments.reading.plan import (
     NothingToPlanBy,
@@ -229,6 +234,38 @@ def test_users_are_exported_for_who_exported_them_alone(shop: Path) -> None:
     wrong = CliRunner().invoke(app, ["experiment", "export", "--out", "users.xls"])
     assert wrong.exit_code == 2
     assert ".parquet or .csv" in wrong.stderr
+
+
+_ODD = (
+    "\r",
+    "a\r\nb",
+    "\n",
+    "NaN",
+    "null",
+    "None",
+    "007",
+    "1e5",
+    "a,b",
+    'q"',
+    " x ",
+    "\ufeff",
+    "=1+1",
+)
+
+
+@given(st.lists(st.sampled_from(_ODD) | st.text(min_size=1), min_size=1, unique=True))
+@settings(max_examples=60, deadline=None)
+def test_a_csv_is_read_as_it_was_written_whatever_users_are_called(users: list[str]) -> None:
+    users = [user for user in users if "\0" not in user]  # events have none
+    table = pd.DataFrame({"user_id": users, "clicks": range(len(users))})
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "users.csv"
+        write_private(table, file, "csv")
+        with file.open(newline="", encoding="utf-8") as opened:
+            assert [row["user_id"] for row in csv.DictReader(opened)] == users
+        by_pandas = pd.read_csv(file, dtype={"user_id": str}, keep_default_na=False)
+    assert by_pandas["user_id"].tolist() == users
+    assert by_pandas["clicks"].tolist() == [*range(len(users))]
 
 
 def test_a_plan_goes_by_the_log_or_by_what_is_given(shop: Path) -> None:
