@@ -25,15 +25,16 @@ def train_ranker(
     context: typer.Context,
     days: Annotated[float, typer.Option(min=0.01, max=365, help="How far back to read.")] = 30.0,
     force: Annotated[
-        bool, typer.Option("--force", help="Let it serve also where it foretells less well.")
+        bool, typer.Option("--force", help="Let them serve however well they foretell.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Fit the weights by which finished ads are chosen, on the choices in the event log.
 
-    They serve from then on, on all servers of the database, unless they foretell the newest
-    choices less well than those before. The fit is a run in MLflow. Exit status 1: they do not
-    serve.
+    Choices count once nobody can click them any more (rounds.attribution_hours). The weights serve
+    from then on, on all servers of the database, unless they foretell the newest choices less well
+    than those before, or no better than one rate for all ads. The fit is a run in MLflow. Exit
+    status 1: they do not serve.
     """
     from adloom.feature_store.backend import LogUnavailable
     from adloom.loop import home
@@ -54,7 +55,7 @@ def train_ranker(
             since = now - timedelta(days=days)
             choices = logged_choices(log, since=since, until=now, attribution=attribution)
             fit = fitted(choices, before)
-            serves = fit.is_better or force
+            serves = force or fit.refusal is None
             run = _logged(settings, fit, days, serves)
             if serves:
                 put(engine, fit.weights, run)
@@ -63,6 +64,7 @@ def train_ranker(
             engine.dispose()
     found = {
         "serves": serves,
+        "refusal": fit.refusal,
         "run": run,
         "choices": fit.choices,
         "clicks": fit.clicks,
@@ -79,6 +81,7 @@ def train_ranker(
         print_fields(
             _console,
             {
+                "serve": "now, on all servers of the database" if serves else "no",
                 "learnt from": f"{fit.choices:,} choices with {fit.clicks:,} clicks",
                 "weights": weights,
                 "log loss": f"{fit.log_loss:.4f} nats of the {fit.held_out:,} newest "
@@ -88,8 +91,7 @@ def train_ranker(
             },
         )
     if not serves:
-        told = "they foretell the newest choices less well than those before, which go on serving"
-        problems.print(told, soft_wrap=True)
+        problems.print(f"{fit.refusal}; what served goes on serving", soft_wrap=True)
         raise typer.Exit(1)
 
 

@@ -7,12 +7,11 @@ from later. Held out are the newest choices.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from adloom.feature_store.event_log import EventLog
@@ -38,10 +37,14 @@ class Choices:
     Attributes:
         features: float64, shape (n, 4), in the order of `FEATURES`.
         clicked: bool, shape (n,).
+        waiting: further choices whose window is open: they may still be clicked.
+        closes_at: when the last of these windows closes; None where none is open.
     """
 
     features: NDArray[np.float64]
     clicked: NDArray[np.bool_]
+    waiting: int = 0
+    closes_at: datetime | None = None
 
     def __len__(self) -> int:
         return len(self.clicked)
@@ -60,24 +63,37 @@ class Fit:
     log_loss_of_rate: float
 
     @property
-    def is_better(self) -> bool:
-        """Whether what was held out is foretold at least as well as before."""
-        return self.log_loss <= self.log_loss_before
+    def refusal(self) -> str | None:
+        """Why they had better not serve; None where they may.
+
+        What foretells clicks no better than one rate for all ads only shuffles them.
+        """
+        if self.log_loss >= self.log_loss_of_rate:
+            return "they foretell the newest choices no better than one rate for all ads"
+        if self.log_loss > self.log_loss_before:
+            return "they foretell the newest choices less well than those before"
+        return None
 
 
 def logged_choices(
     log: EventLog, *, since: datetime, until: datetime, attribution: timedelta
 ) -> Choices:
-    """Choices of the pool in the log with since <= shown < until - attribution.
+    """Choices of the pool in the log with since <= shown < until - attribution, and how many wait.
 
     Raises LogUnavailable, LogDamaged.
     """
     events = log.read("exposure", "click", since=since, until=until, columns=_COLUMNS)
     shown = label_exposures(events, attribution=attribution, until=until, kinds=("exposure",))
-    shown = shown[shown["shown_at"] < until - attribution]
-    rows = list(_told(shown["context"], shown["clicked_at"].notna()))
-    features = np.array([row for row, _ in rows], np.float64).reshape(-1, len(FEATURES))
-    return Choices(features, np.array([clicked for _, clicked in rows], bool))
+    closed = shown["shown_at"] < until - attribution
+    rows = _told(shown[closed])
+    waiting = _told(shown[~closed])
+    features = np.array([row for row, _, _ in rows], np.float64).reshape(-1, len(FEATURES))
+    return Choices(
+        features,
+        np.array([clicked for _, clicked, _ in rows], bool),
+        len(waiting),
+        max((at + attribution for _, _, at in waiting), default=None),
+    )
 
 
 def fitted(choices: Choices, before: Weights) -> Fit:
@@ -91,8 +107,8 @@ def fitted(choices: Choices, before: Weights) -> Fit:
     train = slice(0, len(choices) - held_out)
     if len(choices) < FEWEST_CHOICES or clicks < FEWEST_CLICKS:
         raise TooFewChoices(
-            f"{len(choices)} choices with {clicks} clicks are logged, {FEWEST_CHOICES} with "
-            f"{FEWEST_CLICKS} are needed: serve with a deadline for longer, or read more (--days)"
+            f"{len(choices)} choices with {clicks} clicks can be learnt from, {FEWEST_CHOICES} "
+            f"with {FEWEST_CLICKS} are needed: {_what_to_do(choices)}"
         )
     if len(set(choices.clicked[train].tolist())) < 2:
         raise TooFewChoices("all older choices were clicked, or none: there is nothing to tell")
@@ -111,6 +127,16 @@ def fitted(choices: Choices, before: Weights) -> Fit:
         log_loss=_loss(weights, older, newest),
         log_loss_before=_loss(before, older, newest),
         log_loss_of_rate=_nats(np.full(held_out, rate), newest.clicked),
+    )
+
+
+def _what_to_do(choices: Choices) -> str:
+    longer = "serve with a deadline for longer, or read more (--days)"
+    if choices.closes_at is None:
+        return longer
+    return (
+        f"{choices.waiting} more may still be clicked, the last until "
+        f"{choices.closes_at:%Y-%m-%d %H:%M} UTC (rounds.attribution_hours): wait, or {longer}"
     )
 
 
@@ -133,11 +159,15 @@ def _nats(chance: NDArray[np.float64], clicked: NDArray[np.bool_]) -> float:
     return float(-np.where(clicked, np.log(chance), np.log(1 - chance)).mean())
 
 
-def _told(contexts: Any, clicked: Any) -> Iterator[tuple[list[float], bool]]:
-    for context, was_clicked in zip(contexts, clicked, strict=True):
+def _told(shown: pd.DataFrame) -> list[tuple[list[float], bool, datetime]]:
+    """What the ranker saw of each choice, whether it was clicked, and when it was shown."""
+    found = []
+    columns = shown["context"], shown["clicked_at"].notna(), shown["shown_at"]
+    for context, was_clicked, at in zip(*columns, strict=True):
         choice = json.loads(context or "{}").get("choice")
         if not isinstance(choice, dict):
             continue
         row = [choice.get(name) for name in FEATURES]
         if all(isinstance(value, int | float) and abs(value) < _LARGEST for value in row):
-            yield [float(value or 0) for value in row], bool(was_clicked)
+            found.append(([float(value or 0) for value in row], bool(was_clicked), at))
+    return found

@@ -35,7 +35,7 @@ def test_what_clicks_follow_gets_the_weight() -> None:
     fit = fitted(choices(4000, likes=3.0), Weights(picture=0.0))
     assert fit.weights.picture == pytest.approx(3.0, abs=0.4)
     assert abs(fit.weights.title) < 0.4
-    assert fit.is_better
+    assert fit.refusal is None
     assert fit.log_loss < fit.log_loss_of_rate
     assert fit.held_out == 800
 
@@ -53,13 +53,32 @@ def test_weights_that_foretell_less_well_than_those_before_are_told() -> None:
     misled = Choices(
         few.features, np.where(np.arange(200) < 160, rng.random(200) < 0.3, few.clicked)
     )
-    assert not fitted(misled, Weights(picture=3.0, own_clicks=0)).is_better
+    told = fitted(misled, Weights(picture=3.0, own_clicks=0)).refusal
+    assert told is not None
+
+
+def test_weights_that_foretell_no_better_than_one_rate_do_not_serve() -> None:
+    noise = choices(400, likes=0.0)
+    worse = Weights(picture=9.0, own_clicks=0)  # than these they are better
+    assert "no better than one rate" in (fitted(noise, worse).refusal or "")
+
+
+def test_weights_that_are_better_than_one_rate_and_worse_than_before_do_not_serve() -> None:
+    older, newest = choices(800, likes=1.0), choices(200, likes=6.0, seed=1)
+    changed = Choices(
+        np.concatenate([older.features, newest.features]),
+        np.concatenate([older.clicked, newest.clicked]),
+    )
+    before = Weights(picture=6.0, title=0, own_clicks=0, freshness=0)
+    assert "less well than those before" in (fitted(changed, before).refusal or "")
 
 
 @pytest.mark.parametrize(("n", "clicked"), [(199, 50), (400, 19)])
 def test_too_few_choices_are_refused_in_words(n: int, clicked: int) -> None:
     few = Choices(np.zeros((n, len(FEATURES))), np.arange(n) < clicked)
-    with pytest.raises(TooFewChoices, match=f"{n} choices with {clicked} clicks are logged"):
+    with pytest.raises(
+        TooFewChoices, match=f"{n} choices with {clicked} clicks can be learnt from"
+    ):
         fitted(few, Weights())
 
 
@@ -100,13 +119,17 @@ def test_the_log_gives_back_what_was_seen_and_nothing_whose_window_is_open(tmp_p
     read = logged_choices(log, since=START, until=until, attribution=ATTRIBUTION)
     np.testing.assert_allclose(read.features, made.features[:40])
     np.testing.assert_array_equal(read.clicked, made.clicked[:40])
+    assert read.waiting == 10
+    assert read.closes_at == START + ATTRIBUTION + timedelta(seconds=49)
+    with pytest.raises(TooFewChoices, match=r"10 more .* until 2026-05-01 01:00 UTC \(rounds\."):
+        fitted(read, Weights())
 
 
 def test_the_command_lets_better_weights_serve_and_tracks_them(tmp_path: Path) -> None:
     settings = load_settings(home=tmp_path / "home")
     told = CliRunner().invoke(app, ["train-ranker"], env={"ADLOOM_HOME": str(settings.home)})
     assert told.exit_code == 2, told.stderr
-    assert "0 choices with 0 clicks are logged" in told.stderr
+    assert "0 choices with 0 clicks can be learnt from" in told.stderr
     log = home.open_log(settings)
     log_choices(log, choices(800, likes=4.0), datetime.now(UTC) - timedelta(days=3))
     log.close()
@@ -116,6 +139,7 @@ def test_the_command_lets_better_weights_serve_and_tracks_them(tmp_path: Path) -
     assert told.exit_code == 0, told.output
     answer = json.loads(told.stdout)
     assert answer["serves"] is True
+    assert answer["refusal"] is None
     assert answer["log_loss"] < answer["log_loss_before"]
     engine = open_database(settings.home, settings.database)
     serving = latest(engine)
