@@ -171,6 +171,7 @@ def outcomes_of(
         row_steps=unknown,
         invalid_title=unknown,
         version=np.ones(n, np.int64),
+        source=np.zeros(n, np.int64),
     )
 
 

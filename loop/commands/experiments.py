@@ -157,7 +157,7 @@ def _show(found: ExperimentReport, told: Sequence[str]) -> None:
 
 def _rate_table(found: ExperimentReport) -> Table:
     table = Table("Arm", box=None)
-    for column in ("Users", "Ads", "Clicks", "Rate", "95 %"):
+    for column in ("Users", "Ads", "Clicks", "Rate", "95 %", "Drawn / pool / shop"):
         table.add_column(column, justify="right")
     for name, arm in found.judgement.arms.items():
         counts = (f"{count:,}" for count in (arm.users, arm.impressions, arm.clicks))
@@ -166,7 +166,8 @@ def _rate_table(found: ExperimentReport) -> Table:
             rate, span = "", "no window is over"
         is_control = name == found.experiment.control_arm and name != "control"
         control = " (control)" if is_control else ""
-        table.add_row(f"{name}{control}", *counts, rate, span)
+        shown = " / ".join(f"{share:.0%}" for share in found.shown[name].values())
+        table.add_row(f"{name}{control}", *counts, rate, span, shown)
     return table
 
 

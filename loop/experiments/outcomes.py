@@ -18,6 +18,9 @@ from adloom.feature_store.event_log import EventLog
 from adloom.loop.learning.labels import label_exposures
 from adloom.loop.settings.experiments import LEAST_SHARE, Experiment
 
+SOURCES = ("drawn", "pool", "shop")
+"""Where ads come from: drawn for the shopper, before for another, or the shop's own."""
+_SOURCE = {name: number for number, name in enumerate(SOURCES)}
 _LARGEST = 2.0**31
 _OF_A_DEAL = ("experiment", "batch", "propensities")
 _COLUMNS = (
@@ -51,6 +54,7 @@ class Outcomes:
         row_steps: float64, steps of the engine for the ad alone; NaN where not known.
         invalid_title: float64, 1 or 0; NaN where not known.
         version: int64, the model version; -1 where not known.
+        source: int64, index into `SOURCES`; -1 where not known.
         impossible: exposures that are left out, since no arm is dealt with the chance they say.
     """
 
@@ -72,6 +76,7 @@ class Outcomes:
     row_steps: NDArray[np.float64]
     invalid_title: NDArray[np.float64]
     version: NDArray[np.int64]
+    source: NDArray[np.int64]
     impossible: int = 0
 
     def __len__(self) -> int:
@@ -156,6 +161,7 @@ def experiment_outcomes(
         row_steps=_numbers(contexts, "row_steps"),
         invalid_title=1.0 - _numbers(contexts, "valid_title"),
         version=_whole_numbers(contexts, "version", unknown=-1),
+        source=np.array([_SOURCE.get(str(context.get("source")), -1) for context in contexts], int),
         impossible=impossible,
     )
 

@@ -21,6 +21,7 @@ from adloom.loop.experiments.metric_words import metric_json, unseen_events
 from adloom.loop.experiments.metrics import MetricResult, metric_results
 from adloom.loop.experiments.notes import notes
 from adloom.loop.experiments.outcomes import Outcomes, experiment_outcomes
+from adloom.loop.experiments.shown import Shown, mostly_the_shops, shown_by_arm
 from adloom.loop.settings.experiments import LEAST_SHARE, Experiment
 from adloom.loop.statistics.off_policy import (
     LoggedRewards,
@@ -52,6 +53,7 @@ class ExperimentReport:
         metrics: those of the settings, by name.
         outcomes_seen: what outcomes of its users are called, the most frequent first.
         unservable: a sentence for each arm whose version is not registered (any more).
+        shown: by arm, shares of ads drawn for the shopper, before for another, or the shop's own.
         impossible: exposures that are left out, since no arm is dealt with the chance they say.
     """
 
@@ -67,6 +69,7 @@ class ExperimentReport:
     heavy_users: list[HeavyUser]
     until: datetime
     metrics: dict[str, MetricResult]
+    shown: dict[str, Shown]
     outcomes_seen: tuple[str, ...] = ()
     unservable: tuple[str, ...] = ()
     impossible: int = 0
@@ -93,6 +96,7 @@ class ExperimentReport:
                 "salt were changed while it ran; each is judged by the first arm"
                 + (", and lifts come out smaller for it" if share > FEW else "")
             )
+        found += mostly_the_shops(self.shown)
         found += unseen_events(self.metrics, self.outcomes_seen)
         found += [
             f"{heavy.user} saw {heavy.share:.0%} of the ads of {heavy.arm} ({heavy.exposures}), "
@@ -133,6 +137,7 @@ class ExperimentReport:
                 name: _arm_json(arm)
                 | {
                     "versions": self.versions[name],
+                    "shown": dict(self.shown[name]),
                     "off_policy": {k: asdict(v) for k, v in self.policies[name].items()},
                 }
                 for name, arm in judged.arms.items()
@@ -234,6 +239,7 @@ def report_outcomes(
         heavy_users=heavy_users(outcomes, experiment),
         until=until,
         metrics=metrics,
+        shown=shown_by_arm(outcomes),
         outcomes_seen=done.seen,
         unservable=tuple(unservable),
         impossible=outcomes.impossible,

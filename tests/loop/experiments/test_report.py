@@ -165,6 +165,25 @@ def test_exposures_of_foreign_producers_count_and_nonsense_in_a_context_does_not
     assert sum(arm["impressions"] for arm in found["arms"].values()) == 4
 
 
+def test_what_an_arm_showed_is_told_and_an_arm_of_the_shops_own_ads_is_named() -> None:
+    sources = {"control": ["drawn", "pool", "drawn", "pool"], "other": ["shop", "shop", "drawn"]}
+    for n in range(60):
+        told = sources[variant_of(f"user-{n}")]
+        context = json.dumps({"experiment": "trial", "source": told[n % len(told)]})
+        append(visit(n, f"user-{n}", context=context))
+    append(visit(60, "ann"))  # of a release that did not tell it
+    found = json.loads(run("--json").stdout)
+    shown = {arm: of["shown"] for arm, of in found["arms"].items()}
+    assert shown["control"]["shop"] == 0
+    assert 0.5 < shown["other"]["shop"] < 0.9
+    assert all(sum(shares.values()) == pytest.approx(1) for shares in shown.values())
+    [warning] = found["warnings"]
+    assert "of the ads of other were the shop's own" in warning
+    told = " ".join(run().stdout.split())
+    assert "Drawn / pool / shop" in told
+    assert f"{shown['other']['drawn']:.0%} / 0% / {shown['other']['shop']:.0%}" in told
+
+
 @pytest.mark.parametrize("chance", [1e-300, 5e-324, 1e-9])
 def test_an_arm_dealt_by_a_chance_that_none_has_is_left_out_and_told(chance: float) -> None:
     append([e for n in range(20) for e in visit(n, f"user-{n}")])

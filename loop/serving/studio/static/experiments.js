@@ -74,9 +74,9 @@ function arms(reading) {
     const lift = name === reading.control ? ["the control", "", "", ""]
       : arm.lift == null ? ["no clicks to compare yet", "", "", ""]
       : [signed(arm.lift), span(arm.lift_low, arm.lift_high), span(arm.lift_always_valid_low, arm.lift_always_valid_high), adjusted == null ? "" : signed(adjusted)];
-    return [name, count(arm.users), count(arm.impressions), count(arm.clicks), arm.impressions ? percent(arm.ctr) : "no window is over", ...lift];
+    return [name, count(arm.users), count(arm.impressions), count(arm.clicks), arm.impressions ? percent(arm.ctr) : "no window is over", Object.values(arm.shown).map((share) => `${Math.round(100 * share)} %`).join(" / "), ...lift];
   });
-  return table([VARIANT(), "Users", "Ads", "Clicks", "Rate", "Lift", ONE_LOOK(), ALWAYS(), term("Adjusted by the time before", "CUPED: by what users did in the four weeks before the start")], rows);
+  return table([VARIANT(), "Users", "Ads", "Clicks", "Rate", term("Drawn / pool / shop", "Ads drawn for the shopper, before for another, or the shop's own"), "Lift", ONE_LOOK(), ALWAYS(), term("Adjusted by the time before", "CUPED: by what users did in the four weeks before the start")], rows);
 }
 
 const MARKS = { better: "good", not_worse: "good", held: "good", worse: "bad", broken: "bad" };
