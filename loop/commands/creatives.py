@@ -71,7 +71,7 @@ def import_creatives(
 def list_creatives(
     context: typer.Context,
     product: Annotated[str, typer.Option(help="Only those of this product.")] = "",
-    after: Annotated[str, typer.Option(help="Those that follow this ad id.")] = "",
+    after: Annotated[str, typer.Option(help="Those that were made before this ad id.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="So many at most.")] = 50,
     state: Annotated[
         Literal["draft", "approved", "banned"] | None,
@@ -82,20 +82,17 @@ def list_creatives(
     language: Annotated[str, typer.Option(help="Only those of products in it, such as de.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """List the ads, in the order of their ids."""
+    """List the ads, the newest first."""
     from adloom.loop import home
+    from adloom.loop.catalogue.creatives.store import Kind, UnknownAd
 
-    creatives = home.open_creatives(context.obj)
-    found = creatives.page(
-        after=after,
-        limit=limit,
-        product_id=product,
-        state=state,
-        variant=variant,
-        version=version,
-        language=language,
+    kind = Kind(
+        product_id=product, state=state, variant=variant, version=version, language=language
     )
-    count = len(creatives)
+    with errors_told(UnknownAd):
+        creatives = home.open_creatives(context.obj)
+        found = creatives.page(after=after, limit=limit, newest=True, **kind)
+        count, in_all = creatives.count(**kind), len(creatives)
     if as_json:
         print(json.dumps([_as_json(ad) for ad in found], indent=2, ensure_ascii=False))
         return
@@ -107,7 +104,8 @@ def list_creatives(
             Text(ad.ad_id), Text(ad.product_id), Text(ad.title), Text(version), made_at, ad.state
         )
     print_table(_console, table)
-    _console.print(f"{len(found):,} of {count:,} ads.", highlight=False, soft_wrap=True)
+    such = f"such ads; there are {in_all:,} in all" if any(kind.values()) else "ads"
+    _console.print(f"{len(found):,} of {count:,} {such}.", highlight=False, soft_wrap=True)
 
 
 @app.command()

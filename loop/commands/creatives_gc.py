@@ -62,7 +62,7 @@ def gc(
     """
     from adloom.feature_store.backend import LogUnavailable
     from adloom.loop import home
-    from adloom.loop.forgetting.unused_ads import Wanted, erase_unused, unused_ads
+    from adloom.loop.forgetting.unused_ads import Wanted, erase_unused, pictures_of, unused_ads
     from adloom.loop.learning.rounds.needs import learned_until, needed_ads
     from adloom.loop.learning.rounds.shared import SharedRounds
 
@@ -86,7 +86,9 @@ def gc(
         ads, of_pictures, unnamed = len(found), 0, 0
         if not dry_run:
             parts.enter_context(stop_told(lambda: GOES_ON))
-        if ads and not dry_run:
+        if dry_run:
+            of_pictures = pictures_of(creatives.engine, found)
+        elif ads:
             with rows_told(problems, "Erasing", "ads", ads) as on_ads:
                 ads, of_pictures = erase_unused(creatives.engine, pictures, found, on_ads)
         if unnamed_pictures:
@@ -98,9 +100,7 @@ def gc(
             told["unnamed_pictures"] = unnamed
         print(json.dumps(told, indent=2))
         return
-    gone = [counted(ads, "ad")]
-    if not dry_run:
-        gone.append(counted(of_pictures, "picture"))
+    gone = [counted(ads, "ad"), counted(of_pictures, "picture")]
     if unnamed_pictures:
         gone.append(counted(unnamed, "unnamed picture"))
     together = " and ".join(filter(None, [", ".join(gone[:-1]), gone[-1]]))

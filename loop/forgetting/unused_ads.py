@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from sqlalchemy import Connection, Engine, select, tuple_
 
 from adloom.feature_store.event_log import EventLog
-from adloom.loop.catalogue.creatives.erasing import Erased, erase_ads
+from adloom.loop.catalogue.creatives.erasing import Erased, erase_ads, pictures_held
 from adloom.loop.catalogue.creatives.store import SHOP
 from adloom.loop.catalogue.pictures.store import PictureStore
 from adloom.loop.database.review_tables import banned_pictures
@@ -68,6 +68,12 @@ class UnusedAds:
             yield some
             after = some[-1]
 
+    def has_all(self, ad_ids: Collection[str]) -> bool:
+        marks = ", ".join("?" * len(ad_ids))
+        query = f"SELECT count(*) FROM ad WHERE ad_id IN ({marks})"
+        [count] = self._found.execute(query, tuple(ad_ids)).fetchone()
+        return int(count) == len(ad_ids)
+
     def add(self, ad_ids: Iterable[str]) -> None:
         self._found.executemany("INSERT OR IGNORE INTO ad VALUES (?)", ((one,) for one in ad_ids))
 
@@ -101,6 +107,17 @@ def unused_ads(
             for rows in log.columns(["kind", "ts", "ad_id"]):
                 found.leave(_used(rows, wanted.unused_since))
         yield found
+
+
+def pictures_of(engine: Engine, found: UnusedAds) -> int:
+    """How many pictures would go with them: those that no product has, and no ad that stays."""
+    many = 0
+    for some in found:
+        with engine.connect() as connection:
+            held = pictures_held(connection, some)
+        here = set(some)  # a picture of several ads counts with the first of them
+        many += sum(min(ads) in here and found.has_all(ads) for ads in held.values())
+    return many
 
 
 def erase_unused(

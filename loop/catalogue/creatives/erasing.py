@@ -64,6 +64,18 @@ def erase_ads(engine: Engine, pictures: PictureStore, ad_ids: Collection[str]) -
     return Erased(gone, shown)
 
 
+def pictures_held(connection: Connection, ad_ids: Collection[str]) -> dict[str, set[str]]:
+    """Pictures of these ads that no product has: by name, all ads that have them."""
+    held: dict[str, set[str]] = {}
+    for some in parts(sorted(ad_ids)):
+        theirs = select(creatives.c.picture).where(creatives.c.ad_id.in_(some))
+        query = select(creatives.c.picture, creatives.c.ad_id)
+        for row in connection.execute(query.where(creatives.c.picture.in_(theirs))):
+            held.setdefault(row.picture, set()).add(row.ad_id)
+    others = _of_products(connection, held)
+    return {name: ads for name, ads in held.items() if name not in others}
+
+
 def made_before(engine: Engine, moment: datetime) -> Iterator[list[str]]:
     """Ads that adloom drew before a moment, some hundred at a time; erase each part at once."""
     old = (creatives.c.served_at < moment) & (creatives.c.variant != SHOP)
@@ -114,7 +126,13 @@ def _shown(
     for some in parts(sorted(names)):
         others = creatives.c.picture.in_(some) & creatives.c.ad_id.not_in(list(besides))
         shown.update(connection.execute(select(creatives.c.picture).where(others)).scalars())
-        columns = products.c.picture_name, products.c.cutout_name
+    return shown | _of_products(connection, names)
+
+
+def _of_products(connection: Connection, names: Collection[str]) -> set[str]:
+    shown: set[str] = set()
+    columns = products.c.picture_name, products.c.cutout_name
+    for some in parts(sorted(names)):
         of_products = or_(*(column.in_(some) for column in columns))
         for row in connection.execute(select(*columns).where(of_products)):
             shown.update(row)

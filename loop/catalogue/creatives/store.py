@@ -11,11 +11,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
 import numpy as np
 from PIL import Image
-from sqlalchemy import Connection, Engine, Row, bindparam, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Row,
+    bindparam,
+    func,
+    select,
+    tuple_,
+)
 
 from adloom.loop.catalogue.pictures.store import PictureStore, UnknownPicture
 from adloom.loop.database.health import problem
@@ -28,6 +37,16 @@ State = Literal["draft", "approved", "banned"]
 SHOP = "shop"
 """The variant of ads that adloom did not make."""
 _READ = tuple(column for column in creatives.columns if column.name != "number")
+
+
+class Kind(TypedDict, total=False):
+    """Ads of one kind alone; "" and None take all. ``de`` takes ``de-AT`` too."""
+
+    product_id: str
+    state: State | None
+    variant: str
+    version: str
+    language: str
 
 
 class UnknownAd(KeyError):
@@ -193,30 +212,29 @@ class CreativeStore:
         *,
         after: str = "",
         limit: int = 100,
-        product_id: str = "",
-        state: State | None = None,
-        variant: str = "",
-        version: str = "",
-        language: str = "",
+        newest: bool = False,
+        **kind: Unpack[Kind],
     ) -> list[Creative]:
-        """Creatives in the order of their ad ids, those that follow ``after``.
+        """Creatives that follow the ad ``after``: by their ad ids, or the newest first.
 
-        The others take those of one kind alone: of a product, in a state, drawn by a variant or a
-        version, of products whose texts are in a language (``de`` takes ``de-AT`` too).
+        Raises UnknownAd where the newest come first and there is no such ad.
         """
-        query = select(*_READ).where(creatives.c.ad_id > after)
-        of = {"product_id": product_id, "state": state, "variant": variant, "version": version}
-        for name, value in of.items():
-            if value:
-                query = query.where(creatives.c[name] == value)
-        if language:
-            tag = func.lower(products.c.language)
-            speaks = (tag == language.lower()) | tag.startswith(f"{language.lower()}-")
-            of_language = select(products.c.product_id).where(speaks)
-            query = query.where(creatives.c.product_id.in_(of_language))
+        query = select(*_READ).where(*_of_kind(kind))
+        if not newest:
+            query = query.where(creatives.c.ad_id > after).order_by(creatives.c.ad_id)
+        else:
+            made = tuple_(creatives.c.served_at, creatives.c.ad_id)
+            if after:
+                query = query.where(made < (self.get(after).served_at, after))
+            query = query.order_by(creatives.c.served_at.desc(), creatives.c.ad_id.desc())
         with self.engine.connect() as connection:
-            rows = connection.execute(query.order_by(creatives.c.ad_id).limit(limit)).all()
-        return [_from_row(row) for row in rows]
+            return [_from_row(row) for row in connection.execute(query.limit(limit))]
+
+    def count(self, **kind: Unpack[Kind]) -> int:
+        """How many there are."""
+        query = select(func.count()).select_from(creatives).where(*_of_kind(kind))
+        with self.engine.connect() as connection:
+            return int(connection.execute(query).scalar_one())
 
     def shop_titles(self, *, after: int, limit: int) -> list[ShopTitle]:
         """Titles of the shop's own ads in the order they came in, those that follow a number."""
@@ -244,8 +262,17 @@ class CreativeStore:
             raise UnknownAd(digest) from error
 
     def __len__(self) -> int:
-        with self.engine.connect() as connection:
-            return int(connection.execute(select(func.count()).select_from(creatives)).scalar_one())
+        return self.count()
+
+
+def _of_kind(kind: Kind) -> Iterator[ColumnElement[bool]]:
+    for name, value in kind.items():
+        if value and name != "language":
+            yield creatives.c[name] == value
+    if language := kind.get("language", "").lower():
+        tag = func.lower(products.c.language)
+        speaks = (tag == language) | tag.startswith(f"{language}-")
+        yield creatives.c.product_id.in_(select(products.c.product_id).where(speaks))
 
 
 def _next_numbers(connection: Connection, many: int) -> Iterator[int]:

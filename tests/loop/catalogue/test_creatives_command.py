@@ -103,9 +103,15 @@ def test_without_a_catalogue_it_says_what_to_do(shop: Path) -> None:
 
 def test_ads_are_listed_and_shown(shop: Path) -> None:
     run("import", "ads.csv")
-    listed = json.loads(run("list", "--product", "K-1001", "--json"))
-    assert [ad["ad_id"] for ad in listed] == ["anz-001", "anz-040"]
-    assert "2 of 62 ads." in run("list", "--after", "anz-060")
+    listed = json.loads(run("list", "--limit", "100", "--json"))
+    newest = [(ad["served_at"], ad["ad_id"]) for ad in listed]
+    assert (len(newest), newest) == (62, sorted(newest, reverse=True))
+    assert "2 of 62 ads." in run("list", "--after", listed[59]["ad_id"])
+    assert "no ad 'none'" in run("list", "--after", "none", status=2)
+    assert "1 of 2 such ads; there are 62 in all." in run(
+        *("list", "--product", "K-1001", "--limit", "1")
+    )
+    assert "0 of 0 such ads" in run("list", "--state", "draft")
     shown = json.loads(run("show", "anz-007", "--json", "--picture", "ad.png"))
     assert (shown["product_id"], shown["title"]) == ("J-2001", "華やかな食卓に、抹茶茶碗")
     with Image.open(shop / "ad.png") as written, Image.open("pictures/ads/anz-007.webp") as own:

@@ -7,10 +7,13 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -23,7 +26,7 @@ from adloom.loop.catalogue.rows import Entry
 from adloom.loop.catalogue.vectors import Made
 from adloom.loop.commands.app import app
 from adloom.loop.database.tables import pool
-from adloom.loop.forgetting.unused_ads import Wanted, erase_unused, unused_ads
+from adloom.loop.forgetting.unused_ads import Wanted, erase_unused, pictures_of, unused_ads
 from adloom.loop.settings.database import DatabaseSettings
 from adloom.models.retrieval import VECTOR_SIZE
 from tests.sample_events import logged
@@ -150,6 +153,20 @@ def test_many_are_read_and_erased_some_at_a_time(
     assert names(store) == set()
 
 
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 3)), max_size=12))
+@settings(max_examples=15, deadline=None)
+def test_a_dry_run_tells_the_pictures_that_then_go(ads: list[tuple[bool, int]]) -> None:
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("adloom.loop.forgetting.unused_ads._ADS_AT_ONCE", 2)
+        store = open_creatives(Path(folder))
+        for number, (old, colour) in enumerate(ads):
+            keep(store, f"ad-{number:02d}", 100 if old else 1, colour)
+        with unused_ads(store.engine, EventLog(Path(folder) / "log"), wanted()) as found:
+            told = pictures_of(store.engine, found)
+            assert erase_unused(store.engine, store.pictures, found).pictures == told
+        store.close()
+
+
 def gc(*words: str) -> Any:
     result = CliRunner().invoke(app, ["creatives", "gc", *words, "--json"])
     assert result.exit_code == 0, result.output
@@ -165,7 +182,7 @@ def test_the_command_tells_before_it_erases(
     keep(store, "old", 100, 1)
     keep(store, "young", 5, 2)
     told = gc("--older-than", "90", "--keep-per-product", "0", "--dry-run")
-    assert told == {"creatives": 1, "pictures": 0, "dry_run": True}
+    assert told == {"creatives": 1, "pictures": 1, "dry_run": True}
     assert names(store) == {"old", "young"}
     assert gc("--older-than", "90") == {"creatives": 0, "pictures": 0, "dry_run": False}
     done = gc("--older-than", "90", "--keep-per-product", "0")
