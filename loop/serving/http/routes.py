@@ -22,7 +22,7 @@ from adloom.loop.serving.http.bodies import AdMade, AdWanted, ad_made
 from adloom.loop.serving.http.errors import GUARDED, problem, refusals
 from adloom.loop.serving.http.exposition import exposition
 from adloom.loop.serving.http.in_time import Wanted, answered_in_time, finished
-from adloom.loop.serving.http.once_more import IDEMPOTENCY_KEY, named_by
+from adloom.loop.serving.http.once_more import IDEMPOTENCY_KEY, came_for_another, named_by
 from adloom.loop.serving.http.pools import NoRoom, pools
 from adloom.loop.serving.http.prefix import places
 from adloom.loop.serving.http.traces import trace_ad
@@ -64,7 +64,7 @@ async def make_ad(
     is drawn behind for those who come next (`source`, `age_seconds`, `fit`).
 
     A request that is sent again, here or to another server, with the same `Idempotency-Key` gets
-    the same ad, and that counts once.
+    the same ad, and that counts once; with another shopper, product, seed or arm it is refused.
 
     Where what was drawn may not be shown, since it does not pass inspection or a person has to
     approve it first (`[review]`), a finished ad is answered, or the shop's own; 409 where there is
@@ -82,6 +82,12 @@ async def make_ad(
         ad_id,
         wanted.personalise,
     )
+    if ad_id is not None:
+        engine = server.catalogue.engine
+        if await pools(request).ads.run(came_for_another, engine, ad_id):
+            told = "it came with another request before: make a new key for each"
+            refused = problem("Idempotency-Key", told, "used_before", place="header")
+            raise HTTPException(422, refused)
     ad: Ad | Chosen
     try:
         if deadline is None:

@@ -80,7 +80,7 @@ def test_a_request_that_is_sent_again_gets_the_same_ad_and_shows_it_once(
     first, again, other = ask("a-lost-answer"), ask("a-lost-answer"), ask("another-one")
     assert first == again
     assert other["ad_id"] != first["ad_id"]
-    assert ask("a-lost-answer", product_id="coffee-mug")["ad_id"] != first["ad_id"]
+    ask("a-third-one")
     log = home.open_log(settings)
 
     def shown() -> list[str]:
@@ -95,6 +95,25 @@ def test_a_request_that_is_sent_again_gets_the_same_ad_and_shows_it_once(
     for key in ("short", "x" * 129, "with a space"):
         answer = client.post("/v1/ads", json=wanted(), headers={"Idempotency-Key": key})
         assert answer.status_code == 422
+
+
+@pytest.mark.parametrize("deadline", [None, 5_000])
+def test_a_key_that_comes_with_another_request_is_refused(
+    client: TestClient, deadline: int | None
+) -> None:
+    def ask(**changes: object) -> Any:
+        body = wanted(user_id="keyed", seed=None, deadline_ms=deadline) | changes
+        key = {"Idempotency-Key": f"used-again-{deadline}"}
+        return client.post("/v1/ads", json=body, headers=key)
+
+    first = ask().raise_for_status().json()
+    for other in ({"user_id": "bob"}, {"product_id": "coffee-mug"}, {"personalise": False}):
+        refused = ask(**other)
+        assert refused.status_code == 422
+        [problem] = refused.json()["detail"]
+        assert problem["loc"] == ["header", "Idempotency-Key"]
+        assert "came with another request before" in problem["msg"]
+    assert ask(inline_picture=True).json()["ad_id"] == first["ad_id"]  # of the same ad
 
 
 def test_an_ad_of_a_mail_counts_once_the_shop_says_that_it_was_shown(
