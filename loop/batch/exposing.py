@@ -59,7 +59,10 @@ def exposing(
     if not order.exposures:
         yield partial(kept.keep, forgotten=forgotten)
     elif settings.kafka.bootstrap_servers is None:
-        with own_broker(settings) as (kafka, consumer), EventProducer(kafka) as producer:
+        with (
+            own_broker(settings, batch=True) as (kafka, consumer),
+            EventProducer(kafka) as producer,
+        ):
             yield partial(_send, producer, forgotten, _Applied(consumer, log).wait)
     else:
         create_topics(settings.kafka, to_send_exposures(settings.kafka))

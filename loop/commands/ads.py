@@ -129,9 +129,12 @@ def _files(users: Path | None, products: Path | None, pairs: Path | None) -> dic
 def _reach(settings: Settings) -> None:
     """A broker that is away is told before anything else is done."""
     if settings.kafka.bootstrap_servers is None:
+        from adloom.loop.serving.own_broker import apart
         from adloom.stream.broker import local_broker_binary
 
         local_broker_binary()
+        with apart(settings.home, batch=True):  # looked at before the model is loaded
+            pass
     reach_broker(settings.kafka)
 
 

@@ -14,11 +14,14 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
 
+from adloom.feature_store.checking import check_all
 from adloom.loop import home
 from adloom.loop.commands.app import app
 from adloom.loop.exposures.kept import KeptExposures
 from adloom.loop.privacy.tombstones import Tombstones
+from adloom.loop.serving.own_broker import own_broker
 from adloom.loop.settings import Settings
+from adloom.stream.broker import BrokerUnavailable
 from adloom.stream.forgotten import NOBODY
 from tests.loop.batch.batch_home import CLICKERS, PRODUCTS, batch_shop, csv, parquet, rows_of
 from tests.loop_parts import register_adapter
@@ -200,6 +203,28 @@ def test_a_product_that_is_retired_after_a_batch_began_is_told_with_what_can_be_
         catalogue.put([*sold.values()], {})
     assert "or draw the others into another --out" in told
     assert call(words).exit_code == 0
+
+
+def test_a_batch_and_a_server_do_not_run_in_one_home_with_brokers_of_their_own(
+    call: Call, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    csv(tmp_path / "users", "user_id", ["ann"])
+    csv(tmp_path / "products", "product_id", [PRODUCTS[0]])
+    words = "--users users --products products --out out"
+    with own_broker(settings), own_broker(settings), monkeypatch.context() as patch:
+        patch.setattr("adloom.loop.home.load_generator", loaded)
+        told = refused(call(words))
+        assert "adloom serve runs in" in told
+        assert "or give --no-exposure" in told
+    with (
+        own_broker(settings, batch=True),
+        pytest.raises(BrokerUnavailable, match="adloom ads runs in"),
+        own_broker(settings),
+    ):
+        pass
+    assert call(words).exit_code == 0
+    with home.open_features(settings) as features:
+        assert not check_all(features).differing
 
 
 def test_two_do_not_draw_into_one_folder(call: Call, tmp_path: Path) -> None:

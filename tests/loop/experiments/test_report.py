@@ -168,8 +168,8 @@ def test_exposures_of_foreign_producers_count_and_nonsense_in_a_context_does_not
 def test_what_an_arm_showed_is_told_and_an_arm_of_the_shops_own_ads_is_named() -> None:
     sources = {"control": ["drawn", "pool", "drawn", "pool"], "other": ["shop", "shop", "drawn"]}
     for n in range(60):
-        told = sources[variant_of(f"user-{n}")]
-        context = json.dumps({"experiment": "trial", "source": told[n % len(told)]})
+        of_arm = sources[variant_of(f"user-{n}")]
+        context = json.dumps({"experiment": "trial", "source": of_arm[n % len(of_arm)]})
         append(visit(n, f"user-{n}", context=context))
     append(visit(60, "ann"))  # of a release that did not tell it
     found = json.loads(run("--json").stdout)
