@@ -13,6 +13,7 @@ from adloom.loop.learning.cards.clicks import LoggedClicks
 from adloom.loop.learning.cards.details import CARD_FILE, Figure, VersionDetails
 from adloom.loop.learning.cards.difference import VersionDifference
 from adloom.loop.learning.cards.judgement import Group, Measured
+from adloom.loop.learning.clicks_of import clicks_of
 from adloom.loop.learning.registry_errors import without_login
 
 _NOT_KNOWN = "not known"
@@ -52,7 +53,7 @@ def print_version(console: Console, told: VersionDetails, model: str, tracking_u
         title = "Judgement"
         if told.judgement is not None:
             title += (
-                f" ({told.judgement.clicks} clicks of {told.judgement.shoppers} shoppers, "
+                f" ({clicks_of(told.judgement.clicks, told.judgement.shoppers)}, "
                 f"{told.judgement.confidence:.0%} intervals)"
             )
         _print(

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from adloom.loop.experiments.crossed import by_first_arm, units
 from adloom.loop.experiments.guardrails import Guardrail, guardrails
-from adloom.loop.experiments.lifts import FEWEST_USERS, Lift, alpha_of, click_rates, lift_of
+from adloom.loop.experiments.lifts import Lift, alpha_of, click_rates, lift_of
 from adloom.loop.experiments.outcomes import Outcomes
 from adloom.loop.experiments.split_words import is_bad, split_sentence, why_bad
+from adloom.loop.experiments.too_little import lacking
 from adloom.loop.settings.experiments import Experiment
 from adloom.loop.statistics.rates import ArmRates, Interval, rate_interval
 from adloom.loop.statistics.split import SplitCheck, split_check
@@ -162,13 +163,12 @@ def _verdict(
     if is_bad(split):
         return "bad_split", f"{why_bad(split)}: find out why before you trust a rate", None
     small = [
-        name
+        why
         for name, arm in arms.items()
-        if arm.effective_users < FEWEST_USERS or arm.clicks < _FEWEST_CLICKS
+        if (why := lacking(f'"{name}"', arm.effective_users, arm.clicks, _FEWEST_CLICKS, "clicks"))
     ]
     if small:
-        few = f"fewer than {FEWEST_USERS} users of equal weight or {_FEWEST_CLICKS} clicks"
-        return "collecting", f"{few} in: {', '.join(small)}", None
+        return "collecting", "; ".join(small), None
     control = experiment.control_arm
     lifts = {name: arm.lift for name, arm in arms.items() if arm.lift and name != control}
     broken = {name: [q for q, rail in held[name].items() if rail.broken] for name in held}

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from adloom.loop.experiments.judgement import Judgement
-from adloom.loop.experiments.lifts import FEWEST_USERS
 from adloom.loop.experiments.metrics import FEWEST_ACTIVE, MetricResult
+from adloom.loop.experiments.too_little import lacking
 from adloom.loop.settings.experiments import Experiment
 from adloom.loop.statistics.rates import Interval
 
 _CLICK_THROUGH_RATE = "click-through rate"
+_ACTIVE = "users who did anything"
 
 
 def with_metrics(
@@ -62,15 +63,11 @@ def _small(judgement: Judgement, deciding: Mapping[str, MetricResult]) -> str | 
     if not deciding:
         return judgement.reason if judgement.verdict == "collecting" else None
     small = [
-        f"{arm} ({name})"
+        lacking(f'"{arm}" ({name})', one.effective_users, one.active_users, FEWEST_ACTIVE, _ACTIVE)
         for name, found in deciding.items()
         for arm, one in found.arms.items()
-        if not one.known
     ]
-    if not small:
-        return None
-    few = f"fewer than {FEWEST_USERS} users of equal weight whose window is over, or "
-    return f"{few}{FEWEST_ACTIVE} of them who did anything, in: {', '.join(small)}"
+    return "; ".join(filter(None, small)) or None
 
 
 def _gains(

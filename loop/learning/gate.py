@@ -17,6 +17,7 @@ from scipy.stats import binomtest
 
 from adloom.loop.learning.by_shopper import Spread, weighted_mean
 from adloom.loop.learning.clicked_over_left import click_findings
+from adloom.loop.learning.clicks_of import clicks_of
 from adloom.loop.learning.judgement import Answer, Finding, GateVerdict, answered
 from adloom.loop.learning.trial import JudgedAds, Trial, TrialAd
 from adloom.loop.settings.learning import GateSettings
@@ -157,9 +158,12 @@ def _untold(verdict: GateVerdict) -> str:
     if not verdict.shoppers:
         return "the clicks cannot tell: no judged shopper has both clicked and left an ad"
     told = (
-        f"{verdict.clicks} clicks of {verdict.shoppers} shoppers cannot tell whether it is better: "
-        f"{deciding.difference:+.3f} nats a token ({deciding.low:+.3f} to {deciding.high:+.3f})"
+        f"{clicks_of(verdict.clicks, verdict.shoppers)} cannot tell whether it is better: "
+        f"{deciding.difference:+.3f} nats a token "
     )
+    if not (np.isfinite(deciding.low) and np.isfinite(deciding.high)):
+        return f"{told}(too little to tell how far that may be off)"
+    told += f"({deciding.low:+.3f} to {deciding.high:+.3f})"
     needed = _clicks_to_tell(verdict.clicks, deciding)
     return told if needed is None else f"{told}; about {needed} would tell a gain of this size"
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from adloom.loop.experiments.reading.reading import ExperimentReading
 from adloom.loop.settings.experiments import Experiment
 
+_LARGEST_TOLD = 1.0
+
 
 def sentences(reading: ExperimentReading) -> list[str]:
     """In the order to read them."""
@@ -75,8 +77,13 @@ def _ahead(reading: ExperimentReading, arm: str) -> str:
         days = f", {_days(found.more_days)} at {plan.ads_a_day:,.0f} a day,"
     return (
         f"{arm}: about {found.more_ads:,} more ads{days} {verb} {what} with a chance of "
-        f"{plan.power:.0%}; those so far {verb} {found.detectable or 0:.0%}."
+        f"{plan.power:.0%}; those so far {verb} {so_far(found.detectable or 0)}."
     )
+
+
+def so_far(detectable: float) -> str:
+    """A lift that no ad has is none to plan by."""
+    return f"{detectable:.0%}" if detectable <= _LARGEST_TOLD else "none below a doubling"
 
 
 def _certain(reading: ExperimentReading, arm: str) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from adloom.loop.learning.cards.clicks import LoggedClicks
 from adloom.loop.learning.cards.judgement import Compared, Judgement, Measured
+from adloom.loop.learning.clicks_of import clicks_of
 from adloom.loop.learning.judgement import Finding, GateVerdict
 
 _ANSWERS = {"better": "better", "worse": "worse", "cannot_tell": "cannot tell"}
@@ -45,7 +46,7 @@ def description(lineage: Lineage, verdict: GateVerdict) -> str:
     if learned is None:
         told += "clicks"
     else:
-        told += f"{learned.num_rows} clicks of {learned.shoppers} shoppers ({_window(learned)})"
+        told += f"{clicks_of(learned.num_rows or 0, learned.shoppers or 0)} ({_window(learned)})"
     told += f"; {_SENTENCES[verdict.answer]}"
     if verdict.findings and math.isfinite(verdict.findings[0].difference):
         told += f", {_deciding(verdict)}"
@@ -81,8 +82,9 @@ def model_card(lineage: Lineage, judgement: Judgement) -> str:
             "offsets of the events that were read are in `data.json`; no shopper is named in this "
             "run.",
             "## Judgement",
-            f"Differences to the champion (version {lineage.parent}) on {judgement.clicks} clicks "
-            f"of {judgement.shoppers} shoppers, with {judgement.confidence:.0%} intervals by "
+            f"Differences to the champion (version {lineage.parent}) on "
+            f"{clicks_of(judgement.clicks, judgement.shoppers)}, with "
+            f"{judgement.confidence:.0%} intervals by "
             "shopper; the first figure decides, any that is worse stops it.",
             _findings(judgement.findings),
             "## By category and language",
@@ -107,8 +109,8 @@ def _deciding(verdict: GateVerdict) -> str:
     first = verdict.findings[0]
     return (
         f"{first.name} {first.difference:+.3f}{_UNITS.get(first.name, '')} "
-        f"({_number(first.low, '+')} to {_number(first.high, '+')}) on {verdict.clicks} clicks of "
-        f"{verdict.shoppers} shoppers"
+        f"({_number(first.low, '+')} to {_number(first.high, '+')}) on "
+        f"{clicks_of(verdict.clicks, verdict.shoppers)}"
     )
 
 

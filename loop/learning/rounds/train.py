@@ -16,6 +16,7 @@ from sqlalchemy.exc import DatabaseError
 
 from adloom.feature_store.backend import FeaturesLost, StoreUnavailable, StoreUnfit
 from adloom.loop.database.health import DatabaseUnusable
+from adloom.loop.learning.clicks_of import clicks_of
 from adloom.loop.learning.gate import judged, objections
 from adloom.loop.learning.lineage import base_tags
 from adloom.loop.learning.model_config import model_config
@@ -243,9 +244,8 @@ def _tell_what_is_left_out(clicks: RoundClicks) -> None:
     """How many clicks; whose they are stands in the plan, since logs go far."""
     if clicks.beyond_share:
         _log.warning(
-            "%d clicks of %d shoppers are left out: these have more than rounds.max_user_share",
-            sum(clicks.beyond_share.values()),
-            len(clicks.beyond_share),
+            "%s left out, beyond what rounds.max_user_share lets one have",
+            clicks_of(sum(clicks.beyond_share.values()), len(clicks.beyond_share)),
         )
     if clicks.unshown:
         _log.warning("%d clicks on ads that their shopper was not shown", clicks.unshown)

@@ -21,7 +21,7 @@ from adloom.loop.exposures.kept import KeptExposures
 from adloom.loop.privacy.tombstones import Tombstones
 from adloom.loop.serving.own_broker import own_broker
 from adloom.loop.settings import Settings
-from adloom.stream.broker import BrokerUnavailable
+from adloom.stream.cluster.refusals import BrokerUnavailable
 from adloom.stream.forgotten import NOBODY
 from tests.loop.batch.batch_home import CLICKERS, PRODUCTS, batch_shop, csv, parquet, rows_of
 from tests.loop_parts import register_adapter

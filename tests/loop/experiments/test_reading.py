@@ -30,7 +30,7 @@ from adloom.loop.experiments.reading.plan import (
     traffic_to_plan_by,
 )
 from adloom.loop.experiments.reading.reading import ExperimentReading, read_experiment
-from adloom.loop.experiments.reading.sentences import sentences
+from adloom.loop.experiments.reading.sentences import sentences, so_far
 from adloom.loop.statistics.discoveries import false_discovery_rates
 from adloom.loop.statistics.rates import Interval
 from tests.experiment_data import experiment
@@ -210,6 +210,11 @@ def test_the_command_tells_and_writes_it_all(shop: Path) -> None:
     assert found["by_day"][0]["day"] == START.date().isoformat()
     assert "Day by day" in Path("page.html").read_text()
     assert "Adjusted by what users did" in run("report").stdout.replace("\n", " ")
+
+
+def test_a_lift_that_no_ad_has_is_not_what_ads_so_far_find() -> None:
+    assert so_far(0.4) == "40%"
+    assert so_far(20.18) == "none below a doubling"
 
 
 def test_users_are_exported_for_who_exported_them_alone(shop: Path) -> None:

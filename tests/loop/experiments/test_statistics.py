@@ -107,7 +107,14 @@ def test_an_always_valid_interval_needs_some_variation() -> None:
 
 
 def test_nothing_is_judged_by_a_few_clicks() -> None:
-    assert judge(simulated(50, users=20, seed=0), experiment()).verdict == "collecting"
+    few = judge(simulated(50, users=20, seed=0), experiment())
+    assert few.verdict == "collecting"
+    for name, arm in few.arms.items():
+        users = f"{int(arm.effective_users)} of the 30 users of equal weight that it takes"
+        assert f'"{name}" has {users} and {arm.clicks} of the 20 clicks' in few.reason
+    many = judge(simulated(300, users=200, seed=0, rate=0.02), experiment())
+    assert "users" not in many.reason
+    assert "of the 20 clicks that it takes" in many.reason
     empty = simulated(50, users=20, seed=0).head(0)
     judged = judge(empty, experiment())
     assert judged.verdict == "collecting"

@@ -91,6 +91,17 @@ def test_who_finds_all_ads_of_the_champion_likelier_has_shown_nothing() -> None:
     assert "24 clicks of 24 shoppers cannot tell" in told
 
 
+def test_an_interval_without_bounds_is_told_as_too_little() -> None:
+    found = verdict(trial(clicked=0.05, left=0.05))
+    [deciding, *rest] = found.findings
+    nothing = deciding.model_copy(update={"low": -math.inf, "high": math.inf})
+    one = found.model_copy(update={"findings": (nothing, *rest), "clicks": 2, "shoppers": 1})
+    [told] = objections(one)
+    assert told.startswith("2 clicks of 1 shopper cannot tell")
+    assert "too little to tell how far" in told
+    assert "inf" not in told
+
+
 def test_a_gain_that_the_clicks_cannot_tell_says_how_many_could() -> None:
     shares = np.where(np.arange(SHOPPERS) % 2, 0.1, -0.08)  # half of the shoppers differ
     scores = np.concatenate([CHAMPION.scores[:SHOPPERS] + shares, CHAMPION.scores[SHOPPERS:]])

@@ -112,5 +112,5 @@ def test_a_user_who_clicks_all_that_adloom_shows_has_a_share(
     left_out = 63 - train["mallory"] - heldout["mallory"]
     assert outcome.beyond_share == left_out == clicks.beyond_share["mallory"]
     assert metrics(ground, outcome)["clicks_beyond_share"] == left_out
-    assert f"{left_out} clicks of 1 shoppers are left out" in caplog.text
+    assert f"{left_out} clicks of 1 shopper left out" in caplog.text
     assert "mallory" not in caplog.text
