@@ -140,6 +140,7 @@ def _import(
     from adloom.loop.catalogue.intake.creatives.feeds import read_creatives
     from adloom.loop.catalogue.intake.creatives.importing import CreativeImporter
     from adloom.loop.catalogue.intake.picture_sources import PictureLinks
+    from adloom.loop.inspection.titles import ban_new_by_words, newest_of_shop
 
     if not file.is_file():
         fail(f"{file}: there is no such file")
@@ -158,7 +159,12 @@ def _import(
         importer = CreativeImporter(
             catalogue, creatives, settings.catalog, links, _encoder(settings), on_rows=on_rows
         )
-        importer.take(read_creatives(file, told, settings.catalog), report)
+        newest = newest_of_shop(catalogue.engine)
+        try:
+            importer.take(read_creatives(file, told, settings.catalog), report)
+        finally:  # what is in is shown, whatever came then
+            rules = home.title_words(settings, catalogue).rules
+            report.banned = ban_new_by_words(catalogue, rules, newest)
 
 
 def _encoder(settings: Settings) -> Callable[[], PictureEncoder]:
@@ -179,6 +185,8 @@ def _told(report: CreativeReport, as_json: bool) -> None:
         print(json.dumps(report.summary(), indent=2, ensure_ascii=False))
         return
     counts = f"{report.new:,} new, {report.unchanged:,} as before, {report.refused:,} refused."
+    if report.banned:
+        counts += f" {report.banned:,} of the new ones say a banned word, and are not shown."
     _console.print(counts, highlight=False, soft_wrap=True)
     if not report.new:
         _console.print("Nothing changed.", soft_wrap=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from adloom.loop.catalogue.creatives.reviewing import judge
 from adloom.loop.catalogue.creatives.store import CreativeStore
 from adloom.loop.catalogue.product import Product
 from adloom.loop.catalogue.store import Catalogue
-from adloom.loop.database.tables import creatives, pool
+from adloom.loop.database.tables import creative_numbers, creatives, pool
 from adloom.models.titles.fit import name_in
 from adloom.models.titles.rules import TitleRules
 
@@ -69,8 +69,24 @@ def ban_by_words(catalogue: Catalogue, titles: Titles) -> int:
 
     A few hundred are read at a time.
     """
+    engine = catalogue.engine
+    return _ban(catalogue, titles, chain(_pooled(engine), _of_shop(engine)))
+
+
+def ban_new_by_words(catalogue: Catalogue, titles: Titles, after: int) -> int:
+    """Ban the shop's own ads that came after one (`newest_of_shop`) and say a banned word."""
+    return _ban(catalogue, titles, _of_shop(catalogue.engine, after))
+
+
+def newest_of_shop(engine: Engine) -> int:
+    """The number of the last of the shop's own ads."""
+    with engine.connect() as connection:
+        return int(connection.execute(select(creative_numbers.c.last)).scalar_one())
+
+
+def _ban(catalogue: Catalogue, titles: Titles, found: Iterable[Sequence[_Ad]]) -> int:
     banned = 0
-    for ads in chain(_pooled(catalogue.engine), _of_shop(catalogue.engine)):
+    for ads in found:
         products = catalogue.find({ad.product_id for ad in ads})
         saying: dict[str, list[str]] = {}
         for ad in ads:
@@ -90,9 +106,9 @@ def _pooled(engine: Engine) -> Iterator[Sequence[_Ad]]:
     return _in_parts(engine, of_pool, pool.c.ad_id, "")
 
 
-def _of_shop(engine: Engine) -> Iterator[Sequence[_Ad]]:
+def _of_shop(engine: Engine, after: int = -1) -> Iterator[Sequence[_Ad]]:
     """The shop's own ads that may be shown: they alone are numbered."""
-    return _in_parts(engine, select(creatives.c.number, *_SHOWN), creatives.c.number, -1)
+    return _in_parts(engine, select(creatives.c.number, *_SHOWN), creatives.c.number, after)
 
 
 def _in_parts(

@@ -52,7 +52,7 @@ class Units:
         return _without(self, texts) if self.texts & texts else self
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _without(own: Units, texts: frozenset[str]) -> Units:
     spaced, joined, apart = (tree.without(texts) for tree in (own.spaced, own.joined, own.apart))
     return Units(spaced, joined, apart, own.texts - texts)

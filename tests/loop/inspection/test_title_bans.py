@@ -19,7 +19,14 @@ from adloom.loop.catalogue.store import Catalogue
 from adloom.loop.catalogue.words.banned import BannedWords
 from adloom.loop.catalogue.words.titles import TitleWords
 from adloom.loop.database.tables import pool
-from adloom.loop.inspection.titles import SaysBanned, approve, ban_by_words, banned_word
+from adloom.loop.inspection.titles import (
+    SaysBanned,
+    approve,
+    ban_by_words,
+    ban_new_by_words,
+    banned_word,
+    newest_of_shop,
+)
 from adloom.loop.settings.database import DatabaseSettings
 from adloom.loop.settings.titles import TitleSettings
 from adloom.models.titles.rules import TitleRules
@@ -110,6 +117,18 @@ def test_the_shops_own_ads_that_say_it_are_banned_too_many_at_a_time(
     banned = {ad_id for ad_id, state in states(shop).items() if state == "banned"}
     assert banned == {f"own-{number}" for number in range(5)}
     assert ban_by_words(shop.catalogue, shop.titles.rules) == 0
+
+
+def test_what_comes_in_after_a_ban_is_held_to_it_and_what_was_there_is_not_read_again(
+    shop: Shop,
+) -> None:
+    kept(shop, "before", "bowl", "Schale: billig", SHOP)
+    shop.words.review("de", "billig", banned=True, why="", by="Ann")
+    newest = newest_of_shop(shop.catalogue.engine)
+    kept(shop, "after", "bowl", "Schale: billig", SHOP)
+    kept(shop, "fine", "bowl", "Schale: fein", SHOP)
+    assert ban_new_by_words(shop.catalogue, shop.titles.rules, newest) == 1
+    assert states(shop) == {"before": "approved", "after": "banned", "fine": "approved"}
 
 
 @pytest.mark.parametrize(

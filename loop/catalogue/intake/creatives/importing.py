@@ -40,11 +40,15 @@ T = TypeVar("T")
 
 @dataclass
 class CreativeReport:
-    """Counts of an import, and its first thousand refusals; ``on_refusal`` is told of all."""
+    """Counts of an import, and its first thousand refusals; ``on_refusal`` is told of all.
+
+    ``banned`` of the new ones say a banned word, and are not shown.
+    """
 
     new: int = 0
     unchanged: int = 0
     refused: int = 0
+    banned: int = 0
     refusals: list[RefusedCreative] = field(default_factory=list)
     on_refusal: Callable[[RefusedCreative], None] = field(default=lambda refusal: None, repr=False)
 
@@ -61,7 +65,8 @@ class CreativeReport:
             {"source": row.source, "line": row.line, "ad_id": row.ad_id, "reason": row.reason}
             for row in self.refusals
         ]
-        counts = {"new": self.new, "unchanged": self.unchanged, "refused": self.refused}
+        names = ("new", "unchanged", "refused", "banned")
+        counts = {name: getattr(self, name) for name in names}
         return {**counts, "refused_rows": rows}
 
 
