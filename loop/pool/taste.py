@@ -60,8 +60,8 @@ class Tastes:
         self._kept: OrderedDict[tuple[str, ...], Taste] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, history: UserHistory) -> tuple[Taste, tuple[str, ...]]:
-        """The taste, and the ads in the history whose looks nobody has made."""
+    def of(self, history: UserHistory) -> tuple[Taste, tuple[str, ...], tuple[str, ...]]:
+        """The taste, the clicked ads that it is of, and those whose looks nobody has made."""
         newest = [ad_id for ad_id in history.newest(CLICKS).ad_ids if ad_id]
         found = self._looks.of(newest)
         clicked = tuple(ad_id for ad_id in newest if ad_id in found)
@@ -74,7 +74,7 @@ class Tastes:
             self._kept[clicked] = taste
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
-        return taste, missing
+        return taste, clicked, missing
 
 
 def of_looks(clicked: Sequence[Look]) -> Taste:

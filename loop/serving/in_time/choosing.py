@@ -84,14 +84,17 @@ class Choosing:
         since: float,
     ) -> Found:
         taste, degraded = NOTHING_KNOWN, request.reads_history and histories is None
+        clicked: tuple[str, ...] = ()
         if request.reads_history and histories is not None:
-            taste, unseen = self._tastes.of(histories[request.user_id])
+            taste, clicked, unseen = self._tastes.of(histories[request.user_id])
             if unseen:
                 self._unseen(unseen)
         drawn_by = drawn_by_name(serving)
         waiting = self._pool.waiting(request.product, drawn_by)
         enough = waiting >= self._settings.drafts
-        return Found(request, serving, drawn_by, taste, degraded, since, enough_wait=enough)
+        return Found(
+            request, serving, drawn_by, taste, degraded, since, clicked=clicked, enough_wait=enough
+        )
 
     def _fitting(self, found: Found, best: Chosen) -> Found:
         assert best.choice is not None

@@ -79,8 +79,9 @@ class Found:
 
     Attributes:
         drawn_by: names what would draw it anew.
+        clicked: the newest ads that the shopper clicked, which the taste is of.
         best: to show where there is no time to draw; none where the product has no picture either.
-        fits: whether it is as good as one drawn anew.
+        fits: whether it is as good as one drawn anew is expected to be.
         enough_wait: so many ads wait for a person's approval that no more are to be drawn.
     """
 
@@ -91,5 +92,6 @@ class Found:
     degraded: bool
     since: float
     best: Chosen | None = None
+    clicked: tuple[str, ...] = ()
     fits: bool = False
     enough_wait: bool = False

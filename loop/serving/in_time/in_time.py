@@ -27,6 +27,7 @@ from adloom.loop.serving.in_time.answers import Answer, Answers
 from adloom.loop.serving.in_time.behind import Behind
 from adloom.loop.serving.in_time.choosing import Choosing, drawn_by_name
 from adloom.loop.serving.in_time.chosen import Chosen, Found
+from adloom.loop.serving.in_time.drawn_for import DrawnFor
 from adloom.loop.serving.kept_ads import NotShown
 from adloom.loop.serving.requests import AdRequest, Serving
 from adloom.loop.settings import Settings
@@ -68,6 +69,7 @@ class InTime:
             lambda: self._counts.now,
             self._note_unseen,
         )
+        self._drawn_for = DrawnFor()
         self.behind = Behind(queue.submit, lambda: queue.has_room, self._join, settings.pool.behind)
         self.answers = Answers(engine)
         self._unseen: OrderedDict[str, None] = OrderedDict()
@@ -76,7 +78,14 @@ class InTime:
     def find(self, wanted: Sequence[tuple[AdRequest, Serving]]) -> list[Found]:
         """What there is for each request; one that came before is told what it got."""
         self._asked.set()
-        return [self._or_again(found) for found in self._choosing.find(wanted)]
+        there = self._choosing.find(wanted)
+        return [self._or_again(self._as_good_as_anew(found)) for found in there]
+
+    def _as_good_as_anew(self, found: Found) -> Found:
+        of_pool = found.best is not None and found.best.source == "pool"
+        if found.fits or not of_pool or not self._drawn_for.knows(found):
+            return found
+        return replace(found, fits=True)
 
     def _or_again(self, found: Found) -> Found:
         name = found.request.ad_id
@@ -199,6 +208,7 @@ class InTime:
     def _join(self, ad: Ad, found: Found) -> None:
         if ad.creative.state == "approved":
             self._put(ad.creative, ad.request.product, found.drawn_by, found.taste)
+            self._drawn_for.note(found)
 
     def _put(self, creative: Creative, product: Product, drawn_by: str, taste: Taste) -> None:
         looks = self._look_at([creative])  # none where its picture is lost already

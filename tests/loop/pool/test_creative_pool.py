@@ -201,14 +201,14 @@ def test_a_taste_follows_each_click_and_each_look_that_comes_later(shop: Shop) -
 
     shop.looks.make([ad("light"), ad("sturdy")])
     tastes = Tastes(shop.looks)
-    one, unseen = tastes.of(clicked("light", "", "bright"))
-    assert (len(one), unseen) == (1, ("bright",))
+    one, seen, unseen = tastes.of(clicked("light", "", "bright"))
+    assert (len(one), seen, unseen) == (1, ("light",), ("bright",))
     assert tastes.of(clicked("light"))[0] is one  # another shopper of the same clicks
-    both, _ = tastes.of(clicked("light", "sturdy"))
-    turned, _ = tastes.of(clicked("sturdy", "light"))
+    both = tastes.of(clicked("light", "sturdy"))[0]
+    turned = tastes.of(clicked("sturdy", "light"))[0]
     np.testing.assert_array_equal(both.titles, turned.titles[::-1])
     shop.looks.make([ad("bright")])
-    assert tastes.of(clicked("light", "", "bright")) == (ANY, ())
+    assert tastes.of(clicked("light", "", "bright")) == (ANY, ("light", "bright"), ())
     assert len(tastes.of(clicked("light", "", "bright"))[0]) == 2
 
 

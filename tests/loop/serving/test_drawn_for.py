@@ -1,0 +1,69 @@
+"""For the same clicks an ad is drawn once: the next one would be no better."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from adloom.loop.catalogue.product import Product
+from adloom.loop.pool.taste import NOTHING_KNOWN
+from adloom.loop.serving.in_time import drawn_for
+from adloom.loop.serving.in_time.chosen import Found
+from adloom.loop.serving.in_time.drawn_for import DrawnFor
+from adloom.loop.serving.requests import AdRequest, Serving
+
+MUG = Product("mug", "Mug")
+
+
+def found(*clicked: str, user: str = "ann", product: Product = MUG, by: str = "1") -> Found:
+    request = AdRequest(user, product, 1)
+    serving = Serving("champion", 1, None)
+    return Found(request, serving, by, NOTHING_KNOWN, False, 0.0, clicked=clicked)
+
+
+def test_one_was_drawn_until_the_next_click() -> None:
+    known = DrawnFor()
+    known.note(found("one", "two"))
+    assert known.knows(found("one", "two"))
+    assert not known.knows(found("one", "two", "three"))
+    known.note(found("one", "two", "three"))
+    assert known.knows(found("one", "two", "three"))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        found("one", user="bob"),
+        found("one", by="2"),
+        found("one", product=replace(MUG, name="Tea mug")),
+        found("one", product=Product("cup", "Mug")),
+    ],
+)
+def test_for_another_shopper_product_or_version_none_was(other: Found) -> None:
+    known = DrawnFor()
+    known.note(found("one"))
+    assert not known.knows(other)
+
+
+def test_who_clicked_no_ad_is_drawn_for_again_and_so_is_everyone_the_next_day(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known = DrawnFor()
+    for clicked in ((), ("one",)):
+        known.note(found(*clicked))
+    assert not known.knows(found())
+    monkeypatch.setattr(drawn_for, "_SECONDS", 0.0)
+    assert not known.knows(found("one"))
+
+
+def test_the_oldest_are_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drawn_for, "_KEPT", 2)
+    known = DrawnFor()
+    for user in ("ann", "bob", "zoe"):
+        known.note(found("one", user=user))
+    assert [known.knows(found("one", user=user)) for user in ("ann", "bob", "zoe")] == [
+        False,
+        True,
+        True,
+    ]
