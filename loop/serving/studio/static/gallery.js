@@ -9,6 +9,8 @@ const STATES = { draft: "Waiting for review", approved: "May be shown", banned: 
 const REVIEWER = "adloom-reviewer";
 const FILTERS = { state: "gallery-state", product_id: "gallery-product", version: "gallery-version", language: "gallery-language" };
 
+const AT_ONCE = 20; // so that what follows on the page is not far below
+
 let hung = [];
 let next = null;
 let asked = 0;
@@ -50,7 +52,7 @@ async function more() {
 }
 
 function address(after) {
-  const query = new URLSearchParams(after ? { after } : {});
+  const query = new URLSearchParams({ limit: AT_ONCE, ...(after ? { after } : {}) });
   for (const [name, field] of Object.entries(FILTERS)) if ($(field).value.trim()) query.set(name, $(field).value.trim());
   return `/v1/creatives?${query}`;
 }
