@@ -11,7 +11,7 @@ class PoolSettings(Section):
     """`[pool]`: requests with a deadline (`serve.deadline_ms`) are answered from it."""
 
     fit: float = Field(
-        default=0.5,
+        default=0.65,
         ge=0,
         le=1,
         description="an ad of the pool is shown where it is more like what the shopper clicked "
@@ -30,7 +30,7 @@ class PoolSettings(Section):
         "more are drawn behind",
     )
     explore: float = Field(
-        default=0.5,
+        default=0.25,
         ge=0,
         le=10,
         description="how far Thompson sampling goes with ads that few have seen; 0 = never",
