@@ -45,9 +45,9 @@ _DOTS = regex.compile(r"\u0131|(?<=i)\u0307")
 
 def mentions(title: str, phrase: str) -> list[tuple[int, int]]:
     """Where ``title`` says ``phrase``: from and to, in order, without overlaps."""
-    folded, wanted = _fold(title), _fold(phrase).text.strip()
+    folded, wanted = _fold(title), _fold(phrase.strip()).text
     found: list[tuple[int, int]] = []
-    at = folded.text.find(wanted) if wanted else -1
+    at = folded.text.find(wanted) if wanted.strip() else -1
     while at >= 0:
         end = at + len(wanted)
         if folded.parted(at, end):

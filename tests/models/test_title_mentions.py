@@ -157,3 +157,8 @@ def test_tidied_text_is_one_line_and_stays_as_it_is(text: str) -> None:
     assert tidied(once) == once
     assert once.splitlines() in ([], [once])
     once.encode()
+
+
+@pytest.mark.parametrize("name", ["¨", "´", "¯ ´"])
+def test_a_sign_that_is_written_as_a_mark_on_a_space_is_found(name: str) -> None:
+    assert mentions(f"{name}!", name) == [(0, len(name))]

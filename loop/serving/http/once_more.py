@@ -45,11 +45,12 @@ def came_for_another(engine: Engine, ad_id: str) -> bool:
     """Whether the key that this id is of was sent with another request, and that was answered."""
     of_key = ad_id[:_OF_KEY]
     # Whole ids as ends: so it is a range of the index in whatever order a Postgres has texts.
-    ends = f"{of_key}0000-{'0' * 12}", f"{of_key}ffff-{'f' * 12}"
+    first, last = f"{of_key}0000-{'0' * 12}", f"{of_key}ffff-{'f' * 12}"
     columns = creatives.c.ad_id, answers.c.name
     found = union_all(
         *(
-            select(one).where(one.between(*ends), one != ad_id).limit(1).subquery().select()
+            # Not BETWEEN: beside a collation Postgres does not read what SQLAlchemy writes of it.
+            select(one).where(one >= first, one <= last, one != ad_id).limit(1).subquery().select()
             for one in columns
         )
     )

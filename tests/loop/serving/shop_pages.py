@@ -18,7 +18,7 @@ PREFIX, PUBLIC_KEY = "/ads", "a-key-that-is-in-the-pages"
 PAGE = """<!doctype html><title>shop</title>
 <script async src="{ads}/v1/events.js" data-key="{key}" data-user="{user}"></script>
 <a id="ad" href="#clicked" data-adloom-product="running-shoes" data-adloom-ad="ad-1">Shoes</a>
-<a id="drawn" href="#drawn" data-adloom-product="straw-hat" data-adloom-ad="ad-2"
+<a id="drawn" href="#clicked" data-adloom-product="straw-hat" data-adloom-ad="ad-2"
   data-adloom-counted>Of an answer</a>
 <p style="height: 5000px"></p>
 <a href="#" data-adloom-product="coffee-mug">Below what anybody sees</a>

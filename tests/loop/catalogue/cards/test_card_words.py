@@ -121,7 +121,7 @@ def test_the_last_row_is_no_character_alone(title: str, language: str, width: in
     title = title.strip("，")
     block = fit(title, language, (width, 400), sizes=(84, 34), most_lines=4)
     if len(block.lines) > 1 and not block.lines[-1][0].text.endswith("…"):
-        assert len(block.lines[-1][0].text.strip("，")) > 1
+        assert len(block.lines[-1][0].text) > 1
 
 
 def test_a_long_title_becomes_smaller_and_is_then_cut_between_letters() -> None:
