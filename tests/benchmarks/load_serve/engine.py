@@ -14,7 +14,6 @@ from adloom.loop import home
 from adloom.loop.bench.generate import engine_rate
 from adloom.loop.settings import Settings
 from adloom.models.ad_generator import AdGenerator
-from adloom.models.generator import AdModel
 from tests.benchmarks.load_serve.levels import add_what_drew, levels_of, loaded
 from tests.benchmarks.load_serve.running import running_server
 from tests.loop_parts import register_adapter
@@ -29,8 +28,7 @@ def beside_engine(seconds: int) -> int:
         "ADLOOM_SERVE__MAX_BATCH": str(_USERS),
         "ADLOOM_GENERATOR__BATCH_SIZE": str(_USERS),
     }
-    model = AdGenerator.from_pretrained().model
-    alone = [_alone(model, seconds / 2)]
+    alone = [_alone(seconds / 2)]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with running_server(folder, None, at_once) as server:
@@ -40,7 +38,7 @@ def beside_engine(seconds: int) -> int:
             level = loaded(server.url, _USERS, seconds, folder)
             now = server.cpu_seconds()
         add_what_drew([level], folder)
-    alone.append(_alone(model, seconds / 2))
+    alone.append(_alone(seconds / 2))
     rate, cpu = (statistics.mean(each) for each in zip(*alone, strict=True))
     level["cpu_seconds_per_ad"] = {part: (now[part] - spent[part]) / level["ads"] for part in now}
     engine = {"ads_per_second": rate, "cpu_seconds_per_ad": cpu}
@@ -63,8 +61,9 @@ def _serve_adapter(url: str, folder: Path) -> None:
         time.sleep(0.5)
 
 
-def _alone(model: AdModel, seconds: float) -> tuple[float, float]:
+def _alone(seconds: float) -> tuple[float, float]:
     """Ads a second of the engine, and CPU seconds an ad."""
+    model = AdGenerator.from_pretrained().model
     began, spent = time.perf_counter(), time.process_time()
     rate = engine_rate(model, _USERS, seconds)
     drawn = rate * (time.perf_counter() - began)
