@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 
 from adloom.loop.demo.shop.catalog import load_catalog
-from adloom.loop.settings.pool import PoolSettings
 
 RATE_VARIABLE, WARM_VARIABLE, DEADLINE_VARIABLE = "LOAD_RATE", "LOAD_WARM", "LOAD_DEADLINE_MS"
 """Of `tests.benchmarks.pool_visitors`: requests a second of each, products with a warm pool."""
@@ -24,7 +23,7 @@ _CLICKS = 10
 _AT_ONCE = 8
 _PATIENCE_SECONDS = 60.0
 _WARM_SECONDS = 600.0
-_FITS = PoolSettings().fit
+_SETTLING_SECONDS = 3.0  # what was asked for last is drawn meanwhile
 
 
 def shoppers() -> list[str]:
@@ -66,19 +65,31 @@ def _ad(client: httpx.Client, user: str, product: str) -> Any:
 
 
 def warm_up(client: httpx.Client, products: int) -> None:
-    """Ask for every shopper and the first products until the pool has what suits them.
+    """Ask for every shopper and the first products until nothing more is drawn for them.
 
     Raises TimeoutError when that takes more than ten minutes.
     """
     names = list(load_catalog())[:products]
-    wanted = {(user, product) for user in shoppers() for product in names}
-    deadline = time.monotonic() + _WARM_SECONDS
-    while wanted:
+    deadline, before = time.monotonic() + _WARM_SECONDS, -1.0
+    while True:
+        sources = {_in_time(client, user, name) for user in shoppers() for name in names}
+        time.sleep(_SETTLING_SECONDS)
+        if sources == {"pool"} and drawn_so_far(client) == before:
+            return
+        before = drawn_so_far(client)
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{len(wanted)} shoppers and products are not in the pool yet")
-        for user, product in sorted(wanted):
-            body = {"user_id": user, "product_id": product, "deadline_ms": 100}
-            ad = client.post("/v1/ads", json=body).raise_for_status().json()
-            if ad["source"] == "pool" and (ad["fit"] or 0) >= _FITS:
-                wanted.discard((user, product))
-        time.sleep(0.5)
+            raise TimeoutError("the pool has not what suits all shoppers yet")
+
+
+def drawn_so_far(client: httpx.Client) -> float:
+    """Ads that the server has drawn."""
+    for line in client.get("/metrics").text.splitlines():
+        if line.startswith("adloom_ad_seconds_count"):
+            return float(line.split()[-1])
+    return 0.0
+
+
+def _in_time(client: httpx.Client, user: str, product: str) -> str:
+    """Where an answer came from."""
+    body = {"user_id": user, "product_id": product, "deadline_ms": 100}
+    return str(client.post("/v1/ads", json=body).raise_for_status().json()["source"])

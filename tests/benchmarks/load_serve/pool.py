@@ -15,6 +15,7 @@ from tests.benchmarks.load_shoppers import (
     DEADLINE_VARIABLE,
     RATE_VARIABLE,
     WARM_VARIABLE,
+    drawn_so_far,
     give_histories,
     warm_up,
 )
@@ -56,21 +57,15 @@ def _in_time(
         DEADLINE_VARIABLE: str(_DEADLINE_MS),
     }
     url, spent = server.url, server.cpu_seconds()
-    drew = _drawn(url)
+    with httpx.Client(base_url=url) as client:
+        drew = drawn_so_far(client)
     level = loaded(url, users, seconds, folder, "pool_visitors", told)
     level["requests_per_second"] = level.pop("ads_per_second")
     level["cpu_milliseconds_per_request"] = {
         part: (now - spent[part]) * 1e3 / level["ads"] for part, now in server.cpu_seconds().items()
     }
-    level["drawn_behind_per_second"] = (_drawn(url) - drew) / seconds
+    with httpx.Client(base_url=url) as client:
+        level["drawn_behind_per_second"] = (drawn_so_far(client) - drew) / seconds
     for end in ("since", "until"):
         del level[end]
     return level
-
-
-def _drawn(url: str) -> float:
-    """Ads that the server has drawn so far."""
-    for line in httpx.get(f"{url}/metrics").text.splitlines():
-        if line.startswith("adloom_ad_seconds_count"):
-            return float(line.split()[-1])
-    return 0.0
