@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Literal, Protocol, get_args
 
 from PIL import Image
@@ -119,7 +120,7 @@ class Product:
         """Name of the picture that stands for it; "" where there is none."""
         return self.picture_name or self.cutout_name
 
-    @property
+    @cached_property  # a request asks several times, and the catalogue keeps the product
     def made_of(self) -> str:
         """Names what its ads are made of: picture and place of it, and all that titles may say."""
         told = (
