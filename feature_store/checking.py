@@ -20,6 +20,7 @@ from adloom.feature_store.applied import Applied
 from adloom.feature_store.backend import OnlineBackend
 from adloom.feature_store.defining import define
 from adloom.feature_store.folding import Fold
+from adloom.feature_store.logged import LoggedEvent
 from adloom.feature_store.looking_back import (
     ItemFeatures,
     UserFeatures,
@@ -32,7 +33,7 @@ from adloom.feature_store.looking_back import (
     user_names,
 )
 from adloom.feature_store.naming_features import FeastNames
-from adloom.feature_store.progress import Reads
+from adloom.feature_store.progress import NOTHING, Progress, Reads
 from adloom.feature_store.random_names import RandomNames
 from adloom.feature_store.rows import CountsRow
 from adloom.feature_store.settings import FeatureStoreSettings
@@ -201,18 +202,33 @@ def _look(
     """What of these differs; the log has so much time to come up to the features."""
     users = [name for of, name in names if of == "user"]
     items = [name for of, name in names if of == "item"]
-    stored, before, after = _still(Views(store.backend, store.settings), users, items)
+    views = Views(store.backend, store.settings)
+    stored, before, after = _still(views, users, items)
     time.sleep(pause_seconds)
-    applied, events = Applied(store.log), store.log.of(users, items)
-    folded = Fold(store.settings), Fold(store.settings)
-    for fold, progress in zip(folded, (before, after), strict=True):
-        fold.take(applied.among(events, progress))
-    least, most = (_features(Views(fold.backend, store.settings), users, items) for fold in folded)
+    applied, events = Applied(store.log), list(store.log.of(users, items))
+    later = views.progress()
+    before, after = (_begun_since(known, later) for known in (before, after))
+    surely = list(applied.among(events, before))
+    # Rows that are written one by one have a batch before the progress tells of it.
+    perhaps = events if _is_row_by_row(store) else list(applied.among(events, after))
+    least, most = (_folded(store, some, users, items) for some in (surely, perhaps))
     return [
         Difference(*key, stored[key], most[key])
         for key in stored
         if not _lies_between(least[key], stored[key], most[key])
     ]
+
+
+def _is_row_by_row(store: FeatureStore) -> bool:
+    return store.backend.layout.marks != "none"
+
+
+def _folded(
+    store: FeatureStore, events: Sequence[LoggedEvent], users: Sequence[str], items: Sequence[str]
+) -> dict[tuple[str, str], Any]:
+    fold = Fold(store.settings)
+    fold.take(events)
+    return _features(Views(fold.backend, store.settings), users, items)
 
 
 def _lies_between(least: Features, stored: Features | None, most: Features) -> bool:
@@ -238,6 +254,15 @@ def _still(
         before = after
         time.sleep(_STILL_SECONDS)
     return found, before, after
+
+
+def _begun_since(known: Reads, later: Reads) -> Reads:
+    """What was known, and of partitions that are known since: nothing of them was taken."""
+    return {
+        number: {topic: Progress(place.topic_id, NOTHING, NOTHING) for topic, place in new.items()}
+        | dict(known.get(number, {}))
+        for number, new in later.items()
+    }
 
 
 def _pause_seconds(store: FeatureStore) -> float:

@@ -138,6 +138,35 @@ def test_events_of_a_topic_that_is_no_more_count(store: FeatureStore) -> None:
     assert named(check_all(store)) == [("user", "user-2")]
 
 
+@pytest.mark.parametrize("check", [check_all, lambda store: check_sample(store, 100)])
+def test_a_batch_whose_progress_is_not_written_yet_is_on_its_way(
+    check: Any, store: FeatureStore
+) -> None:
+    """Where rows are written one by one, progress comes last."""
+    if store.backend.layout.marks == "none":
+        pytest.skip("a batch is one step of this store")
+    consume(store, events_of(1))
+    view = "stream_progress"
+    key = entity_key_of(store.backend.layout.views[view])((0,))
+    before = store.backend.read(view, [key])
+    consume(store, [logged(1_000, user_id="user-1", item_id="item-1", topic="t")])
+    store.backend.write({view: {key: before[0]}}, {}, dict)
+    assert named(check(store)) == []
+    remove(store, "user_stats", "user-2")
+    assert named(check(store)) == [("user", "user-2")]
+
+
+def test_a_partition_that_begins_while_one_looks_is_on_its_way(
+    store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking.time, "sleep", lambda seconds: consume(store, events_of(1)))
+    names = [("user", "user-1"), ("item", "item-1")]
+    assert checking._look(store, names, 0.1) == []
+    assert checking._look(store, names, 0.1) == []  # all of it is in both
+    remove(store, "user_stats", "user-1")
+    assert [one.name for one in checking._look(store, names, 0.1)] == ["user-1"]
+
+
 def test_a_log_that_is_a_moment_behind_is_waited_for(
     store: FeatureStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,7 +180,10 @@ def test_a_log_that_is_a_moment_behind_is_waited_for(
     timer.join()
 
 
-def test_features_are_compared_while_a_consumer_writes(store: FeatureStore) -> None:
+def test_features_are_compared_while_a_consumer_writes(
+    store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "_pause_seconds", lambda store: 0.5)  # a batch's log is on disk
     stop, batches = threading.Event(), iter(range(100_000))
 
     def consuming() -> None:
