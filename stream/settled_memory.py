@@ -6,22 +6,28 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_OBJECTS_BEFORE_A_LOOK = 500_000
-"""More than Python's 700: events of one batch are gone by themselves before they are looked at."""
+OF_BATCHES = 500_000
+"""More than Python's 700: events of one batch are gone by themselves before they are looked at.
+A look through so many stops all threads for half a second."""
+OF_REQUESTS = 5_000
+"""No request waits longer than 15 ms for a look."""
 
 
 @contextmanager
-def settled_memory(*, collect: bool = True) -> Iterator[None]:
+def settled_memory(*, new: int = OF_BATCHES, collect: bool = True) -> Iterator[None]:
     """For as long as the block runs.
 
     Modules and parts are about a million objects: each look through them stops all threads for
     0.4 s, also the one that is taken here first, unless it is not to ``collect``.
+
+    Args:
+        new: there are so many objects more before they are looked at.
     """
     before = gc.get_threshold()
     if collect:
         gc.collect()
     gc.freeze()
-    gc.set_threshold(_OBJECTS_BEFORE_A_LOOK, *before[1:])
+    gc.set_threshold(new, *before[1:])
     try:
         yield
     finally:

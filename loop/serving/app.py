@@ -38,7 +38,7 @@ from adloom.loop.serving.server import AdServer
 from adloom.loop.serving.studio.router import mount_studio
 from adloom.loop.settings import Settings
 from adloom.stream.event_reader import EventReader
-from adloom.stream.settled_memory import settled_memory
+from adloom.stream.settled_memory import OF_REQUESTS, settled_memory
 from adloom.stream.tracing import start_tracing
 
 _MAX_BODY_BYTES = 1 << 20
@@ -65,7 +65,7 @@ def create_app(
         ROUNDS.watch(settings.home / home.ROUNDS_FOLDER)
         with ExitStack() as parts:
             running = app.state.server = server or AdServer(settings, parts, threads)
-            parts.enter_context(settled_memory(collect=False))
+            parts.enter_context(settled_memory(new=OF_REQUESTS, collect=False))
             waiting = settings.serve.max_waiting
             app.state.finding = Gathered(
                 "finished ads are looked for", finder(running), most=_AT_ONCE, waiting=waiting

@@ -11,7 +11,7 @@ import random
 import time
 from collections import Counter
 
-from locust import FastHttpUser, constant_throughput, task
+from locust import FastHttpUser, task
 
 from adloom.loop.demo.shop.catalog import load_catalog
 from tests.benchmarks.load_shoppers import DEADLINE_VARIABLE, RATE_VARIABLE, WARM_VARIABLE, shoppers
@@ -31,12 +31,18 @@ _SOURCES: Counter[str] = EXTRA.setdefault("sources", Counter())
 class PoolVisitor(FastHttpUser):
     """One of the shoppers, at random."""
 
-    wait_time = constant_throughput(_RATE)
     network_timeout = 30.0
 
     def on_start(self) -> None:
-        """At a moment of its own: all that Locust starts at once would ask at once, for ever."""
-        time.sleep(random.random() / _RATE)
+        self._due = time.monotonic()
+
+    def wait_time(self) -> float:
+        """Until the next arrival of a Poisson process; none where the last answer took longer.
+
+        At even steps all would ask at the same moment for ever, once an answer kept them all.
+        """
+        self._due += random.expovariate(_RATE)
+        return max(0.0, self._due - time.monotonic())
 
     @task
     def see_an_ad(self) -> None:
