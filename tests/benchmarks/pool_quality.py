@@ -2,10 +2,11 @@
 
 The demo's crowd visits some products again and again. Each visit is answered from the pool, as the
 ad server answers with a deadline too short to draw in; what does not suit a shopper is drawn behind
-and joins the pool. One visit in four is drawn anew as well, for comparison. Told are expected
-click-through rates by the crowd's own chances, over all visits and over the later half, when the
-pool is warm; and how many ads were drawn for so many visits. One number a seed (another crowd),
-mean and 95 % t interval over the seeds. Exits with 1 below the targets.
+and joins the pool. One visit in four is drawn anew as well, for comparison: about when it comes,
+with as many clicks to read as the pool has. Told are expected click-through rates by the crowd's
+own chances, over all visits and over the later half, when the pool is warm; and how many ads were
+drawn for so many visits. One number a seed (another crowd), mean and 95 % t interval over the
+seeds. Exits with 1 below the targets.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import tempfile
 from collections.abc import Sequence
 from concurrent.futures import Future, wait
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -49,8 +50,18 @@ RATIO, DRAWN = 0.9, 0.1
 """The targets: of the rate of drawing anew, at most of the drawing."""
 _AT_ONCE = 32
 _ANEW_EVERY = 4
+_AT_A_TIME = _AT_ONCE * _ANEW_EVERY  # visits, of which some are drawn anew when half have come
 _ATTRIBUTION = timedelta(seconds=1)
 _LOOK_SECONDS = 0.02
+
+
+@dataclass
+class Lived:
+    """Chances of a click: drawn anew and of the pool; how many ads each visit had drawn behind."""
+
+    anew: list[float] = field(default_factory=list)
+    pooled: list[float] = field(default_factory=list)
+    drawn: list[int] = field(default_factory=list)
 
 
 @dataclass
@@ -59,32 +70,35 @@ class Crowded:
 
     loop: DemoLoop
     in_time: InTime
+    queue: DrawingQueue
     seed: int
 
-    def anew(self, visits: Sequence[Visit]) -> list[float]:
-        """Chances of a click on ads that are drawn for each visit."""
-        chances: list[float] = []
-        for start in range(0, len(visits), _AT_ONCE):
-            some = visits[start : start + _AT_ONCE]
-            ads = self.loop.maker.make(
-                [self._request(visit, start + n) for n, visit in enumerate(some)],
-                self.loop.champion.serving,
-            )
-            chances += self._chances(ads)
-        return chances
+    def live(self, visits: Sequence[Visit]) -> Lived:
+        """All visits; some are drawn anew as well when half of those about them have come."""
+        lived = Lived()
+        numbered = list(enumerate(visits))
+        self.in_time.refresh()
+        for start in range(0, len(visits), _AT_A_TIME):
+            some = numbered[start : start + _AT_A_TIME]
+            half = len(some) // 2
+            self._pooled(some[:half], lived)
+            lived.anew += self._chances(self._drawn(some[::_ANEW_EVERY]))
+            self._pooled(some[half:], lived)
+        return lived
 
-    def pooled(self, visits: Sequence[Visit]) -> tuple[list[float], list[int]]:
-        """Chances of a click on what visits are answered, and how many ads each had drawn."""
-        chances: list[float] = []
-        drawn: list[int] = []
+    def _drawn(self, visits: Sequence[tuple[int, Visit]]) -> list[Ad]:
+        waited = [self.queue.submit(self._request(visit, number)) for number, visit in visits]
+        return [one.result() for one in waited]
+
+    def _pooled(self, visits: Sequence[tuple[int, Visit]], lived: Lived) -> None:
         serving = self.loop.champion.serving
         for start in range(0, len(visits), _AT_ONCE):
             shown: list[Chosen] = []
             waited: list[Future[Ad]] = []
             some = visits[start : start + _AT_ONCE]
-            wanted = [self._request(visit, start + n) for n, visit in enumerate(some)]
-            for found in self.in_time.find([(request, serving) for request in wanted]):
-                drawn.append(int(not found.fits))
+            wanted = [(self._request(visit, number), serving) for number, visit in some]
+            for found in self.in_time.find(wanted):
+                lived.drawn.append(int(not found.fits))
                 if not found.fits:
                     waited.append(self.in_time.behind.draw(found))
                 assert found.best is not None
@@ -93,8 +107,7 @@ class Crowded:
                 self.in_time.behind.begin()
                 wait(waited, timeout=_LOOK_SECONDS)
             self.in_time.behind.settle()
-            chances += self._live_through(shown)
-        return chances, drawn
+            lived.pooled += self._live_through(shown)
 
     def _live_through(self, shown: Sequence[Chosen]) -> list[float]:
         """Exposures and clicks go through Kafka into features and log, as on a site."""
@@ -157,14 +170,8 @@ def run_seed(seed: int, *, visits: int, products: int, folder: Path) -> dict[str
             max_waiting=_AT_ONCE,
         )
         in_time = InTime(settings, loop.maker, loop.features.log, queue)
-        crowded = Crowded(loop, in_time, seed)
-        # Those of the later half once all have come: after as many clicks as the pool has read.
-        sampled, half = came[::_ANEW_EVERY], len(came[::_ANEW_EVERY]) // 2
-        anew = crowded.anew(sampled[:half])
         with queue:
-            in_time.refresh()
-            pooled, drawn = crowded.pooled(came)
-        anew += crowded.anew(sampled[half:])
+            lived = Crowded(loop, in_time, queue, seed).live(came)
         until = datetime.now(UTC) + timedelta(minutes=1)
         choices = logged_choices(
             loop.features.log,
@@ -173,7 +180,10 @@ def run_seed(seed: int, *, visits: int, products: int, folder: Path) -> dict[str
             attribution=_ATTRIBUTION,
         )
         fit = fitted(choices, Weights())
-    return told(anew, pooled, drawn) | {"seed": seed, "fitted": fit.weights.told()}
+    return told(lived) | {
+        "seed": seed,
+        "fitted": fit.weights.told(),
+    }
 
 
 def _visits(loop: DemoLoop, many: int, products: int, seed: int) -> list[Visit]:
@@ -183,9 +193,9 @@ def _visits(loop: DemoLoop, many: int, products: int, seed: int) -> list[Visit]:
     return [Visit(rng.choice(users), rng.choice(chosen)) for _ in range(many)]
 
 
-def told(anew: Sequence[float], pooled: Sequence[float], drawn: Sequence[int]) -> dict[str, Any]:
+def told(lived: Lived) -> dict[str, Any]:
     """Rates of the same visits, drawn and pooled, over all of them and over the later half."""
-    same = list(pooled)[::_ANEW_EVERY]
+    anew, same, drawn = lived.anew, lived.pooled[::_ANEW_EVERY], lived.drawn
     half, middle = len(same) // 2, len(drawn) // 2
     return {
         "anew": float(np.mean(anew)),
