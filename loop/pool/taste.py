@@ -1,4 +1,8 @@
-"""What a shopper's clicks say about which ads they would like."""
+"""What a shopper's clicks say about which ads they would like.
+
+What was drawn for them counts beside the clicks: the generator has read all of the history for it,
+so that one drawing says more of a taste than one click among six.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +26,19 @@ LIKENESS = 2
 _KEPT = 512  # tastes in memory: up to 130 KB each
 _LEAST = 1e-4  # of a density: an ad is like nothing that was clicked
 _HALVED_AFTER = 32  # clicks: what was clicked since counts more
+_OF_A_DRAWING = 2.0  # clicks, as which it counts while no more were made
+
+
+class DrawnAd(NamedTuple):
+    """An ad that was drawn for a shopper who had made so many clicks on ads."""
+
+    ad_id: str
+    clicks: int
 
 
 @dataclass(frozen=True)
 class Taste:
-    """Looks of the ads that a shopper clicked, newest last.
+    """Looks of the ads that a shopper clicked, newest last, and of those drawn for them.
 
     Attributes:
         pictures, titles: float32, shape (n, width), of unit length.
@@ -57,33 +70,50 @@ class Tastes:
 
     def __init__(self, looks: Looks) -> None:
         self._looks = looks
-        self._kept: OrderedDict[tuple[str, ...], Taste] = OrderedDict()
+        self._kept: OrderedDict[tuple[tuple[str, ...], tuple[DrawnAd, ...]], Taste] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, history: UserHistory) -> tuple[Taste, tuple[str, ...], tuple[str, ...]]:
-        """The taste, the clicked ads that it is of, and those whose looks nobody has made."""
+    def of(
+        self, history: UserHistory, drawn: Sequence[DrawnAd] = ()
+    ) -> tuple[Taste, tuple[str, ...], tuple[str, ...]]:
+        """The taste, the clicked ads that it is of, and those whose looks nobody has made.
+
+        Args:
+            drawn: for this shopper; without a clicked ad they say nothing.
+        """
         newest = [ad_id for ad_id in history.newest(CLICKS).ad_ids if ad_id]
-        found = self._looks.of(newest)
+        found = self._looks.of([*newest, *(ad.ad_id for ad in drawn)])
         clicked = tuple(ad_id for ad_id in newest if ad_id in found)
         missing = tuple(dict.fromkeys(ad_id for ad_id in newest if ad_id not in found))
+        read = tuple(ad for ad in drawn if ad.ad_id in found and ad.ad_id not in clicked)
+        key = clicked, read if clicked else ()
         with self._lock:
-            taste = self._kept.pop(clicked, None)
+            taste = self._kept.pop(key, None)
         if taste is None:
-            taste = of_looks([found[ad_id] for ad_id in clicked])
+            taste = of_looks(
+                [found[ad_id] for ad_id in clicked],
+                [(found[ad.ad_id], len(clicked) - ad.clicks) for ad in key[1]],
+            )
         with self._lock:
-            self._kept[clicked] = taste
+            self._kept[key] = taste
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
         return taste, clicked, missing
 
 
-def of_looks(clicked: Sequence[Look]) -> Taste:
-    """The taste of who clicked these, newest last."""
+def of_looks(clicked: Sequence[Look], drawn: Sequence[tuple[Look, int]] = ()) -> Taste:
+    """The taste of who clicked these, newest last.
+
+    Args:
+        drawn: looks of ads that were drawn for them, and how many clicks were made since.
+    """
     if not clicked:
         nothing, none = np.zeros((0, 0), np.float32), np.zeros(0, np.float32)
         return Taste(nothing, nothing, none, none)
-    looks = LookArrays.of(clicked)
-    prior = np.power(0.5, np.arange(len(clicked))[::-1] / _HALVED_AFTER).astype(np.float32)
+    looks = LookArrays.of([*clicked, *(look for look, _ in drawn)])
+    since = [*reversed(range(len(clicked))), *(max(0, clicks) for _, clicks in drawn)]
+    prior = np.power(0.5, np.array(since) / _HALVED_AFTER).astype(np.float32)
+    prior[len(clicked) :] *= _OF_A_DRAWING
     return Taste(
         looks.pictures,
         looks.titles,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import threading
+import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -159,7 +160,7 @@ def test_a_batch_whose_progress_is_not_written_yet_is_on_its_way(
 def test_a_partition_that_begins_while_one_looks_is_on_its_way(
     store: FeatureStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checking.time, "sleep", lambda seconds: consume(store, events_of(1)))
+    monkeypatch.setattr(time, "sleep", lambda seconds: consume(store, events_of(1)))
     names = [("user", "user-1"), ("item", "item-1")]
     assert checking._look(store, names, 0.1) == []
     assert checking._look(store, names, 0.1) == []  # all of it is in both

@@ -20,7 +20,7 @@ from adloom.loop.pool.looks import Looks
 from adloom.loop.pool.members import Members
 from adloom.loop.pool.own_clicks import Counted
 from adloom.loop.pool.ranker import Choice, Ranker, Weights, fit_of
-from adloom.loop.pool.taste import NOTHING_KNOWN, Tastes
+from adloom.loop.pool.taste import NOTHING_KNOWN, DrawnAd, Tastes
 from adloom.loop.serving.histories import Histories
 from adloom.loop.serving.in_time.chosen import Chosen, Found, Source
 from adloom.loop.serving.in_time.shown import ShownAds
@@ -44,8 +44,10 @@ class Choosing:
         settings: PoolSettings,
         counts: Callable[[], Mapping[str, Counted]],
         unseen: Callable[[Sequence[str]], None],
+        drawn: Callable[[str, str], Sequence[DrawnAd]],
     ) -> None:
-        """``counts`` tells how often ads were clicked, ``unseen`` is told whose looks to make."""
+        """``counts`` tells how often ads were clicked, ``unseen`` is told whose looks to make,
+        ``drawn`` tells what was drawn, and by what, for a shopper."""
         self.ranker = Ranker(Weights(), settings.explore)
         self._pool = pool
         self._tastes = Tastes(looks)
@@ -55,6 +57,7 @@ class Choosing:
         self._settings = settings
         self._counts = counts
         self._unseen = unseen
+        self._drawn = drawn
 
     def find(self, wanted: Sequence[tuple[AdRequest, Serving]]) -> list[Found]:
         """What there is for each request, of what serves, and what to show where that will not do.
@@ -85,11 +88,12 @@ class Choosing:
     ) -> Found:
         taste, degraded = NOTHING_KNOWN, request.reads_history and histories is None
         clicked: tuple[str, ...] = ()
+        drawn_by = drawn_by_name(serving)
         if request.reads_history and histories is not None:
-            taste, clicked, unseen = self._tastes.of(histories[request.user_id])
+            drawn = self._drawn(drawn_by, request.user_id)
+            taste, clicked, unseen = self._tastes.of(histories[request.user_id], drawn)
             if unseen:
                 self._unseen(unseen)
-        drawn_by = drawn_by_name(serving)
         waiting = self._pool.waiting(request.product, drawn_by)
         enough = waiting >= self._settings.drafts
         return Found(

@@ -60,6 +60,7 @@ class InTime:
         self._pool = CreativePool(engine, self._looks, settings.pool.most)
         attribution = timedelta(hours=settings.rounds.attribution_hours)
         self._counts = ClickCounts(log, attribution, timedelta(days=settings.pool.counted_days))
+        self._drawn_for = DrawnFor()
         self._choosing = Choosing(
             self._pool,
             self._looks,
@@ -68,8 +69,8 @@ class InTime:
             settings.pool,
             lambda: self._counts.now,
             self._note_unseen,
+            self._drawn_for.ads,
         )
-        self._drawn_for = DrawnFor()
         self.behind = Behind(queue.submit, lambda: queue.has_room, self._join, settings.pool.behind)
         self.answers = Answers(engine)
         self._unseen: OrderedDict[str, None] = OrderedDict()
@@ -208,7 +209,7 @@ class InTime:
     def _join(self, ad: Ad, found: Found) -> None:
         if ad.creative.state == "approved":
             self._put(ad.creative, ad.request.product, found.drawn_by, found.taste)
-            self._drawn_for.note(found)
+            self._drawn_for.note(ad.creative.ad_id, found)
 
     def _put(self, creative: Creative, product: Product, drawn_by: str, taste: Taste) -> None:
         looks = self._look_at([creative])  # none where its picture is lost already

@@ -26,7 +26,7 @@ from adloom.loop.pool.creatives import CreativePool
 from adloom.loop.pool.looks import Encoders, Looks, SeenAd
 from adloom.loop.pool.own_clicks import Counted
 from adloom.loop.pool.ranker import Weights
-from adloom.loop.pool.taste import Tastes
+from adloom.loop.pool.taste import DrawnAd, Tastes
 from adloom.loop.pool.weights import latest, put
 from adloom.loop.settings.database import DatabaseSettings
 from adloom.models.placement import standing
@@ -210,6 +210,20 @@ def test_a_taste_follows_each_click_and_each_look_that_comes_later(shop: Shop) -
     shop.looks.make([ad("bright")])
     assert tastes.of(clicked("light", "", "bright")) == (ANY, ("light", "bright"), ())
     assert len(tastes.of(clicked("light", "", "bright"))[0]) == 2
+
+
+def test_a_taste_is_also_of_what_was_drawn_for_the_shopper(shop: Shop) -> None:
+    names = ["light", "sturdy", "bright"]
+    codes = np.array([0, 1, 2, 3], np.int16)
+    shop.looks.make([SeenAd(name, codes, f"Mug, {name}", None) for name in names])
+    tastes = Tastes(shop.looks)
+    clicked = UserHistory(("mug",), (NOW,), ("light",))
+    drawn = [DrawnAd("bright", 1), DrawnAd("light", 1), DrawnAd("never made", 1)]
+    taste, seen, unseen = tastes.of(clicked, drawn)
+    assert (len(taste), seen, unseen) == (2, ("light",), ())  # what was clicked is a click
+    assert tastes.of(clicked, drawn[:1])[0] is taste
+    assert len(tastes.of(clicked)[0]) == 1
+    assert len(tastes.of(UserHistory((), (), ()), drawn)[0]) == 0
 
 
 def test_the_latest_weights_serve(shop: Shop) -> None:

@@ -80,6 +80,19 @@ def test_newer_clicks_count_more() -> None:
     assert newer > older
 
 
+def test_what_was_drawn_for_a_shopper_parts_clicks_that_do_not_agree() -> None:
+    clicked = [look(0, 1), look(5, 6)]
+    drawn = look(0, 1)
+    [like, odd] = alike(of_looks(clicked, [(drawn, 0)]), look(0, 1), look(5, 6))
+    assert (like > odd + 1).all()
+    [later, _] = alike(of_looks(clicked, [(drawn, 64)]), look(0, 1), look(5, 6))
+    assert (later < like).all()  # so much was clicked since
+
+
+def test_what_was_drawn_for_who_clicked_nothing_is_no_taste() -> None:
+    assert len(of_looks([], [(look(0, 1), 0)])) == 0
+
+
 def test_own_clicks_are_smoothed_and_those_beyond_the_showings_do_not_count() -> None:
     few, many, storm = own_clicks([Counted(1, 1), Counted(200, 120), Counted(10, 10_000)]).odds
     assert 0 < few < many  # one click on one showing says little

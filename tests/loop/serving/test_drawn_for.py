@@ -1,4 +1,4 @@
-"""For the same clicks an ad is drawn once: the next one would be no better."""
+"""For the same clicks an ad is drawn once: the next one would be no better. It tells of a taste."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from adloom.loop.catalogue.product import Product
-from adloom.loop.pool.taste import NOTHING_KNOWN
+from adloom.loop.pool.taste import NOTHING_KNOWN, DrawnAd
 from adloom.loop.serving.in_time import drawn_for
 from adloom.loop.serving.in_time.chosen import Found
 from adloom.loop.serving.in_time.drawn_for import DrawnFor
@@ -24,10 +24,10 @@ def found(*clicked: str, user: str = "ann", product: Product = MUG, by: str = "1
 
 def test_one_was_drawn_until_the_next_click() -> None:
     known = DrawnFor()
-    known.note(found("one", "two"))
+    known.note("ad", found("one", "two"))
     assert known.knows(found("one", "two"))
     assert not known.knows(found("one", "two", "three"))
-    known.note(found("one", "two", "three"))
+    known.note("ad", found("one", "two", "three"))
     assert known.knows(found("one", "two", "three"))
 
 
@@ -42,7 +42,7 @@ def test_one_was_drawn_until_the_next_click() -> None:
 )
 def test_for_another_shopper_product_or_version_none_was(other: Found) -> None:
     known = DrawnFor()
-    known.note(found("one"))
+    known.note("ad", found("one"))
     assert not known.knows(other)
 
 
@@ -51,7 +51,7 @@ def test_who_clicked_no_ad_is_drawn_for_again_and_so_is_everyone_the_next_day(
 ) -> None:
     known = DrawnFor()
     for clicked in ((), ("one",)):
-        known.note(found(*clicked))
+        known.note("ad", found(*clicked))
     assert not known.knows(found())
     monkeypatch.setattr(drawn_for, "_SECONDS", 0.0)
     assert not known.knows(found("one"))
@@ -61,9 +61,37 @@ def test_the_oldest_are_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(drawn_for, "_KEPT", 2)
     known = DrawnFor()
     for user in ("ann", "bob", "zoe"):
-        known.note(found("one", user=user))
+        known.note("ad", found("one", user=user))
     assert [known.knows(found("one", user=user)) for user in ("ann", "bob", "zoe")] == [
         False,
         True,
         True,
     ]
+
+
+def test_the_last_ads_drawn_for_a_shopper_are_known_whatever_they_sell() -> None:
+    known = DrawnFor()
+    cup = Product("cup", "Cup")
+    known.note("first", found("one"))
+    known.note("second", found("one", "two", product=cup))
+    known.note("nobody's", found())
+    known.note("other's", found("one", user="bob"))
+    known.note("of another version", found("one", by="2"))
+    assert known.ads("1", "ann") == [DrawnAd("first", 1), DrawnAd("second", 2)]
+    assert known.ads("1", "bob") == [DrawnAd("other's", 1)]
+    assert known.ads("1", "zoe") == []
+    for number in range(9):
+        known.note(f"ad-{number}", found("one", product=cup))
+    assert [ad.ad_id for ad in known.ads("1", "ann")] == ["ad-5", "ad-6", "ad-7", "ad-8"]
+
+
+def test_ads_drawn_for_a_shopper_are_forgotten_the_next_day_and_the_oldest_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(drawn_for, "_KEPT", 2)
+    known = DrawnFor()
+    for user in ("ann", "bob", "zoe"):
+        known.note("ad", found("one", user=user))
+    assert [len(known.ads("1", user)) for user in ("ann", "bob", "zoe")] == [0, 1, 1]
+    monkeypatch.setattr(drawn_for, "_SECONDS", 0.0)
+    assert known.ads("1", "zoe") == []
