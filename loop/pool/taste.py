@@ -140,7 +140,8 @@ def _density(
 ) -> NDArray[np.float32]:
     """How densely clicks lie around each of what is seen: logs, shape (m,)."""
     kernels = np.exp(sharpness * (seen @ clicked.T - 1))
-    return np.log(kernels @ weights + _LEAST).astype(np.float32)
+    # Not by BLAS, whose small products warn of values that are none of these.
+    return np.log((kernels * weights).sum(axis=1) + _LEAST).astype(np.float32)
 
 
 NOTHING_KNOWN = of_looks(())

@@ -11,7 +11,7 @@ class PoolSettings(Section):
     """`[pool]`: requests with a deadline (`serve.deadline_ms`) are answered from it."""
 
     fit: float = Field(
-        default=0.65,
+        default=0.7,
         ge=0,
         le=1,
         description="an ad of the pool is shown where it is more like what the shopper clicked "
