@@ -7,7 +7,7 @@ from collections import Counter
 from adloom.loop.batch.errors import AdsHeld
 from adloom.loop.catalogue.creatives.store import Creative
 
-_STATES = {"draft": "wait until a person approves them", "banned": "are banned"}
+_STATES = {"draft": "wait for a person's approval", "banned": "are banned"}
 
 
 class Held:
@@ -33,7 +33,8 @@ class Held:
         )
         ad = self._first.ad_id
         raise AdsHeld(
-            f"of the ads {told} (the first: adloom creatives history {ad}); all others are drawn: "
-            f"approve them (adloom creatives approve {ad}), and run this again; a batch in another "
-            "--out draws others"
+            f"not all ads may be shown: {told} (the first: adloom creatives history {ad}; what "
+            "waits: adloom creatives list --state draft); all others are drawn: approve them "
+            f"(adloom creatives approve {ad}), and run this again; a batch in another --out draws "
+            "others"
         )

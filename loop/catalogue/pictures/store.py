@@ -163,7 +163,8 @@ def _webp(picture: Image.Image, lossless: bool) -> bytes:
         kept.thumbnail((_MOST_SIDE, _MOST_SIDE), Image.Resampling.LANCZOS)
     cutout = kept.mode == "RGBA" and max(kept.size) <= _CUTOUT_SIDE
     buffer = io.BytesIO()
-    exact = lossless or cutout
-    # Method 2 takes half as long again for a tenth fewer bytes.
-    kept.save(buffer, "WEBP", lossless=exact, quality=_QUALITY, method=1)
+    if lossless and not cutout:  # a shop has many: a twelfth of the time for a quarter more bytes
+        kept.save(buffer, "WEBP", lossless=True, quality=0, method=0)
+    else:  # method 2 takes half as long again for a tenth fewer bytes
+        kept.save(buffer, "WEBP", lossless=cutout, quality=_QUALITY, method=1)
     return buffer.getvalue()

@@ -45,7 +45,11 @@ class AdWanted(BaseModel):
     user_id: Identifier
     product_id: Identifier
     seed: int | None = Field(
-        default=None, ge=0, lt=2**31, description="the same seed draws the same ad; none = random"
+        default=None,
+        ge=0,
+        lt=2**31,
+        description="the same seed draws the same ad, without a deadline: with one a finished ad "
+        "may be answered, and what is drawn has it; null: at random",
     )
     inline_picture: bool = Field(default=False, description="send the PNG along, base64")
     personalise: bool = Field(
@@ -183,7 +187,7 @@ def ad_made(
         degraded=ad.degraded,
         source=ad.source,
         age_seconds=round(ad.age_seconds),
-        fit=ad.fit,
+        fit=None if ad.fit is None else round(ad.fit, 4),
         title_source=ad.title_source,
         exposure_id=exposure_id,
         history=[clicked_before(past, places) for past in ad.history],

@@ -11,6 +11,7 @@ from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import replace
 
+from adloom.loop.catalogue.creatives.store import Creative
 from adloom.loop.catalogue.pictures.store import UnknownPicture
 from adloom.loop.catalogue.product import with_picture
 from adloom.loop.serving import metrics
@@ -40,12 +41,15 @@ class Behind:
         submit: Callable[[AdRequest], Future[Ad]],
         room: Callable[[], bool],
         join: Callable[[Ad, Found], None],
+        held: Callable[[Creative, Found], None],
         most: int,
     ) -> None:
-        """``room`` tells whether one more may be drawn now; ``join`` takes what is finished."""
+        """``room`` tells whether one more may be drawn now; ``join`` takes what is finished,
+        ``held`` at once what may not be shown, in the thread that draws."""
         self._submit = submit
         self._room = room
         self._join = join
+        self._held = held
         self._most = most
         self._waiting: OrderedDict[_Key, tuple[Found, Future[Ad]]] = OrderedDict()
         self._under_way: dict[_Key, Future[Ad]] = {}
@@ -55,6 +59,12 @@ class Behind:
         self.seconds = 0.0
         """How long one takes, of late; 0 while nobody knows."""
         metrics.BEHIND_WAITING.set_function(lambda: len(self._waiting))
+
+    @property
+    def under_way(self) -> int:
+        """How many wait to be drawn, or are being drawn."""
+        with self._lock:
+            return len(self._waiting) + len(self._under_way)
 
     def draw(self, found: Found) -> Future[Ad]:
         """Draw one for this shopper, now or later; the same while one is on its way.
@@ -127,15 +137,19 @@ class Behind:
     ) -> None:
         """In the thread that draws, which has other things to do."""
         error = CancelledError() if done.cancelled() else done.exception()
+        held = isinstance(error, NotShown)
         with self._lock:
             self._under_way.pop(key, None)
-            if error is None:
+            if error is None or held:
                 took = time.monotonic() - began
                 self.seconds += (took - self.seconds) * (_NEWEST if self.seconds else 1.0)
+            if error is None:
                 self._finished.append((done.result(), found))
-        _keep(promised, done.result() if error is None else error)
-        if error is not None and not isinstance(error, NotShown):
+        if isinstance(error, NotShown):
+            self._held(error.creative, found)
+        elif error is not None:
             metrics.BEHIND_FAILED.inc()
+        _keep(promised, done.result() if error is None else error)
         self._something.set()
 
 

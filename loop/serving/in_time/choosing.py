@@ -75,6 +75,11 @@ class Choosing:
         ]
         return self._with_others(found, revision)
 
+    def has(self, found: Found, ad_id: str) -> bool:
+        """Whether an ad is one of those that are chosen among."""
+        members = self._pool.members(found.request.product, found.drawn_by)
+        return any(member.ad_id == ad_id for member in members)
+
     def _read(self, requests: Sequence[AdRequest]) -> Mapping[str, UserHistory] | None:
         users = [request.user_id for request in requests if request.reads_history]
         return self._histories.read(users) if users else {}

@@ -24,31 +24,33 @@ class DrawnFor:
     """Known for a day, by this server alone: another one may draw one too. For threads."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[_Key, tuple[int, float]] = OrderedDict()
+        self._kept: OrderedDict[_Key, tuple[str, int, float]] = OrderedDict()
         self._ads: OrderedDict[tuple[str, str], tuple[tuple[DrawnAd, float], ...]] = OrderedDict()
         self._lock = threading.Lock()
 
     def note(self, ad_id: str, found: Found) -> None:
-        """One was drawn, and is in the pool."""
+        """One was drawn: it is in the pool, or waits for a person's approval."""
         if not found.clicked:
             return
         key, now = _key(found), time.monotonic()
         whose = found.drawn_by, found.request.user_id
         with self._lock:
             self._kept.pop(key, None)
-            self._kept[key] = hash(found.clicked), now
+            self._kept[key] = ad_id, hash(found.clicked), now
             others = self._ads.pop(whose, ())[1 - _ADS :]
             self._ads[whose] = (*others, (DrawnAd(ad_id, len(found.clicked)), now))
             for kept in (self._kept, self._ads):
                 while len(kept) > _KEPT:
                     kept.popitem(last=False)
 
-    def knows(self, found: Found) -> bool:
-        """Whether one was drawn since the shopper's last click on an ad; never without any."""
+    def drawn(self, found: Found) -> str | None:
+        """What was drawn since the shopper's last click on an ad; never anything without one."""
+        if not found.clicked:
+            return None
         with self._lock:
-            clicked, at = self._kept.get(_key(found), (None, 0.0))
-        same = bool(found.clicked) and clicked == hash(found.clicked)
-        return same and time.monotonic() - at < _SECONDS
+            ad_id, clicked, at = self._kept.get(_key(found), ("", None, 0.0))
+        same = clicked == hash(found.clicked) and time.monotonic() - at < _SECONDS
+        return ad_id if same else None
 
     def ads(self, drawn_by: str, user_id: str) -> list[DrawnAd]:
         """The last ones that were drawn for a shopper, of any product, newest last."""

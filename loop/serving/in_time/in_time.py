@@ -71,7 +71,13 @@ class InTime:
             self._note_unseen,
             self._drawn_for.ads,
         )
-        self.behind = Behind(queue.submit, lambda: queue.has_room, self._join, settings.pool.behind)
+        self.behind = Behind(
+            queue.submit,
+            lambda: queue.has_room,
+            self._join,
+            lambda creative, found: self._drawn_for.note(creative.ad_id, found),
+            settings.pool.behind,
+        )
         self.answers = Answers(engine)
         self._unseen: OrderedDict[str, None] = OrderedDict()
         self._asked = threading.Event()
@@ -83,10 +89,15 @@ class InTime:
         return [self._or_again(self._as_good_as_anew(found)) for found in there]
 
     def _as_good_as_anew(self, found: Found) -> Found:
-        of_pool = found.best is not None and found.best.source == "pool"
-        if found.fits or not of_pool or not self._drawn_for.knows(found):
+        """What was drawn for the same clicks would be no better drawn again, unless it is gone."""
+        drawn = None if found.fits else self._drawn_for.drawn(found)
+        if drawn is None:
             return found
-        return replace(found, fits=True)
+        if self._choosing.has(found, drawn):
+            return replace(found, fits=True)
+        there = self._creatives.get_many([drawn]).get(drawn)
+        waits = there is not None and there.state == "draft"
+        return replace(found, enough_wait=True) if waits else found
 
     def _or_again(self, found: Found) -> Found:
         name = found.request.ad_id

@@ -104,13 +104,13 @@ def test_what_a_person_has_to_approve_keeps_nothing_else_from_being_drawn(
                 done.append(part)
 
         done: list[Part] = []
-        with pytest.raises(AdsHeld, match=r"^of the ads 3 wait until a person approves them"):
+        with pytest.raises(AdsHeld, match=r"3 wait for a person's approval"):
             draw(done)
         assert done == []
         names = [order.named(*pair)[0] for _, pairs in parts for pair in pairs]
         judge(engine, names[:2], "approved", why="", by="a test")
         judge(engine, names[2:], "banned", why="no", by="a test")
-        with pytest.raises(AdsHeld, match=r"^of the ads 1 are banned"):
+        with pytest.raises(AdsHeld, match=r"shown: 1 are banned"):
             draw(done)
     assert [(part.number, part.drawn) for part in done] == [(0, 0)]
     maker.creatives.close()

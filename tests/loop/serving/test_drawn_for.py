@@ -25,10 +25,10 @@ def found(*clicked: str, user: str = "ann", product: Product = MUG, by: str = "1
 def test_one_was_drawn_until_the_next_click() -> None:
     known = DrawnFor()
     known.note("ad", found("one", "two"))
-    assert known.knows(found("one", "two"))
-    assert not known.knows(found("one", "two", "three"))
+    assert known.drawn(found("one", "two"))
+    assert not known.drawn(found("one", "two", "three"))
     known.note("ad", found("one", "two", "three"))
-    assert known.knows(found("one", "two", "three"))
+    assert known.drawn(found("one", "two", "three"))
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_one_was_drawn_until_the_next_click() -> None:
 def test_for_another_shopper_product_or_version_none_was(other: Found) -> None:
     known = DrawnFor()
     known.note("ad", found("one"))
-    assert not known.knows(other)
+    assert not known.drawn(other)
 
 
 def test_who_clicked_no_ad_is_drawn_for_again_and_so_is_everyone_the_next_day(
@@ -52,9 +52,9 @@ def test_who_clicked_no_ad_is_drawn_for_again_and_so_is_everyone_the_next_day(
     known = DrawnFor()
     for clicked in ((), ("one",)):
         known.note("ad", found(*clicked))
-    assert not known.knows(found())
+    assert not known.drawn(found())
     monkeypatch.setattr(drawn_for, "_SECONDS", 0.0)
-    assert not known.knows(found("one"))
+    assert not known.drawn(found("one"))
 
 
 def test_the_oldest_are_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +62,7 @@ def test_the_oldest_are_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None
     known = DrawnFor()
     for user in ("ann", "bob", "zoe"):
         known.note("ad", found("one", user=user))
-    assert [known.knows(found("one", user=user)) for user in ("ann", "bob", "zoe")] == [
+    assert [bool(known.drawn(found("one", user=user))) for user in ("ann", "bob", "zoe")] == [
         False,
         True,
         True,

@@ -170,21 +170,46 @@ def test_a_request_that_comes_again_gets_another_where_its_ad_may_be_shown_no_mo
     assert ask(client, "school-backpack", headers=key)["ad_id"] == second["ad_id"]
 
 
-def test_who_asks_for_what_anyone_gets_is_not_given_what_is_drawn_for_them(
-    client: TestClient, shop_ads: list[Creative]
-) -> None:
+def clicks_all(client: TestClient, user: str, ads: list[Creative]) -> None:
+    """And the server knows of it."""
     clicks = [
         {
-            "event_id": f"zoe-{n}",
+            "event_id": f"{user}-{n}",
             "ts": datetime.now(UTC).isoformat(),
-            "user_id": "zoe",
+            "user_id": user,
             "item_id": ad.product_id,
             "ad_id": ad.ad_id,
         }
-        for n, ad in enumerate(shop_ads)
+        for n, ad in enumerate(ads)
     ]
     client.post("/v1/events", json={"clicks": clicks}).raise_for_status()
-    until(lambda: ask(client, "salt-shaker", None, user_id="zoe")["personalised"])
+    until(lambda: ask(client, "salt-shaker", None, user_id=user)["personalised"])
+
+
+def test_what_was_drawn_for_the_same_clicks_is_drawn_again_where_it_was_banned(
+    client: TestClient, shop_ads: list[Creative], settings: Settings
+) -> None:
+    clicks_all(client, "yan", shop_ads)
+    until(lambda: ask(client, "ceramic-teapot", user_id="yan")["fit"] is not None)
+    drawn = ask(client, "ceramic-teapot", 60_000, user_id="yan")
+    for _ in range(3):  # whatever its fit, it would be no better
+        assert ask(client, "ceramic-teapot", 60_000, user_id="yan")["source"] == "pool"
+    engine = open_database(settings.home, settings.database)
+    creatives = home.open_creatives(settings)
+    ads = [
+        ad.ad_id for ad in creatives.page(product_id="ceramic-teapot") if ad.variant != "product"
+    ]
+    judge(engine, ads, "banned", why="a test", by="Ann")
+    creatives.close()
+    engine.dispose()
+    anew = ask(client, "ceramic-teapot", 60_000, user_id="yan")
+    assert (anew["source"], anew["ad_id"] in {*ads, drawn["ad_id"]}) == ("drawn", False)
+
+
+def test_who_asks_for_what_anyone_gets_is_not_given_what_is_drawn_for_them(
+    client: TestClient, shop_ads: list[Creative]
+) -> None:
+    clicks_all(client, "zoe", shop_ads)
     ask(client, "salt-shaker", user_id="zoe")  # one is drawn behind
     anyones = ask(client, "salt-shaker", 60_000, user_id="zoe", personalise=False)
     assert (anyones["personalised"], anyones["history"]) == (False, [])

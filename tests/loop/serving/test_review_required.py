@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from fastapi.testclient import TestClient
 
 from adloom.loop import home
 from adloom.loop.serving.app import create_app
+from adloom.loop.serving.requests import AdRequest
 from tests.loop_parts import keep_shop_ads, server_of, tiny_settings
 
 pytestmark = pytest.mark.slow
@@ -34,7 +36,7 @@ def test_what_is_drawn_waits_for_a_person_and_the_shops_own_ad_is_shown(tmp_path
         assert refused.status_code == 409
         assert "a person has to approve it" in refused.json()["detail"]
         in_time = ask(deadline_ms=30_000).raise_for_status().json()
-        assert in_time["source"] == "shop"
+        assert in_time["source"] == "shop"  # at once: nobody approves in half a minute
         named = ask("sent-twice").raise_for_status().json()
         drafts = [ad.ad_id for ad in creatives.page(state="draft")]
         assert drafts
@@ -47,6 +49,39 @@ def test_what_is_drawn_waits_for_a_person_and_the_shops_own_ad_is_shown(tmp_path
         assert of_pool["source"] == "pool"
         again = ask("sent-twice").raise_for_status().json()
         assert (again["ad_id"], again["source"]) == (named["ad_id"], named["source"])
+    creatives.close()
+
+
+def test_for_the_same_clicks_one_draft_is_drawn(tmp_path: Path) -> None:
+    settings = tiny_settings(tmp_path, review={"required": True}, pool={"refresh_seconds": 0.2})
+    creatives = home.open_creatives(settings)
+    ads = keep_shop_ads(creatives, 3)
+    with TestClient(create_app(settings)) as client:
+        clicks = [
+            {
+                "event_id": f"ann-{n}",
+                "ts": datetime.now(UTC).isoformat(),
+                "user_id": "ann",
+                "item_id": ad.product_id,
+                "ad_id": ad.ad_id,
+            }
+            for n, ad in enumerate(ads)
+        ]
+        client.post("/v1/events", json={"clicks": clicks}).raise_for_status()
+        server, until = server_of(client), time.monotonic() + _PATIENCE_SECONDS
+        product = server.catalogue.find([ads[0].product_id])[ads[0].product_id]
+        asked = server.placed(AdRequest("ann", product, 1))
+        body = {"user_id": "ann", "product_id": product.product_id, "deadline_ms": 1}
+        while len(server.in_time.find([asked])[0].clicked) < 3:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        for _ in range(12):
+            answer = client.post("/v1/ads", json=body).raise_for_status().json()
+            assert answer["source"] == "shop"
+            while server.in_time.behind.under_way:
+                assert time.monotonic() < until
+                time.sleep(0.1)
+        assert len(creatives.page(state="draft")) == 1
     creatives.close()
 
 
