@@ -14,7 +14,7 @@ from adloom.models.engine.request import Drawn
 from adloom.models.sampling import Sampling
 from adloom.models.settings import GeneratorSettings
 from adloom.models.titles.fit import FittedName, fit_name, wanted_name
-from adloom.models.titles.mentions import says_nothing_but, spelt
+from adloom.models.titles.mentions import begun, says_nothing_but, spelt
 from adloom.models.titles.rules import TitleRules
 
 
@@ -58,7 +58,7 @@ class AdTexts(ABC):
         )
         name = self.title_name(brief)
         title = spelt(str(text).strip(), name).strip()
-        return name if says_nothing_but(title, name) else title
+        return name if says_nothing_but(title, name) else begun(title, name, brief.language)
 
     def title_name(self, brief: AdBrief) -> str:
         """What titles call the brief's product: its name as far as a title has room for it.

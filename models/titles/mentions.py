@@ -14,7 +14,14 @@ from functools import lru_cache
 
 import regex
 
-from adloom.models.titles.scripts import UNSPACED, characters, parted_by_spaces, takes_endings
+from adloom.models.titles.scripts import (
+    UNSPACED,
+    capitalised,
+    characters,
+    has_capital_of_its_own,
+    parted_by_spaces,
+    takes_endings,
+)
 
 _ALIKE = str.maketrans({"\u2019": "'", "\u02bc": "'", "\u2010": "-", "\u2011": "-", "\u2212": "-"})
 _MARKS = regex.compile(r"[^\p{L}\p{M}\p{N}\0]+")
@@ -32,6 +39,7 @@ _TWICE_UNSPACED = regex.compile(
 _TWICE_OF_HAN = regex.compile(r"(\p{Han}{4,12}?)\1")
 """In a text without its marks: two characters on both sides of one may belong to other words."""
 _SAYS = regex.compile(r"[^\p{P}\p{Z}\p{C}]")
+_SENTENCE_ENDS = regex.compile(r"[.!?…]+ ")
 _UNWRITTEN = regex.compile(
     r"[\p{Default_Ignorable_Code_Point}"
     r"\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7"
@@ -75,6 +83,22 @@ def spelt(title: str, name: str) -> str:
     """``title`` with every mention of ``name`` in that spelling, whatever its case was."""
     for begin, end in reversed(mentions(title, name)):
         title = title[:begin] + name + title[end:]
+    return title
+
+
+def begun(title: str, name: str, language: str = "") -> str:
+    """``title`` with a capital letter where it begins, and where a sentence does after ``name``.
+
+    Shops write what they say of a product in small letters, and a name as it is meant: that stays.
+    """
+    named = mentions(title, name) if name else []
+    begins = {0} - {begin for begin, _ in named}
+    for _, end in named:
+        if after := _SENTENCE_ENDS.match(title, end):
+            begins.add(after.end())
+    for place in begins:
+        if not has_capital_of_its_own(title[place:], language):
+            title = title[:place] + capitalised(title[place:])
     return title
 
 

@@ -13,6 +13,8 @@ UNSPACED = (
     r"\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
 )
 """Scripts that write words without spaces between them."""
+_TURKIC = {"tr", "az"}
+"""Here the capital of ``i`` is ``İ``."""
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}_]")
 _OF_UNSPACED = regex.compile(f"[{UNSPACED}]")
 _HANGUL = regex.compile(r"\p{Hangul}")
@@ -77,6 +79,11 @@ def capitalised(text: str) -> str:
     first_word = rest.split(" ", 1)[0]
     one_for_one = len(capital) == 1 and capital.lower() == text[:1]
     return capital + rest if one_for_one and first_word == first_word.lower() else text
+
+
+def has_capital_of_its_own(text: str, language: str) -> bool:
+    """Whether the capital of the first letter is not what :func:`capitalised` gives: Turkish I."""
+    return text[:1] in "iIıİ" and language.lower().split("-")[0] in _TURKIC
 
 
 def small(text: str) -> str:

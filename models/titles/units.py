@@ -13,14 +13,12 @@ from adloom.models.titles.rules import TitleRules
 from adloom.models.titles.scripts import (
     capitalised,
     characters,
+    has_capital_of_its_own,
     small,
     tidied,
     without_spaces,
 )
 from adloom.models.titles.spelling import Node, Speller, speller
-
-_TURKIC = {"tr", "az"}
-"""Here the capital of ``i`` is ``İ``."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ def bare(text: str) -> str:
 
 
 def _cases(text: str, language: str, any_case: bool) -> list[str]:
-    if text[:1] in "iIıİ" and language.lower().split("-")[0] in _TURKIC:
+    if has_capital_of_its_own(text, language):
         return [text]
     cases = [text, capitalised(text), *([small(text)] if any_case else [])]
     return list(dict.fromkeys(cases))

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adloom.models.titles.mentions import describes, mentions, says_nothing_but, spelt, without
+from adloom.models.titles.mentions import (
+    begun,
+    describes,
+    mentions,
+    says_nothing_but,
+    spelt,
+    without,
+)
 from adloom.models.titles.scripts import capitalised, small, tidied
 
 
@@ -162,3 +169,29 @@ def test_tidied_text_is_one_line_and_stays_as_it_is(text: str) -> None:
 @pytest.mark.parametrize("name", ["¨", "´", "¯ ´"])
 def test_a_sign_that_is_written_as_a_mark_on_a_space_is_found(name: str) -> None:
     assert mentions(f"{name}!", name) == [(0, len(name))]
+
+
+@pytest.mark.parametrize(
+    ("title", "name", "shown"),
+    [
+        ("keeps tea warm, Clay Mug", "Clay Mug", "Keeps tea warm, Clay Mug"),
+        ("Clay Mug. keeps tea warm.", "Clay Mug", "Clay Mug. Keeps tea warm."),
+        ("Clay Mug, keeps tea warm", "Clay Mug", "Clay Mug, keeps tea warm"),
+        ("adidas shoe. for dry days.", "adidas shoe", "adidas shoe. For dry days."),
+        ("incl. cable, Lamp", "Lamp", "Incl. cable, Lamp"),
+        ("iPhone case, Lamp", "Lamp", "iPhone case, Lamp"),
+        ("ça chauffe. Théière", "Théière", "Ça chauffe. Théière"),
+        ("保温。茶杯", "茶杯", "保温。茶杯"),
+        ("warm", "", "Warm"),
+        ("", "Mug", ""),
+    ],
+)
+def test_a_title_begins_with_a_capital_and_a_name_as_it_is(
+    title: str, name: str, shown: str
+) -> None:
+    assert begun(title, name) == shown
+
+
+def test_a_capital_that_turkish_writes_otherwise_is_not_guessed() -> None:
+    assert begun("ince cam, Bardak", "Bardak", "tr") == "ince cam, Bardak"
+    assert begun("sade cam, Bardak", "Bardak", "tr-TR") == "Sade cam, Bardak"
