@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
+import random
 import uuid
 from typing import Any
 
@@ -33,7 +33,7 @@ def named_by(key: str | None, wanted: AdWanted) -> tuple[int, str | None]:
     and who draws it: so ads of one key stand side by side in the index of their ids.
     """
     if key is None:
-        return secrets.randbelow(_SEEDS) if wanted.seed is None else wanted.seed, None
+        return random.randrange(_SEEDS) if wanted.seed is None else wanted.seed, None
     asked = "\n".join((key, wanted.user_id, wanted.product_id, str(wanted.seed), *_by(wanted)))
     digest = _digest(asked)
     drawn = int.from_bytes(digest[:4]) % _SEEDS
