@@ -13,7 +13,7 @@ from collections import OrderedDict
 from adloom.loop.pool.taste import DrawnAd
 from adloom.loop.serving.in_time.chosen import Found
 
-_KEPT = 65_536  # some 300 bytes each
+_KEPT = 65_536  # some 300 bytes each, and up to a KB for the ads of a shopper
 _ADS = 4  # of a shopper
 _SECONDS = 86_400.0
 
