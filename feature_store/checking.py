@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -205,12 +205,12 @@ def _look(
     views = Views(store.backend, store.settings)
     stored, before, after = _still(views, users, items)
     time.sleep(pause_seconds)
-    applied, events = Applied(store.log), list(store.log.of(users, items))
+    applied, events = Applied(store.log), store.log.of(users, items)
     later = views.progress()
     before, after = (_begun_since(known, later) for known in (before, after))
-    surely = list(applied.among(events, before))
+    surely = applied.among(events, before)
     # Rows that are written one by one have a batch before the progress tells of it.
-    perhaps = events if _is_row_by_row(store) else list(applied.among(events, after))
+    perhaps = events if _is_row_by_row(store) else applied.among(events, after)
     least, most = (_folded(store, some, users, items) for some in (surely, perhaps))
     return [
         Difference(*key, stored[key], most[key])
@@ -224,7 +224,7 @@ def _is_row_by_row(store: FeatureStore) -> bool:
 
 
 def _folded(
-    store: FeatureStore, events: Sequence[LoggedEvent], users: Sequence[str], items: Sequence[str]
+    store: FeatureStore, events: Iterable[LoggedEvent], users: Sequence[str], items: Sequence[str]
 ) -> dict[tuple[str, str], Any]:
     fold = Fold(store.settings)
     fold.take(events)

@@ -10,7 +10,7 @@ OF_BATCHES = 500_000
 """More than Python's 700: events of one batch are gone by themselves before they are looked at.
 A look through so many stops all threads for half a second."""
 OF_REQUESTS = 5_000
-"""No request waits longer than 15 ms for a look."""
+"""A look through so many takes some milliseconds, which a request may have to wait."""
 
 
 @contextmanager

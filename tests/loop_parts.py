@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -192,3 +192,18 @@ def server_of(client: TestClient) -> AdServer:
     """The running parts behind a client's application."""
     server: AdServer = client.app.state.server  # type: ignore[attr-defined]
     return server
+
+
+def send_clicks(client: TestClient, user: str, ads: Sequence[Creative]) -> None:
+    """A shopper clicks each of these ads, as a shop tells of it."""
+    clicks = [
+        {
+            "event_id": f"{user}-{n}",
+            "ts": datetime.now(UTC).isoformat(),
+            "user_id": user,
+            "item_id": ad.product_id,
+            "ad_id": ad.ad_id,
+        }
+        for n, ad in enumerate(ads)
+    ]
+    client.post("/v1/events", json={"clicks": clicks}).raise_for_status()

@@ -86,13 +86,13 @@ class Tastes:
         clicked = tuple(ad_id for ad_id in newest if ad_id in found)
         missing = tuple(dict.fromkeys(ad_id for ad_id in newest if ad_id not in found))
         read = tuple(ad for ad in drawn if ad.ad_id in found and ad.ad_id not in clicked)
-        key = clicked, read if clicked else ()
+        key = clicked, read
         with self._lock:
             taste = self._kept.pop(key, None)
         if taste is None:
             taste = of_looks(
                 [found[ad_id] for ad_id in clicked],
-                [(found[ad.ad_id], len(clicked) - ad.clicks) for ad in key[1]],
+                [(found[ad.ad_id], len(clicked) - ad.clicks) for ad in read],
             )
         with self._lock:
             self._kept[key] = taste

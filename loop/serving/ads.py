@@ -24,7 +24,7 @@ from adloom.loop.serving.finished import Ad
 from adloom.loop.serving.histories import Histories, ReadsHistories
 from adloom.loop.serving.keeping import Keeping
 from adloom.loop.serving.kept_ads import AdKeeper, NotShown
-from adloom.loop.serving.random_names import NAMES
+from adloom.loop.serving.random_ids import IDS
 from adloom.loop.serving.requests import AdRequest, Serving
 from adloom.loop.serving.steps import since
 from adloom.loop.serving.titles import (
@@ -250,7 +250,7 @@ class AdMaker:
     ) -> Ad:
         request, serving = one.request, one.serving
         creative = Creative(
-            ad_id=request.ad_id or str(NAMES.new()),
+            ad_id=request.ad_id or str(IDS.new()),
             product_id=request.product.product_id,
             title=title.text,
             picture="",  # it is named when it is kept

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from adloom.loop.exposures.kept import KeptExposures
 from adloom.loop.serving.finished import Ad
 from adloom.loop.serving.in_time.chosen import Chosen
-from adloom.loop.serving.random_names import NAMES
+from adloom.loop.serving.random_ids import IDS
 from adloom.stream.events import Exposure
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def exposure(ad: Ad | Chosen) -> Exposure:
     """
     assignment, name = ad.request.assignment, ad.request.ad_id
     return Exposure(
-        event_id=str(NAMES.new()) if name is None else exposure_id(name),
+        event_id=str(IDS.new()) if name is None else exposure_id(name),
         ts=datetime.now(UTC),
         user_id=ad.request.user_id,
         item_id=ad.creative.product_id,

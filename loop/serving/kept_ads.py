@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -15,6 +14,7 @@ from adloom.loop.catalogue.product import Product
 from adloom.loop.inspection.inspect import Said, Verdict
 from adloom.loop.inspection.inspection import Inspection
 from adloom.loop.serving.metrics import ADS_HELD
+from adloom.loop.serving.random_ids import IDS
 
 _INSPECTION = "inspection"
 
@@ -67,7 +67,7 @@ class AdKeeper:
         held = verdict.state != "approved"
         if held and verdict.another_may_pass and not last:
             named = None
-            stored = replace(stored, ad_id=str(uuid.uuid4()))
+            stored = replace(stored, ad_id=str(IDS.new()))
         noted = partial(
             note,
             ad_id=stored.ad_id,

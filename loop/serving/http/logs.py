@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adloom.loop.serving.http.counting import count_request
 from adloom.loop.serving.http.prefix import path_below
-from adloom.loop.serving.random_names import NAMES
+from adloom.loop.serving.random_ids import IDS
 
 REQUEST_ID_HEADER = "X-Request-Id"
 _OF_A_USER = re.compile(r"^/v1/users/.*/")
@@ -68,7 +68,7 @@ class RequestLog:
             return
         given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
         path = _path(path_below(scope))
-        name = given if _USABLE.fullmatch(given) else NAMES.new().hex
+        name = given if _USABLE.fullmatch(given) else IDS.new().hex
         token = _request_id.set(name)
         began, status, answering = time.monotonic(), 500, False
 

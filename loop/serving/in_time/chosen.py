@@ -82,7 +82,8 @@ class Found:
         clicked: the newest ads that the shopper clicked, which the taste is of.
         best: to show where there is no time to draw; none where the product has no picture either.
         fits: whether it is as good as one drawn anew is expected to be.
-        enough_wait: so many ads wait for a person's approval that no more are to be drawn.
+        enough_wait: no more are to be drawn until a person has approved what waits: one that was
+            drawn for the same clicks, or many.
     """
 
     request: AdRequest

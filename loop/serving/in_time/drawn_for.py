@@ -45,8 +45,6 @@ class DrawnFor:
 
     def drawn(self, found: Found) -> str | None:
         """What was drawn since the shopper's last click on an ad; never anything without one."""
-        if not found.clicked:
-            return None
         with self._lock:
             ad_id, clicked, at = self._kept.get(_key(found), ("", None, 0.0))
         same = clicked == hash(found.clicked) and time.monotonic() - at < _SECONDS

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from adloom.loop.catalogue.creatives.store import Creative
 from adloom.loop.database.opening import open_database
 from adloom.loop.serving.app import create_app
 from adloom.loop.settings import Settings
-from tests.loop_parts import keep_shop_ads, register_adapter, tiny_settings
+from tests.loop_parts import keep_shop_ads, register_adapter, send_clicks, tiny_settings
 
 pytestmark = pytest.mark.slow
 _PATIENCE_SECONDS = 60.0
@@ -172,17 +171,7 @@ def test_a_request_that_comes_again_gets_another_where_its_ad_may_be_shown_no_mo
 
 def clicks_all(client: TestClient, user: str, ads: list[Creative]) -> None:
     """And the server knows of it."""
-    clicks = [
-        {
-            "event_id": f"{user}-{n}",
-            "ts": datetime.now(UTC).isoformat(),
-            "user_id": user,
-            "item_id": ad.product_id,
-            "ad_id": ad.ad_id,
-        }
-        for n, ad in enumerate(ads)
-    ]
-    client.post("/v1/events", json={"clicks": clicks}).raise_for_status()
+    send_clicks(client, user, ads)
     until(lambda: ask(client, "salt-shaker", None, user_id=user)["personalised"])
 
 

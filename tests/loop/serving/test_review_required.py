@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from fastapi.testclient import TestClient
 from adloom.loop import home
 from adloom.loop.serving.app import create_app
 from adloom.loop.serving.requests import AdRequest
-from tests.loop_parts import keep_shop_ads, server_of, tiny_settings
+from tests.loop_parts import keep_shop_ads, send_clicks, server_of, tiny_settings
 
 pytestmark = pytest.mark.slow
 _PATIENCE_SECONDS = 60.0
@@ -57,17 +56,7 @@ def test_for_the_same_clicks_one_draft_is_drawn(tmp_path: Path) -> None:
     creatives = home.open_creatives(settings)
     ads = keep_shop_ads(creatives, 3)
     with TestClient(create_app(settings)) as client:
-        clicks = [
-            {
-                "event_id": f"ann-{n}",
-                "ts": datetime.now(UTC).isoformat(),
-                "user_id": "ann",
-                "item_id": ad.product_id,
-                "ad_id": ad.ad_id,
-            }
-            for n, ad in enumerate(ads)
-        ]
-        client.post("/v1/events", json={"clicks": clicks}).raise_for_status()
+        send_clicks(client, "ann", ads)
         server, until = server_of(client), time.monotonic() + _PATIENCE_SECONDS
         product = server.catalogue.find([ads[0].product_id])[ads[0].product_id]
         asked = server.placed(AdRequest("ann", product, 1))

@@ -14,7 +14,7 @@ _BYTES = 16
 _AT_ONCE = 256
 
 
-class RandomNames:
+class RandomIds:
     """Random UUIDs (version 4). For any number of threads, of one process."""
 
     def __init__(self) -> None:
@@ -30,5 +30,5 @@ class RandomNames:
         return uuid.UUID(bytes=taken.tobytes(), version=4)
 
 
-NAMES = RandomNames()
+IDS = RandomIds()
 """Of this process; one that is forked off must not use it."""
