@@ -18,6 +18,7 @@ import multiprocessing
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from adloom.loop.demo.parts import DemoPlan
 from adloom.loop.settings import load_settings
 
 TARGET = 0.7
-_ADS_PER_ROUND = 96
+ADS_PER_ROUND = 96
 """A seed's figure is of one round's ads: with fewer of them it would be mostly chance."""
 _CURVES = ("frozen", "learning", "oracle")
 
@@ -46,16 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("out/drift"))
     parser.add_argument("--json", action="store_true", help="print as JSON")
     given = parser.parse_args(arguments)
-    run = partial(run_seed, rounds=given.rounds, out=given.out, jobs=given.jobs)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(given.jobs, mp_context=context) as pool:
-        found = track(
-            pool.map(run, range(given.seeds)),
-            total=given.seeds,
-            description="Demo runs",
-            console=Console(stderr=True),
-        )
-        result = figures(list(found))
+    plan = DemoPlan(rounds=given.rounds, ads_per_round=ADS_PER_ROUND)
+    result = figures(summaries(plan, given.seeds, given.out, given.jobs))
     if given.json:
         print(json.dumps(result, indent=2))
     else:
@@ -63,7 +56,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if result["recovered"]["mean"] >= TARGET else 1
 
 
-def run_seed(seed: int, *, rounds: int, out: Path, jobs: int) -> dict[str, Any]:
+def summaries(plan: DemoPlan, seeds: int, out: Path, jobs: int) -> list[dict[str, Any]]:
+    """What demo runs of a plan came to, by seed."""
+    run = partial(run_seed, plan=plan, out=out, jobs=jobs)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        found = track(
+            pool.map(run, range(seeds)),
+            total=seeds,
+            description="Demo runs",
+            console=Console(stderr=True),
+        )
+        return list(found)
+
+
+def run_seed(seed: int, *, plan: DemoPlan, out: Path, jobs: int) -> dict[str, Any]:
     """The summary of a demo run, made anew only where there is none."""
     folder = out / f"seed-{seed}"
     summary = folder / "summary.json"
@@ -74,8 +81,7 @@ def run_seed(seed: int, *, rounds: int, out: Path, jobs: int) -> dict[str, Any]:
 
         torch.set_num_threads(max(1, multiprocessing.cpu_count() // jobs))
         settings = load_settings(home=folder / "home")
-        plan = DemoPlan(rounds=rounds, ads_per_round=_ADS_PER_ROUND, seed=seed)
-        run_demo(settings, plan, folder, Console(quiet=True))
+        run_demo(settings, replace(plan, seed=seed), folder, Console(quiet=True))
     read: dict[str, Any] = json.loads(summary.read_text())
     return read
 
