@@ -57,9 +57,9 @@ class TrendSettings(BaseModel):
     """What a round does when shoppers have moved together.
 
     Of what everybody clicks in a category of late so many ads go into a prompt as the held-out
-    clicks ask for, out of ``items`` (0 alone: no trends at all). Where they ask for any there is
-    something new to draw: LoRA learns at ``learning_rate`` for up to ``max_steps``, with
-    ``preference_weight`` on pairs, which keep a model near what it drew before.
+    clicks ask for, by more than chance, out of ``items`` (0 alone: no trends at all). Where they
+    ask for any there is something new to draw: LoRA learns at ``learning_rate`` for up to
+    ``max_steps``, with ``preference_weight`` on pairs, which keep a model near what it drew before.
     """
 
     model_config = ConfigDict(extra="forbid")

@@ -25,7 +25,7 @@ from adloom.models.training.draws import seeded
 from adloom.models.training.example_loss import heldout_loss
 from adloom.models.training.learning_curve import LearningCurve
 from adloom.models.training.trainer import Trainer, rate_groups
-from adloom.models.trends import Trends
+from adloom.models.training.trend_choice import choose_trend_items
 
 _BEST = "best"
 
@@ -99,7 +99,7 @@ def fine_tune(
         before = heldout_loss(generator, clicks.heldout, settings.batch_size)
         _start_from(generator, name, parent, settings)
         generator.activate(name)
-        items = _choose_trend_items(generator, clicks, settings)
+        items = choose_trend_items(generator, clicks, settings)
         if items:
             new_look = settings.trend.model_dump(exclude={"items"})
             settings = settings.model_copy(update=new_look)
@@ -134,22 +134,6 @@ def _start_from(
         return
     with seeded(settings.seed, generator.model.device):
         generator.new_adapter(name, rank=settings.rank, alpha=settings.alpha)
-
-
-def _choose_trend_items(
-    generator: AdGenerator, clicks: TrainingClicks, settings: FineTuneSettings
-) -> int:
-    """Give the untrained adapter the new trends, as many items of them as the held-out clicks
-    ask for: where shoppers go by their own taste alone, that is none."""
-    assert generator.active is not None
-    losses: dict[int, float] = {}
-    if clicks.trends and clicks.heldout:
-        for items in settings.trend.items:
-            generator.know_trends(generator.active, Trends(items, clicks.trends))
-            losses[items] = heldout_loss(generator, clicks.heldout, settings.batch_size)
-    chosen = min(losses, key=losses.__getitem__, default=0)
-    generator.know_trends(generator.active, Trends(chosen, clicks.trends))
-    return chosen
 
 
 def _train(

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.adapters import UnknownAdapter
@@ -15,6 +17,7 @@ from adloom.models.settings import FineTuneSettings, TrendSettings
 from adloom.models.training.click_lessons import TrainingClicks
 from adloom.models.training.example_loss import heldout_loss
 from adloom.models.training.fine_tune import fine_tune
+from adloom.models.training.trend_choice import beyond_chance
 from adloom.models.trends import Trends
 from tests.tiny_model import brief, examples, products, tiny_generator
 
@@ -92,9 +95,30 @@ def test_trends_go_with_the_adapter(tmp_path: Path) -> None:
     assert ad(generator, TOY, "two") == ad(generator, TOY, None)
 
 
+@given(st.lists(st.floats(-5, 5), max_size=30))
+def test_what_is_gained_on_some_clicks_and_lost_on_as_many_is_chance(gains: list[float]) -> None:
+    assert not beyond_chance(np.array([*gains, *(-gain for gain in gains)]))
+
+
+@pytest.mark.parametrize(
+    ("gains", "told"),
+    [
+        ([], False),
+        ([3.0], False),
+        ([0.5, 0.5], True),
+        ([-0.5, -0.5], False),
+        ([0.3, -0.2, 0.4, 0.1, -0.1], False),
+        ([0.3, 0.2, 0.4, 0.1, 0.2], True),
+    ],
+)
+def test_a_trend_is_one_where_clicks_agree_on_it(gains: list[float], told: bool) -> None:
+    assert beyond_chance(np.array(gains)) is told
+
+
 def test_a_round_takes_as_much_of_a_trend_as_the_heldout_clicks_ask_for(tmp_path: Path) -> None:
     generator = tiny_generator()
-    heldout = [replace(e, brief=replace(e.brief, category="toys")) for e in examples(3, seed=5)]
+    one = examples(1, seed=5)[0]
+    heldout = [replace(one, brief=replace(one.brief, category="toys"))] * 3  # all of one mind
     losses = {}
     generator.new_adapter("fresh", rank=2, alpha=4)
     generator.activate("fresh")
