@@ -82,8 +82,12 @@ class AdDraft:
 
 @dataclass(frozen=True)
 class Example:
-    """A clicked ad as a training target for the brief it was shown for."""
+    """A clicked ad as a training target for the brief it was shown for.
+
+    ``weight`` is how much it counts beside others, whose weights have a mean of 1.
+    """
 
     brief: AdBrief
     title: str
     codes: Codes
+    weight: float = 1.0

@@ -184,15 +184,20 @@ class AdModel(nn.Module):
         target: TargetBatch,
         unconditional: Tensor | None = None,
         context: TargetBatch | None = None,
+        weights: Tensor | None = None,
         keep: float | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Losses of a batch: mean cross-entropy of title tokens and of image tokens.
 
         ``unconditional`` bool ``(n,)`` marks rows whose prompt and title are hidden from the
         picture, for classifier-free guidance. ``context`` is what each token is
-        predicted after: the target itself where it is None. ``keep`` as for :meth:`prefer`.
+        predicted after: the target itself where it is None. ``weights`` float ``(n,)`` multiply the
+        losses of rows, whose means are over as many tokens as without; None is 1 for all. ``keep``
+        as for :meth:`prefer`.
         """
         title, scored, picture = self._token_losses(batch, target, unconditional, context, keep)
+        if weights is not None:
+            title, picture = title * weights[:, None], picture * weights[:, None]
         return title.sum() / scored.sum().clamp_min(1), picture.mean()
 
     def log_likelihood(self, batch: BriefBatch, target: TargetBatch) -> Tensor:

@@ -49,7 +49,7 @@ def judged(
 def _loss(ads: JudgedAds, champion: Trial, challenger: Trial, settings: GateSettings) -> Finding:
     clicked = len(ads.clicked)
     higher = champion.scores[:clicked] - challenger.scores[:clicked]
-    difference = weighted_mean(higher, ads.clicked_by, settings.confidence)
+    difference = weighted_mean(higher, ads.clicked_by, settings.confidence, ads.weights)
     gain = settings.min_loss_gain
     return Finding(
         name="heldout_loss",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import pandas as pd
@@ -25,12 +25,14 @@ class FutureLeak(RuntimeError):
 
 @dataclass(frozen=True)
 class ShownAd:
-    """A showing of an ad. The time is aware, UTC."""
+    """A showing of an ad. The time is aware, UTC; the position is that on its page, from 0 at the
+    top, where it is known."""
 
     ad_id: str
     user_id: str
     item_id: str
     shown_at: datetime
+    position: int | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -50,14 +52,15 @@ def clicked_ads(
     `adloom.loop.learning.labels.label_exposures`.
 
     Args:
-        events: columns ``kind, ts, user_id, item_id, ad_id`` of ``FeatureStore.log.read``.
+        events: columns ``kind, ts, user_id, item_id, ad_id`` of ``FeatureStore.log.read``, and
+            perhaps ``position``.
         attribution: the longest time between exposure and click.
         until: events from then on are as if they had not happened.
     """
     labelled = label_exposures(events, attribution=attribution, until=until)
     clicked = labelled.dropna(subset=["clicked_at"]).sort_values("clicked_at", kind="stable")
-    columns = clicked[[*_SHOWN, "clicked_at"]]
-    return [ClickedAd(*row) for row in columns.itertuples(index=False, name=None)]
+    rows = clicked[[*_SHOWN, "clicked_at"]].itertuples(index=False, name=None)
+    return [ClickedAd(*row, position=at) for row, at in zip(rows, _positions(clicked), strict=True)]
 
 
 def left_ads(events: pd.DataFrame, *, attribution: timedelta, until: datetime) -> list[ShownAd]:
@@ -67,7 +70,15 @@ def left_ads(events: pd.DataFrame, *, attribution: timedelta, until: datetime) -
     """
     labelled = label_exposures(events, attribution=attribution, until=until)
     left = labelled[labelled["clicked_at"].isna()]
-    return [ShownAd(*row) for row in left[_SHOWN].itertuples(index=False, name=None)]
+    rows = left[_SHOWN].itertuples(index=False, name=None)
+    return [ShownAd(*row, position=at) for row, at in zip(rows, _positions(left), strict=True)]
+
+
+def _positions(shown: pd.DataFrame) -> list[int | None]:
+    """Of each showing; a log of before may have no such column."""
+    if "position" not in shown:
+        return [None] * len(shown)
+    return [None if pd.isna(position) else int(position) for position in shown["position"]]
 
 
 def never_clicked(

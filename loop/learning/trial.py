@@ -46,6 +46,11 @@ class JudgedAds:
     late: frozenset[int] = frozenset()
 
     @property
+    def weights(self) -> NDArray[np.float64]:
+        """What each clicked ad counts in held-out losses, ``(clicked,)``, as in training."""
+        return np.array([example.weight for example in self.clicked], dtype=np.float64)
+
+    @property
     def compared(self) -> Contrasts:
         """Clicked against left; places count the clicked ads first, then the left ones."""
         late = np.isin(np.arange(len(self.clicked)), list(self.late))
@@ -138,7 +143,7 @@ def try_out(
     clicked = _Clicked.of(generator, [judged.clicked[place] for place in places])
     drawn = [_looked_at(generator, judged, places, clicked, one) for one in drafts]
     return [
-        Trial(_figures(of_adapter[: len(judged.clicked)], ads_of, seconds), ads_of, of_adapter)
+        Trial(_figures(of_adapter, judged.weights, ads_of, seconds), ads_of, of_adapter)
         for of_adapter, ads_of in zip(scores, drawn, strict=True)
     ]
 
@@ -167,9 +172,14 @@ def _drafts(
     ]
 
 
-def _figures(scores: NDArray[np.float64], drawn: Sequence[TrialAd], seconds: float) -> GateFigures:
+def _figures(
+    scores: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    drawn: Sequence[TrialAd],
+    seconds: float,
+) -> GateFigures:
     return GateFigures(
-        heldout_loss=-float(scores.mean()),
+        heldout_loss=-float(np.average(scores[: len(weights)], weights=weights)),
         pbs=float(np.mean([ad.pbs for ad in drawn])),
         invalid_titles=1 - float(np.mean([ad.valid_title for ad in drawn])),
         diversity=float(np.mean([ad.spread for ad in drawn])),

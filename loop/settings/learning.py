@@ -85,6 +85,12 @@ class RoundSettings(Section):
         description="what one shopper may have of a round's clicks, of the held-out ones and of a "
         "trend; with few shoppers 1.5 times an even share, in small rounds four clicks; 1 = all",
     )
+    max_position_weight: float | None = Field(
+        default=10.0,
+        ge=1,
+        description="how many times as much as one at the top a click may say for standing where "
+        "fewer people look; 1 or none = all alike",
+    )
     max_wait_hours: float | None = Field(
         default=24.0,
         gt=0,

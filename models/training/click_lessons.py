@@ -49,7 +49,11 @@ def click_lessons(
 ) -> ClickLessons:
     """The lessons; the untrained adapter is the reference of the pairs."""
     pairs = [
-        PreferencePair(_told(generator, pair.clicked), _told(generator, pair.unclicked))
+        replace(
+            pair,
+            clicked=_told(generator, pair.clicked),
+            unclicked=_told(generator, pair.unclicked),
+        )
         for pair in (clicks.pairs if settings.preference_weight > 0 else ())
     ]
     reference = reference_margins(generator.model, pairs, settings.batch_size)

@@ -35,6 +35,7 @@ def example_loss(
 ) -> torch.Tensor:
     """Weighted sum of title and picture cross-entropy (nats a token), with gradient.
 
+    What an example adds to both is multiplied by its ``weight``.
     ``unconditional`` bool ``(n,)`` marks rows that train the guidance's blank prompt.
     ``noise`` float ``(n,)`` is the share of a target's tokens that is replaced at random where
     they are context: after clean context only the first tokens of title and picture depend on
@@ -49,7 +50,8 @@ def example_loss(
     targets = batch_targets(examples, model.tokenizer, model.config).to(model.device)
     context = None if noise is None else _noisy(targets, noise, model)
     losses = through or model
-    batch = _Batch(briefs.to(model.device), targets, unconditional, context)
+    weights = _weights(examples, model.device)
+    batch = _Batch(briefs.to(model.device), targets, unconditional, context, weights)
     if rows is None:
         title, picture = losses(*batch, keep)
         loss: torch.Tensor = TITLE_WEIGHT * title + picture
@@ -70,15 +72,17 @@ class _Batch(NamedTuple):
     target: TargetBatch
     unconditional: torch.Tensor | None
     context: TargetBatch | None
+    weights: torch.Tensor | None
 
     def rows(self, chosen: Sequence[int]) -> _Batch:
         at = list(chosen)
-        blank, context = self.unconditional, self.context
+        blank, context, weights = self.unconditional, self.context, self.weights
         return _Batch(
             self.briefs.rows(at),
             self.target.rows(at),
             None if blank is None else blank[at],
             None if context is None else context.rows(at),
+            None if weights is None else weights[at],
         )
 
     def title_tokens(self, model: AdModel) -> int:
@@ -87,6 +91,12 @@ class _Batch(NamedTuple):
         if self.unconditional is not None:
             scored = scored & ~self.unconditional[:, None]
         return int(scored.sum())
+
+
+def _weights(examples: Sequence[Example], device: torch.device) -> torch.Tensor | None:
+    """float32 ``(n,)``; None where all are 1, so that nothing is computed otherwise then."""
+    weights = [example.weight for example in examples]
+    return None if set(weights) <= {1.0} else torch.tensor(weights, device=device)
 
 
 def _noisy(target: TargetBatch, share: torch.Tensor, model: AdModel) -> TargetBatch:
@@ -106,7 +116,7 @@ def _noisy(target: TargetBatch, share: torch.Tensor, model: AdModel) -> TargetBa
 
 @torch.inference_mode()
 def heldout_loss(generator: AdGenerator, examples: Sequence[Example], batch_size: int) -> float:
-    """Mean loss of ``examples`` under the active adapter; nan when there are none.
+    """Mean loss of ``examples`` under the active adapter, by weight; nan when there are none.
 
     Processes that train together deal the batches among them.
     """

@@ -23,10 +23,14 @@ from adloom.models.training.data_parallel import own_share, summed
 
 @dataclass(frozen=True)
 class PreferencePair:
-    """Two ads of one shopper or one product, of which the first was clicked."""
+    """Two ads of one shopper or one product, of which the first was clicked.
+
+    ``weight`` is how likely the second was looked at: what nobody saw is no worse for being left.
+    """
 
     clicked: Example
     unclicked: Example
+    weight: float = 1.0
 
 
 def margins(
@@ -70,7 +74,8 @@ def preference_loss(
     beta: float,
     mine: Sequence[int],
 ) -> Tensor:
-    """Mean loss of ``pairs``, nats, with gradient: log 2 for a model that is its reference.
+    """Mean weighted loss of ``pairs``, nats, with gradient: log 2 for a model that is its
+    reference, times the pairs' mean weight.
 
     Only what ``mine``, pairs that fall to this process, add to it.
 
@@ -85,4 +90,5 @@ def preference_loss(
         return torch.zeros((), device=model.device)
     known = torch.tensor(reference, device=model.device)[list(mine)]
     moved = margins(model, pairs, mine) - known
-    return -F.logsigmoid(beta * moved).sum() / len(pairs)
+    weights = torch.tensor([pairs[pair].weight for pair in mine], device=model.device)
+    return -(weights * F.logsigmoid(beta * moved)).sum() / len(pairs)

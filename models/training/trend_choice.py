@@ -59,10 +59,11 @@ def beyond_chance(gains: NDArray[np.floating], among: int = 1) -> bool:
 def _foretold(
     generator: AdGenerator, examples: Sequence[Example], batch_size: int
 ) -> NDArray[np.float64]:
-    """Log likelihood of each ad, ``(n,)``; processes that train together deal the batches."""
+    """Log likelihood of each ad times its weight, ``(n,)``; processes that train together deal the
+    batches."""
     found = np.zeros(len(examples))
     starts = range(0, len(examples), batch_size)
     for number in own_share(len(starts)):
         rows = slice(starts[number], starts[number] + batch_size)
         found[rows] = log_likelihoods(generator, examples[rows], batch_size)
-    return np.array(summed(found.tolist()))
+    return np.array(summed(found.tolist())) * np.array([example.weight for example in examples])

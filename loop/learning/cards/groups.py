@@ -63,7 +63,7 @@ def _group(
         name=name,
         clicks=len(shoppers),
         shoppers=len(set(shoppers)),
-        heldout_loss=_compared(losses[0], losses[1], shoppers, confidence),
+        heldout_loss=_compared(losses[0], losses[1], shoppers, confidence, ads.weights[within]),
         pbs=_compared(pbs[0], pbs[1], [ad.shopper for ad in drawn[0]], confidence)
         if drawn[0]
         else None,
@@ -75,9 +75,10 @@ def _compared(
     challenger: NDArray[np.float64],
     shoppers: Sequence[str],
     confidence: float,
+    weights: NDArray[np.float64] | None = None,
 ) -> Compared:
     def measured(values: NDArray[np.float64]) -> Measured:
-        found = weighted_mean(values, shoppers, confidence)
+        found = weighted_mean(values, shoppers, confidence, weights)
         return Measured(mean=found.mean, low=found.low, high=found.high)
 
     return Compared(

@@ -15,7 +15,7 @@ from adloom.loop.settings.learning import RoundSettings
 
 _KINDS: tuple[EventKind, ...] = ("exposure", "impression", "click")
 _COLUMNS = (
-    *("kind", "ts", "user_id", "item_id", "ad_id"),
+    *("kind", "ts", "user_id", "item_id", "ad_id", "position"),
     *("topic", "partition", "offset"),
 )
 _AT_FIRST = 4

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from adloom.loop.learning.click_trends import ClickTrends
+from adloom.loop.learning.positions import click_weights, left_weight
 from adloom.loop.learning.rounds.ground import TrainingGround
 from adloom.loop.learning.rounds.plan import RoundClicks
 from adloom.loop.learning.training_set import ShownAd, examples
@@ -39,29 +40,48 @@ class Lessons:
         trained_on = dict(zip(clicks.train, lessons(clicks.train), strict=True))
         unclicked = lessons([left for _, left in clicks.pairs])
         return TrainingClicks(
-            clicked=[e for e in trained_on.values() if e],
+            clicked=self._weighted(list(trained_on.values()), clicks.train),
             pairs=[
-                PreferencePair(clicked, left)
-                for (click, _), left in zip(clicks.pairs, unclicked, strict=True)
+                PreferencePair(clicked, left, self._weight_of_left(ad))
+                for (click, ad), left in zip(clicks.pairs, unclicked, strict=True)
                 if (clicked := trained_on[click]) and left
             ],
-            replay=[e for e in lessons(clicks.replay) if e],
+            replay=self._weighted(lessons(clicks.replay), clicks.replay),
             # These, as the judged ones, meet what an adapter knows of trends, as ads to come will.
-            heldout=[e for e in self._of(clicks.choose) if e],
+            heldout=self._weighted(self._of(clicks.choose), clicks.choose),
             trends=trends.now(),
         )
+
+    def _weighted(
+        self, lessons: Sequence[Example | None], clicks: Sequence[ShownAd]
+    ) -> list[Example]:
+        """Those there are, by how likely their positions were looked at, with a mean weight of 1:
+        of each part by itself, so that the share of a batch that is replayed stays what it is."""
+        found = [(e, ad.position) for e, ad in zip(lessons, clicks, strict=True) if e]
+        weights = click_weights([at for _, at in found], self.clicks.examination, self._most)
+        return [
+            replace(example, weight=weight)
+            for (example, _), weight in zip(found, weights, strict=True)
+        ]
+
+    def _weight_of_left(self, ad: ShownAd) -> float:
+        return left_weight(ad.position, self.clicks.examination, self._most)
+
+    @property
+    def _most(self) -> float | None:
+        return self.ground.rounds.max_position_weight
 
     def judged(self) -> JudgedAds:
         """What the gate alone reads."""
         clicks, late = self.clicks, set(self.clicks.late)
-        clicked = [(e, ad) for e, ad in zip(self._of(clicks.judge), clicks.judge, strict=True) if e]
+        clicked = [ad for e, ad in zip(self._of(clicks.judge), clicks.judge, strict=True) if e]
         left = [(e, ad) for e, ad in zip(self._of(clicks.left), clicks.left, strict=True) if e]
         return JudgedAds(
-            clicked=[example for example, _ in clicked],
-            clicked_by=[click.user_id for _, click in clicked],
+            clicked=self._weighted(self._of(clicked), clicked),
+            clicked_by=[click.user_id for click in clicked],
             left=[example for example, _ in left],
             left_by=[ad.user_id for _, ad in left],
-            late=frozenset(place for place, (_, click) in enumerate(clicked) if click in late),
+            late=frozenset(place for place, click in enumerate(clicked) if click in late),
         )
 
     def _of(self, shown: Sequence[ShownAd]) -> list[Example | None]:

@@ -11,6 +11,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from adloom.loop.learning.labels import unshown_clicks
+from adloom.loop.learning.positions import examination_by_position
 from adloom.loop.learning.rounds.heldout import Answers, divided, left_beside
 from adloom.loop.learning.rounds.kept import RoundHead
 from adloom.loop.learning.shares import fair, fair_pairs, newest_of_many
@@ -48,6 +49,8 @@ class RoundClicks(BaseModel):
         beyond_share: clicks of that time that are left out, by the shoppers who have more than
             ``rounds.max_user_share``.
         unshown: new clicks on ads that their shopper was never shown, as far as adloom knows.
+        examination: how likely each position on a page is looked at, 0..1, by what was shown and
+            clicked in the time that was read; empty where no position is known.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -61,6 +64,7 @@ class RoundClicks(BaseModel):
     late: tuple[ClickedAd, ...] = ()
     beyond_share: dict[str, int] = {}
     unshown: int = 0
+    examination: dict[int, float] = {}
 
     @property
     def heldout(self) -> tuple[ClickedAd, ...]:
@@ -177,6 +181,7 @@ def choose_clicks(
         late=tuple(click for click in judge if not answers.count(click)),
         beyond_share=dict(Counter(click.user_id for click in left_out).most_common()),
         unshown=unshown_clicks(events, since=told_since, until=until),
+        examination=examination_by_position(events, attribution=attribution, until=until),
     )
 
 

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ NAMES = [f"shopper-{number}" for number in range(SHOPPERS)]
 SETTINGS = GateSettings()
 GREY = Image.new("RGB", (8, 8))
 AD = TrialAd("Boot", "A boot", GREY, GREY, 0.6, True, "", 0.5, 40, place=0)
-NOT_LOOKED_AT: Any = None
+NOT_LOOKED_AT: Any = SimpleNamespace(weight=1.0)
 
 
 def ads(shoppers: int = SHOPPERS, left: int = LEFT) -> JudgedAds:
