@@ -48,7 +48,7 @@ FROZEN, LEARNING = "frozen", "learning"
 _DRAIN_SECONDS = 120.0
 _ROUNDS_OF_A_DRIFT = 3
 _MOST_EXAMPLES, _MOST_HELDOUT = 400, 64
-_SHORT_STEPS, _SHORT_PAIRS, _SHORT_LEFT, _SHORT_ADS = 30, 32, 4, 12
+_SHORT_STEPS, _SHORT_PAIRS, _SHORT_LEFT, _SHORT_ADS = 20, 32, 4, 12
 ATTRIBUTION = timedelta(seconds=5)
 """A round of the demo is a day in a minute: its shoppers answer within seconds."""
 
