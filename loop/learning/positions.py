@@ -14,38 +14,29 @@ is 0 wherever the weight is not clipped, and beyond the clip the guess rests on 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from adloom.loop.learning.labels import label_exposures
 from adloom.loop.statistics.position_based import fitted_positions
 
 _OFTEN = 8
 """Showings from which on an ad stands for itself; fewer count with others of the same product."""
 
 
-def examination_by_position(
-    events: pd.DataFrame, *, attribution: timedelta, until: datetime | None = None
-) -> dict[int, float]:
+def examination_by_position(shown: pd.DataFrame) -> dict[int, float]:
     """How likely each position is looked at, 0..1, the one looked at most being 1.
 
-    Of the showings among ``events`` that tell their position; empty where none does. Clicks count
-    at the position of the showing that they answer, as `label_exposures` has it.
+    Of the showings that tell their position; empty where none does. Clicks count at the position
+    of the showing that they answer.
 
     Args:
-        events: columns of `label_exposures`, and perhaps ``position``.
-        attribution: the longest time between showing and click.
-        until: events from then on are as if they had not happened.
+        shown: what `label_exposures` found, perhaps with a column ``position``.
     """
-    if "position" not in events or not events["position"].notna().any():
+    if "position" not in shown or not shown["position"].notna().any():
         return {}
-    shown = label_exposures(events, attribution=attribution, until=until)
     shown = shown[shown["position"].notna()]
-    if shown.empty:
-        return {}
     clicked = shown["clicked_at"].notna().to_numpy(bool)
     model = fitted_positions(shown["position"].to_numpy(np.int64), _groups(shown), clicked)
     return dict(zip(model.positions.tolist(), model.examination.tolist(), strict=True))

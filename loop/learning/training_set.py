@@ -57,19 +57,23 @@ def clicked_ads(
         attribution: the longest time between exposure and click.
         until: events from then on are as if they had not happened.
     """
-    labelled = label_exposures(events, attribution=attribution, until=until)
-    clicked = labelled.dropna(subset=["clicked_at"]).sort_values("clicked_at", kind="stable")
+    return clicked_among(label_exposures(events, attribution=attribution, until=until))
+
+
+def clicked_among(shown: pd.DataFrame) -> list[ClickedAd]:
+    """As `clicked_ads`, of what `label_exposures` found."""
+    clicked = shown.dropna(subset=["clicked_at"]).sort_values("clicked_at", kind="stable")
     rows = clicked[[*_SHOWN, "clicked_at"]].itertuples(index=False, name=None)
     return [ClickedAd(*row, position=at) for row, at in zip(rows, _positions(clicked), strict=True)]
 
 
-def left_ads(events: pd.DataFrame, *, attribution: timedelta, until: datetime) -> list[ShownAd]:
+def left_among(shown: pd.DataFrame) -> list[ShownAd]:
     """The showings without a click so far, oldest first; some may yet be clicked.
 
-    Arguments as for `clicked_ads`.
+    Args:
+        shown: what `label_exposures` found.
     """
-    labelled = label_exposures(events, attribution=attribution, until=until)
-    left = labelled[labelled["clicked_at"].isna()]
+    left = shown[shown["clicked_at"].isna()]
     rows = left[_SHOWN].itertuples(index=False, name=None)
     return [ShownAd(*row, position=at) for row, at in zip(rows, _positions(left), strict=True)]
 
@@ -84,7 +88,7 @@ def _positions(shown: pd.DataFrame) -> list[int | None]:
 def never_clicked(
     left: Sequence[ShownAd], *, attribution: timedelta, until: datetime
 ) -> list[ShownAd]:
-    """Those of `left_ads` that stayed without a click to the end of their window.
+    """Those of `left_among` that stayed without a click to the end of their window.
 
     Showings whose window is still open at ``until`` may yet be clicked: they are left out.
     """

@@ -32,11 +32,11 @@ from scipy.stats import binomtest
 
 from adloom.loop.demo.parts import DemoPlan
 from adloom.loop.settings import load_settings
+from tests.benchmarks.drift_recovery import ADS_PER_ROUND
 
 DRIFT, COIN, SWAPPED = KINDS = ("drift", "coin", "swapped")
 MOST_WITHOUT_NEWS, FEWEST_AFTER_DRIFT = 0.05, 0.8
-_ADS_PER_ROUND = 96  # as in tests.benchmarks.drift_recovery
-_FULL = DemoPlan(rounds=len(KINDS), drift_from=1, ads_per_round=_ADS_PER_ROUND)
+_FULL = DemoPlan(rounds=len(KINDS), drift_from=1, ads_per_round=ADS_PER_ROUND)
 _QUICK = DemoPlan(
     rounds=len(KINDS), drift_from=1, ads_per_round=8, shoppers=12, shop_ads=24, new_shop_ads=8
 )

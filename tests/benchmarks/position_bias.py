@@ -22,7 +22,6 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Any, get_args
 
 import numpy as np
@@ -31,7 +30,7 @@ from rich.console import Console
 from rich.progress import track
 
 from adloom.loop.demo.shop.perception import ScenePerception
-from adloom.loop.learning.positions import click_weights, examination_by_position
+from adloom.loop.learning.positions import click_weights
 from adloom.loop.learning.rounds.plan import RoundClicks, choose_clicks
 from adloom.loop.settings.learning import RoundSettings
 from adloom.loop.statistics.off_policy import LoggedRewards, policy_values
@@ -47,9 +46,8 @@ _ROUNDS = RoundSettings()
 def run_seed(page: BiasedPage) -> dict[str, Any]:
     """What is found of a page, beside the truth."""
     events = page.events()
-    attribution = timedelta(hours=_ROUNDS.attribution_hours)
-    found = examination_by_position(events, attribution=attribution, until=UNTIL)
     clicks = choose_clicks(events, _ROUNDS, since=None, until=UNTIL)
+    found = clicks.examination
     odds = lesson_odds(page, clicks)
     return {
         "examination": {"true": page.examination.tolist(), "found": list(found.values())},

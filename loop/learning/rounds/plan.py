@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from adloom.loop.learning.labels import unshown_clicks
+from adloom.loop.learning.labels import label_exposures, unshown_clicks
 from adloom.loop.learning.positions import examination_by_position
 from adloom.loop.learning.rounds.heldout import Answers, divided, left_beside
 from adloom.loop.learning.rounds.kept import RoundHead
@@ -19,7 +19,8 @@ from adloom.loop.learning.training_set import (
     ClickedAd,
     ShownAd,
     clicked_ads,
-    left_ads,
+    clicked_among,
+    left_among,
     never_clicked,
 )
 from adloom.loop.settings.learning import RoundSettings
@@ -135,7 +136,8 @@ def choose_clicks(
     told_from = None if read_since is None else read_since + attribution
     counted = [moment for moment in (since, told_from) if moment is not None]
     told_since = max(counted, default=None)
-    clicked = clicked_ads(events, attribution=attribution, until=until)
+    shown = label_exposures(events, attribution=attribution, until=until)
+    clicked = clicked_among(shown)
     newest = fair(clicked, share, newest=rounds.max_examples)
     fresh = fair(_since(clicked, since), share, newest=rounds.max_examples)
     if since is not None and not fresh and len(newest) >= _FEWEST:
@@ -162,10 +164,7 @@ def choose_clicks(
     left_out = [click for click in clicked[place[train[0]] :] if click not in used]
     paired = train[max(0, len(train) - rounds.max_pairs) :]
     choose, judge = divided(heldout, rounds.choose_share)
-    left, answers = (
-        left_ads(events, attribution=attribution, until=until),
-        Answers.of(clicked, until),
-    )
+    left, answers = left_among(shown), Answers.of(clicked, until)
     beside = left_beside(judge, left, answers, rounds.max_left)
     judged = set(beside)
     unclicked = never_clicked(
@@ -181,7 +180,7 @@ def choose_clicks(
         late=tuple(click for click in judge if not answers.count(click)),
         beyond_share=dict(Counter(click.user_id for click in left_out).most_common()),
         unshown=unshown_clicks(events, since=told_since, until=until),
-        examination=examination_by_position(events, attribution=attribution, until=until),
+        examination=examination_by_position(shown),
     )
 
 

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adloom.loop import home
+from adloom.loop.learning.labels import label_exposures
 from adloom.loop.learning.positions import click_weights, examination_by_position, left_weight
 from adloom.loop.learning.rounds.ground import TrainingGround
 from adloom.loop.learning.rounds.lessons import Lessons
@@ -44,7 +45,7 @@ def page_log(n: int, attention: float = 0.4, *, seed: int = 0) -> pd.DataFrame:
 
 
 def examined(log: pd.DataFrame) -> dict[int, float]:
-    return examination_by_position(log, attribution=timedelta(minutes=10))
+    return examination_by_position(label_exposures(log, attribution=timedelta(minutes=10)))
 
 
 @given(st.lists(known_positions, min_size=1), st.floats(1, 50))

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 import pandas as pd
 import pytest
 
+from adloom.loop.learning.labels import label_exposures
 from adloom.loop.learning.rounds.plan import NotEnoughClicks, choose_clicks, preference_pairs
-from adloom.loop.learning.training_set import ClickedAd, ShownAd, left_ads, never_clicked
+from adloom.loop.learning.training_set import ClickedAd, ShownAd, left_among, never_clicked
 from adloom.loop.settings.learning import RoundSettings
 from tests.loop.learning.test_training_set import DAY, NOON, events
 
@@ -35,7 +36,7 @@ def test_an_unclicked_ad_is_one_whose_window_has_closed() -> None:
     hour = timedelta(hours=1)
 
     def unclicked(until: datetime) -> list[ShownAd]:
-        left = left_ads(log, attribution=hour, until=until)
+        left = left_among(label_exposures(log, attribution=hour, until=until))
         return never_clicked(left, attribution=hour, until=until)
 
     assert unclicked(NOON + hour) == []
