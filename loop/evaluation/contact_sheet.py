@@ -22,6 +22,7 @@ WORDS = {
     "random_history": "random history",
     "other_shopper": "another's history",
     "no_history": "no history",
+    "rendered": "rendered anew",
 }
 """What columns are called; others by their own names."""
 _SHOWN = 9

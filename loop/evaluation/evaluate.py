@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -21,13 +21,14 @@ from rich.table import Column, Table
 from adloom.loop.catalogue.briefs import brief
 from adloom.loop.catalogue.histories.reading import AdOfHistory, HistoryReader, considered
 from adloom.loop.demo.shop.catalog import catalog_vectors
-from adloom.loop.demo.shop.copywriting import title_rules
+from adloom.loop.demo.shop.copywriting import title_rules, write_title
 from adloom.loop.demo.shop.creatives import SeedCreative
 from adloom.loop.demo.shop.panel import PanelShopper, draw_panel
 from adloom.loop.demo.shop.perception import ScenePerception
 from adloom.loop.evaluation.contact_sheet import SheetRow
 from adloom.loop.evaluation.intervals import Figure
 from adloom.loop.evaluation.scores import AD_SIZE, Judge, ScoredAd
+from adloom.loop.evaluation.sharpness import SIDE
 from adloom.loop.home import load_generator
 from adloom.loop.progress import Bars
 from adloom.loop.settings import Settings
@@ -38,9 +39,12 @@ from adloom.models.quality.encoders import load_encoder
 from adloom.models.retrieval import sampled
 from adloom.models.settings import GeneratorSettings
 
-ARMS = ("full", "no_fine", "random_history", "other_shopper", "no_history")
+DRAWN = ("full", "no_fine", "random_history", "other_shopper", "no_history")
 """The whole method; all history tokens kept; random instead of representative ads; the history
 of somebody else; none."""
+RENDERED = "rendered"
+"""The look that the shopper clicks, rendered and written anew: the most that can be reached."""
+ARMS = (*DRAWN, RENDERED)
 CONDITIONS = {"clean": 0.0, "noisy": 0.4}
 """Share of clicks at random in the histories."""
 
@@ -84,20 +88,21 @@ class Evaluator:
         """Scores of every condition and arm, and rows of the contact sheet (clean histories)."""
         scores: Scores = {}
         rows: list[SheetRow] = []
-        unpersonalised: list[ScoredAd] = []
+        same: dict[str, list[ScoredAd]] = {}  # in every condition: there is no noise in them
         for condition, noise in CONDITIONS.items():
             panel = draw_panel(
                 self._plan.shoppers, clicks=self._plan.clicks, noise=noise, seed=self._plan.seed
             )
             clicked = [shopper.wanted.picture(AD_SIZE) for shopper in panel]
-            # Without a history there is no noise in it: the same ads in every condition.
+            if not same:
+                same = {"no_history": self._ads("no_history", panel, clicked)}
+                same[RENDERED] = [
+                    _rendered(one.wanted, picture)
+                    for one, picture in zip(panel, clicked, strict=True)
+                ]
             ads = {
-                arm: unpersonalised
-                if arm == "no_history" and unpersonalised
-                else self._ads(arm, panel, clicked)
-                for arm in ARMS
+                arm: same[arm] if arm in same else self._ads(arm, panel, clicked) for arm in ARMS
             }
-            unpersonalised = ads["no_history"]
             scores[condition] = {
                 arm: self._judge.scores(drawn, seed=self._plan.seed) for arm, drawn in ads.items()
             }
@@ -114,6 +119,7 @@ class Evaluator:
                 draft.title,
                 self._generator.title_name(self._brief(shopper, ())),
                 compose_ad(draft.background, shopper.wanted.product.cutout(), size=AD_SIZE),
+                draft.background,
                 shopper.wanted,
                 picture,
             )
@@ -213,6 +219,16 @@ class Evaluator:
         ]
 
 
+def _rendered(clicked: SeedCreative, picture: Image.Image) -> ScoredAd:
+    """Another ad of the shop's in the look of the clicked one, for the same product."""
+    product = clicked.product
+    title = write_title(product, clicked.look.tone, rng=random.Random(f"again/{clicked.ad_id}"))
+    again = replace(clicked, title=title, seed=clicked.seed ^ 1)
+    return ScoredAd(
+        title, product.name, again.picture(AD_SIZE), again.background(SIDE), clicked, picture
+    )
+
+
 def run_evaluation(
     settings: Settings, plan: EvaluationPlan, pbs: Path | None, console: Console
 ) -> tuple[Scores, list[SheetRow]]:
@@ -229,7 +245,7 @@ def run_evaluation(
     """
     judge = Judge(load_encoder(pbs), ScenePerception.fitted())
     with Bars(console) as progress:
-        drawn = len(ARMS) * len(CONDITIONS) - (len(CONDITIONS) - 1)  # no history: once
+        drawn = len(DRAWN) * len(CONDITIONS) - (len(CONDITIONS) - 1)  # no history: once
         total = plan.shoppers * drawn
         task = progress.add_task("Drawing ads", total=total)
         evaluator = Evaluator(

@@ -61,6 +61,22 @@ def mean_intervals(
     }
 
 
+def ratio_interval(
+    parts: NDArray[np.float64], wholes: NDArray[np.float64], *, seed: int = 0
+) -> Figure:
+    """Sum of ``parts`` over that of ``wholes``, records ``(n,)`` of which both are resampled.
+
+    Raises:
+        ValueError: fewer than two records.
+    """
+    if len(parts) < 2:
+        raise ValueError("an interval needs two records at the least")
+    rng, chances = np.random.default_rng(seed), np.full(len(parts), 1 / len(parts))
+    times = rng.multinomial(len(parts), chances, size=_RESAMPLES)
+    low, high = np.percentile((times @ parts) / (times @ wholes), (2.5, 97.5))
+    return Figure(float(parts.sum() / wholes.sum()), float(low), float(high))
+
+
 def distance_interval(
     drawn: NDArray[np.float32],
     clicked: NDArray[np.float32],

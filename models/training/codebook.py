@@ -14,6 +14,8 @@ from transformers.models.janus.modeling_janus import (
     JanusVQVAEResnetBlock,
 )
 
+from adloom.models.precision import pretraining_precision
+
 COMMITMENT = 0.25
 """Weight of the pull of latents towards their codes (VQ-VAE, section 3.2)."""
 KMEANS_STEPS = 100
@@ -128,7 +130,7 @@ class CodebookTrainer:
         """One optimiser step on ``(n, 3, size, size)``; returns the reconstruction loss."""
         codes = None
         extra = torch.zeros((), device=pixels.device)
-        with torch.autocast(pixels.device.type, torch.bfloat16):
+        with pretraining_precision(pixels.device):
             latents = latents_of(self.vq, pixels)
             if self.step < self.warm_up:
                 quantised = latents

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers.models.janus.modeling_janus import JanusVQVAE
 
+from adloom.models.precision import pretraining_precision
 from adloom.models.training.codebook import reconstruction_loss
 
 CRITIC_SHARE = 0.15
@@ -71,7 +72,7 @@ class DecoderTrainer:
             Reconstruction loss and the critic's hinge loss.
         """
         decoder, critic = self.optimizers
-        with torch.autocast(pixels.device.type, torch.bfloat16):
+        with pretraining_precision(pixels.device):
             drawn = self.vq.decode(cast(torch.LongTensor, codes)).float()
             loss = fit = reconstruction_loss(drawn, pixels)
             if step > self.critic_alone:
@@ -80,7 +81,7 @@ class DecoderTrainer:
         decoder.zero_grad(set_to_none=True)
         loss.backward()
         decoder.step()
-        with torch.autocast(pixels.device.type, torch.bfloat16):
+        with pretraining_precision(pixels.device):
             real, false = self.critic(torch.cat([pixels, drawn.detach()])).float().chunk(2)
         told_apart = (F.relu(1 - real).mean() + F.relu(1 + false).mean()) / 2
         critic.zero_grad(set_to_none=True)

@@ -22,6 +22,7 @@ from adloom.models.ad_generator import AdGenerator
 from adloom.models.brief import AdBrief, Example
 from adloom.models.config import AdGeneratorConfig, demo_janus_config
 from adloom.models.generator import AdModel
+from adloom.models.precision import pretraining_precision
 from adloom.models.prompts.instructions import instruction
 from adloom.models.tokenizer import train_tokenizer
 from adloom.models.training.checkpoint import load_state, save_state
@@ -131,7 +132,7 @@ def _lesson_loss(
         [rng.random() < model.config.condition_dropout for _ in examples], device=model.device
     )
     noise = torch.tensor([_noise(lesson, rng) for _ in examples], device=model.device)
-    with torch.autocast(model.device.type, torch.bfloat16):
+    with pretraining_precision(model.device):
         return example_loss(generator, examples, unconditional, noise, lesson.keep)
 
 

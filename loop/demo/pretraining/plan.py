@@ -80,21 +80,23 @@ class PretrainPlan:
 def going_on(steps: int) -> PretrainPlan:
     """A run that goes on from a base: its generator learns for ``steps`` more.
 
-    Much of it is blind: how to draw is learnt, what is to be learnt is to read.
+    Much of it is blind: how to draw is learnt, what is to be learnt is to read. The batch is
+    large, since people of crowds are hard to read and a small one is mostly chance.
     """
     lesson = Lesson(
         until=1.0,
         history_lengths=(7, 10, 10),
         keep=None,
-        blind=0.35,
+        blind=0.3,
         stray_clicks=0.5,
         of_crowds=0.65,
     )
     return PretrainPlan(
-        variants=24,
         generator_steps=steps,
-        generator_rate=1.2e-3,
+        generator_batch=24,
+        generator_rate=1e-3,
         checkpoint_every=50,
         seed=1,
+        crowds=64,
         lessons=(lesson,),
     )

@@ -15,7 +15,7 @@ from adloom.loop.commands.app import app
 from adloom.loop.demo.shop.panel import draw_panel
 from adloom.loop.demo.shop.perception import ScenePerception
 from adloom.loop.evaluation.contact_sheet import WORDS, SheetRow, save_contact_sheet
-from adloom.loop.evaluation.evaluate import ARMS, CONDITIONS, EvaluationPlan, Evaluator
+from adloom.loop.evaluation.evaluate import ARMS, CONDITIONS, DRAWN, EvaluationPlan, Evaluator
 from adloom.loop.evaluation.intervals import Figure, distance_interval, mean_intervals
 from adloom.loop.evaluation.scores import Judge, ScoredAd
 from adloom.models.quality.background import BackgroundEncoder
@@ -26,6 +26,8 @@ METRICS = {
     "pbs",
     "scene_match",
     "palette_match",
+    "texture_match",
+    "edge_energy",
     "tone_match",
     "true_title",
     "bleu",
@@ -49,7 +51,7 @@ def evaluator(judge: Judge) -> Evaluator:
 
 def test_each_arm_tells_of_the_shopper_in_its_own_way(evaluator: Evaluator) -> None:
     panel = draw_panel(3, clicks=24, noise=0.0, seed=0)
-    told = {arm: [evaluator.history(arm, panel, n) for n in range(3)] for arm in ARMS}
+    told = {arm: [evaluator.history(arm, panel, n) for n in range(3)] for arm in DRAWN}
     assert told["no_history"] == [(), (), ()]
     assert told["no_fine"] == told["full"]
     for number, shopper in enumerate(panel):
@@ -94,7 +96,11 @@ def test_every_arm_is_scored_in_every_condition(evaluator: Evaluator, tmp_path: 
                 if name != "distance":
                     assert figure.low <= figure.mean + 1e-9
                     assert figure.mean <= figure.high + 1e-9
-    assert scores["clean"]["no_history"] == scores["noisy"]["no_history"]
+    for arm in ("no_history", "rendered"):
+        assert scores["clean"][arm] == scores["noisy"][arm]
+    for metric in ("texture_match", "edge_energy", "tone_match"):
+        assert scores["clean"]["rendered"][metric].mean > 0.7
+    assert scores["clean"]["full"]["edge_energy"].mean < 0.7
     save_contact_sheet(rows, tmp_path / "sheet.png")
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width > 7 * 200
@@ -106,20 +112,29 @@ def test_the_ad_that_was_clicked_scores_best(judge: Judge) -> None:
     pictures = [ad.picture(128) for ad in wanted]
     same = judge.scores(
         [
-            ScoredAd(ad.title, ad.product.name, p, ad, p)
+            ScoredAd(ad.title, ad.product.name, p, ad.background(512), ad, p)
             for ad, p in zip(wanted, pictures, strict=True)
         ]
     )
     shuffled = judge.scores(
         [
-            ScoredAd(wanted[i - 1].title, ad.product.name, pictures[i - 1], ad, pictures[i])
+            ScoredAd(
+                wanted[i - 1].title,
+                ad.product.name,
+                pictures[i - 1],
+                wanted[i - 1].background(512),
+                ad,
+                pictures[i],
+            )
             for i, ad in enumerate(wanted)
         ]
     )
     for metric in ("pbs", "tone_match", "bleu", "rouge_l", "true_title"):
         assert same[metric].mean == pytest.approx(1, abs=1e-4)
         assert shuffled[metric].mean < 1
-    assert same["scene_match"].mean >= shuffled["scene_match"].mean
+    for metric in ("scene_match", "texture_match"):
+        assert same[metric].mean >= shuffled[metric].mean
+    assert same["edge_energy"] == Figure(1, 1, 1)
 
 
 def test_a_title_is_judged_by_what_its_base_wants_of_it(
