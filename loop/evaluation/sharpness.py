@@ -71,7 +71,7 @@ def _lightness(picture: Image.Image) -> Lightness:
     return np.asarray(large, dtype=np.float32) / 255
 
 
-def _crops(picture: Image.Image) -> NDArray[np.float32]:
+def _crops(picture: Image.Image) -> NDArray[np.floating]:
     """What each crop is like, ``(crops, features)``: how much lightness changes and bends, across
     and down, from near to far, as logarithms."""
     light, told = _lightness(picture), []
@@ -84,4 +84,4 @@ def _crops(picture: Image.Image) -> NDArray[np.float32]:
             tile = side // _CROPS
             tiles = np.pad(changed, pad).reshape(_CROPS, tile, _CROPS, tile)
             told.append(np.log(tiles.mean(axis=(1, 3)) + _FAINT).ravel())
-    return np.stack(told, axis=1, dtype=np.float32)
+    return np.stack(told, axis=1)
