@@ -68,7 +68,7 @@ class TextureJudge:
 
 def _lightness(picture: Image.Image) -> Lightness:
     large = picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-    return np.asarray(large, dtype=np.float32) / 255
+    return np.asarray(large, dtype=np.float32) / np.float32(255)
 
 
 def _crops(picture: Image.Image) -> NDArray[np.floating]:
