@@ -86,7 +86,10 @@ def _send(loop: DemoLoop, events: Sequence[Impression | Click]) -> None:
 
 def first_ads(loop: DemoLoop) -> list[SeedCreative]:
     """The shop's ads of before adloom."""
-    return seed_creatives(loop.plan.shop_ads, seed=loop.plan.seed)
+    plan, on_sale = loop.plan, None
+    if loop.fashion is not None:
+        on_sale = loop.fashion.on_sale(list(load_catalog().values()), 0)
+    return seed_creatives(plan.shop_ads, plan.seed, on_sale)
 
 
 def new_ads(loop: DemoLoop, number: int) -> list[SeedCreative]:
@@ -95,7 +98,7 @@ def new_ads(loop: DemoLoop, number: int) -> list[SeedCreative]:
     return new_creatives(
         plan.new_shop_ads,
         fashion=loop.fashion,
-        follow=plan.designers_follow if plan.drifts else 0.0,
+        follow=plan.designers_follow,
         round_number=number,
         seed=plan.seed,
     )

@@ -124,8 +124,7 @@ class _Demo:
     @cached_property
     def _ideal(self) -> IdealReader:
         loop = self._loop
-        fashion = loop.fashion if loop.plan.drifts else None
-        return IdealReader(loop.crowd, loop.perception, demo_shop.first_ads(loop), fashion)
+        return IdealReader(loop.crowd, loop.perception, demo_shop.first_ads(loop), loop.fashion)
 
     def _show(self, number: int, at: datetime) -> None:
         show_round(self._loop, self._run, number, at, self._out, self._steps, self._ideal)

@@ -18,9 +18,9 @@ from adloom.loop import home
 from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.loop.demo.shop.copywriting import title_rules
 from adloom.loop.demo.shop.creatives import SeedCreative
+from adloom.loop.demo.shop.fashion import Drift, Fashion
 from adloom.loop.demo.shop.perception import ScenePerception
 from adloom.loop.demo.shop.simulator import Crowd
-from adloom.loop.demo.shop.taste import Fashion
 from adloom.loop.experiments.running import RunningExperiments, versions_of_arms
 from adloom.loop.learning.registry import AdRegistry
 from adloom.loop.learning.rounds.ground import TrainingGround
@@ -69,6 +69,7 @@ class DemoPlan:
         ads_per_round: drawn and served, over both arms.
         drift_from: the round from which on shoppers follow fashion; fewer than three rounds would
             only show what it costs, so there is none in them.
+        drift: who follows it.
         seed: another seed, another crowd and another fashion.
     """
 
@@ -81,6 +82,7 @@ class DemoPlan:
     shop_visits: int = 2
     ads_per_round: int = 64
     drift_from: int = 2
+    drift: Drift = "everybody"
     seed: int = 0
 
     @property
@@ -176,9 +178,7 @@ class DemoLoop:
         )
         self.producer = parts.enter_context(EventProducer(self.kafka))
         self.consumer = parts.enter_context(_consuming(settings, self.kafka))
-        self.fashion = Fashion.drawn(
-            load_catalog().categories, start_round=plan.drift_from, seed=plan.seed
-        )
+        self.fashion = _fashion(plan)
         self.shop_ads: list[SeedCreative] = []
         self.browsed_until = datetime.now(UTC)
         self._asked = 0, Counts()
@@ -213,9 +213,9 @@ class DemoLoop:
     @cached_property
     def crowd(self) -> Crowd:
         """The shoppers."""
-        plan, followed = self.plan, self.fashion if self.plan.drifts else None
+        plan = self.plan
         return Crowd.gathered(
-            plan.shoppers, seed=plan.seed, fashion=followed, perception=self.perception
+            plan.shoppers, seed=plan.seed, fashion=self.fashion, perception=self.perception
         )
 
     def request(self, user_id: str, product_id: str, round_number: int, place: int) -> AdRequest:
@@ -281,6 +281,18 @@ class DemoLoop:
                 raise EventsLost(f"{self.producer.produced} events produced, {seen} accounted for")
             time.sleep(0.02)
         self.consumer.keep()
+
+
+def _fashion(plan: DemoPlan) -> Fashion | None:
+    """What shoppers follow, if anything."""
+    if not plan.drifts:
+        return None
+    return Fashion.drawn(
+        load_catalog().categories,
+        start_round=plan.drift_from,
+        seed=plan.seed,
+        drift=plan.drift,
+    )
 
 
 @contextmanager

@@ -160,6 +160,7 @@ class DemoRun(BaseModel):
                     "oracle": self.by_round(None, oracle_rate),
                 },
                 "recovered": self.recovered,
+                "recovered_of_ideal": self.recovered_of_ideal,
             },
             "experiment": None if self.experiment is None else self.experiment.as_json(),
             "seconds": round(self.seconds, 1),
@@ -186,11 +187,22 @@ class DemoRun(BaseModel):
         From click chances; None where nothing was learned after a drift. Each arm is held
         against the oracle on its own visits, so that who came does not matter.
         """
+        return self._recovered_of(1.0)
+
+    @property
+    def recovered_of_ideal(self) -> float | None:
+        """The same of the gap to a reader that knows the fashion, but tastes by clicks alone."""
+        last = self.of(None, max(self.round_numbers, default=0))
+        told = [s for s in last if s.ideal_chance is not None]
+        return self._recovered_of(ideal_rate(told) / oracle_rate(told)) if told else None
+
+    def _recovered_of(self, reach: float) -> float | None:
+        """Where all would be recovered with so much of the oracle's rate."""
         last = max(self.round_numbers, default=0)
         if self.drift_from is None or last <= self.drift_from:
             return None
         frozen, learning = (_reach(self.of(arm, last)) for arm in (FROZEN, LEARNING))
-        return (learning - frozen) / (1 - frozen)
+        return (learning - frozen) / (reach - frozen)
 
 
 def click_rate(shown: Sequence[Shown]) -> float:

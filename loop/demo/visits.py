@@ -33,7 +33,7 @@ def serve_round(loop: DemoLoop, run: DemoRun, number: int, out: Path, steps: Ste
 
 def draw_round(loop: DemoLoop, run: DemoRun, number: int, steps: Steps) -> None:
     """Draw an ad for every visit of a round; ads that were drawn before keep their names."""
-    visits = loop.crowd.visits(loop.plan.ads_per_round, round_number=number)
+    visits = loop.crowd.visits(loop.plan.ads_per_round, round_number=number, fashion=loop.fashion)
     requests = [
         loop.request(visit.user_id, visit.product_id, number, i) for i, visit in enumerate(visits)
     ]

@@ -58,14 +58,18 @@ def glance(ad: SeedCreative) -> Image.Image:
     return ad.picture(_GLANCE_PIXELS)
 
 
-def seed_creatives(n: int, seed: int | str) -> list[SeedCreative]:
+def seed_creatives(
+    n: int, seed: int | str, on_sale: Sequence[Product] | None = None
+) -> list[SeedCreative]:
     """Draw `n` of the shop's ads: every product, scene, palette and tone about equally often.
+
+    Products are those `on_sale`, one that stands there twice twice as often; None is all.
 
     The trend scene and the trend tone (the last of each) come up in about 1 ad in 200. The
     same `seed` gives the same ads.
     """
     rng = random.Random(f"seed creatives/{seed}")
-    products = _dealt(list(load_catalog().values()), rng)
+    products = _dealt(list(load_catalog().values()) if on_sale is None else on_sale, rng)
     scenes = _dealt(SCENES[:-1], rng)
     palettes = _dealt(PALETTES, rng)
     tones = _dealt(TONES[:-1], rng)

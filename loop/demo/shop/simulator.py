@@ -16,8 +16,9 @@ from PIL import Image
 from adloom.loop.catalogue.product import Product
 from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.loop.demo.shop.creatives import SeedCreative
+from adloom.loop.demo.shop.fashion import Fashion
 from adloom.loop.demo.shop.perception import ScenePerception
-from adloom.loop.demo.shop.taste import Fashion, Shopper
+from adloom.loop.demo.shop.taste import Shopper
 from adloom.stream.events import Click, Impression
 
 ADS_ON_A_PAGE = 20
@@ -70,7 +71,7 @@ class Crowd(Mapping[str, Shopper]):
         fashion: Fashion | None = None,
         perception: ScenePerception | None = None,
     ) -> Crowd:
-        """Draw `size` shoppers; `fashion` is the drift they all go along with, if any."""
+        """Draw `size` shoppers; `fashion` is the drift they go along with, if any."""
         categories = load_catalog().categories
         shoppers = [
             Shopper.drawn(f"shopper-{number:04d}", categories, seed=seed, fashion=fashion)
@@ -131,10 +132,15 @@ class Crowd(Mapping[str, Shopper]):
                 events += _visit(shopper, creatives, chances, looked_at, start, thought, rng)
         return sorted(events, key=lambda event: event.ts)
 
-    def visits(self, n: int, *, round_number: int) -> list[Visit]:
-        """Who comes next, to which product: categories a shopper likes come up more often."""
+    def visits(self, n: int, *, round_number: int, fashion: Fashion | None = None) -> list[Visit]:
+        """Who comes next, to which product: categories a shopper likes come up more often.
+
+        What is on sale hangs on `fashion`, if any.
+        """
         rng = random.Random(f"visits/{self._seed}/{round_number}")
         products = list(load_catalog().values())
+        if fashion is not None:
+            products = fashion.on_sale(products, round_number)
         came = rng.choices(list(self.values()), k=n)
         visits = []
         for shopper in came:

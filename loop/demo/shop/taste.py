@@ -1,4 +1,4 @@
-"""What a simulated shopper likes, and how fashion moves on while the shop is open."""
+"""What a simulated shopper likes, and what comes of it once fashion has moved."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from adloom.loop.catalogue.product import Product
 from adloom.loop.demo.shop.click_rule import ClickRule
 from adloom.loop.demo.shop.copywriting import TONES, tone_of
 from adloom.loop.demo.shop.creatives import Look
+from adloom.loop.demo.shop.fashion import Fashion
 from adloom.loop.demo.shop.perception import Sight
 from adloom.loop.demo.shop.scenes import PALETTES, SCENES
 
@@ -18,43 +19,6 @@ SECOND_SCENE, SECOND_PALETTE = (0.3, 0.8), (0.5, 0.7)
 ATTENTION, NOISE = (0.75, 0.95), (0.02, 0.1)
 """Least and most of each among shoppers."""
 _RULE = ClickRule()
-
-
-@dataclass(frozen=True)
-class Fashion:
-    """A drift that meets every shopper alike: from `start_round` on (rounds count from 1), the
-    look people want depends on the product's category; the trend tone is in everywhere.
-
-    A shopper's clicks from before do not tell of it, so only learning from new clicks helps.
-    `strength` (0 to 1) is the share of the old taste that fashion takes over.
-    """
-
-    start_round: int
-    look_of_category: Mapping[str, Look]
-    strength: float
-
-    @classmethod
-    def drawn(
-        cls, categories: Sequence[str], *, start_round: int = 2, strength: float = 0.85, seed: int
-    ) -> Fashion:
-        """Draw which look each category goes with; the trend scene goes with every third."""
-        rng = random.Random(f"fashion/{seed}")
-        shuffled = rng.sample(list(categories), len(categories))
-        scenes = rng.sample(SCENES[:-1], len(SCENES) - 1)
-        palettes = rng.sample(PALETTES, len(PALETTES))
-        wanted = {
-            category: Look(
-                SCENES[-1] if i % 3 == 0 else scenes[i % len(scenes)],
-                palettes[i % len(palettes)],
-                TONES[-1],
-            )
-            for i, category in enumerate(shuffled)
-        }
-        return cls(start_round, wanted, strength)
-
-    def share(self, round_number: int) -> float:
-        """How much of taste is fashion in that round; round 0 is the time before adloom."""
-        return self.strength if round_number >= self.start_round else 0.0
 
 
 @dataclass(frozen=True)
@@ -108,7 +72,12 @@ class Shopper:
         seed: int,
         fashion: Fashion | None = None,
     ) -> Shopper:
-        """Draw a shopper; the same `user_id` and `seed` give the same person."""
+        """Draw a shopper; the same `user_id` and `seed` give the same person.
+
+        Not everybody may go along with `fashion`.
+        """
+        if fashion is not None and not fashion.is_followed_by(user_id, seed):
+            fashion = None
         rng = random.Random(f"shopper/{seed}/{user_id}")
         taste = Taste.drawn(categories, rng)
         return cls(user_id, taste, rng.uniform(*ATTENTION), rng.uniform(*NOISE), fashion)
@@ -123,7 +92,7 @@ class Shopper:
             palettes=sight.palettes,
             tones={tone: 1.0} if tone else {},
             named=product.name.lower() in title.lower(),
-            category=product.category,
+            product=product,
             position=position,
             round_number=round_number,
         )
@@ -132,7 +101,7 @@ class Shopper:
         """The look that suits this shopper best for a product, and its click chance on top of
         the page: what an oracle that knows the taste would show. For measuring only.
         """
-        scenes, palettes, tones = self._wants(product.category, round_number)
+        scenes, palettes, tones = self._wants(product, round_number)
         look = Look(
             max(scenes, key=scenes.__getitem__),
             max(palettes, key=palettes.__getitem__),
@@ -149,7 +118,7 @@ class Shopper:
             palettes={look.palette: 1.0},
             tones={look.tone: 1.0},
             named=True,
-            category=product.category,
+            product=product,
             position=0,
             round_number=round_number,
         )
@@ -161,28 +130,28 @@ class Shopper:
         palettes: Mapping[str, float],
         tones: Mapping[str, float],
         named: bool,
-        category: str,
+        product: Product,
         position: int,
         round_number: int,
     ) -> float:
-        wanted_scenes, wanted_palettes, wanted_tones = self._wants(category, round_number)
+        wanted_scenes, wanted_palettes, wanted_tones = self._wants(product, round_number)
         log_odds = _RULE.log_odds(
             _overlap(scenes, wanted_scenes),
             _overlap(palettes, wanted_palettes),
             _overlap(tones, wanted_tones),
-            self.taste.categories[category],
+            self.taste.categories[product.category],
             named=named,
         )
         return self.attention**position * _RULE.chance(log_odds, self.noise)
 
     def _wants(
-        self, category: str, round_number: int
+        self, product: Product, round_number: int
     ) -> tuple[Mapping[str, float], Mapping[str, float], Mapping[str, float]]:
-        """Likings by scene, palette and tone for a product of `category` in that round."""
+        """Likings by scene, palette and tone for a product in that round."""
         share = self.fashion.share(round_number) if self.fashion else 0.0
-        if self.fashion is None or share == 0.0:
+        in_fashion = self.fashion.look_of(product) if self.fashion and share else None
+        if in_fashion is None:
             return self.taste.scenes, self.taste.palettes, self.taste.tones
-        in_fashion = self.fashion.look_of_category[category]
         return (
             _blend(self.taste.scenes, in_fashion.scene, share),
             _blend(self.taste.palettes, in_fashion.palette, share),

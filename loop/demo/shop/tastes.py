@@ -107,10 +107,12 @@ class Tastes:
         shares: Numbers = np.einsum("spt,sx,py,tz->xyz", self.shares, *loved, optimize=True)
         return shares
 
-    def best(
-        self, rule: ClickRule, noise: float, fashion: Look | None = None, share: float = 0.0
-    ) -> Look:
-        """The look that is likeliest to be clicked; arguments as :meth:`chances` has them."""
-        chances = self.chances(rule, noise, fashion, share)
-        scene, palette, tone = np.unravel_index(int(chances.argmax()), chances.shape)
-        return Look(SCENES[scene], PALETTES[palette], TONES[tone])
+    def best(self, rule: ClickRule, noise: float) -> Look:
+        """The look that is likeliest to be clicked."""
+        return likeliest(self.chances(rule, noise))
+
+
+def likeliest(chances: Numbers) -> Look:
+    """The look that is likeliest to be clicked, of ``(scenes, palettes, tones)``."""
+    scene, palette, tone = np.unravel_index(int(chances.argmax()), chances.shape)
+    return Look(SCENES[scene], PALETTES[palette], TONES[tone])

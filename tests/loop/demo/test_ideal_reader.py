@@ -12,10 +12,11 @@ from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.loop.demo.shop.click_rule import ClickRule
 from adloom.loop.demo.shop.copywriting import TONES
 from adloom.loop.demo.shop.creatives import Look, seed_creatives
+from adloom.loop.demo.shop.fashion import Fashion
 from adloom.loop.demo.shop.perception import ScenePerception
 from adloom.loop.demo.shop.scenes import PALETTES, SCENES
 from adloom.loop.demo.shop.simulator import Crowd, Visit
-from adloom.loop.demo.shop.taste import Fashion, Taste
+from adloom.loop.demo.shop.taste import Taste
 from adloom.loop.demo.shop.tastes import Tastes
 from adloom.models.settings import GeneratorSettings
 from tests.benchmarks.browsed_shop import BrowsedShop, Drawer, Size

@@ -10,10 +10,11 @@ from adloom.loop.catalogue.product import Product
 from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.loop.demo.shop.copywriting import TONES
 from adloom.loop.demo.shop.creatives import Look, SeedCreative, seed_creatives
+from adloom.loop.demo.shop.fashion import Fashion
 from adloom.loop.demo.shop.perception import ScenePerception, Sight
 from adloom.loop.demo.shop.scenes import PALETTES, SCENES
 from adloom.loop.demo.shop.simulator import Crowd, ShownAd
-from adloom.loop.demo.shop.taste import Fashion, Shopper, Taste
+from adloom.loop.demo.shop.taste import Shopper, Taste
 from adloom.stream.events import Click, Impression
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
