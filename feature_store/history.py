@@ -55,6 +55,7 @@ class PastHistories:
     def _looked_at(
         self, moments: Sequence[tuple[str, datetime]], limit: int
     ) -> list[tuple[str, ...]]:
+        """The last `limit` ads before each moment; those of the same one as online."""
         looks = self._log.read(
             "impression",
             until=max(at for _, at in moments),
@@ -65,7 +66,7 @@ class PastHistories:
         looks = looks.sort_values(["user_id", "ts", "item_id", "ad_id"], ignore_index=True)
         times = looks["ts"].dt.tz_convert(None).to_numpy() if len(looks) else np.array([])
         of_user = {str(user): rows for user, rows in looks.groupby("user_id").indices.items()}
-        before = pd.to_datetime([at for _, at in moments], utc=True).tz_convert(None).to_numpy()
+        before = _without_zone(moments)
         found = []
         for (user_id, _), moment in zip(moments, before, strict=True):
             rows = of_user.get(user_id, np.array([], dtype=int))
@@ -99,7 +100,7 @@ class PastHistories:
         """How many clicks of its user lie strictly before each moment."""
         clicked = clicks["ts"].dt.tz_convert(None).to_numpy()  # UTC, and no objects
         times = np.unique(clicked)
-        before = pd.to_datetime([at for _, at in moments], utc=True).tz_convert(None).to_numpy()
+        before = _without_zone(moments)
         asked = pd.DataFrame(
             {
                 self._user: [user_id for user_id, _ in moments],
@@ -125,6 +126,11 @@ class PastHistories:
         # Feast gives the rows in an order of its own.
         joined = asked.merge(known, how="left", on=[self._user, "event_timestamp"])
         return [int(count) for count in joined[self._count].fillna(0)]
+
+
+def _without_zone(moments: Sequence[tuple[str, datetime]]) -> np.ndarray[Any, Any]:
+    """When, in UTC, as numpy has it."""
+    return pd.to_datetime([at for _, at in moments], utc=True).tz_convert(None).to_numpy()
 
 
 def _by_order(places: np.ndarray[Any, Any]) -> pd.Series[pd.Timestamp]:

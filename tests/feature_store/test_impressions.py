@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def keeping(online: FeatureStoreSettings) -> FeatureStoreSettings:
 
 
 @pytest.fixture
-def store(keeping: FeatureStoreSettings, tmp_path: Path) -> object:
+def store(keeping: FeatureStoreSettings, tmp_path: Path) -> Iterator[FeatureStore]:
     with FeatureStore.open(keeping, tmp_path / "features") as opened:
         opened.clear()
         yield opened
