@@ -125,7 +125,7 @@ def _lesson_loss(
     model = generator.model
     length = rng.choice(lesson.history_lengths)
     examples: list[Example] = [
-        shoppers.example(rng, length, lesson.stray_clicks, lesson.of_crowds)
+        shoppers.example(rng, length, lesson.stray_clicks, lesson.of_crowds, lesson.follow)
         for _ in range(plan.generator_batch)
     ]
     unconditional = torch.tensor(

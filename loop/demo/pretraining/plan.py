@@ -17,6 +17,8 @@ class Lesson:
             nothing but history and product can tell. Half of the others are in part.
         stray_clicks: most of a history that was clicked at random.
         of_crowds: share of the examples that are of people of crowds.
+        follow: share of these whose ad is in the look of what is read first: who orders a history
+            has weighed its clicks already, and what is left to learn is to draw what comes first.
     """
 
     until: float
@@ -25,6 +27,7 @@ class Lesson:
     blind: float
     stray_clicks: float
     of_crowds: float = 0.0
+    follow: float = 0.0
 
 
 LESSONS = (
@@ -90,6 +93,7 @@ def going_on(steps: int) -> PretrainPlan:
         blind=0.3,
         stray_clicks=0.5,
         of_crowds=0.65,
+        follow=1.0,
     )
     return PretrainPlan(
         generator_steps=steps,

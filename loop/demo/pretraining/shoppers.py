@@ -20,7 +20,7 @@ from adloom.loop.catalogue.product import Product
 from adloom.loop.demo.pretraining.crowds import Read
 from adloom.loop.demo.pretraining.disguise import disguised
 from adloom.loop.demo.shop.catalog import catalog_vectors
-from adloom.loop.demo.shop.copywriting import TONES, write_title
+from adloom.loop.demo.shop.copywriting import TONES, tone_of, write_title
 from adloom.loop.demo.shop.creatives import Look
 from adloom.loop.demo.shop.panel import draw_taste
 from adloom.loop.demo.shop.splits import heldout_looks, training_looks, trend_looks
@@ -33,6 +33,7 @@ _TREND_SHARE = 0.01
 _RANDOM_HISTORIES = 0.1
 """Share of histories that are a random part of the clicks instead of the representatives."""
 _COLD_STARTS = 0.1
+_READINGS = 3
 _DISGUISES = 0.5
 """Share of products under a made-up name."""
 
@@ -60,6 +61,7 @@ class TrainingShoppers:
         crowd: Sequence[Read] = (),
     ) -> None:
         self._products = products
+        self._styles = list(styles)
         self._plates = plate_codes.numpy()
         self._ads = ad_codes.numpy()
         self._reader = reader
@@ -75,24 +77,31 @@ class TrainingShoppers:
         history_length: int,
         stray_clicks: float = 0.5,
         of_crowd: float = 0.0,
+        follow: float = 0.0,
     ) -> Example:
         """One shopper's example with a history of ``history_length`` clicked ads, or none.
 
         With a chance of ``of_crowd`` somebody of a crowd, who would like what their clicks say, so
-        far as these say anything. Else somebody with two looks; a share of up to
+        far as these say anything; with a chance of ``follow`` what is read first stands for that.
+        Else somebody with two looks; a share of up to
         ``stray_clicks`` of their clicks was on anything at random.
         """
+        in_order = rng.random() >= _RANDOM_HISTORIES
         if rng.random() < of_crowd:
             target, tone, history = self._of_crowd(rng)
+            if rng.random() < follow:
+                target, tone = self._read_first(target, tone, history, history_length, rng)
+                in_order = True
         else:
             target, tone, history = self._of_two_looks(stray_clicks, rng)
         product = self._products[target]
         if rng.random() < _COLD_STARTS:
             history = []
-        ads = tuple(self._representatives(product, history, history_length, rng))
+        read = self._representatives if in_order else self._random_part
+        ads = [ad for _, ad in read(product, history, history_length, rng)]
         if rng.random() < _DISGUISES:
             product = disguised(product, rng)
-        brief = AdBrief(product.name, product.selling_points, product.cutout(), ads)
+        brief = AdBrief(product.name, product.selling_points, product.cutout(), tuple(ads))
         return Example(brief, write_title(product, tone, rng=rng), self._plates[target])
 
     def _of_two_looks(
@@ -122,6 +131,30 @@ class TrainingShoppers:
         drawn = self._by_style[renamed.best.scene, renamed.best.palette]
         return rng.choice(drawn), renamed.best.tone, history
 
+    def _read_first(
+        self,
+        target: int,
+        tone: str,
+        clicks: Sequence[tuple[int, str]],
+        k: int,
+        rng: random.Random,
+    ) -> tuple[int, str]:
+        """An ad of the pool, and a tone, as the first picture and the first title of a reading.
+
+        Which these are hangs on the product, and this on the ad: of a new product they may be
+        others. ``target`` and ``tone`` stay where the look is held out.
+        """
+        for _ in range(_READINGS):
+            read = self._representatives(self._products[target], clicks, k, rng)
+            [title] = [ad.title for _, ad in read if ad.title_rank == 0][:1]
+            style, said = self._styles[read[0][0]], tone_of(title) or tone
+            if Look(*style, said) in heldout_looks():
+                break
+            if style == self._styles[target] and said == tone:
+                break
+            target, tone = rng.choice(self._by_style[style]), said
+        return target, tone
+
     def _past(
         self, taste: Mapping[str, Look], stray_clicks: float, rng: random.Random
     ) -> list[tuple[int, str]]:
@@ -144,12 +177,18 @@ class TrainingShoppers:
         wanted = [n for n in drawn if self._products[n].category in categories]
         return rng.choice(wanted or drawn)
 
+    def _random_part(
+        self, product: Product, ads: Sequence[tuple[int, str]], k: int, rng: random.Random
+    ) -> list[tuple[int, HistoryAd]]:
+        some = sorted(rng.sample(range(len(ads)), min(k, len(ads))))
+        return [(ads[n][0], HistoryAd(ads[n][1], self._ads[ads[n][0]])) for n in some]
+
     def _representatives(
         self, product: Product, ads: Sequence[tuple[int, str]], k: int, rng: random.Random
-    ) -> list[HistoryAd]:
-        if rng.random() < _RANDOM_HISTORIES:
-            some = sorted(rng.sample(range(len(ads)), min(k, len(ads))))
-            return [HistoryAd(ads[n][1], self._ads[ads[n][0]]) for n in some]
+    ) -> list[tuple[int, HistoryAd]]:
+        """Ads of the pool by number, as they are read."""
+        if not ads:
+            return []
         sold = [self._products[number] for number, _ in ads]
         days = sorted((rng.uniform(0, _DAYS) for _ in ads), reverse=True)
         times = [_NOW - timedelta(days=day) for day in days]
@@ -159,8 +198,9 @@ class TrainingShoppers:
         told = [AdOfHistory(vectors[n], ads[n][1], sold[n], self._ads[ads[n][0]]) for n in near]
         reading = self._reader.reading(target, told, k)
         return [
-            HistoryAd(told[n].title, self._ads[ads[near[n]][0]], title_rank=rank)
+            (number, HistoryAd(told[n].title, self._ads[number], title_rank=rank))
             for n, rank in zip(reading.pictures, reading.title_ranks, strict=True)
+            for number in [ads[near[n]][0]]
         ]
 
 

@@ -117,6 +117,26 @@ def test_a_crowd_says_what_it_would_like_and_the_heldout_stays_out() -> None:
         assert len(example.brief.history) <= 10
 
 
+def test_who_follows_a_reading_likes_what_comes_first() -> None:
+    pool = render_pool(training_products(), 2, 16, 0, lambda: None)
+    codes = torch.arange(len(pool.styles), dtype=torch.int16).repeat_interleave(4).view(-1, 4)
+    people = draw_crowds(1, 12, seed=3)
+    shoppers = TrainingShoppers(pool.styles, pool.products, codes, codes, reader_of(pool), people)
+    rng = random.Random(0)
+    first: dict[float, list[bool]] = {0.0: [], 1.0: []}
+    for follow, found in first.items():
+        for _ in range(60):
+            example = shoppers.example(rng, 10, of_crowd=1.0, follow=follow)
+            style = pool.styles[int(example.codes[0])]
+            assert Look(*style, tone_of(example.title) or "") not in heldout_looks()
+            if history := example.brief.history:
+                [title] = [ad.title for ad in history if ad.title_rank == 0][:1]
+                pictured = pool.styles[int(history[0].codes[0])] == style
+                found.append(pictured and tone_of(title) == tone_of(example.title))
+    assert np.mean(first[0.0]) < 0.6
+    assert np.mean(first[1.0]) > 0.75
+
+
 def _alike(one: Look, other: Look) -> bool:
     return one.scene == other.scene or one.palette == other.palette or one.tone == other.tone
 
