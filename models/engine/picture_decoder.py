@@ -14,7 +14,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers.models.janus.modeling_janus import JanusVQVAE
+
+from adloom.models.generator import AdModel
 
 _CHANNELS_LAST_FROM = 32
 """Pixels a side; on smaller maps torch norms channels-last ones slowly."""
@@ -23,8 +24,9 @@ _CHANNELS_LAST_FROM = 32
 class PictureDecoder:
     """Decodes pictures one at a time, so that each is the same to a bit whatever else is drawn."""
 
-    def __init__(self, vq: JanusVQVAE, dtype: torch.dtype) -> None:
-        """Copy what decodes; ``dtype`` is what it computes in."""
+    def __init__(self, model: AdModel, dtype: torch.dtype) -> None:
+        """Copy what decodes, and what enlarges; ``dtype`` is what it computes in."""
+        vq = model.janus.model.vqmodel
         parts: Any = copy.deepcopy(vq).eval()  # what nn.Module gives by name has no type
         decoder = parts.decoder
         self._side: int = parts.quantize.quant_state_dims[0]
@@ -36,7 +38,8 @@ class PictureDecoder:
             first = nn.Sequential(decoder.conv_in, *middle, _Residual(decoder.mid.block_2))
             last = nn.Sequential(decoder.norm_out, nn.SiLU(), decoder.conv_out)
             levels = [_level(level) for level in decoder.up]
-        self._stages = nn.ModuleList([first, *levels, last]).to(dtype)
+        larger = [copy.deepcopy(model.enlarger).eval()] if model.enlarger is not None else []
+        self._stages = nn.ModuleList([first, *levels, last, *larger]).to(dtype)
 
     @property
     def bytes(self) -> int:

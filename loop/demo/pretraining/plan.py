@@ -65,6 +65,7 @@ class PretrainPlan:
     decoder_steps: int = 1500
     decoder_rate: float = 2e-4
     decoder_critic_alone: int = 150
+    decoder_critic_share: float = 0.15
     decoder_share: float = 0.7
     checkpoint_every: int = 100
     seed: int = 0
@@ -100,3 +101,8 @@ def going_on(steps: int) -> PretrainPlan:
         crowds=64,
         lessons=(lesson,),
     )
+
+
+def sharpening(steps: int) -> PretrainPlan:
+    """A run that goes on from a base: its decoder learns for ``steps`` more."""
+    return PretrainPlan(decoder_steps=steps, seed=2)

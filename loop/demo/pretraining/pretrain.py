@@ -2,7 +2,8 @@
 
 Three stages, each resumable: the codebook (pictures to image tokens and back), the generator
 (history and product in, title and picture out), and the decoder once more, for sharp pictures.
-`--continue` takes a base that has been through them and lets its generator learn on. Products and
+`--continue` takes a base that has been through them and lets its generator learn on, or with
+`--sharpen` its decoder. Products and
 tastes that `adloom.loop.demo.shop.splits` keeps for evaluation are left out.
 """
 
@@ -18,13 +19,14 @@ from adloom.loop.catalogue.histories.reading import HistoryReader
 from adloom.loop.demo.pretraining.ads import Pool, render_pool
 from adloom.loop.demo.pretraining.codebook import pool_codes, sharpen_decoder, train_codebook
 from adloom.loop.demo.pretraining.crowds import draw_crowds
-from adloom.loop.demo.pretraining.generator import new_model, train_generator
+from adloom.loop.demo.pretraining.generator import ENLARGED, new_model, train_generator
 from adloom.loop.demo.pretraining.plan import PretrainPlan
 from adloom.loop.demo.pretraining.run import training_run
 from adloom.loop.demo.pretraining.shoppers import TrainingShoppers
 from adloom.loop.demo.shop.scenes import PALETTES, SCENES
 from adloom.loop.demo.shop.splits import training_products
 from adloom.models.config import AdGeneratorConfig
+from adloom.models.enlarger import Enlarger
 from adloom.models.generator import AdModel
 from adloom.models.picture_encoder import PictureEncoder
 from adloom.models.training.data_parallel import join_world, rank, wait_for_all, world_size
@@ -78,6 +80,27 @@ def go_on(base: Path, out: Path, plan: PretrainPlan) -> None:
             model, shoppers, plan, out / "going-on.safetensors", progress, lambda: _save(model, out)
         )
     wait_for_all()
+
+
+def sharpen(base: Path, out: Path, plan: PretrainPlan) -> None:
+    """Let the decoder of ``base`` learn on, and what enlarges its pictures; all else stays.
+
+    As :func:`pretrain` it goes on after a stop. ``out/model`` is written at the end.
+
+    Raises:
+        FileNotFoundError: ``base`` holds no saved generator.
+        DamagedBase: it is not whole.
+    """
+    model = AdModel.from_pretrained(base)
+    if model.enlarger is None:
+        model.config = model.config.model_copy(update={"enlarged": ENLARGED})
+        model.enlarger = Enlarger(ENLARGED)
+    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    with training_run("pretrain --sharpen", vars(plan) | {"base": str(base)}) as progress:
+        pool = _rendered(plan, model.config, progress)
+        plates, _ = pool_codes(model, pool, out, progress)
+        sharpen_decoder(model, pool, plates, plan, out, progress)
+        _save(model, out)
 
 
 def _save(model: AdModel, out: Path) -> None:
