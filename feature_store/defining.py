@@ -25,6 +25,7 @@ _FOR_EVER = timedelta(0)
 _TYPES: dict[str, Any] = {
     "item_ids": Array(String),
     "clicked_at_us": Array(Int64),
+    "seen_at_us": Array(Int64),
     "ad_ids": Array(Bytes),
     "impressions": Int64,
     "clicks": Int64,
@@ -36,6 +37,7 @@ _TYPES: dict[str, Any] = {
 }
 _TOLD = {
     "clicked_at_us": "µs since 1970",
+    "seen_at_us": "µs since 1970",
     "ad_ids": "by packed_ids; empty = no ad",
     "recent_events": "fingerprints, to know duplicates",
     "progress": "topic id and offset by topic, as JSON",
@@ -50,6 +52,12 @@ _VIEWS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...], bool]] = {
         "the newest clicks of a user, newest last",
         ("user",),
         ("item_ids", "clicked_at_us", "ad_ids"),
+        True,
+    ),
+    "user_impressions": (
+        "the ads that a user looked at last, newest last",
+        ("user",),
+        ("item_ids", "seen_at_us", "ad_ids"),
         True,
     ),
     "user_stats": (

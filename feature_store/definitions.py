@@ -17,5 +17,12 @@ _defined = define(FeastNames())
 
 user, item, shard, page = _defined.entities
 online_views = [view.feast for view in _defined.views.values()]
-user_history, user_stats, user_events, item_stats, stream_progress = online_views
+(
+    user_history,
+    user_impressions,
+    user_stats,
+    user_events,
+    item_stats,
+    stream_progress,
+) = online_views
 user_clicks = _defined.clicks_in(Path(default_folder()))

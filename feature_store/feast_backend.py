@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
 
 _ROWS_AT_ONCE = 1_000
 _PROGRESS = "stream_progress"
-_ORDER = ("user_events", "user_stats", "user_history", "item_stats", _PROGRESS)
+_ORDER = ("user_events", "user_stats", "user_history", "user_impressions", "item_stats", _PROGRESS)
 """Pages are told of by users, users say which events count, and progress, last, tells of all."""
 _NAME: Key = (-1,)
 """Of a row beside those of the partitions, which is the same for all who write to the store."""

@@ -51,6 +51,7 @@ class Fold:
         users = tables.users.read((name,) for name in lost.users)
         pages = tables.pages_of({str(key[0]): row for key, row in users.items()})
         histories = tables.histories.read((name,) for name in lost.users)
+        impressions = tables.impressions.read((name,) for name in lost.users)
         items = tables.items.read(lost.items)
         return {
             tables.users.view: _whole(
@@ -62,6 +63,9 @@ class Fold:
             ),
             tables.histories.view: _whole(
                 tables.histories, {key: row for key, row in histories.items() if len(row)}
+            ),
+            tables.impressions.view: _whole(
+                tables.impressions, {key: row for key, row in impressions.items() if len(row)}
             ),
             tables.items.view: _whole(
                 tables.items, {key: row for key, row in items.items() if row != CountsRow()}

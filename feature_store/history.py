@@ -9,6 +9,7 @@ through the join, which is what makes it fast.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,41 @@ class PastHistories:
         self._log = log
         self._table = offline_table(folder)
 
-    def at(self, moments: Sequence[tuple[str, datetime]], limit: int) -> list[UserHistory]:
-        """The last `limit` clicks strictly before each (user id, aware moment)."""
+    def at(
+        self, moments: Sequence[tuple[str, datetime]], limit: int, seen: int = 0
+    ) -> list[UserHistory]:
+        """The last `limit` clicks strictly before each (user id, aware moment), and the last
+        `seen` ads that were looked at."""
+        histories = self._clicked(moments, limit)
+        if not (seen and moments):
+            return histories
+        looked_at = self._looked_at(moments, seen)
+        return [replace(one, seen=ads) for one, ads in zip(histories, looked_at, strict=True)]
+
+    def _looked_at(
+        self, moments: Sequence[tuple[str, datetime]], limit: int
+    ) -> list[tuple[str, ...]]:
+        """The last `limit` ads before each moment; those of the same one as online."""
+        looks = self._log.read(
+            "impression",
+            until=max(at for _, at in moments),
+            columns=["ts", "user_id", "item_id", "ad_id"],
+            users={user_id for user_id, _ in moments},
+        )
+        looks = looks[looks["ad_id"].fillna("") != ""]
+        looks = looks.sort_values(["user_id", "ts", "item_id", "ad_id"], ignore_index=True)
+        times = looks["ts"].dt.tz_convert(None).to_numpy() if len(looks) else np.array([])
+        of_user = {str(user): rows for user, rows in looks.groupby("user_id").indices.items()}
+        before = _without_zone(moments)
+        found = []
+        for (user_id, _), moment in zip(moments, before, strict=True):
+            rows = of_user.get(user_id, np.array([], dtype=int))
+            until = int(np.searchsorted(times[rows], moment, side="left")) if len(rows) else 0
+            ads = looks["ad_id"].iloc[rows[max(0, until - limit) : until]]
+            found.append(tuple(str(ad) for ad in ads))
+        return found
+
+    def _clicked(self, moments: Sequence[tuple[str, datetime]], limit: int) -> list[UserHistory]:
         if not moments:
             return []
         clicks = self._log.read(
@@ -66,7 +100,7 @@ class PastHistories:
         """How many clicks of its user lie strictly before each moment."""
         clicked = clicks["ts"].dt.tz_convert(None).to_numpy()  # UTC, and no objects
         times = np.unique(clicked)
-        before = pd.to_datetime([at for _, at in moments], utc=True).tz_convert(None).to_numpy()
+        before = _without_zone(moments)
         asked = pd.DataFrame(
             {
                 self._user: [user_id for user_id, _ in moments],
@@ -92,6 +126,11 @@ class PastHistories:
         # Feast gives the rows in an order of its own.
         joined = asked.merge(known, how="left", on=[self._user, "event_timestamp"])
         return [int(count) for count in joined[self._count].fillna(0)]
+
+
+def _without_zone(moments: Sequence[tuple[str, datetime]]) -> np.ndarray[Any, Any]:
+    """When, in UTC, as numpy has it."""
+    return pd.to_datetime([at for _, at in moments], utc=True).tz_convert(None).to_numpy()
 
 
 def _by_order(places: np.ndarray[Any, Any]) -> pd.Series[pd.Timestamp]:

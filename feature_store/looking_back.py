@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from adloom.feature_store.backend import OnlineBackend
 from adloom.feature_store.entity_key import names_of
 from adloom.feature_store.progress import Reads
-from adloom.feature_store.rows import CountsRow, HistoryRow, UserHistory
+from adloom.feature_store.rows import CountsRow, UserHistory
 from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.tables import Tables
 
@@ -46,12 +47,20 @@ class Views:
         names = list(names)
         rows = self._tables.users.read((name,) for name in names)
         histories = self._tables.histories.read((name,) for name in names)
+        impressions = self._tables.impressions.read((name,) for name in names)
         pages = self._tables.pages_of({name: rows[name,] for name in names})
         torn = {name for name in names if not all(page.whole for page in pages[name])}
         return {
             name: None
-            if name in torn or rows[name,].counts.torn or histories[name,].torn
-            else _user(rows[name,].counts, histories[name,])
+            if name in torn
+            or rows[name,].counts.torn
+            or histories[name,].torn
+            or impressions[name,].torn
+            else UserFeatures(
+                rows[name,].counts.impressions,
+                rows[name,].counts.clicks,
+                replace(histories[name,].history(), seen=impressions[name,].seen()),
+            )
             for name in names
         }
 
@@ -101,10 +110,6 @@ def item_keys(backend: OnlineBackend) -> Iterator[tuple[str, int]]:
 def item_names(backend: OnlineBackend) -> set[str]:
     """Items that have a row. Raises StoreUnavailable."""
     return {name for name, _ in item_rows(backend)}
-
-
-def _user(counts: CountsRow, row: HistoryRow) -> UserFeatures:
-    return UserFeatures(counts.impressions, counts.clicks, row.history())
 
 
 def _item(shards: list[CountsRow]) -> ItemFeatures | None:

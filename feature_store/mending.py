@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from adloom.feature_store.applied import Applied
 from adloom.feature_store.backend import Known, OnlineBackend
+from adloom.feature_store.entity_key import Key
 from adloom.feature_store.event_log import EventLog, LoggedEvent
 from adloom.feature_store.folding import Fold
 from adloom.feature_store.lost_rows import LostRows
 from adloom.feature_store.marks import Stream
+from adloom.feature_store.online import OnlineTable, R
 from adloom.feature_store.progress import Reads
 from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.tables import Tables
@@ -98,8 +100,7 @@ class LogMender:
     def _found(self, lost: LostRows) -> Known:
         """The counts that the store has now, and the marks of rows that have them."""
         users, items = self._tables.users, self._tables.items
-        histories = self._tables.histories
-        found = {
+        found: Known = {
             users.view: {
                 users.entity_key(key): row.counts.stored_values() | users.stored_marks(row)
                 for key, row in users.read((name,) for name in lost.users).items()
@@ -110,8 +111,19 @@ class LogMender:
             },
         }
         if self._marked:
-            read = histories.read((name,) for name in lost.users)
-            found[histories.view] = {
-                histories.entity_key(key): histories.stored_marks(row) for key, row in read.items()
+            names = [(name,) for name in lost.users]
+            found = {
+                **found,
+                **_marks_of(self._tables.histories, names),
+                **_marks_of(self._tables.impressions, names),
             }
         return found
+
+
+def _marks_of(table: OnlineTable[R], keys: Iterable[Key]) -> Known:
+    """As the store has them now."""
+    return {
+        table.view: {
+            table.entity_key(key): table.stored_marks(row) for key, row in table.read(keys).items()
+        }
+    }

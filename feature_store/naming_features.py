@@ -10,11 +10,18 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 ViewName = Literal[
-    "user_history", "user_stats", "user_events", "item_stats", "stream_progress", "user_clicks"
+    "user_history",
+    "user_impressions",
+    "user_stats",
+    "user_events",
+    "item_stats",
+    "stream_progress",
+    "user_clicks",
 ]
 FeatureName = Literal[
     "item_ids",
     "clicked_at_us",
+    "seen_at_us",
     "ad_ids",
     "impressions",
     "clicks",

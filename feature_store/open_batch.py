@@ -16,7 +16,7 @@ from adloom.feature_store.marks import RowMarks, Stream
 from adloom.feature_store.online import OnlineTable, OpenRows, R
 from adloom.feature_store.open_views import OpenViews
 from adloom.feature_store.progress import Progress, ProgressRow, Reached
-from adloom.feature_store.rows import CountsRow, HistoryRow
+from adloom.feature_store.rows import CountsRow, HistoryRow, ImpressionsRow
 from adloom.feature_store.user_row import UserRow
 
 _source = attrgetter("partition", "topic", "topic_id")
@@ -54,6 +54,7 @@ class OpenBatch:
     users: dict[Key, UserRow] = field(default_factory=dict)
     items: dict[Key, CountsRow] = field(default_factory=dict)
     histories: dict[Key, HistoryRow] = field(default_factory=dict)
+    impressions: dict[Key, ImpressionsRow] = field(default_factory=dict)
     crossed: int = 0
 
     def take(
@@ -82,6 +83,7 @@ class OpenBatch:
         users = self.users = views.open_users(dict.fromkeys(event.user_id for event in events))
         clickers = dict.fromkeys(event.user_id for event in events if event.kind == "click")
         histories = self.histories = views.open_histories(clickers, users, self.places)
+        impressions = self._open_impressions(events)
         of_items = defaultdict[tuple[str, int], list[int]](_neither)  # impressions and clicks
         by_id = {key[0]: user for key, user in users.items()}
         for event in events:
@@ -92,11 +94,13 @@ class OpenBatch:
             is_click = event.kind == "click"
             if is_click:
                 histories[event.user_id,].add(event, views.history_length)
+            elif views.impressions_length and _is_look(event):
+                impressions[event.user_id,].add(event, views.impressions_length)
             of_items[event.item_id, event.partition][is_click] += 1
         self.items = views.open_items(of_items)
-        for key, (impressions, clicks) in of_items.items():
-            self.items[key].impressions += impressions
-            self.items[key].clicks += clicks
+        for key, (seen, clicked) in of_items.items():
+            self.items[key].impressions += seen
+            self.items[key].clicks += clicked
 
     def _take_by_marks(self, events: Sequence[LoggedEvent]) -> None:
         """Every row takes what it has not; its user's row says whether an event counts."""
@@ -104,6 +108,7 @@ class OpenBatch:
         users = self.users = views.open_users(dict.fromkeys(event.user_id for event in events))
         clickers = dict.fromkeys(event.user_id for event in events if event.kind == "click")
         histories = self.histories = views.open_histories(clickers, users, self.places)
+        impressions = self._open_impressions(events)
         # Kafka gives again what is not done; what is older comes from a writer that is behind.
         done = {stream: place.done for stream, place in self.places.items()}
         for user in users.values():
@@ -130,6 +135,17 @@ class OpenBatch:
                 history = histories[event.user_id,]
                 if _marks(history).note(stream, event.offset) and counts:
                     history.add(event, length)
+            elif views.impressions_length and _is_look(event):
+                seen = impressions[event.user_id,]
+                if _marks(seen).note(stream, event.offset) and counts:
+                    seen.add(event, views.impressions_length)
+
+    def _open_impressions(self, events: Sequence[LoggedEvent]) -> dict[Key, ImpressionsRow]:
+        """Of users who look at ads in these events; none where they are not kept."""
+        if self.views.impressions_length:
+            looking = dict.fromkeys(event.user_id for event in events if _is_look(event))
+            self.impressions = self.views.open_impressions(looking, self.users)
+        return self.impressions
 
     def _count_for_user(self, user: UserRow, event: LoggedEvent) -> None:
         user.counts.count(event)
@@ -148,6 +164,8 @@ class OpenBatch:
             views.items.table.view: _changes(views.items, self.items),
             views.histories.table.view: _changes(views.histories, self.histories),
         }
+        if self.impressions:
+            rows[views.impressions.table.view] = _changes(views.impressions, self.impressions)
         pages = views.pages
         full = {
             pages.entity_key((number, str(key[0]))): page.to_values()
@@ -177,19 +195,8 @@ class OpenBatch:
                 items.entity_key(key): row.stored_values() | items.table.stored_marks(row)
                 for key, row in self.items.items()
             },
-            **self._cached_histories(),
-        }
-
-    def _cached_histories(self) -> Known:
-        """Where a batch is one step, the counts of their users stand for them."""
-        histories = self.views.histories
-        if not histories.table.marked:
-            return {}
-        return {
-            histories.table.view: {
-                histories.entity_key(key): histories.table.stored_marks(row)
-                for key, row in self.histories.items()
-            }
+            **_marks_of(self.views.histories, self.histories),
+            **_marks_of(self.views.impressions, self.impressions),
         }
 
     def written_over(self) -> LostRows:
@@ -222,6 +229,8 @@ class OpenBatch:
             views.items.table.note_stored(counts)
         for history in self.histories.values():
             views.histories.table.note_stored(history)
+        for impressions in self.impressions.values():
+            views.impressions.table.note_stored(impressions)
 
 
 def _neither() -> list[int]:
@@ -231,6 +240,21 @@ def _neither() -> list[int]:
 def _changes(rows: OpenRows[R], opened: Mapping[Key, R]) -> dict[bytes, Row]:
     changes = rows.table.changes
     return {rows.entity_key(key): changes(row) for key, row in opened.items()}
+
+
+def _is_look(event: LoggedEvent) -> bool:
+    """Whether a user looked at an ad: who was only sent one (an exposure) perhaps did not."""
+    return event.kind == "impression" and bool(event.ad_id)
+
+
+def _marks_of(rows: OpenRows[R], opened: Mapping[Key, R]) -> Known:
+    """As stored. Where a batch is one step, the counts of their users stand for them."""
+    table = rows.table
+    if not (table.marked and opened):
+        return {}
+    return {
+        table.view: {rows.entity_key(key): table.stored_marks(row) for key, row in opened.items()}
+    }
 
 
 def _marks(row: UserRow | CountsRow | HistoryRow) -> RowMarks:

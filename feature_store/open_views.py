@@ -10,7 +10,7 @@ from adloom.feature_store.lost_rows import LostRows
 from adloom.feature_store.marks import Stream
 from adloom.feature_store.online import OpenRows
 from adloom.feature_store.progress import Progress
-from adloom.feature_store.rows import CountsRow, HistoryRow
+from adloom.feature_store.rows import CountsRow, HistoryRow, ImpressionsRow
 from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.tables import Tables
 from adloom.feature_store.user_row import UserRow
@@ -22,11 +22,13 @@ class OpenViews:
     def __init__(self, backend: OnlineBackend, settings: FeatureStoreSettings) -> None:
         self._tables = tables = Tables(backend)
         self.histories = OpenRows(tables.histories, settings.open_rows)
+        self.impressions = OpenRows(tables.impressions, settings.open_rows)
         self.users = OpenRows(tables.users, settings.open_rows)
         self.items = OpenRows(tables.items, settings.open_rows)
         self.partitions = OpenRows(tables.partitions, settings.item_shards)
         self.pages = tables.pages
         self.history_length = settings.history_length
+        self.impressions_length = settings.impressions_length
         self.marked = backend.layout.marks != "none"
 
     def open_users(self, user_ids: Collection[str]) -> dict[Key, UserRow]:
@@ -68,9 +70,26 @@ class OpenViews:
         _refuse_torn(torn, users)
         return histories
 
+    def open_impressions(
+        self, user_ids: Collection[str], users: Mapping[Key, UserRow]
+    ) -> dict[Key, ImpressionsRow]:
+        """What users that are open looked at last. Raises LostRows.
+
+        A row that is not there is none that was lost: perhaps they were not kept so far.
+        """
+        impressions = self.impressions.open((user_id,) for user_id in user_ids)
+        _refuse_torn([user_id for user_id in user_ids if impressions[user_id,].torn], users)
+        return impressions
+
     def forget(self) -> None:
         """From now on all rows are read again."""
-        for rows in (self.histories, self.users, self.items, self.partitions):
+        for rows in (
+            self.histories,
+            self.impressions,
+            self.users,
+            self.items,
+            self.partitions,
+        ):
             rows.forget()
 
 

@@ -33,11 +33,14 @@ class UserHistory:
         item_ids: the items.
         clicked_at: when, aware, UTC.
         ad_ids: the ad that was clicked each time; "" where it was none of the loop's.
+        seen: the ads that the user looked at last, clicked or not, newest last; none where they
+            are not kept.
     """
 
     item_ids: tuple[str, ...] = ()
     clicked_at: tuple[datetime, ...] = ()
     ad_ids: tuple[str, ...] = ()
+    seen: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.item_ids)
@@ -45,7 +48,9 @@ class UserHistory:
     def newest(self, limit: int) -> UserHistory:
         """The last `limit` clicks."""
         first = max(0, len(self) - limit)
-        return UserHistory(self.item_ids[first:], self.clicked_at[first:], self.ad_ids[first:])
+        return UserHistory(
+            self.item_ids[first:], self.clicked_at[first:], self.ad_ids[first:], self.seen
+        )
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,8 @@ class HistoryRow:
     So the order in which events arrive leaves no trace.
     """
 
+    times = "clicked_at_us"
+    """Of the feature that says when."""
     __slots__ = ("_ads", "_items", "_length", "_newest", "_times", "marks", "torn")
 
     def __init__(self) -> None:
@@ -87,7 +94,7 @@ class HistoryRow:
             row = cls()
             row.torn = True  # not all of it is stored
             return row
-        times = Value.FromString(values["clicked_at_us"]).int64_list_val
+        times = Value.FromString(values[cls.times]).int64_list_val
         items = Value.FromString(values["item_ids"]).string_list_val
         ads = _ad_elements(Value.FromString(values["ad_ids"]))
         row = cls.__new__(cls)
@@ -104,7 +111,7 @@ class HistoryRow:
     def to_values(self) -> dict[str, bytes]:
         return {
             "item_ids": wire.string_list_value(self._items),
-            "clicked_at_us": wire.int64_list_value(self._times),
+            self.times: wire.int64_list_value(self._times),
             "ad_ids": wire.bytes_list_value(self._ads),
         }
 
@@ -145,7 +152,7 @@ class HistoryRow:
 
     def _clicks(self) -> list[_Click]:
         values = {name: Value.FromString(value) for name, value in self.to_values().items()}
-        times = values["clicked_at_us"].int64_list_val.val
+        times = values[self.times].int64_list_val.val
         items = values["item_ids"].string_list_val.val
         ads = map(unpacked, values["ad_ids"].bytes_list_val.val)
         return list(zip(times, items, ads, strict=True))
@@ -170,6 +177,17 @@ class HistoryRow:
         wire.drop_first_element(self._items)
         wire.drop_first_element(self._ads)
         self._length -= 1
+
+
+class ImpressionsRow(HistoryRow):
+    """The ads that a user looked at, sorted alike; impressions of no ad are not among them."""
+
+    times = "seen_at_us"
+    __slots__ = ()
+
+    def seen(self) -> tuple[str, ...]:
+        """Ids of the ads, newest last."""
+        return tuple(ad for _, _, ad in self._clicks())
 
 
 @dataclass(slots=True)

@@ -140,6 +140,13 @@ class FeatureStoreSettings(BaseModel):
         default={}, description="what views and features are called in Feast, by adloom's names"
     )
     history_length: int = Field(default=256, ge=1, le=4096, description="newest clicks kept")
+    impressions_length: int = Field(
+        default=0,
+        ge=0,
+        le=1024,
+        description="newest ads kept that a user looked at, clicked or not; 0 = none, as where "
+        "impressions are sent whether or not anybody looked",
+    )
     open_rows: int = Field(
         default=50_000,
         ge=0,

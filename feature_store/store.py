@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -150,8 +151,13 @@ class FeatureStore:
 
     def histories(self, user_ids: Iterable[str]) -> dict[str, UserHistory]:
         """The history of every user asked for."""
-        rows = self._tables.histories.read((user_id,) for user_id in user_ids)
-        return {str(key[0]): row.history() for key, row in rows.items()}
+        names = list(dict.fromkeys(user_ids))
+        rows = self._tables.histories.read((name,) for name in names)
+        found = {str(key[0]): row.history() for key, row in rows.items()}
+        if not self.settings.impressions_length:
+            return found
+        seen = self._tables.impressions.read((name,) for name in names)
+        return {name: replace(found[name], seen=seen[name,].seen()) for name in names}
 
     def history_at(
         self, moments: Sequence[tuple[str, datetime]], limit: int | None = None
@@ -159,10 +165,12 @@ class FeatureStore:
         """For each (user id, aware moment), the clicks strictly before the moment.
 
         At most `history_length` of them, the newest, or `limit` if that is less. The answer
-        comes from the event log through Feast's point-in-time join.
+        comes from the event log through Feast's point-in-time join; what was looked at before the
+        moment comes from the log alone.
         """
         length = self.settings.history_length
-        return self._histories_then.at(moments, length if limit is None else min(limit, length))
+        clicks = length if limit is None else min(limit, length)
+        return self._histories_then.at(moments, clicks, self.settings.impressions_length)
 
     def user_stats(self, user_ids: Iterable[str]) -> dict[str, UserStats]:
         """Counts of every user asked for; zeros for one who is not known."""

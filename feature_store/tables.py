@@ -8,7 +8,7 @@ from adloom.feature_store.backend import OnlineBackend
 from adloom.feature_store.known_events import PageRow
 from adloom.feature_store.online import OnlineTable
 from adloom.feature_store.progress import ProgressRow
-from adloom.feature_store.rows import CountsRow, HistoryRow
+from adloom.feature_store.rows import CountsRow, HistoryRow, ImpressionsRow
 from adloom.feature_store.user_row import UserRow
 
 
@@ -17,6 +17,7 @@ class Tables:
 
     def __init__(self, backend: OnlineBackend) -> None:
         self.histories = OnlineTable(backend, "user_history", HistoryRow)
+        self.impressions = OnlineTable(backend, "user_impressions", ImpressionsRow)
         self.users = OnlineTable(backend, "user_stats", UserRow)
         self.pages = OnlineTable(backend, "user_events", PageRow)
         self.items = OnlineTable(backend, "item_stats", CountsRow)

@@ -81,6 +81,7 @@ def _drop_users(backend: OnlineBackend, users: Collection[str]) -> int:
         ],
         tables.users.view: names,
         tables.histories.view: names,
+        tables.impressions.view: names,
     }
     backend.write({}, {}, dict, {view: keys for view, keys in gone.items() if keys})
     return sum(row.counts.impressions + row.counts.clicks for row in rows.values())
@@ -157,6 +158,7 @@ class _Taking:
             },
         )
         histories = tables.histories.read(touched)
+        impressions = tables.impressions.read(touched)
         for key, row in touched.items():
             name = str(key[0])
             pages = [(number, name) for number in range(len(self.pages[name]))]
@@ -167,6 +169,7 @@ class _Taking:
                 self._delete(tables.pages, pages[: kept.pages])
                 self._delete(tables.users, [key])
                 self._delete(tables.histories, [key])
+                self._delete(tables.impressions, [key])
                 continue
             for number, page in kept.full.items():
                 self._write(tables.pages, (number, name), page.to_values())
@@ -175,14 +178,19 @@ class _Taking:
             self._write(tables.users, key, UserRow(row.counts, kept).to_values())
             histories[key].remove([event for event in by_user[name] if event.kind == "click"])
             self._write(tables.histories, key, histories[key].to_values())
+            if len(impressions[key]):
+                looks = [event for event in by_user[name] if event.kind == "impression"]
+                impressions[key].remove(looks)
+                self._write(tables.impressions, key, impressions[key].to_values())
 
     def written(self, backend: OnlineBackend) -> bool:
         """Writes all of it with a new mark; False where others changed the rows meanwhile."""
         table = self.tables.partitions
         progress = table.read((number,) for number in range(self.shards))
         marked = {key: row for key, row in progress.items() if row.known() != type(row)().known()}
-        # A history is of the same entity as its user's counts.
-        counted = (keys for view, keys in self._gone.items() if view != self.tables.histories.view)
+        # Clicks and impressions are of the same entity as their user's counts.
+        same = {self.tables.histories.view, self.tables.impressions.view}
+        counted = (keys for view, keys in self._gone.items() if view not in same)
         before = {TakenBack.of(row.taken_back) for row in marked.values()} or {TakenBack()}
         so_far = max(taken.entities for taken in before)
         mark = TakenBack(uuid.uuid4().hex, so_far + sum(map(len, counted)))

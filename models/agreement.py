@@ -3,7 +3,8 @@
 What is read first counts most. A shopper who clicked three dark scenes and a bright one likes dark
 scenes, even where the bright one was on the likest product. So an ad's support is the share of the
 history that agrees with it, a kernel density over looks and one over manners of titles, each by
-itself: what was clicked for its picture says little by its words.
+itself: what was clicked for its picture says little by its words. Ads that were looked at, clicked
+or not, count a little too where they are known: what catches the eye is liked more often than not.
 
 Some tastes do hang on what is sold. Nearness to the product counts where the history itself shows
 that it does: where every ad's look and manner, left out, are foretold better by the ads of like
@@ -24,7 +25,7 @@ Kernel = NDArray[np.float64]
 
 CONSIDERED = 24
 """Representatives of a history (:mod:`adloom.models.retrieval`) whose agreement is looked at."""
-LOOK_SHARPNESS, TITLE_SHARPNESS = 20.0, 5.0
+LOOK_SHARPNESS, TITLE_SHARPNESS = 4.0, 5.0
 NEARNESS = 3.0
 """Ads of wholly unlike products weigh exp(-3) of those of the same."""
 EVIDENCE = 2.0
@@ -67,9 +68,9 @@ def support(kernel: Kernel, weights: NDArray[np.floating]) -> NDArray[np.float64
 
     Args:
         kernel: of :func:`agreement`.
-        weights: what each ad counts, above 0, ``(n,)``.
+        weights: what each ad counts, ``(n,)``; one of 0 gives none.
     """
-    told = kernel.diagonal() > 0
+    told = (kernel.diagonal() > 0) & (weights > 0)
     if not told.any():
         return np.ones(len(kernel))
     counted = np.where(told, weights, 0.0) / np.sum(weights[told])
@@ -104,6 +105,8 @@ def by_agreement(
     looks: NDArray[np.floating],
     manners: NDArray[np.floating],
     k: int = 10,
+    seen: int = 0,
+    seen_weight: float = 0.0,
 ) -> Reading:
     """The ``k`` ads that a history agrees on most, and the order of their pictures and titles.
 
@@ -113,20 +116,25 @@ def by_agreement(
     Args:
         product: vector of the target product, unit length, ``(d,)``.
         items: those of the ads' products, the one that says most first, ``(n, d)``.
-        looks: of the ads (:func:`adloom.models.looks.look_vectors`), ``(n, p)``; a row of zeros
+        looks: of the ads (:func:`adloom.models.looks.distinct_looks`), ``(n, p)``; a row of zeros
             where a look is not known.
         manners: vectors of what their titles say beside the product, ``(n, q)``; a row of zeros
             where nothing is left.
         k: how many at most.
+        seen: how many of the rows, the last ones, are of ads that were looked at: they are not
+            read, and add to what agrees.
+        seen_weight: what each of them counts beside one that was clicked.
     """
-    count = len(items)
-    if k <= 0 or count == 0:
+    count = len(items) - seen
+    if k <= 0 or count <= 0:
         return Reading((), ())
     by_look, by_title = agreement(looks, LOOK_SHARPNESS), agreement(manners, TITLE_SHARPNESS)
-    weights = _nearness(product, items, looks, by_look, by_title)
-    unknown = by_look.diagonal() == 0
+    weights = _nearness(product, items, looks, by_look, by_title, count)
+    counted = weights * np.where(np.arange(len(items)) < count, 1.0, seen_weight)
+    unknown = by_look.diagonal()[:count] == 0
     pictures, titles = (
-        _ranked(weights * support(kernel, weights), unknown) for kernel in (by_look, by_title)
+        _ranked((weights * support(kernel, counted))[:count], unknown)
+        for kernel in (by_look, by_title)
     )
     turns = [position for both in zip(pictures, titles, strict=True) for position in both]
     chosen = set(list(dict.fromkeys(turns))[:k])
@@ -140,18 +148,23 @@ def _nearness(
     looks: NDArray[np.floating],
     by_look: Kernel,
     by_title: Kernel,
+    clicked: int,
 ) -> NDArray[np.float64]:
-    """What each ad weighs, ``(n,)``: all the same unless the history shows that nearness counts."""
+    """What each ad weighs, ``(n,)``: all the same unless the history, the first ``clicked`` of
+    them, shows that nearness counts."""
     vectors = items.astype(np.float64)
-    seen = unit(looks).astype(np.float64)
+    seen = unit(looks[:clicked]).astype(np.float64)
     same = (seen @ seen.T > _SAME_LOOK).astype(np.float64)
     np.fill_diagonal(same, 1)
-    likeness = vectors @ vectors.T
-    shown = sum(evidence_of_nearness(kernel, likeness, same) for kernel in (by_look, by_title))
+    likeness = vectors[:clicked] @ vectors[:clicked].T
+    shown = sum(
+        evidence_of_nearness(kernel[:clicked, :clicked], likeness, same)
+        for kernel in (by_look, by_title)
+    )
     if shown <= EVIDENCE:
         return np.ones(len(items))
     near = vectors @ product.astype(np.float64)
-    found: NDArray[np.float64] = np.exp(NEARNESS * (near - near.max()))
+    found: NDArray[np.float64] = np.exp(NEARNESS * (near - near[:clicked].max()))
     return found
 
 

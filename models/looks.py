@@ -49,6 +49,19 @@ def look_vectors(entries: NDArray[np.floating], codes: NDArray[np.integer]) -> N
     return unit(np.concatenate(parts, axis=1))
 
 
+def distinct_looks(
+    entries: NDArray[np.floating], codes: NDArray[np.integer]
+) -> NDArray[np.float32]:
+    """As :func:`look_vectors`, without what pictures of any codes have in common.
+
+    That tells no picture from the others: left are the ways in which one is unlike chance.
+    """
+    looks, side = look_vectors(entries, codes), isqrt(codes.shape[1])
+    by_chance = np.concatenate([np.tile(entries.mean(0), side), np.tile(entries.std(0), side)])
+    [common] = unit(by_chance[None])
+    return unit(looks - np.outer(looks @ common, common))
+
+
 @lru_cache(_KNOWN_TITLES)
 def manner(title: str, name: str, selling_points: Sequence[str]) -> str:
     """What a title says beside its product, in small letters: words of style, and marks.

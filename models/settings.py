@@ -28,7 +28,9 @@ class GeneratorSettings(BaseModel):
     these is not set, it is the base's own, which its ``ad_generator.json`` tells.
     ``coarse`` chooses the clicks that stand for a history: ``representative`` covers it, is
     deterministic and reads first what they agree on (:mod:`adloom.models.agreement`),
-    ``similarity`` samples by likeness to the product as the paper does. With
+    ``similarity`` samples by likeness to the product as the paper does. An ad that was looked at
+    counts ``seen_weight`` of one that was clicked for what they agree on, where the features keep
+    such ads (``features.impressions_length``). With
     ``constrain_titles`` a title uses its product's words and words of style alone. Of
     ``candidates`` ads drawn for a request the one most like the shopper's clicked ads is served
     (:mod:`adloom.models.quality.rerank`); the brief is encoded once for all of them.
@@ -48,6 +50,7 @@ class GeneratorSettings(BaseModel):
     foreground_strength: Strength | None = Field(None, description=_OWN)
     history_items: int = Field(10, ge=0, le=10)
     coarse: Coarse = "representative"
+    seen_weight: float = Field(0.4, ge=0.0, le=1.0)
     constrain_titles: bool = True
     candidates: int = Field(1, ge=1, le=16)
     batch_size: int = Field(16, ge=1, le=256)

@@ -37,6 +37,8 @@ _PATIENCE_SECONDS = 30.0
 _REACH_SECONDS = 15.0
 _OFFERED_SECONDS = 15.0
 _LOOK_SECONDS = 0.1
+_NEWS_SECONDS = 1.0
+"""After which each node knows the topics that another one made."""
 
 
 def connect_admin(
@@ -156,16 +158,20 @@ class TopicWatch:
 
         Raises BrokerUnavailable, also when one is missing; KafkaRefused when a right is.
         """
-        described: list[dict[str, Any]] = answered(
-            lambda: self._admin.describe_topics(list(self._needs)),
-            self._settings,
-            self._patience_seconds,
-        )
-        refuse_missing(described, self._needs, self._settings)
-        missing = sorted(topic["name"] for topic in described if topic["error_code"])
-        if missing:
-            raise BrokerUnavailable(not_offered(self._settings, missing))
-        return described
+        deadline = time.monotonic() + _NEWS_SECONDS
+        while True:
+            described: list[dict[str, Any]] = answered(
+                lambda: self._admin.describe_topics(list(self._needs)),
+                self._settings,
+                self._patience_seconds,
+            )
+            refuse_missing(described, self._needs, self._settings)
+            missing = sorted(topic["name"] for topic in described if topic["error_code"])
+            if not missing:
+                return described
+            if time.monotonic() > deadline:
+                raise BrokerUnavailable(not_offered(self._settings, missing))
+            time.sleep(_LOOK_SECONDS)
 
     def consumers(self) -> int | None:
         """How many members the consumer group has; None where the cluster does not say."""

@@ -31,7 +31,7 @@ end
 redis.call('HSET', KEYS[1], unpack(ARGV, 2 * compared + 2))
 return 1
 """
-_ORDER = ("user_events", "user_stats", "user_history", "item_stats")
+_ORDER = ("user_events", "user_stats", "user_history", "user_impressions", "item_stats")
 """Pages are told of by users, users say which events count, and progress, last, tells of all."""
 
 

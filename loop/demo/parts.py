@@ -48,6 +48,7 @@ FROZEN, LEARNING = "frozen", "learning"
 _DRAIN_SECONDS = 120.0
 _ROUNDS_OF_A_DRIFT = 3
 _MOST_EXAMPLES, _MOST_HELDOUT = 400, 64
+_LOOKS = 96
 _SHORT_STEPS, _SHORT_PAIRS, _SHORT_LEFT, _SHORT_ADS = 20, 32, 4, 12
 ATTRIBUTION = timedelta(seconds=5)
 """A round of the demo is a day in a minute: its shoppers answer within seconds."""
@@ -106,6 +107,8 @@ def demo_settings(settings: Settings, start: datetime, plan: DemoPlan | None = N
         "max_heldout": _MOST_HELDOUT,
     }
     fine_tune, gate = settings.fine_tune, settings.gate
+    # The simulator tells of no ad but those that its shoppers looked at.
+    looks = settings.features.impressions_length or _LOOKS
     if plan is not None and not plan.drifts:
         rounds["max_left"] = min(settings.rounds.max_left, _SHORT_LEFT)
         rounds["max_pairs"] = min(settings.rounds.max_pairs, _SHORT_PAIRS)
@@ -117,6 +120,7 @@ def demo_settings(settings: Settings, start: datetime, plan: DemoPlan | None = N
             "rounds": settings.rounds.model_copy(update=rounds),
             "fine_tune": fine_tune,
             "gate": gate,
+            "features": settings.features.model_copy(update={"impressions_length": looks}),
         }
     )
 
@@ -135,6 +139,7 @@ def write_settings(settings: Settings, file: Path) -> None:
     home = os.path.relpath(settings.home, file.parent)
     file.write_text(
         f"home = {json.dumps(home, ensure_ascii=False)}\n\n"
+        f"[features]\nimpressions_length = {settings.features.impressions_length}\n\n"
         f"[rounds]\nattribution_hours = {settings.rounds.attribution_hours}\n\n"
         f"[experiments.{EXPERIMENT}]\nstart = {experiment.start.isoformat()}\n\n"
         f"[experiments.{EXPERIMENT}.arms]\n"

@@ -103,6 +103,7 @@ def examples(
     *,
     history_items: int,
     coarse: Coarse = "representative",
+    seen_weight: float = 0.0,
     titles: Callable[[Product], TitleRules],
     constrained: bool = True,
 ) -> list[Example | None]:
@@ -133,7 +134,9 @@ def examples(
             made.append(None)
             continue
         refuse_leak(f"ad {ad.ad_id!r} was shown", ad.shown_at, history)
-        past = past_ads.representing(history, product, history_items, coarse=coarse)
+        past = past_ads.representing(
+            history, product, history_items, coarse=coarse, seen_weight=seen_weight
+        )
         told = brief(product, past, titles(product), constrained=constrained)
         made.append(Example(told, target.title, drawn))
     return made

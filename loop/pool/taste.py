@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 
 from adloom.feature_store.store import UserHistory
 from adloom.loop.pool.looks import Look, LookArrays, Looks
-from adloom.models.agreement import LOOK_SHARPNESS, TITLE_SHARPNESS, agreement
+from adloom.models.agreement import TITLE_SHARPNESS, agreement
 
 CLICKS = 64
 """The newest clicks that count."""
 LIKENESS = 2
 """Numbers that tell how alike an ad is to what was clicked; see `Taste.likeness`."""
+_LOOK_SHARPNESS = 20.0
 _KEPT = 512  # tastes in memory: up to 130 KB each
 _LEAST = 1e-4  # of a density: an ad is like nothing that was clicked
 _HALVED_AFTER = 32  # clicks: what was clicked since counts more
@@ -60,7 +61,7 @@ class Taste:
         """
         if not len(self) or not len(looks):
             return np.zeros((len(looks), LIKENESS), np.float32)
-        by_picture = _density(looks.pictures, self.pictures, self.picture_weights, LOOK_SHARPNESS)
+        by_picture = _density(looks.pictures, self.pictures, self.picture_weights, _LOOK_SHARPNESS)
         by_title = _density(looks.titles, self.titles, self.title_weights, TITLE_SHARPNESS)
         return np.stack([by_picture, by_title], axis=1)
 
@@ -117,7 +118,7 @@ def of_looks(clicked: Sequence[Look], drawn: Sequence[tuple[Look, int]] = ()) ->
     return Taste(
         looks.pictures,
         looks.titles,
-        _agreed(looks.pictures, prior, LOOK_SHARPNESS),
+        _agreed(looks.pictures, prior, _LOOK_SHARPNESS),
         _agreed(looks.titles, prior, TITLE_SHARPNESS),
     )
 

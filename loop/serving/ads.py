@@ -141,7 +141,11 @@ class AdMaker:
             history = ()
         else:
             history = self.past_ads.representing(
-                known, request.product, settings.history_items, coarse=settings.coarse
+                known,
+                request.product,
+                settings.history_items,
+                coarse=settings.coarse,
+                seen_weight=settings.seen_weight,
             )
         read = since("history", read_since)
         rules = self._titles(request.product)

@@ -28,6 +28,8 @@ from adloom.models.settings import GeneratorSettings
 from adloom.stream.events import Click
 
 MUCH_NOISE = (0.2, 0.4)
+LOOKS = 96
+"""Of what a shopper looked at, so much is kept."""
 _UNTIL = datetime(2026, 1, 15, tzinfo=UTC)
 _SINCE = _UNTIL - timedelta(days=14)
 _PICTURE = 256
@@ -139,10 +141,23 @@ class Drawer:
             AdOfHistory(vectors[ad.product.product_id], ad.title, ad.product, self._codes[ad])
             for ad in near
         ]
-        reading = self._reader.reading(target, told, k)
+        seen = self._seen(shop, visit.user_id)
+        reading = self._reader.reading(target, told, k, seen, self._settings.seen_weight)
         return [
             HistoryAd(near[position].title, self._codes[near[position]], title_rank=rank)
             for position, rank in zip(reading.pictures, reading.title_ranks, strict=True)
+        ]
+
+    def _seen(self, shop: BrowsedShop, user: str) -> list[AdOfHistory]:
+        """What a shopper looked at last, clicked or not."""
+        looks = [shop.ads[showing.ad] for showing in shop.showings[user][-LOOKS:]]
+        new = [ad for ad in dict.fromkeys(looks) if ad not in self._codes]
+        codes = self._generator.encode_history([ad.picture(_PICTURE) for ad in new])
+        self._codes.update(zip(new, codes, strict=True))
+        vectors = catalog_vectors()
+        return [
+            AdOfHistory(vectors[ad.product.product_id], ad.title, ad.product, self._codes[ad])
+            for ad in looks
         ]
 
     def _shown(self, number: int, visit: Visit, draft: AdDraft) -> ShownAd:

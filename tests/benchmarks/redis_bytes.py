@@ -35,9 +35,13 @@ def main() -> None:
     """Prints JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--users", type=int, default=100)
-    users = parser.parse_args().users
+    parser.add_argument("--seen", type=int, default=0, help="features.impressions_length")
+    given = parser.parse_args()
+    users = given.users
     with running_redis() as server, tempfile.TemporaryDirectory() as folder:
-        settings = FeatureStoreSettings(online="redis", redis_url=SecretStr(server.url))
+        settings = FeatureStoreSettings(
+            online="redis", redis_url=SecretStr(server.url), impressions_length=given.seen
+        )
         host, _, port = server.url.partition(":")
         redis: Any = Redis(host=host, port=int(port))
         empty = redis.info("memory")["used_memory"]

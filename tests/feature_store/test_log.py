@@ -178,6 +178,7 @@ def test_feast_apply_works_on_the_folder_and_writes_under_home_only(tmp_path: Pa
         views = {view.name for view in store.feast.list_feature_views()}
     assert views == {
         "user_history",
+        "user_impressions",
         "user_stats",
         "user_events",
         "item_stats",

@@ -21,8 +21,15 @@ from adloom.feature_store.settings import FeatureStoreSettings
 from adloom.feature_store.updates import Updates
 from tests.sample_events import logged
 
-SETTINGS = FeatureStoreSettings(history_length=5)
-ORDER = ["user_events", "user_stats", "user_history", "item_stats", "stream_progress"]
+SETTINGS = FeatureStoreSettings(history_length=5, impressions_length=4)
+ORDER = [
+    "user_events",
+    "user_stats",
+    "user_history",
+    "user_impressions",
+    "item_stats",
+    "stream_progress",
+]
 STREAMS = [("t", "first", 0), ("t", "second", 0), ("t", "first", 1), ("u", "x", 1)]
 KINDS: list[EventKind] = ["impression", "click", "exposure"]
 USERS, ITEMS = "ab", "xyz"
@@ -77,6 +84,7 @@ def stream_of(rng: random.Random, length: int) -> list[LoggedEvent]:
                 event_id=f"e{number}",
                 user_id=rng.choice(USERS),
                 item_id=ITEMS[number % 3],
+                ad_id=["ad-1", "ad-2", None][number % 3],
                 topic=topic,
                 topic_id=topic_id,
                 partition=partition,

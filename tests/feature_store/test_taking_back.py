@@ -49,10 +49,15 @@ def events(many: int, seed: int = 0) -> list[LoggedEvent]:
 
 @pytest.fixture(params=["sqlite", "redis"])
 def stored(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FeatureStore]:
-    settings = FeatureStoreSettings(history_length=40)
+    settings = FeatureStoreSettings(history_length=40, impressions_length=20)
     if request.param == "redis":
         server: LocalRedis = request.getfixturevalue("redis")
-        given = {"online": "redis", "redis_url": server.url, "history_length": 40}
+        given = {
+            "online": "redis",
+            "redis_url": server.url,
+            "history_length": 40,
+            "impressions_length": 20,
+        }
         settings = FeatureStoreSettings.model_validate(given)
     with FeatureStore.open(settings, tmp_path / "features") as store:
         store.clear()

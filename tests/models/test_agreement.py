@@ -141,3 +141,33 @@ def test_support_is_the_share_that_agrees() -> None:
     found = support(kernel, np.ones(4))
     assert found == pytest.approx([2 / 3, 2 / 3, 1 / 3, 5 / 9])
     assert support(np.zeros((2, 2)), np.ones(2)).tolist() == [1, 1]
+
+
+@given(histories(), st.integers(1, 24), st.floats(0, 1))
+def test_what_was_looked_at_is_not_read(told: tuple[Numbers, ...], k: int, weight: float) -> None:
+    product, items, looks, manners = told
+    seen = len(items) // 2
+    reading = by_agreement(product, items, looks, manners, k, seen=seen, seen_weight=weight)
+    assert len(reading.pictures) == min(k, len(items) - seen)
+    assert sorted(reading.titles) == sorted(reading.pictures)
+    assert max(reading.pictures, default=-1) < len(items) - seen
+    if weight == 0:
+        items, looks, manners = (part[: len(items) - seen] for part in (items, looks, manners))
+        assert reading == by_agreement(product, items, looks, manners, k)
+
+
+def read_first(looks: Numbers, seen: int, weight: float) -> tuple[int, ...]:
+    """Of ads for one product whose titles say the same, by their pictures."""
+    items, manners = rows([5] * len(looks)), rows([0] * len(looks))
+    return by_agreement(rows([5])[0], items, looks, manners, seen=seen, seen_weight=weight).pictures
+
+
+@pytest.mark.parametrize("times", [2, 3, 4])
+def test_of_two_looks_clicked_once_that_one_comes_first_which_catches_the_eye(times: int) -> None:
+    looks = rows([0, 1, *[1] * times, 2, 3])
+    assert read_first(looks, times + 2, 0.0) == (0, 1)
+    assert read_first(looks, times + 2, 0.3) == (1, 0)
+
+
+def test_a_few_looks_do_not_outweigh_clicks_that_agree() -> None:
+    assert read_first(rows([0, 0, 0, 1, *[1] * 4]), 4, 0.3)[-1] == 3

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adloom.models.looks import look_vectors, manner, unit
+from adloom.models.looks import distinct_looks, look_vectors, manner, unit
 from adloom.models.picture_encoder import PictureEncoder
 from tests.tiny_model import tiny_model
 
@@ -41,6 +41,23 @@ def test_a_row_of_a_picture_tells_the_same_wherever_its_parts_are() -> None:
     )
     assert one @ same == pytest.approx(1, abs=1e-5)
     assert one @ other < 0.95
+
+
+@SIZES
+def test_distinct_looks_are_at_right_angles_to_what_all_have(
+    known: int, width: int, side: int
+) -> None:
+    rng = np.random.default_rng(2)
+    entries = unit(0.8 + rng.standard_normal((known, width)))
+    codes = rng.integers(0, known, (40, side * side)).astype(np.int16)
+    plain, distinct = look_vectors(entries, codes), distinct_looks(entries, codes)
+    told = np.linalg.norm(distinct, axis=1) > 0.5
+    assert np.linalg.norm(distinct[told], axis=1) == pytest.approx(1, abs=1e-5)
+    if side > 1:
+        assert told.all()
+        assert (plain @ plain.T).mean() > 0.7
+        assert abs((distinct @ distinct.T).mean()) < 0.4
+    assert distinct_looks(entries, codes[:0]).shape == plain[:0].shape
 
 
 def test_the_vectors_are_those_of_the_codebook() -> None:

@@ -106,6 +106,7 @@ class PastAds:
         k: int,
         *,
         coarse: Coarse = "representative",
+        seen_weight: float = 0.0,
     ) -> tuple[PastAd, ...]:
         """The clicks that stand for a history when selling ``product``.
 
@@ -117,6 +118,7 @@ class PastAds:
             product: what is to be sold; the catalogue need not have it.
             k: how many at most.
             coarse: how they are chosen (:class:`adloom.models.settings.GeneratorSettings`).
+            seen_weight: what an ad counts that was looked at, beside one that was clicked.
         """
         if k == 0 or not len(history):
             return ()
@@ -135,7 +137,9 @@ class PastAds:
         if coarse == "similarity":
             return tuple(ad for _, ad in self._read([clicks[n] for n in sampled(target, items, k)]))
         chosen = considered(target, items, [click.clicked_at for click in clicks], k)
-        return self._agreed(target, self._read(_readable([clicks[n] for n in chosen], k)), k)
+        read = self._read(_readable([clicks[n] for n in chosen], k))
+        seen = self._seen(history.seen) if seen_weight > 0 else ()
+        return self._agreed(target, read, k, seen, seen_weight)
 
     def clicked(self, history: UserHistory) -> list[tuple[Clicked, datetime]]:
         """What there is to show of a history: each thing once, with its latest click, by time."""
@@ -170,8 +174,31 @@ class PastAds:
             if item_id in placed and (ad_id in ads or placed[item_id].pictured)
         ]
 
+    def _seen(self, ad_ids: Sequence[str]) -> list[AdOfHistory]:
+        """Ads that were looked at, once for each time, as far as their pictures are known."""
+        ads = self.creatives.get_many(list(dict.fromkeys(ad_ids)))
+        codes = self.codes_of([ad for ad in ads.values() if ad.state != "banned"])
+        told = [ads[ad_id] for ad_id in ad_ids if ad_id in codes]
+        names = list(dict.fromkeys(ad.product_id for ad in told))
+        placed, products = self.catalogue.vectors.placed(names), self.catalogue.find(names)
+        return [
+            AdOfHistory(
+                placed[ad.product_id].vector,
+                ad.title,
+                products.get(ad.product_id),
+                codes[ad.ad_id],
+            )
+            for ad in told
+            if ad.product_id in placed
+        ]
+
     def _agreed(
-        self, target: Vector, read: Sequence[tuple[_Click, PastAd]], k: int
+        self,
+        target: Vector,
+        read: Sequence[tuple[_Click, PastAd]],
+        k: int,
+        seen: Sequence[AdOfHistory],
+        seen_weight: float,
     ) -> tuple[PastAd, ...]:
         products = self.catalogue.find(ad.product_id for _, ad in read if ad.ad_id)
         # What a product's own picture looks like is no taste in ads.
@@ -184,7 +211,7 @@ class PastAds:
             )
             for click, ad in read
         ]
-        reading = self._reader.reading(target, ads, k)
+        reading = self._reader.reading(target, ads, k, seen, seen_weight)
         return tuple(
             replace(read[position][1], title_rank=rank)
             for position, rank in zip(reading.pictures, reading.title_ranks, strict=True)

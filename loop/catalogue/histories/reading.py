@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from adloom.loop.catalogue.product import Product
 from adloom.models.agreement import CONSIDERED, Reading, by_agreement
 from adloom.models.brief import Codes
-from adloom.models.looks import look_vectors, manner
+from adloom.models.looks import distinct_looks, manner
 from adloom.models.manners import Manners
 from adloom.models.retrieval import Embed, Vector, Vectors, embed_texts, representatives
 
@@ -46,25 +46,38 @@ class HistoryReader:
         self._code_vectors = code_vectors
         self._manners = Manners(embed)
 
-    def reading(self, target: Vector, ads: Sequence[AdOfHistory], k: int) -> Reading:
+    def reading(
+        self,
+        target: Vector,
+        ads: Sequence[AdOfHistory],
+        k: int,
+        seen: Sequence[AdOfHistory] = (),
+        seen_weight: float = 0.0,
+    ) -> Reading:
         """The ads that are read for a product, at most ``k``.
 
         Args:
             target: vector of the product.
             ads: the clicked ads, the one that says most first.
             k: how many at most.
+            seen: ads that were looked at, which are not read.
+            seen_weight: what each of them counts beside one that was clicked.
         """
         if not ads:
             return Reading((), ())
-        items = np.stack([ad.vector for ad in ads])
-        return by_agreement(target, items, self._looks(ads), self._told(ads), k)
+        told = [*ads, *(seen if seen_weight > 0 else ())]
+        items = np.stack([ad.vector for ad in told])
+        looks, manners = self._looks(told), self._told(told)
+        return by_agreement(
+            target, items, looks, manners, k, seen=len(told) - len(ads), seen_weight=seen_weight
+        )
 
     def _looks(self, ads: Sequence[AdOfHistory]) -> Vectors:
         known = [n for n, ad in enumerate(ads) if ad.codes is not None]
         if not known:
             return np.zeros((len(ads), 1), dtype=np.float32)
         codes = np.stack([codes for ad in ads if (codes := ad.codes) is not None])
-        made = look_vectors(self._code_vectors, codes)
+        made = distinct_looks(self._code_vectors, codes)
         found = np.zeros((len(ads), made.shape[1]), dtype=np.float32)
         found[known] = made
         return found

@@ -102,6 +102,7 @@ class Lessons:
             ground.targets,
             history_items=ground.drawing.history_items,
             coarse=ground.drawing.coarse,
+            seen_weight=ground.drawing.seen_weight,
             titles=ground.titles,
             constrained=ground.drawing.constrain_titles,
         )

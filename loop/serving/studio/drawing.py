@@ -35,7 +35,11 @@ def why(subject: Subject, request: Request) -> Reasons:
     history, maker = server.features.history(subject.user_id), server.maker
     settings = maker.settings
     chosen = maker.past_ads.representing(
-        history, product, settings.history_items, coarse=settings.coarse
+        history,
+        product,
+        settings.history_items,
+        coarse=settings.coarse,
+        seen_weight=settings.seen_weight,
     )
     with server.champion.lock:  # a swap must not drop the adapter while its modules are looked at
         serving = server.champion.serving
@@ -105,6 +109,7 @@ def _previews(
                     product,
                     one.variant.settings.history_items,
                     coarse=one.variant.settings.coarse,
+                    seen_weight=one.variant.settings.seen_weight,
                 ),
             ),
         )

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from adloom.feature_store.store import UserHistory
+from adloom.loop.catalogue.creatives.reviewing import ban
 from adloom.loop.catalogue.creatives.store import NO_CODES
 from adloom.loop.catalogue.histories.past_ads import PastAds
 from adloom.loop.catalogue.histories.picture_codes import PictureCodes
@@ -48,6 +49,25 @@ def test_a_click_without_a_known_ad_is_read_as_its_product(past_ads: PastAds) ->
     of_product = next(one for one in read if not one.ad_id)
     assert of_product.picture == mug.picture_name
     assert of_product.codes.shape == (TINY.image_tokens,)
+
+
+def test_ads_that_were_looked_at_change_the_order_and_are_not_read(past_ads: PastAds) -> None:
+    ads = keep_shop_ads(past_ads.creatives, 12)
+    first, second = ads[:2]
+    clicks = history((first.product_id, first.ad_id), (second.product_id, second.ad_id))
+    product = past_ads.catalogue["coffee-mug"]
+
+    def order(seen: tuple[str, ...], weight: float = 0.4) -> list[str]:
+        known = replace(clicks, seen=seen)
+        return [ad.ad_id for ad in past_ads.representing(known, product, 10, seen_weight=weight)]
+
+    looked = {ad.ad_id: order((ad.ad_id,) * 9) for ad in (first, second)}
+    assert looked[first.ad_id] == [first.ad_id, second.ad_id]
+    assert looked[second.ad_id] == [second.ad_id, first.ad_id]
+    assert order((second.ad_id,) * 9, weight=0.0) == order(())
+    assert sorted(order(("gone", *(ad.ad_id for ad in ads[2:])))) == sorted(order(()))
+    ban(past_ads.creatives, [second.ad_id], why="too dark", by="Ann")
+    assert order((second.ad_id,) * 9) == order((second.ad_id,) * 9, weight=0.0)
 
 
 def test_codes_of_a_drawn_ad_are_made_of_its_picture_once_a_history_reads_it(
