@@ -9,17 +9,23 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from adloom.models.janus import JanusForConditionalGeneration
+
 _CHANNELS, _LATER_CHANNELS = 24, 12
 _BLOCKS = 2
 
 
 class Enlarger(nn.Module):
-    """Pictures of any size to ``times`` as many pixels a side, 2 or 4; untrained it is bicubic."""
+    """Pictures of any size to ``times`` as many pixels a side, 2 or 4; untrained it is bicubic.
 
-    def __init__(self, times: int) -> None:
+    It reads what the decoder made the pixels of, its ``channels`` before the last convolution:
+    they say more of what is there than the colours do.
+    """
+
+    def __init__(self, times: int, channels: int) -> None:
         super().__init__()
         self.times = times
-        self.first = nn.Conv2d(3, _CHANNELS, 3, padding=1)
+        self.first = nn.Conv2d(channels, _CHANNELS, 1)
         self.blocks = nn.ModuleList(_Block() for _ in range(_BLOCKS))
         doublings: list[nn.Module] = []
         inputs = _CHANNELS
@@ -33,9 +39,12 @@ class Enlarger(nn.Module):
         assert self.last.bias is not None
         nn.init.zeros_(self.last.bias)
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """``(n, 3, h, w)`` in about -1..1 to ``(n, 3, times * h, times * w)``."""
-        hidden = F.silu(self.first(pixels))
+    def forward(self, features: Tensor, pixels: Tensor) -> Tensor:
+        """``(n, channels, h, w)`` and ``(n, 3, h, w)`` to ``(n, 3, times * h, times * w)``.
+
+        Pixels are in about -1..1, and :func:`adloom.models.codebook.features_and_pixels` has both.
+        """
+        hidden = F.silu(self.first(features))
         for block in self.blocks:
             hidden = block(hidden)
         added: Tensor = F.pixel_shuffle(self.last(self.doublings(hidden)), 2)
@@ -43,6 +52,12 @@ class Enlarger(nn.Module):
             pixels, scale_factor=self.times, mode="bicubic", align_corners=False
         )
         return bicubic + added
+
+
+def enlarger_of(janus: JanusForConditionalGeneration, times: int) -> Enlarger | None:
+    """A new one for what its decoder makes; none where pictures are shown as they are decoded."""
+    channels = janus.model.vqmodel.decoder.conv_out.in_channels
+    return Enlarger(times, channels) if times > 1 else None
 
 
 class _Block(nn.Module):

@@ -24,7 +24,7 @@ from adloom.models.batching import BriefBatch, TargetBatch
 from adloom.models.conditioning import CONDITIONING_FILE, Conditioning
 from adloom.models.config import AdGeneratorConfig
 from adloom.models.damaged_base import loading
-from adloom.models.enlarger import Enlarger
+from adloom.models.enlarger import enlarger_of
 from adloom.models.folders import DINOV2_FOLDER, ENLARGER_FILE
 from adloom.models.foreground import Dinov2Features
 from adloom.models.janus import JanusForConditionalGeneration
@@ -65,7 +65,7 @@ class AdModel(nn.Module):
         features = None if dinov2 is None else dinov2.config.hidden_size
         mlps = config.foreground_mlps_of(janus.config.get_text_config().num_hidden_layers)
         self.conditioning = Conditioning(self.width, config, features, mlps).to(janus.dtype)
-        self.enlarger = Enlarger(config.enlarged) if config.enlarged > 1 else None
+        self.enlarger = enlarger_of(janus, config.enlarged)
         vocabulary = tokenizer.get_vocab()
         self.boi_id, self.eoi_id = vocabulary[BOI], vocabulary[EOI]
 

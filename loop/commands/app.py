@@ -222,9 +222,7 @@ def pretrain(
     ] = 1500,
     sharpen: Annotated[
         bool,
-        typer.Option(
-            "--sharpen", help="With --continue: its decoder learns on, for sharp pictures."
-        ),
+        typer.Option("--sharpen", help="With --continue: it learns to show its pictures sharper."),
     ] = False,
 ) -> None:
     """Train the demo model from nothing; run it again to go on after a stop.
@@ -233,7 +231,7 @@ def pretrain(
     """
     _fail_if(unwritable_folder(out), no_base(base))
     if sharpen and base is None:
-        _fail("--sharpen wants a base whose decoder learns on: name it by --continue")
+        _fail("--sharpen wants a base that learns on: name it by --continue")
     from adloom.loop import home
     from adloom.loop.demo.pretraining.plan import going_on, sharpening
     from adloom.loop.demo.pretraining.pretrain import go_on

@@ -36,15 +36,18 @@ class PictureDecoder:
             self._table = looked_up[:, :, 0, 0].to(dtype)
             middle = (_Residual(decoder.mid.block_1), decoder.mid.attn_1)
             first = nn.Sequential(decoder.conv_in, *middle, _Residual(decoder.mid.block_2))
-            last = nn.Sequential(decoder.norm_out, nn.SiLU(), decoder.conv_out)
+            last = nn.Sequential(decoder.norm_out, nn.SiLU())
             levels = [_level(level) for level in decoder.up]
-        larger = [copy.deepcopy(model.enlarger).eval()] if model.enlarger is not None else []
-        self._stages = nn.ModuleList([first, *levels, last, *larger]).to(dtype)
+        self._stages = nn.ModuleList([first, *levels, last]).to(dtype)
+        self._pixels: nn.Module = decoder.conv_out.to(dtype)
+        enlarger = copy.deepcopy(model.enlarger)
+        self._enlarger = None if enlarger is None else enlarger.eval().to(dtype)
 
     @property
     def bytes(self) -> int:
         """Memory of its weights."""
-        return self._table.nbytes + sum(weight.nbytes for weight in self._stages.parameters())
+        parts = [self._stages, self._pixels, *([self._enlarger] if self._enlarger else [])]
+        return self._table.nbytes + sum(w.nbytes for part in parts for w in part.parameters())
 
     @torch.inference_mode()
     def __call__(self, codes: Tensor) -> Tensor:
@@ -55,7 +58,8 @@ class PictureDecoder:
             small = hidden.shape[-1] < _CHANNELS_LAST_FROM
             memory = torch.contiguous_format if small else torch.channels_last
             hidden = stage(hidden.contiguous(memory_format=memory))
-        return hidden.float()
+        pixels: Tensor = self._pixels(hidden)
+        return (pixels if self._enlarger is None else self._enlarger(hidden, pixels)).float()
 
 
 def _level(level: Any) -> nn.Sequential:

@@ -20,7 +20,7 @@ from adloom.models.brief import AdBrief
 from adloom.models.config import CONFIG_FILE
 from adloom.models.damaged_base import DamagedBase
 from adloom.models.demo_base import no_demo_base
-from adloom.models.enlarger import Enlarger
+from adloom.models.enlarger import Enlarger, enlarger_of
 from adloom.models.folders import ENLARGER_FILE, no_base
 from adloom.models.generator import DEMO_MODEL, AdModel
 from tests.tiny_model import TINY, tiny_model
@@ -32,10 +32,12 @@ def with_enlarger(times: int) -> AdModel:
     """A tiny base whose enlarger has learnt something, whatever it is."""
     model = tiny_model()
     model.config = model.config.model_copy(update={"enlarged": times})
-    model.enlarger = Enlarger(times).eval()
+    enlarger = enlarger_of(model.janus, times)
+    assert enlarger is not None
+    model.enlarger = enlarger.eval()
     torch.manual_seed(times)
     with torch.no_grad():
-        torch.nn.init.normal_(model.enlarger.last.weight, std=0.05)
+        torch.nn.init.normal_(model.enlarger.last.weight, std=0.02)
     return model
 
 
@@ -43,7 +45,7 @@ def with_enlarger(times: int) -> AdModel:
 def test_untrained_it_is_bicubic_at_any_size(times: int, height: int, width: int) -> None:
     pixels = torch.rand(2, 3, height, width) * 2 - 1
     with torch.inference_mode():
-        large = Enlarger(times)(pixels)
+        large = Enlarger(times, 5)(torch.rand(2, 5, height, width), pixels)
     size = (times * height, times * width)
     assert torch.equal(large, F.interpolate(pixels, size, mode="bicubic"))
 
@@ -59,8 +61,8 @@ def test_ads_are_drawn_as_large_as_their_base_shows_them(times: int, tmp_path: P
     codes = torch.from_numpy(draft.codes.astype("int64"))[None]
     assert model.enlarger is not None
     with torch.inference_mode():
-        decoded = codebook.decode(model.janus.model.vqmodel, codes)
-        [wanted] = codebook.to_pictures(model.enlarger(decoded))
+        read = codebook.features_and_pixels(model.janus.model.vqmodel, codes)
+        [wanted] = codebook.to_pictures(model.enlarger(*read))
     assert np.abs(np.asarray(draft.background, int) - np.asarray(wanted, int)).max() <= 1
     [plain] = AdGenerator(tiny_model()).generate([BRIEF], seeds=[3])
     assert plain.title == draft.title

@@ -90,8 +90,7 @@ def sharpen_decoder(
     out: Path,
     progress: Progress,
 ) -> None:
-    """Last stage: train decoder and enlarger on plates for ``plan.decoder_steps``, from where
-    ``out`` says.
+    """Last stage: train the decoder on plates for ``plan.decoder_steps``, from where ``out`` says.
 
     Args:
         codes: those of the plates, int16 ``(n, image tokens)``.
@@ -99,13 +98,8 @@ def sharpen_decoder(
     vq = model.janus.model.vqmodel
     torch.manual_seed(plan.seed)
     trainer = DecoderTrainer(
-        vq,
-        model.enlarger,
-        learning_rate=plan.decoder_rate,
-        critic_alone=plan.decoder_critic_alone,
-        critic_share=plan.decoder_critic_share,
+        vq, learning_rate=plan.decoder_rate, critic_alone=plan.decoder_critic_alone
     )
-    shown = model.config.picture_size * model.config.enlarged
     state = out / "decoder.safetensors"
     start = load_state(state, trainer.all_parameters, trainer.optimizers)
     task = progress.add_task(
@@ -113,8 +107,7 @@ def sharpen_decoder(
     )
     for step in range(start + 1, plan.decoder_steps + 1):
         rows = random.Random(f"{plan.seed}/{step}").sample(range(len(codes)), plan.codebook_batch)
-        plates = np.stack([pool.plate(row, shown) for row in rows])
-        pixels = torch.from_numpy(plates).float() / 127.5 - 1.0
+        pixels = torch.from_numpy(pool.plates[rows]).float() / 127.5 - 1.0
         fit, told_apart = trainer.train_step(
             codes[rows].long().to(model.device), pixels.to(model.device), step
         )

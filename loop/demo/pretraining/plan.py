@@ -65,8 +65,10 @@ class PretrainPlan:
     decoder_steps: int = 1500
     decoder_rate: float = 2e-4
     decoder_critic_alone: int = 150
-    decoder_critic_share: float = 0.15
     decoder_share: float = 0.7
+    enlarger_steps: int = 2500
+    enlarger_rate: float = 5e-4
+    enlarger_critic_alone: int = 150
     checkpoint_every: int = 100
     seed: int = 0
     crowds: int = 32
@@ -104,5 +106,5 @@ def going_on(steps: int) -> PretrainPlan:
 
 
 def sharpening(steps: int) -> PretrainPlan:
-    """A run that goes on from a base: its decoder learns for ``steps`` more."""
-    return PretrainPlan(decoder_steps=steps, seed=2)
+    """A run that goes on from a base, which learns to enlarge its pictures in ``steps``."""
+    return PretrainPlan(enlarger_steps=steps, seed=2)
