@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-from adloom.models.janus import JanusForConditionalGeneration
+from transformers.models.janus.modeling_janus import JanusVQVAE
 
 _CHANNELS, _LATER_CHANNELS = 24, 12
 _BLOCKS = 2
@@ -54,9 +53,9 @@ class Enlarger(nn.Module):
         return bicubic + added
 
 
-def enlarger_of(janus: JanusForConditionalGeneration, times: int) -> Enlarger | None:
+def enlarger_of(vq: JanusVQVAE, times: int) -> Enlarger | None:
     """A new one for what its decoder makes; none where pictures are shown as they are decoded."""
-    channels = janus.model.vqmodel.decoder.conv_out.in_channels
+    channels = vq.decoder.conv_out.in_channels
     return Enlarger(times, channels) if times > 1 else None
 
 

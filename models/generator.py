@@ -65,7 +65,7 @@ class AdModel(nn.Module):
         features = None if dinov2 is None else dinov2.config.hidden_size
         mlps = config.foreground_mlps_of(janus.config.get_text_config().num_hidden_layers)
         self.conditioning = Conditioning(self.width, config, features, mlps).to(janus.dtype)
-        self.enlarger = enlarger_of(janus, config.enlarged)
+        self.enlarger = enlarger_of(janus.model.vqmodel, config.enlarged)
         vocabulary = tokenizer.get_vocab()
         self.boi_id, self.eoi_id = vocabulary[BOI], vocabulary[EOI]
 

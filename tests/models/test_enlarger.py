@@ -32,7 +32,7 @@ def with_enlarger(times: int) -> AdModel:
     """A tiny base whose enlarger has learnt something, whatever it is."""
     model = tiny_model()
     model.config = model.config.model_copy(update={"enlarged": times})
-    enlarger = enlarger_of(model.janus, times)
+    enlarger = enlarger_of(model.janus.model.vqmodel, times)
     assert enlarger is not None
     model.enlarger = enlarger.eval()
     torch.manual_seed(times)

@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 
 from adloom.models import codebook
 from adloom.models.enlarger import enlarger_of
+from adloom.models.training.critic import PatchCritic
 from adloom.models.training.enlarger import EnlargerTrainer, texture_loss
 from tests.tiny_model import tiny_model
 
 
 def test_it_learns_the_edges_that_are_lost_between_pixels_and_moves_nothing_else() -> None:
     torch.manual_seed(0)
-    janus = tiny_model().janus
-    vq, enlarger = janus.model.vqmodel, enlarger_of(janus, 2)
+    vq = tiny_model().janus.model.vqmodel
+    enlarger = enlarger_of(vq, 2)
     assert enlarger is not None
     before = {name: w.clone() for name, w in vq.state_dict().items()}
     stripes = (torch.arange(64) // 8 % 2 * 2.0 - 1).expand(2, 3, 64, 64).contiguous()
@@ -42,3 +43,19 @@ def test_texture_is_alike_wherever_its_lines_lie(seed: int, size: int) -> None:
     assert texture_loss(one, one) == 0
     assert texture_loss(moved, one) < texture_loss(soft, one)
     assert math.isfinite(texture_loss(torch.zeros_like(one), one))
+
+
+def test_the_critic_learns_to_tell_real_from_made() -> None:
+    torch.manual_seed(0)
+    critic = PatchCritic()
+    optimizer = torch.optim.AdamW(critic.parameters(), lr=1e-3)
+    real = torch.rand(6, 3, 32, 32) * 2 - 1
+    made = F.avg_pool2d(real, 3, stride=1, padding=1)
+    losses = []
+    for _ in range(30):
+        loss = critic.hinge_loss(real, made)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]

@@ -1,4 +1,4 @@
-"""The stage in which a base learns to show its pictures larger and sharper than they are decoded."""
+"""The stage in which a base learns to show its pictures larger and sharper than decoded."""
 
 from __future__ import annotations
 

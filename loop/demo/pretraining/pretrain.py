@@ -17,7 +17,7 @@ from rich.progress import Progress
 
 from adloom.loop.catalogue.histories.reading import HistoryReader
 from adloom.loop.demo.pretraining.ads import Pool, render_pool
-from adloom.loop.demo.pretraining.codebook import pool_codes, sharpen_decoder, train_codebook
+from adloom.loop.demo.pretraining.codebook import pool_codes, train_codebook, train_decoder
 from adloom.loop.demo.pretraining.crowds import draw_crowds
 from adloom.loop.demo.pretraining.enlarging import train_enlarger
 from adloom.loop.demo.pretraining.generator import ENLARGED, new_model, train_generator
@@ -51,7 +51,7 @@ def pretrain(out: Path, plan: PretrainPlan | None = None) -> None:
         shoppers = _shoppers(model, pool, codes, plan, progress)
         train_generator(model, shoppers, plan, out / "generator.safetensors", progress)
         if rank() == 0:
-            sharpen_decoder(model, pool, codes[0], plan, out, progress)
+            train_decoder(model, pool, codes[0], plan, out, progress)
             train_enlarger(model, pool, codes[0], plan, out, progress)
     if rank() == 0:
         _save(model, out)
@@ -85,7 +85,7 @@ def go_on(base: Path, out: Path, plan: PretrainPlan) -> None:
 
 
 def sharpen(base: Path, out: Path, plan: PretrainPlan) -> None:
-    """Let ``base`` learn to enlarge its pictures, or learn on to; all else stays.
+    """Let the decoder of ``base`` learn on, and what enlarges its pictures; all else stays.
 
     As :func:`pretrain` it goes on after a stop. ``out/model`` is written at the end.
 
@@ -96,11 +96,12 @@ def sharpen(base: Path, out: Path, plan: PretrainPlan) -> None:
     model = AdModel.from_pretrained(base)
     if model.enlarger is None:
         model.config = model.config.model_copy(update={"enlarged": ENLARGED})
-        model.enlarger = enlarger_of(model.janus, ENLARGED)
+        model.enlarger = enlarger_of(model.janus.model.vqmodel, ENLARGED)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     with training_run("pretrain --sharpen", vars(plan) | {"base": str(base)}) as progress:
         pool = _rendered(plan, model.config, progress)
         plates, _ = pool_codes(model, pool, out, progress)
+        train_decoder(model, pool, plates, plan, out, progress)
         train_enlarger(model, pool, plates, plan, out, progress)
         _save(model, out)
 
