@@ -60,6 +60,17 @@ def _decoded(vq: JanusVQVAE, codes: Tensor) -> Tensor:
     return pixels
 
 
+def features_and_pixels(vq: JanusVQVAE, codes: Tensor) -> tuple[Tensor, Tensor]:
+    """What the decoder makes pixels of, ``(n, channels, size, size)``, and these."""
+    made: list[Tensor] = []
+    hook = vq.decoder.conv_out.register_forward_pre_hook(lambda _, inputs: made.append(inputs[0]))
+    try:
+        pixels = _decoded(vq, codes)
+    finally:
+        hook.remove()
+    return made[0], pixels
+
+
 def fingerprint(vq: JanusVQVAE) -> str:
     """Names the encoder by its weights: codes that another made mean other pictures."""
     digest = hashlib.sha256()

@@ -36,8 +36,10 @@ class AdGeneratorConfig(BaseModel):
     then throws a shadow. ``prompt`` says how the base is asked: by the instruction alone, in
     English, or in the conversation of its tokenizer's chat template and the language of the
     product, as Janus-Pro is. ``sampling`` is how it draws where no settings say otherwise.
-    ``title_wants`` is what a title has to say of its product: its name, its short name where it has
-    one, or one of its words, as where names are long and nobody's title has them whole (PAd1M).
+    Decoded pictures are shown ``enlarged`` times as large, where the base has learnt to
+    (:mod:`adloom.models.enlarger`). ``title_wants`` is what a title has to say of its product: its
+    name, its short name where it has one, or one of its words, as where names are long and nobody's
+    title has them whole (PAd1M).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -62,6 +64,7 @@ class AdGeneratorConfig(BaseModel):
     product_in_picture: bool = False
     prompt: Literal["plain", "chat"] = "plain"
     sampling: BaseSampling = BaseSampling()
+    enlarged: Literal[1, 2, 4] = 1
     title_wants: TitleWants = "name"
 
     @property

@@ -15,6 +15,7 @@ def no_demo_base(folder: Path) -> str | None:
         DamagedBase: it is not whole.
     """
     own, demo = AdGeneratorConfig.load(folder), AdGeneratorConfig()
-    if own.model_copy(update={"sampling": demo.sampling}) == demo:
+    shown = {"sampling": demo.sampling, "enlarged": demo.enlarged}
+    if own.model_copy(update=shown) == demo:
         return None
     return f"{folder} is no base of the demo shop; others learn by adloom base train"

@@ -12,6 +12,7 @@ from adloom.models.described import Damaged, json_object, refuse_cut_off, weight
 BASE_FILE = "ad_generator.json"
 DATA_SET_FILE = "dataset.json"
 MODULES_FILE = "conditioning.safetensors"
+ENLARGER_FILE = "enlarger.safetensors"
 ADAPTER_FILES = "adapter_config.json", "adapter_model.safetensors", MODULES_FILE
 DINOV2_FOLDER = "dinov2"
 _WORDS_FILE = "tokenizer.json"
@@ -26,12 +27,15 @@ def no_base(folder: Path | None) -> str | None:
     if not (folder / BASE_FILE).is_file():
         return f"{folder} holds no ad generator: {BASE_FILE} is missing"
     try:
-        seeing = json_object(folder / BASE_FILE).get("foreground") == "dinov2"
+        base = json_object(folder / BASE_FILE)
+        seeing = base.get("foreground") == "dinov2"
         for part in (folder, *([folder / DINOV2_FOLDER] if seeing else [])):
             json_object(part / "config.json")
             for file in weight_files(part):
                 refuse_cut_off(file)
         refuse_cut_off(folder / MODULES_FILE)
+        if base.get("enlarged", 1) != 1:
+            refuse_cut_off(folder / ENLARGER_FILE)
         if not (folder / _WORDS_FILE).is_file():
             raise Damaged(f"{_WORDS_FILE} is missing")
     except Damaged as damage:

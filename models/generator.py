@@ -24,7 +24,8 @@ from adloom.models.batching import BriefBatch, TargetBatch
 from adloom.models.conditioning import CONDITIONING_FILE, Conditioning
 from adloom.models.config import AdGeneratorConfig
 from adloom.models.damaged_base import loading
-from adloom.models.folders import DINOV2_FOLDER
+from adloom.models.enlarger import enlarger_of
+from adloom.models.folders import DINOV2_FOLDER, ENLARGER_FILE
 from adloom.models.foreground import Dinov2Features
 from adloom.models.janus import JanusForConditionalGeneration
 from adloom.models.masks import causal_mask, count_positions
@@ -64,6 +65,7 @@ class AdModel(nn.Module):
         features = None if dinov2 is None else dinov2.config.hidden_size
         mlps = config.foreground_mlps_of(janus.config.get_text_config().num_hidden_layers)
         self.conditioning = Conditioning(self.width, config, features, mlps).to(janus.dtype)
+        self.enlarger = enlarger_of(janus.model.vqmodel, config.enlarged)
         vocabulary = tokenizer.get_vocab()
         self.boi_id, self.eoi_id = vocabulary[BOI], vocabulary[EOI]
 
@@ -270,8 +272,11 @@ class AdModel(nn.Module):
         self.tokenizer.save_pretrained(folder)
         if self.dinov2 is not None:
             self.dinov2.backbone.save_pretrained(folder / DINOV2_FOLDER)
-        modules = {name: w.to(dtype) for name, w in self.conditioning.state_dict().items()}
-        save_file(modules, str(folder / CONDITIONING_FILE), metadata={"format": "pt"})
+        modules = {CONDITIONING_FILE: self.conditioning, ENLARGER_FILE: self.enlarger}
+        for file, module in modules.items():
+            if module is not None:
+                kept = {name: w.to(dtype) for name, w in module.state_dict().items()}
+                save_file(kept, str(folder / file), metadata={"format": "pt"})
         self.config.save(folder)  # last: a folder without it is no generator
 
     @classmethod
@@ -292,4 +297,6 @@ class AdModel(nn.Module):
                 dinov2 = whole(Dinov2Model, folder / DINOV2_FOLDER, local_files_only=True)
             model = cls(janus, tokenizer, config, dinov2)
             load_model(model.conditioning, str(folder / CONDITIONING_FILE))
+            if model.enlarger is not None:
+                load_model(model.enlarger, str(folder / ENLARGER_FILE))
         return model.eval()

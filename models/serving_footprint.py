@@ -33,7 +33,7 @@ def serving_bytes(shape: BaseShape, *, rows: int, adapters: int, rank: int) -> d
     model = shape.without_weights()
     janus = _bytes(model.janus.parameters())
     with _META:
-        decoder = PictureDecoder(model.janus.model.vqmodel, _DTYPE)
+        decoder = PictureDecoder(model, _DTYPE)
     codes: int = model.janus.model.generation_embeddings.num_embeddings
     parts = {
         "janus": janus,

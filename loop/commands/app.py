@@ -220,16 +220,23 @@ def pretrain(
     steps: Annotated[
         int, typer.Option(min=1, help="With --continue: how many steps it learns.")
     ] = 1500,
+    sharpen: Annotated[
+        bool,
+        typer.Option("--sharpen", help="With --continue: it learns to show its pictures sharper."),
+    ] = False,
 ) -> None:
     """Train the demo model from nothing; run it again to go on after a stop.
 
     With several cores or GPUs: torchrun --no-python --nproc-per-node N adloom pretrain
     """
     _fail_if(unwritable_folder(out), no_base(base))
+    if sharpen and base is None:
+        _fail("--sharpen wants a base that learns on: name it by --continue")
     from adloom.loop import home
-    from adloom.loop.demo.pretraining.plan import going_on
+    from adloom.loop.demo.pretraining.plan import going_on, sharpening
     from adloom.loop.demo.pretraining.pretrain import go_on
     from adloom.loop.demo.pretraining.pretrain import pretrain as train
+    from adloom.loop.demo.pretraining.pretrain import sharpen as sharpen_base
     from adloom.models.demo_base import no_demo_base
     from adloom.models.training.data_parallel import join_world, rank
 
@@ -241,6 +248,8 @@ def pretrain(
     with stop_told(lambda: GOES_ON):
         if base is None:
             train(out)
+        elif sharpen:
+            sharpen_base(base, out, sharpening(steps))
         else:
             go_on(base, out, going_on(steps))
     console.print(

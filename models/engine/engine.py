@@ -65,7 +65,7 @@ class Engine:
         self._decoder = Decoder(model, self.weights, longest)
         self._bank = LoraBank(self.weights, steps)
         self._forward = Forward(self._decoder, self._bank, steps, rows)
-        self._picture_decoder = PictureDecoder(model.janus.model.vqmodel, dtype)
+        self._picture_decoder = PictureDecoder(model, dtype)
         # Of each adapter: keys and values of <bos>, and its modules.
         self._known: WeakKeyDictionary[Adapter, tuple[Tensor, Conditioning]] = WeakKeyDictionary()
         self._waiting: deque[Job] = deque()

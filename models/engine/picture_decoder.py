@@ -14,7 +14,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers.models.janus.modeling_janus import JanusVQVAE
+
+from adloom.models.generator import AdModel
 
 _CHANNELS_LAST_FROM = 32
 """Pixels a side; on smaller maps torch norms channels-last ones slowly."""
@@ -23,8 +24,9 @@ _CHANNELS_LAST_FROM = 32
 class PictureDecoder:
     """Decodes pictures one at a time, so that each is the same to a bit whatever else is drawn."""
 
-    def __init__(self, vq: JanusVQVAE, dtype: torch.dtype) -> None:
-        """Copy what decodes; ``dtype`` is what it computes in."""
+    def __init__(self, model: AdModel, dtype: torch.dtype) -> None:
+        """Copy what decodes, and what enlarges; ``dtype`` is what it computes in."""
+        vq = model.janus.model.vqmodel
         parts: Any = copy.deepcopy(vq).eval()  # what nn.Module gives by name has no type
         decoder = parts.decoder
         self._side: int = parts.quantize.quant_state_dims[0]
@@ -34,14 +36,18 @@ class PictureDecoder:
             self._table = looked_up[:, :, 0, 0].to(dtype)
             middle = (_Residual(decoder.mid.block_1), decoder.mid.attn_1)
             first = nn.Sequential(decoder.conv_in, *middle, _Residual(decoder.mid.block_2))
-            last = nn.Sequential(decoder.norm_out, nn.SiLU(), decoder.conv_out)
+            last = nn.Sequential(decoder.norm_out, nn.SiLU())
             levels = [_level(level) for level in decoder.up]
         self._stages = nn.ModuleList([first, *levels, last]).to(dtype)
+        self._pixels: nn.Module = decoder.conv_out.to(dtype)
+        enlarger = copy.deepcopy(model.enlarger)
+        self._enlarger = None if enlarger is None else enlarger.eval().to(dtype)
 
     @property
     def bytes(self) -> int:
         """Memory of its weights."""
-        return self._table.nbytes + sum(weight.nbytes for weight in self._stages.parameters())
+        parts = [self._stages, self._pixels, *([self._enlarger] if self._enlarger else [])]
+        return self._table.nbytes + sum(w.nbytes for part in parts for w in part.parameters())
 
     @torch.inference_mode()
     def __call__(self, codes: Tensor) -> Tensor:
@@ -52,7 +58,8 @@ class PictureDecoder:
             small = hidden.shape[-1] < _CHANNELS_LAST_FROM
             memory = torch.contiguous_format if small else torch.channels_last
             hidden = stage(hidden.contiguous(memory_format=memory))
-        return hidden.float()
+        pixels: Tensor = self._pixels(hidden)
+        return (pixels if self._enlarger is None else self._enlarger(hidden, pixels)).float()
 
 
 def _level(level: Any) -> nn.Sequential:

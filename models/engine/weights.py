@@ -204,6 +204,7 @@ def fingerprint(model: AdModel) -> tuple[tuple[int, int], ...]:
         inner.vqmodel.post_quant_conv,
         inner.vqmodel.decoder,
         janus.lm_head,
+        *([] if model.enlarger is None else [model.enlarger]),
     )
     return tuple(
         (parameter.data_ptr(), parameter._version)

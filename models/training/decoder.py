@@ -1,104 +1,54 @@
-"""Sharpening the decoder of a trained VQ model; encoder and codes stay as they are.
+"""The decoder of a trained VQ model learns on; encoder and codes stay as they are.
 
-What a codebook leaves open, an absolute error answers with a blur. A critic that tells real
-pictures from decoded ones, patch by patch, asks for the detail back.
-
-Sources: VQGAN (arXiv 2012.09841, section 3.1): hinge loss, adaptive weight of the critic. ESRGAN
-(arXiv 1809.00219, section 3.4): between the weights before and after lies a decoder that is sharp
-without the critic's artefacts.
+While a codebook is learnt, what codes mean keeps moving. Once it stays, the decoder finds in codes
+and their neighbours what it left out before, such as where the joints of a wall lie.
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
+import math
 from typing import cast
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from transformers.models.janus.modeling_janus import JanusVQVAE
 
 from adloom.models.precision import pretraining_precision
 from adloom.models.training.codebook import reconstruction_loss
 
-CRITIC_SHARE = 0.15
-"""Weight of the critic's gradient beside that of the reconstruction, at the last layer."""
-_BETAS = (0.5, 0.9)
-
-
-class PatchCritic(nn.Module):
-    """Scores how real each patch of a picture looks."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        layers: list[nn.Module] = []
-        for before, after in pairwise((3, 32, 64, 128)):
-            layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
-        self.layers = nn.Sequential(*layers, nn.Conv2d(128, 1, 3, padding=1))
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        """``(n, 3, size, size)`` to scores ``(n, 1, size / 8, size / 8)``."""
-        scores: Tensor = self.layers(pixels)
-        return scores
+_WARM_UP = 50
 
 
 class DecoderTrainer:
-    """Trains the decoder against a critic of its own, a batch at a time.
+    """Trains the decoder, a batch at a time, at a rate that falls to 0 over ``steps`` (cosine)."""
 
-    For the first ``critic_alone`` steps the critic only watches.
-    """
-
-    def __init__(self, vq: JanusVQVAE, *, learning_rate: float, critic_alone: int) -> None:
-        self.vq = vq
-        self.critic = PatchCritic().to(vq.device)
-        self.critic_alone = critic_alone
+    def __init__(self, vq: JanusVQVAE, *, learning_rate: float, steps: int) -> None:
+        self.vq, self._rate, self._steps = vq, learning_rate, steps
         parts = {"decoder": vq.decoder, "post_quant_conv": vq.post_quant_conv}
         self.parameters = {
             f"{name}.{key}": p for name, part in parts.items() for key, p in part.named_parameters()
         }
         for parameter in self.parameters.values():
             parameter.requires_grad_(True)
-        self._before = {name: p.detach().clone() for name, p in self.parameters.items()}
-        self.all_parameters = self.parameters | dict(self.critic.named_parameters(prefix="critic"))
-        self.optimizers = (
-            torch.optim.AdamW(self.parameters.values(), lr=learning_rate, betas=_BETAS),
-            torch.optim.AdamW(self.critic.parameters(), lr=learning_rate, betas=_BETAS),
-        )
+        self.optimizer = torch.optim.AdamW(self.parameters.values(), betas=(0.9, 0.95))
 
-    def train_step(self, codes: Tensor, pixels: Tensor, step: int) -> tuple[float, float]:
-        """One step of both on codes ``(n, tokens)`` and what they stand for, in -1..1.
+    def train_step(self, codes: Tensor, pixels: Tensor, step: int) -> float:
+        """Step number ``step`` (from 1) on codes ``(n, tokens)`` and what they stand for, in -1..1.
 
         Returns:
-            Reconstruction loss and the critic's hinge loss.
+            The reconstruction loss.
         """
-        decoder, critic = self.optimizers
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._rate * self._share(step)
         with pretraining_precision(pixels.device):
             drawn = self.vq.decode(cast(torch.LongTensor, codes)).float()
-            loss = fit = reconstruction_loss(drawn, pixels)
-            if step > self.critic_alone:
-                unreal = -self.critic(drawn).float().mean()
-                loss = fit + self._share(fit, unreal) * unreal
-        decoder.zero_grad(set_to_none=True)
+            loss = reconstruction_loss(drawn, pixels)
+        self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        decoder.step()
-        with pretraining_precision(pixels.device):
-            real, false = self.critic(torch.cat([pixels, drawn.detach()])).float().chunk(2)
-        told_apart = (F.relu(1 - real).mean() + F.relu(1 + false).mean()) / 2
-        critic.zero_grad(set_to_none=True)
-        told_apart.backward()
-        critic.step()
-        return fit.item(), told_apart.item()
+        self.optimizer.step()
+        return loss.item()
 
-    @torch.no_grad()
-    def settle(self, share: float) -> None:
-        """Go only ``share`` of the way from the decoder as it was to the trained one."""
-        for name, parameter in self.parameters.items():
-            parameter.copy_(torch.lerp(self._before[name], parameter, share))
-
-    def _share(self, fit: Tensor, unreal: Tensor) -> Tensor:
-        """Weight that makes the critic's gradient as large as that of the reconstruction."""
-        last = self.vq.decoder.conv_out.weight
-        of_fit, of_unreal = (
-            torch.autograd.grad(loss, last, retain_graph=True)[0].norm() for loss in (fit, unreal)
-        )
-        return CRITIC_SHARE * (of_fit / (of_unreal + 1e-6)).clamp(max=1e3).detach()
+    def _share(self, step: int) -> float:
+        """Of the rate, at a step."""
+        fallen = (1 + math.cos(math.pi * (step - 1) / self._steps)) / 2
+        return min(1.0, step / _WARM_UP) * fallen

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 
 from adloom.models import codebook
@@ -19,24 +17,24 @@ def test_training_the_decoder_leaves_codes_alone_and_fits_pictures_better() -> N
     pixels = colours.expand(6, 3, 32, 32).contiguous()
     codes = codebook.encode(vq, pixels)
     before = reconstruction_loss(codebook.decode(vq, codes), pixels).item()
-    trainer = DecoderTrainer(vq, learning_rate=1e-3, critic_alone=10)
-    for step in range(1, 21):
-        fit, told_apart = trainer.train_step(codes, pixels, step)
-        assert math.isfinite(fit)
-        assert math.isfinite(told_apart)
+    trainer = DecoderTrainer(vq, learning_rate=1e-3, steps=20)
+    losses = [trainer.train_step(codes, pixels, step) for step in range(1, 21)]
     assert torch.equal(codebook.encode(vq, pixels), codes)
-    trained = vq.decoder.conv_out.weight.clone()
-    trainer.settle(0.7)
-    assert not torch.equal(vq.decoder.conv_out.weight, trained)
-    assert reconstruction_loss(codebook.decode(vq, codes), pixels).item() < before
+    after = reconstruction_loss(codebook.decode(vq, codes), pixels).item()
+    assert after < losses[0]
+    assert after < before
     assert all(name.startswith(("decoder.", "post_quant_conv.")) for name in trainer.parameters)
 
 
-def test_the_critic_learns_to_tell_real_from_decoded() -> None:
+def test_the_rate_rises_and_falls_to_nothing() -> None:
     torch.manual_seed(0)
     vq = tiny_model().janus.model.vqmodel
-    pixels = torch.rand(6, 3, 32, 32) * 2 - 1
+    pixels = torch.rand(2, 3, 32, 32) * 2 - 1
     codes = codebook.encode(vq, pixels)
-    trainer = DecoderTrainer(vq, learning_rate=1e-3, critic_alone=30)
-    losses = [trainer.train_step(codes, pixels, step)[1] for step in range(1, 31)]
-    assert losses[-1] < losses[0]
+    trainer = DecoderTrainer(vq, learning_rate=1e-3, steps=400)
+    rates = []
+    for step in (1, 50, 200, 400):
+        trainer.train_step(codes, pixels, step)
+        rates.append(trainer.optimizer.param_groups[0]["lr"])
+    assert rates[0] < rates[1] > rates[2] > rates[3]
+    assert rates[3] < 1e-7

@@ -147,10 +147,10 @@ def test_a_history_is_read_as_the_model_reads_it(clicks: int, keep: float | None
 
 
 def test_a_picture_is_decoded_as_janus_decodes_it() -> None:
-    vq = tiny_model().janus.model.vqmodel
+    model = tiny_model()
     codes = torch.randint(0, 1024, (3, TINY.image_tokens))
-    expected = codebook.decode(vq, codes)
-    exact, rounded = (PictureDecoder(vq, dtype) for dtype in (torch.float32, torch.bfloat16))
+    expected = codebook.decode(model.janus.model.vqmodel, codes)
+    exact, rounded = (PictureDecoder(model, dtype) for dtype in (torch.float32, torch.bfloat16))
     for row, wanted in zip(codes, expected, strict=True):
         assert torch.allclose(exact(row)[0], wanted, atol=1e-5)
         assert (rounded(row)[0] - wanted).abs().mean() < 0.05 * wanted.abs().mean()

@@ -82,7 +82,7 @@ def _codes(model: AdModel, pictures: torch.Tensor) -> torch.Tensor:
     return codebook.encode(vq, pictures.float() / 127.5 - 1.0).to("cpu", torch.int16)
 
 
-def sharpen_decoder(
+def train_decoder(
     model: AdModel,
     pool: Pool,
     codes: torch.Tensor,
@@ -90,31 +90,27 @@ def sharpen_decoder(
     out: Path,
     progress: Progress,
 ) -> None:
-    """Last stage: train the decoder on plates for ``plan.decoder_steps``, from where ``out`` says.
+    """Let the decoder learn on, on plates, for ``plan.decoder_steps``, from where ``out`` says.
 
     Args:
         codes: those of the plates, int16 ``(n, image tokens)``.
     """
     vq = model.janus.model.vqmodel
-    torch.manual_seed(plan.seed)
-    trainer = DecoderTrainer(
-        vq, learning_rate=plan.decoder_rate, critic_alone=plan.decoder_critic_alone
-    )
+    trainer = DecoderTrainer(vq, learning_rate=plan.decoder_rate, steps=plan.decoder_steps)
     state = out / "decoder.safetensors"
-    start = load_state(state, trainer.all_parameters, trainer.optimizers)
+    start = load_state(state, trainer.parameters, [trainer.optimizer])
     task = progress.add_task(
-        "Sharpening the decoder", total=plan.decoder_steps, completed=start, note=""
+        "Training the decoder", total=plan.decoder_steps, completed=start, note=""
     )
     for step in range(start + 1, plan.decoder_steps + 1):
         rows = random.Random(f"{plan.seed}/{step}").sample(range(len(codes)), plan.codebook_batch)
         pixels = torch.from_numpy(pool.plates[rows]).float() / 127.5 - 1.0
-        fit, told_apart = trainer.train_step(
+        loss = trainer.train_step(
             codes[rows].long().to(model.device), pixels.to(model.device), step
         )
         if step % 10 == 0:
-            mlflow.log_metrics({"decoder_loss": fit, "critic_loss": told_apart}, step=step)
+            mlflow.log_metric("decoder_loss", loss, step=step)
         if step % plan.checkpoint_every == 0 or step == plan.decoder_steps:
-            save_state(state, trainer.all_parameters, trainer.optimizers, step)
-        progress.update(task, completed=step, note=f"loss {fit:.3f}, critic {told_apart:.3f}")
-    trainer.settle(plan.decoder_share)
+            save_state(state, trainer.parameters, [trainer.optimizer], step)
+        progress.update(task, completed=step, note=f"loss {loss:.3f}")
     vq.requires_grad_(False)

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import mlflow
 import torch
@@ -30,8 +31,10 @@ from adloom.models.training.data_parallel import average_gradients, rank, world_
 from adloom.models.training.example_loss import example_loss
 from adloom.models.training.schedule import rate_share
 
-_ELSEWHERE = ("janus.model.vqmodel", "janus.model.vision_model", "janus.model.aligner")
-"""Parts of Janus that this stage does not train: the codebook, and what reads pictures as text."""
+_ELSEWHERE = ("janus.model.vqmodel", "enlarger", "janus.model.vision_model", "janus.model.aligner")
+"""Parts that this stage does not train: codebook, decoder, and what reads pictures as text."""
+ENLARGED: Literal[4] = 4
+"""How much larger than it is decoded a picture is shown."""
 
 
 def new_model(seed: int) -> AdModel:
@@ -41,7 +44,7 @@ def new_model(seed: int) -> AdModel:
     titles = [write_title(p, tone, rng=rng) for p in products for tone in TONES for _ in range(6)]
     prompts = [instruction(AdBrief(p.name, p.selling_points, p.cutout())) for p in products]
     tokenizer = train_tokenizer([*titles, *prompts, *general_words()])
-    config = AdGeneratorConfig()
+    config = AdGeneratorConfig(enlarged=ENLARGED)
     torch.manual_seed(seed)
     janus = JanusForConditionalGeneration(demo_janus_config(len(tokenizer), config))
     return AdModel(janus, tokenizer, config)

@@ -53,8 +53,7 @@ class PretrainPlan:
     """Size of a pretraining run; the defaults are those of the committed weights.
 
     ``generator_batch`` examples are drawn a step in each process; the committed weights come from
-    two. ``decoder_share`` is how far the decoder goes towards what its critic wants. There are
-    ``shoppers`` people in each of the ``crowds``.
+    two. There are ``shoppers`` people in each of the ``crowds``.
     """
 
     variants: int = 48
@@ -65,10 +64,11 @@ class PretrainPlan:
     generator_steps: int = 3000
     generator_batch: int = 8
     generator_rate: float = 2e-3
-    decoder_steps: int = 1500
-    decoder_rate: float = 2e-4
-    decoder_critic_alone: int = 150
-    decoder_share: float = 0.7
+    decoder_steps: int = 6000
+    decoder_rate: float = 6e-4
+    enlarger_steps: int = 1500
+    enlarger_rate: float = 5e-4
+    enlarger_critic_alone: int = 150
     checkpoint_every: int = 100
     seed: int = 0
     crowds: int = 32
@@ -104,3 +104,8 @@ def going_on(steps: int) -> PretrainPlan:
         crowds=64,
         lessons=(lesson,),
     )
+
+
+def sharpening(steps: int) -> PretrainPlan:
+    """A run that goes on from a base, of which decoder, for ``steps``, and enlarger learn."""
+    return PretrainPlan(decoder_steps=steps, seed=1)

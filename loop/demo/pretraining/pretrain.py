@@ -1,9 +1,10 @@
 """`adloom pretrain`: the bundled demo model, from nothing, on the demo shop's own ads.
 
-Three stages, each resumable: the codebook (pictures to image tokens and back), the generator
-(history and product in, title and picture out), and the decoder once more, for sharp pictures.
-`--continue` takes a base that has been through them and lets its generator learn on. Products and
-tastes that `adloom.loop.demo.shop.splits` keeps for evaluation are left out.
+Four stages, each resumable: the codebook (pictures to image tokens and back), the generator
+(history and product in, title and picture out), the decoder once more, and what enlarges its
+pictures, for sharp ones. `--continue` takes a base that has been through them and lets its
+generator learn on, or with `--sharpen` what enlarges. Products and tastes that
+`adloom.loop.demo.shop.splits` keeps for evaluation are left out.
 """
 
 from __future__ import annotations
@@ -16,22 +17,24 @@ from rich.progress import Progress
 
 from adloom.loop.catalogue.histories.reading import HistoryReader
 from adloom.loop.demo.pretraining.ads import Pool, render_pool
-from adloom.loop.demo.pretraining.codebook import pool_codes, sharpen_decoder, train_codebook
+from adloom.loop.demo.pretraining.codebook import pool_codes, train_codebook, train_decoder
 from adloom.loop.demo.pretraining.crowds import draw_crowds
-from adloom.loop.demo.pretraining.generator import new_model, train_generator
+from adloom.loop.demo.pretraining.enlarging import train_enlarger
+from adloom.loop.demo.pretraining.generator import ENLARGED, new_model, train_generator
 from adloom.loop.demo.pretraining.plan import PretrainPlan
 from adloom.loop.demo.pretraining.run import training_run
 from adloom.loop.demo.pretraining.shoppers import TrainingShoppers
 from adloom.loop.demo.shop.scenes import PALETTES, SCENES
 from adloom.loop.demo.shop.splits import training_products
 from adloom.models.config import AdGeneratorConfig
+from adloom.models.enlarger import enlarger_of
 from adloom.models.generator import AdModel
 from adloom.models.picture_encoder import PictureEncoder
 from adloom.models.training.data_parallel import join_world, rank, wait_for_all, world_size
 
 
 def pretrain(out: Path, plan: PretrainPlan | None = None) -> None:
-    """Train codebook, generator and decoder; write the model to ``out/model``.
+    """Train codebook, generator, decoder and enlarger; write the model to ``out/model``.
 
     Progress is kept in ``out`` every ``plan.checkpoint_every`` steps: run the same command
     again after a stop. Losses go to the MLflow run in progress or a new one. Started by
@@ -48,7 +51,8 @@ def pretrain(out: Path, plan: PretrainPlan | None = None) -> None:
         shoppers = _shoppers(model, pool, codes, plan, progress)
         train_generator(model, shoppers, plan, out / "generator.safetensors", progress)
         if rank() == 0:
-            sharpen_decoder(model, pool, codes[0], plan, out, progress)
+            train_decoder(model, pool, codes[0], plan, out, progress)
+            train_enlarger(model, pool, codes[0], plan, out, progress)
     if rank() == 0:
         _save(model, out)
     wait_for_all()
@@ -78,6 +82,28 @@ def go_on(base: Path, out: Path, plan: PretrainPlan) -> None:
             model, shoppers, plan, out / "going-on.safetensors", progress, lambda: _save(model, out)
         )
     wait_for_all()
+
+
+def sharpen(base: Path, out: Path, plan: PretrainPlan) -> None:
+    """Let the decoder of ``base`` learn on, and what enlarges its pictures; all else stays.
+
+    As :func:`pretrain` it goes on after a stop. ``out/model`` is written at the end.
+
+    Raises:
+        FileNotFoundError: ``base`` holds no saved generator.
+        DamagedBase: it is not whole.
+    """
+    model = AdModel.from_pretrained(base)
+    if model.enlarger is None:
+        model.config = model.config.model_copy(update={"enlarged": ENLARGED})
+        model.enlarger = enlarger_of(model.janus.model.vqmodel, ENLARGED)
+    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    with training_run("pretrain --sharpen", vars(plan) | {"base": str(base)}) as progress:
+        pool = _rendered(plan, model.config, progress)
+        plates, _ = pool_codes(model, pool, out, progress)
+        train_decoder(model, pool, plates, plan, out, progress)
+        train_enlarger(model, pool, plates, plan, out, progress)
+        _save(model, out)
 
 
 def _save(model: AdModel, out: Path) -> None:

@@ -19,8 +19,9 @@ from adloom.loop.commands.app import app
 from adloom.loop.demo.pretraining.ads import Pool, render_pool
 from adloom.loop.demo.pretraining.crowds import draw_crowds
 from adloom.loop.demo.pretraining.disguise import disguised, general_words
+from adloom.loop.demo.pretraining.generator import ENLARGED
 from adloom.loop.demo.pretraining.plan import PretrainPlan
-from adloom.loop.demo.pretraining.pretrain import go_on, pretrain
+from adloom.loop.demo.pretraining.pretrain import go_on, pretrain, sharpen
 from adloom.loop.demo.pretraining.shoppers import TrainingShoppers
 from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.loop.demo.shop.copywriting import tone_of, write_title
@@ -34,6 +35,8 @@ from adloom.loop.demo.shop.splits import (
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.brief import AdBrief
 from adloom.models.config import AdGeneratorConfig
+from adloom.models.demo_base import no_demo_base
+from adloom.models.folders import no_base
 from adloom.models.generator import DEMO_MODEL, AdModel
 from tests.own_tracking import track_under
 
@@ -45,7 +48,8 @@ PLAN = PretrainPlan(
     generator_steps=2,
     generator_batch=2,
     decoder_steps=2,
-    decoder_critic_alone=1,
+    enlarger_steps=2,
+    enlarger_critic_alone=1,
     checkpoint_every=1,
     crowds=1,
     shoppers=4,
@@ -158,6 +162,46 @@ def test_a_base_learns_on_with_the_codebook_that_it_has(
     assert not torch.equal(base.janus.lm_head.weight, model.janus.lm_head.weight)
 
 
+@pytest.mark.slow
+def test_the_decoder_of_a_base_learns_on_and_all_else_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    track_under(tmp_path, monkeypatch)
+    sharpen(DEMO_MODEL, tmp_path, replace(PLAN, enlarger_steps=1))
+    stopped = load_file(tmp_path / "enlarger.safetensors")
+    decoder = (tmp_path / "decoder.safetensors").read_bytes()
+    sharpen(DEMO_MODEL, tmp_path, PLAN)
+    ended = load_file(tmp_path / "enlarger.safetensors")
+    assert any(not torch.equal(stopped[name], ended[name]) for name in stopped)
+    assert (tmp_path / "decoder.safetensors").read_bytes() == decoder
+    assert no_base(tmp_path / "model") is None
+    assert no_demo_base(tmp_path / "model") is None
+    base, model = AdModel.from_pretrained(DEMO_MODEL), AdModel.from_pretrained(tmp_path / "model")
+    assert model.config.enlarged == ENLARGED
+    after = model.janus.state_dict()
+    trained = ("model.vqmodel.decoder.", "model.vqmodel.post_quant_conv.")
+    for name, weight in base.janus.state_dict().items():
+        assert torch.equal(weight, after[name]) or name.startswith(trained)
+    last = "model.vqmodel.decoder.conv_out.weight"
+    assert not torch.equal(after[last], base.janus.state_dict()[last])
+    assert model.enlarger is not None
+    assert model.enlarger.last.weight.any()
+
+
+def test_a_decoder_learns_on_from_a_base_that_is_named(tmp_path: Path) -> None:
+    alone = CliRunner().invoke(app, ["pretrain", "--out", str(tmp_path), "--sharpen"])
+    assert alone.exit_code == 2
+    assert "--continue" in alone.output
+
+
+def test_a_plate_is_the_same_scene_in_every_size() -> None:
+    pool = render_pool(training_products()[:4], 1, 32, 5, lambda: None)
+    for number in (0, 40, 90):
+        assert np.array_equal(pool.plate(number, 32), pool.plates[number])
+        large = pool.plate(number, 128).reshape(3, 32, 4, 32, 4).mean(axis=(2, 4))
+        assert np.abs(large - pool.plates[number]).mean() < 8
+
+
 def test_only_a_base_of_the_demo_learns_on_so(tmp_path: Path) -> None:
     asked = ["pretrain", "--out", str(tmp_path / "out"), "--continue"]
     nothing = CliRunner().invoke(app, [*asked, str(tmp_path)])
@@ -194,4 +238,4 @@ def test_a_small_run_ends_in_a_generator_and_can_be_stopped(
     brief = AdBrief(product.name, product.selling_points, product.cutout())
     generator = AdGenerator.from_pretrained(out / "model", device="cpu")
     draft = generator.generate([brief], seeds=[1])[0]
-    assert draft.background.size == (96, 96)
+    assert draft.background.size == (96 * ENLARGED,) * 2

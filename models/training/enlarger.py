@@ -1,0 +1,102 @@
+"""Teaching what enlarges decoded pictures; codebook and decoder stay as they are.
+
+Where the joints between bricks lie, codes do not tell, so that an absolute error leaves them out.
+Two losses ask for them: a critic, and how much lightness changes around each place, which is alike
+for any two walls.
+
+Sources: the critic, :mod:`adloom.models.training.critic`. Texture as statistics of a neighbourhood
+and not of its pixels: Gatys et al. (arXiv 1505.07376).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from transformers.models.janus.modeling_janus import JanusVQVAE
+
+from adloom.models.codebook import features_and_pixels
+from adloom.models.enlarger import Enlarger
+from adloom.models.precision import pretraining_precision
+from adloom.models.training.codebook import opponent, reconstruction_loss
+from adloom.models.training.critic import PatchCritic, as_strong
+
+CRITIC_SHARE = 0.4
+TEXTURE_SHARE = 0.6
+"""Their gradients beside that of the reconstruction, at the last layer."""
+_BETAS = (0.5, 0.9)
+_SCALES = 3
+_AROUND = 32
+"""Pixels a side of a neighbourhood."""
+_FAINT = 1e-4
+"""Of squared changes; what changes less is plain."""
+
+
+class EnlargerTrainer:
+    """Trains an enlarger against a critic of its own.
+
+    For the first ``critic_alone`` steps the critic only watches.
+    """
+
+    def __init__(
+        self, vq: JanusVQVAE, enlarger: Enlarger, *, learning_rate: float, critic_alone: int
+    ) -> None:
+        self.vq, self.enlarger = vq.requires_grad_(False), enlarger.requires_grad_(True)
+        self.critic = PatchCritic().to(vq.device)
+        self.critic_alone = critic_alone
+        self.all_parameters = dict(enlarger.named_parameters(prefix="enlarger"))
+        self.all_parameters |= dict(self.critic.named_parameters(prefix="critic"))
+        self.optimizers = tuple(
+            torch.optim.AdamW(part.parameters(), lr=learning_rate, betas=_BETAS)
+            for part in (enlarger, self.critic)
+        )
+
+    def train_step(self, codes: Tensor, pixels: Tensor, step: int) -> tuple[float, float, float]:
+        """One step of both on codes ``(n, tokens)`` and what they stand for, in -1..1, as large
+        as it is shown.
+
+        Returns:
+            Reconstruction loss, texture loss and the critic's hinge loss.
+        """
+        drawing, criticising = self.optimizers
+        last = self.enlarger.last.weight
+        with pretraining_precision(pixels.device):
+            with torch.no_grad():
+                read = features_and_pixels(self.vq, codes)
+            drawn = self.enlarger(*read).float()
+            loss = fit = reconstruction_loss(drawn, pixels)
+            texture = texture_loss(drawn, pixels)
+            loss = loss + TEXTURE_SHARE * as_strong(texture, fit, last) * texture
+            if step > self.critic_alone:
+                unreal = -self.critic(drawn).float().mean()
+                loss = loss + CRITIC_SHARE * as_strong(unreal, fit, last) * unreal
+        drawing.zero_grad(set_to_none=True)
+        loss.backward()
+        drawing.step()
+        with pretraining_precision(pixels.device):
+            told_apart = self.critic.hinge_loss(pixels, drawn)
+        criticising.zero_grad(set_to_none=True)
+        told_apart.backward()
+        criticising.step()
+        return fit.item(), texture.item(), told_apart.item()
+
+
+def texture_loss(output: Tensor, target: Tensor) -> Tensor:
+    """How unlike the textures of two pictures ``(n, 3, size, size)`` are, whatever lies where;
+    ``size`` is above 32.
+
+    Of each neighbourhood, how much lightness changes and bends, across and down, at three scales,
+    as logarithms; the mean absolute difference.
+    """
+    losses = []
+    pair = torch.stack([opponent(output)[:, :1], opponent(target)[:, :1]])
+    light = pair.flatten(0, 1)
+    for scale in range(_SCALES):
+        for order in (1, 2):
+            for dim in (2, 3):
+                changes = light.diff(n=order, dim=dim).square()
+                around = _AROUND >> scale
+                found = F.avg_pool2d(changes, around, around // 2).add(_FAINT).log()
+                losses.append(F.l1_loss(*found.chunk(2)))
+        light = F.avg_pool2d(light, 2)
+    return torch.stack(losses).mean()
