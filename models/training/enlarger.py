@@ -97,6 +97,7 @@ def texture_loss(output: Tensor, target: Tensor) -> Tensor:
                 changes = light.diff(n=order, dim=dim).square()
                 around = _AROUND >> scale
                 found = F.avg_pool2d(changes, around, around // 2).add(_FAINT).log()
-                losses.append(F.l1_loss(*found.chunk(2)))
+                own, wanted = found.chunk(2)
+                losses.append(F.l1_loss(own, wanted))
         light = F.avg_pool2d(light, 2)
     return torch.stack(losses).mean()
