@@ -261,10 +261,8 @@ class AdModel(nn.Module):
             ValueError: LoRA adapters are loaded; they are saved by themselves.
         """
         exact = "model.vqmodel." if dtype == torch.bfloat16 else ()
-        weights = {
-            name: w if name.startswith(exact) else w.to(dtype)
-            for name, w in self.janus.state_dict().items()
-        }
+        state = self.janus.state_dict().items()
+        weights = {name: w if name.startswith(exact) else w.to(dtype) for name, w in state}
         if any("lora_" in name for name in weights):
             raise ValueError("drop the loaded adapters first: a saved generator is a bare base")
         folder.mkdir(parents=True, exist_ok=True)
@@ -281,8 +279,7 @@ class AdModel(nn.Module):
 
     @classmethod
     def from_pretrained(cls, folder: Path, *, dtype: torch.dtype = torch.float32) -> AdModel:
-        """Load what :meth:`save_pretrained` wrote; ``dtype`` is what Janus
-        and the modules compute in, but for the VQ model, which is float32.
+        """Load what :meth:`save_pretrained` wrote; all but the VQ model (float32) is in ``dtype``.
 
         Raises:
             FileNotFoundError: ``folder`` holds no saved generator.

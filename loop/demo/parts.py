@@ -213,10 +213,8 @@ class DemoLoop:
     @cached_property
     def crowd(self) -> Crowd:
         """The shoppers."""
-        plan = self.plan
-        return Crowd.gathered(
-            plan.shoppers, seed=plan.seed, fashion=self.fashion, perception=self.perception
-        )
+        size, seed = self.plan.shoppers, self.plan.seed
+        return Crowd.gathered(size, seed=seed, fashion=self.fashion, perception=self.perception)
 
     def request(self, user_id: str, product_id: str, round_number: int, place: int) -> AdRequest:
         """An ad wanted by a shopper, from the arm that they are in; its name tells which."""
@@ -287,12 +285,8 @@ def _fashion(plan: DemoPlan) -> Fashion | None:
     """What shoppers follow, if anything."""
     if not plan.drifts:
         return None
-    return Fashion.drawn(
-        load_catalog().categories,
-        start_round=plan.drift_from,
-        seed=plan.seed,
-        drift=plan.drift,
-    )
+    known, begins = load_catalog().categories, plan.drift_from
+    return Fashion.drawn(known, start_round=begins, seed=plan.seed, drift=plan.drift)
 
 
 @contextmanager
