@@ -86,10 +86,8 @@ def _send(loop: DemoLoop, events: Sequence[Impression | Click]) -> None:
 
 def first_ads(loop: DemoLoop) -> list[SeedCreative]:
     """The shop's ads of before adloom."""
-    plan, on_sale = loop.plan, None
-    if loop.fashion is not None:
-        on_sale = loop.fashion.on_sale(list(load_catalog().values()), 0)
-    return seed_creatives(plan.shop_ads, plan.seed, on_sale)
+    on_sale = None if loop.fashion is None else loop.fashion.on_sale(0)
+    return seed_creatives(loop.plan.shop_ads, loop.plan.seed, on_sale)
 
 
 def new_ads(loop: DemoLoop, number: int) -> list[SeedCreative]:

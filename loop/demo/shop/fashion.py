@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from adloom.loop.catalogue.product import Product
+from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.loop.demo.shop.copywriting import TONES
 from adloom.loop.demo.shop.creatives import Look
 from adloom.loop.demo.shop.scenes import PALETTES, SCENES
@@ -88,11 +89,12 @@ class Fashion:
         """Whether a shopper goes along; `seed` is the crowd's."""
         return random.Random(f"follows/{seed}/{user_id}").random() < self.followers
 
-    def on_sale(self, products: Sequence[Product], round_number: int) -> list[Product]:
+    def on_sale(self, round_number: int) -> list[Product]:
         """What can be bought in a round; new ones come so often that they are half of it."""
+        products = list(load_catalog().values())
         new = [product for product in products if product.product_id in self.launched]
         if not new:
-            return list(products)
+            return products
         old = [product for product in products if product.product_id not in self.launched]
         often = round(_LAUNCHED / (1 - _LAUNCHED) * len(old) / len(new))
         return old + new * often if self.share(round_number) else old

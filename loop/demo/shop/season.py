@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.loop.demo.shop.copywriting import write_title
 from adloom.loop.demo.shop.creatives import SeedCreative, seed_creatives
 from adloom.loop.demo.shop.fashion import Fashion
@@ -21,8 +20,7 @@ def new_creatives(
     name = f"{seed}/round {round_number}"
     if fashion is None:
         return seed_creatives(n, name)
-    on_sale = fashion.on_sale(list(load_catalog().values()), round_number)
-    creatives = seed_creatives(n, name, on_sale)
+    creatives = seed_creatives(n, name, fashion.on_sale(round_number))
     rng = random.Random(f"season/{name}")
     share = follow if fashion.share(round_number) else 0.0
     return [_in_fashion(ad, fashion, rng) if rng.random() < share else ad for ad in creatives]

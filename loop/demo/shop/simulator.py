@@ -138,9 +138,8 @@ class Crowd(Mapping[str, Shopper]):
         What is on sale hangs on `fashion`, if any.
         """
         rng = random.Random(f"visits/{self._seed}/{round_number}")
-        products = list(load_catalog().values())
-        if fashion is not None:
-            products = fashion.on_sale(products, round_number)
+        known = list(load_catalog().values())
+        products = known if fashion is None else fashion.on_sale(round_number)
         came = rng.choices(list(self.values()), k=n)
         visits = []
         for shopper in came:

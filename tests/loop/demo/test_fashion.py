@@ -76,14 +76,14 @@ def test_nobody_sells_them_before_and_then_they_are_half_of_it(
         assert of_new([ad.product.product_id for ad in ads]) == pytest.approx(share, abs=0.1)
         dressed = [ad for ad in ads if ad.look.tone == TONES[-1]]
         assert (len(dressed) > 20) == bool(share)
-    assert not NEW & {one.product_id for one in fashion.on_sale(PRODUCTS, 0)}
-    assert {one.product_id for one in fashion.on_sale(PRODUCTS, 2)} >= NEW
+    assert not NEW & {one.product_id for one in fashion.on_sale(0)}
+    assert {one.product_id for one in fashion.on_sale(2)} >= NEW
 
 
 @pytest.mark.parametrize("drift", ["everybody", "half"])
 def test_all_is_on_sale_once_where_nothing_is_new(drift: Drift) -> None:
     for number in (0, 1, 5):
-        assert drawn(drift).on_sale(PRODUCTS, number) == PRODUCTS
+        assert drawn(drift).on_sale(number) == PRODUCTS
     ads = Counter(ad.product.product_id for ad in seed_creatives(2 * len(PRODUCTS), seed=1))
     assert set(ads.values()) == {2}
 
