@@ -10,7 +10,7 @@ import math
 from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers.models.janus.modeling_janus import JanusVQVAE
 
 from adloom.models.precision import pretraining_precision
@@ -19,17 +19,30 @@ from adloom.models.training.codebook import reconstruction_loss
 _WARM_UP = 50
 
 
+def to_be_learnt(vq: JanusVQVAE) -> dict[str, nn.Parameter]:
+    """The decoder's parameters by name, which learn from now on; nothing else of ``vq`` does."""
+    vq.requires_grad_(False)
+    parts = {"decoder": vq.decoder, "post_quant_conv": vq.post_quant_conv}
+    found = {
+        f"{name}.{key}": p for name, part in parts.items() for key, p in part.named_parameters()
+    }
+    for parameter in found.values():
+        parameter.requires_grad_(True)
+    return found
+
+
+def share_of_rate(step: int, steps: int) -> float:
+    """Of the learning rate, at ``step`` (from 1) of ``steps``: a cosine, after a short warm-up."""
+    fallen = (1 + math.cos(math.pi * (step - 1) / steps)) / 2
+    return min(1.0, step / _WARM_UP) * fallen
+
+
 class DecoderTrainer:
     """Trains the decoder, a batch at a time, at a rate that falls to 0 over ``steps`` (cosine)."""
 
     def __init__(self, vq: JanusVQVAE, *, learning_rate: float, steps: int) -> None:
         self.vq, self._rate, self._steps = vq, learning_rate, steps
-        parts = {"decoder": vq.decoder, "post_quant_conv": vq.post_quant_conv}
-        self.parameters = {
-            f"{name}.{key}": p for name, part in parts.items() for key, p in part.named_parameters()
-        }
-        for parameter in self.parameters.values():
-            parameter.requires_grad_(True)
+        self.parameters = to_be_learnt(vq)
         self.optimizer = torch.optim.AdamW(self.parameters.values(), betas=(0.9, 0.95))
 
     def train_step(self, codes: Tensor, pixels: Tensor, step: int) -> float:
@@ -39,7 +52,7 @@ class DecoderTrainer:
             The reconstruction loss.
         """
         for group in self.optimizer.param_groups:
-            group["lr"] = self._rate * self._share(step)
+            group["lr"] = self._rate * share_of_rate(step, self._steps)
         with pretraining_precision(pixels.device):
             drawn = self.vq.decode(cast(torch.LongTensor, codes)).float()
             loss = reconstruction_loss(drawn, pixels)
@@ -47,8 +60,3 @@ class DecoderTrainer:
         loss.backward()
         self.optimizer.step()
         return loss.item()
-
-    def _share(self, step: int) -> float:
-        """Of the rate, at a step."""
-        fallen = (1 + math.cos(math.pi * (step - 1) / self._steps)) / 2
-        return min(1.0, step / _WARM_UP) * fallen

@@ -1,6 +1,7 @@
-"""Teaching what enlarges decoded pictures; codebook and decoder stay as they are.
+"""Teaching what enlarges decoded pictures, and the decoder with it; codes stay as they are.
 
-Where the joints between bricks lie, codes do not tell, so that an absolute error leaves them out.
+An enlarger alone can only use what the decoder found worth a pixel. Learning together, the decoder
+says where an edge lies between two. Where codes do not tell, an absolute error leaves edges out.
 Two losses ask for them: a critic, and how much lightness changes around each place, which is alike
 for any two walls.
 
@@ -20,9 +21,10 @@ from adloom.models.enlarger import Enlarger
 from adloom.models.precision import pretraining_precision
 from adloom.models.training.codebook import opponent, reconstruction_loss
 from adloom.models.training.critic import PatchCritic, as_strong
+from adloom.models.training.decoder import share_of_rate, to_be_learnt
 
 CRITIC_SHARE = 0.4
-TEXTURE_SHARE = 0.6
+TEXTURE_SHARE = 0.8
 """Their gradients beside that of the reconstruction, at the last layer."""
 _BETAS = (0.5, 0.9)
 _SCALES = 3
@@ -33,37 +35,49 @@ _FAINT = 1e-4
 
 
 class EnlargerTrainer:
-    """Trains an enlarger against a critic of its own.
+    """Trains an enlarger and the decoder it reads, against a critic of their own.
 
-    For the first ``critic_alone`` steps the critic only watches.
+    Their rates fall to 0 over ``steps`` (cosine). For the first ``critic_alone`` of them the critic
+    only watches.
     """
 
     def __init__(
-        self, vq: JanusVQVAE, enlarger: Enlarger, *, learning_rate: float, critic_alone: int
+        self,
+        vq: JanusVQVAE,
+        enlarger: Enlarger,
+        *,
+        learning_rate: float,
+        decoder_rate: float,
+        steps: int,
+        critic_alone: int,
     ) -> None:
-        self.vq, self.enlarger = vq.requires_grad_(False), enlarger.requires_grad_(True)
+        self.vq, self.enlarger = vq, enlarger.requires_grad_(True)
         self.critic = PatchCritic().to(vq.device)
         self.critic_alone = critic_alone
-        self.all_parameters = dict(enlarger.named_parameters(prefix="enlarger"))
+        self._rates, self._steps = (decoder_rate, learning_rate), steps
+        decoder = to_be_learnt(vq)
+        self.all_parameters: dict[str, Tensor] = dict(decoder)
+        self.all_parameters |= dict(enlarger.named_parameters(prefix="enlarger"))
         self.all_parameters |= dict(self.critic.named_parameters(prefix="critic"))
-        self.optimizers = tuple(
-            torch.optim.AdamW(part.parameters(), lr=learning_rate, betas=_BETAS)
-            for part in (enlarger, self.critic)
+        groups = [{"params": list(decoder.values())}, {"params": list(enlarger.parameters())}]
+        self.optimizers = (
+            torch.optim.AdamW(groups, betas=_BETAS),
+            torch.optim.AdamW(self.critic.parameters(), lr=learning_rate, betas=_BETAS),
         )
 
     def train_step(self, codes: Tensor, pixels: Tensor, step: int) -> tuple[float, float, float]:
-        """One step of both on codes ``(n, tokens)`` and what they stand for, in -1..1, as large
-        as it is shown.
+        """Step number ``step`` (from 1) on codes ``(n, tokens)`` and what they stand for, in -1..1,
+        as large as it is shown.
 
         Returns:
             Reconstruction loss, texture loss and the critic's hinge loss.
         """
         drawing, criticising = self.optimizers
+        for group, rate in zip(drawing.param_groups, self._rates, strict=True):
+            group["lr"] = rate * share_of_rate(step, self._steps)
         last = self.enlarger.last.weight
         with pretraining_precision(pixels.device):
-            with torch.no_grad():
-                read = features_and_pixels(self.vq, codes)
-            drawn = self.enlarger(*read).float()
+            drawn = self.enlarger(*features_and_pixels(self.vq, codes)).float()
             loss = fit = reconstruction_loss(drawn, pixels)
             texture = texture_loss(drawn, pixels)
             loss = loss + TEXTURE_SHARE * as_strong(texture, fit, last) * texture

@@ -66,8 +66,9 @@ class PretrainPlan:
     generator_rate: float = 2e-3
     decoder_steps: int = 6000
     decoder_rate: float = 6e-4
-    enlarger_steps: int = 1500
+    enlarger_steps: int = 3000
     enlarger_rate: float = 5e-4
+    enlarged_decoder_rate: float = 3e-4
     enlarger_critic_alone: int = 150
     checkpoint_every: int = 100
     seed: int = 0

@@ -174,7 +174,7 @@ def test_an_arm_that_the_caller_names_serves_and_is_logged(
         ("platform", "red"),
     ]
     assert [ad["model_version"] for ad in ads] == ["2", "2", "1"]
-    events = shown_to(settings, {ad["user_id"] for ad in ads})
+    events = exposures(settings, "user_id", {ad["user_id"] for ad in ads})
     assert [events[ad["user_id"]]["propensity"] for ad in ads] == [0.2, 0.75, 0.25]
     context = json.loads(events["named"]["context"])
     assert (context["experiment"], context["assigned_by"]) == ("platform", "caller")
@@ -230,13 +230,13 @@ def test_a_key_that_comes_again_with_another_arm_is_refused(client: TestClient) 
     assert asked(assignment=blue).json()["ad_id"] == first
 
 
-def shown_to(settings: Settings, users: set[str]) -> dict[str, Any]:
-    """The exposure of each, once all are logged."""
+def exposures(settings: Settings, by: Any, names: set[str]) -> dict[str, Any]:
+    """Exposures by user or ad, once those of ``names`` are logged."""
     deadline = time.monotonic() + 60
-    while not users <= set((shown := logged(settings, "exposure", 1))["user_id"]):
+    while not names <= set((shown := logged(settings, "exposure", 1))[by]):
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    return {str(row["user_id"]): row for _, row in shown.iterrows()}
+    return {str(row[by]): row for _, row in shown.iterrows()}
 
 
 def test_who_hangs_up_is_shown_nothing(client: TestClient, settings: Settings) -> None:
@@ -260,10 +260,7 @@ def test_who_hangs_up_is_shown_nothing(client: TestClient, settings: Settings) -
     assert client.portal is not None
     client.portal.call(client.app, scope, receive, send)
     ask(client, "patient")
-    deadline = time.monotonic() + 60
-    while "patient" not in (shown := set(logged(settings, "exposure", 1)["user_id"])):
-        assert time.monotonic() < deadline
-    assert "hasty" not in shown
+    assert "hasty" not in exposures(settings, "user_id", {"patient"})
 
 
 def test_the_challenger_serves_on_when_it_becomes_champion(

@@ -24,7 +24,7 @@ from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.loop.serving.app import create_app
 from adloom.loop.settings import Settings
 from adloom.models.brief import AdBrief
-from tests.loop.serving.test_serve_experiments import logged
+from tests.loop.serving.test_serve_experiments import exposures
 from tests.loop_parts import (
     generator_of,
     keep_shop_ads,
@@ -167,8 +167,8 @@ def test_without_the_feature_store_ads_are_drawn_without_history_and_say_so(
 
                 redis.start()
                 assert _ad_when(client, personalised=True)["degraded"] is False
-                told = logged(settings, "exposure", 1).set_index("ad_id")["context"]
-                assert json.loads(told[unknown["ad_id"]])["degraded"] is True
+                told = exposures(settings, "ad_id", {unknown["ad_id"]})[unknown["ad_id"]]
+                assert json.loads(told["context"])["degraded"] is True
     except RedisUnavailable as error:
         pytest.skip(str(error))
 
