@@ -1,4 +1,5 @@
-"""The modules around Janus: what shoppers like, and what the product looks like."""
+"""The modules around Janus: what shoppers like, what the product looks like, how strong both
+guide."""
 
 from __future__ import annotations
 
@@ -6,13 +7,16 @@ from torch import nn
 
 from adloom.models.config import AdGeneratorConfig
 from adloom.models.foreground import ForegroundEncoder, ForegroundProjection
+from adloom.models.guidance import LearntGuidance
 from adloom.models.preference import PreferenceEncoder
 
 CONDITIONING_FILE = "conditioning.safetensors"
+STAYS = "conditioning.guidance."
+"""Begins the names, in a model, of weights that neither rounds nor a base's training change."""
 
 
 class Conditioning(nn.Module):
-    """The modules that are trained whole: preference and foreground.
+    """The modules that are trained whole: preference and foreground; and guidance, which stays.
 
     They have the dtype of the base, but for those that are trained. These are float32: in bfloat16
     the small steps of a fine-tuning round would be lost in rounding.
@@ -33,3 +37,4 @@ class Conditioning(nn.Module):
             self.foreground = ForegroundEncoder(width, config.grid, dropout, mlps)
         else:
             self.foreground = ForegroundProjection(foreground_features, width, dropout, mlps)
+        self.guidance = LearntGuidance(width) if config.guidance == "learnt" else None

@@ -39,7 +39,8 @@ class AdGeneratorConfig(BaseModel):
     Decoded pictures are shown ``enlarged`` times as large, where the base has learnt to
     (:mod:`adloom.models.enlarger`). ``title_wants`` is what a title has to say of its product: its
     name, its short name where it has one, or one of its words, as where names are long and nobody's
-    title has them whole (PAd1M).
+    title has them whole (PAd1M). ``guidance`` says whether a picture is guided by a twin without a
+    prompt, or as the base has learnt to (:mod:`adloom.models.guidance`).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -65,6 +66,7 @@ class AdGeneratorConfig(BaseModel):
     prompt: Literal["plain", "chat"] = "plain"
     sampling: BaseSampling = BaseSampling()
     enlarged: Literal[1, 2, 4] = 1
+    guidance: Literal["twin", "learnt"] = "twin"
     title_wants: TitleWants = "name"
 
     @property

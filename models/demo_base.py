@@ -15,7 +15,21 @@ def no_demo_base(folder: Path) -> str | None:
         DamagedBase: it is not whole.
     """
     own, demo = AdGeneratorConfig.load(folder), AdGeneratorConfig()
-    shown = {"sampling": demo.sampling, "enlarged": demo.enlarged}
+    # How it draws and shows is not what it reads and draws.
+    how = ("sampling", "enlarged", "guidance")
+    shown = {name: getattr(demo, name) for name in how}
     if own.model_copy(update=shown) == demo:
         return None
     return f"{folder} is no base of the demo shop; others learn by adloom base train"
+
+
+def no_twin_base(folder: Path) -> str | None:
+    """Why a saved base cannot learn by what its twins draw; None where it can.
+
+    Raises:
+        FileNotFoundError: ``folder`` holds no saved generator.
+        DamagedBase: it is not whole.
+    """
+    if AdGeneratorConfig.load(folder).guidance == "twin":
+        return None
+    return f"{folder} has learnt its guidance: let the base that it came from learn, then --guide"

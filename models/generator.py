@@ -32,6 +32,7 @@ from adloom.models.masks import causal_mask, count_positions
 from adloom.models.preference import Preference
 from adloom.models.prompts.encoding import check_prompt
 from adloom.models.public_checkpoint import whole
+from adloom.models.token_losses import token_losses
 from adloom.models.tokenizer import BOI, EOI
 
 DEMO_MODEL = Path(__file__).parent / "demo"
@@ -73,15 +74,6 @@ class AdModel(nn.Module):
     def device(self) -> torch.device:
         """Where the weights are."""
         return next(self.parameters()).device
-
-    @torch.no_grad()
-    def embed_codes_as_seen(self) -> None:
-        """Start the embeddings of image codes from what the trained codebook says of them.
-
-        Codes that look alike then mean nearly the same from the first step on.
-        """
-        seen = F.normalize(self.janus.model.vqmodel.quantize.embedding.weight, dim=-1)
-        self.janus.model.generation_embeddings.weight.copy_(seen)
 
     def embed_text(self, ids: Tensor) -> Tensor:
         """Embeddings of text ids, ``(..., width)``."""
@@ -197,7 +189,10 @@ class AdModel(nn.Module):
         losses of rows, whose means are over as many tokens as without; None is 1 for all. ``keep``
         as for :meth:`prefer`.
         """
-        title, scored, picture = self._token_losses(batch, target, unconditional, context, keep)
+        logits = self.logits(batch, context or target, unconditional=unconditional, keep=keep)
+        title, scored, picture = token_losses(
+            logits, target, self.tokenizer.pad_token_id, unconditional
+        )
         if weights is not None:
             title, picture = title * weights[:, None], picture * weights[:, None]
         return title.sum() / scored.sum().clamp_min(1), picture.mean()
@@ -207,49 +202,51 @@ class AdModel(nn.Module):
 
         By token, so that a long title weighs no more than a short one.
         """
-        title, scored, picture = self._token_losses(batch, target, None, None, None)
+        title, scored, picture = token_losses(
+            self.logits(batch, target), target, self.tokenizer.pad_token_id, None
+        )
         return -title.sum(1) / scored.sum(1).clamp_min(1) - picture.mean(1)
 
-    def _token_losses(
+    def logits(
         self,
         batch: BriefBatch,
-        target: TargetBatch,
-        unconditional: Tensor | None,
-        context: TargetBatch | None,
-        keep: float | None,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Cross-entropy of title tokens ``(n, t)``, 0 where none is scored; which are, bool
-        ``(n, t)``; and that of image tokens ``(n, image tokens)``."""
+        before: TargetBatch,
+        *,
+        unconditional: Tensor | None = None,
+        keep: float | None = None,
+        strengths: Tensor | None = None,
+        foreground_strength: float = 1.0,
+    ) -> tuple[Tensor, Tensor]:
+        """Logits of each token after those ``before`` it: of titles ``(n, t, vocabulary)``, of
+        pictures ``(n, image tokens, codes)``.
+
+        ``unconditional`` as for :meth:`forward`, ``keep`` as for :meth:`prefer`. ``strengths``
+        float ``(n,)`` are those of a learnt guidance; None is 1 for all. ``foreground_strength``
+        multiplies the foreground features.
+        """
         rows = len(batch.prompt)
         prompt, prompt_valid = self.prompt(batch, keep)
         boi = torch.full((rows, 1), self.boi_id, device=prompt.device)
-        title_valid = target.titles != self.tokenizer.pad_token_id
-        before = target if context is None else context
         text = torch.cat([before.titles, boi], dim=1)
         image = self.embed_codes(before.codes[:, :-1])
         embeds = torch.cat([prompt, self.embed_text(text), image], dim=1)
         always = torch.ones(rows, 1 + image.shape[1], dtype=torch.bool, device=prompt.device)
-        valid = torch.cat([prompt_valid, title_valid, always], dim=1)
+        written = before.titles != self.tokenizer.pad_token_id
+        valid = torch.cat([prompt_valid, written, always], dim=1)
+        first_image = prompt.shape[1] + text.shape[1] - 1
         if unconditional is not None:
             hidden_part = torch.zeros_like(valid)
-            hidden_part[:, 1 : prompt.shape[1] + text.shape[1] - 1] = True
+            hidden_part[:, 1:first_image] = True
             valid = valid & ~(hidden_part & unconditional.unsqueeze(1))
-        first_image = prompt.shape[1] + text.shape[1] - 1
-        foreground = self.perceive(batch.cutouts)
+        foreground = foreground_strength * self.perceive(batch.cutouts)
+        if strengths is not None and self.conditioning.guidance is not None:
+            guide: Tensor = self.conditioning.guidance(strengths)
+            foreground = foreground + guide[:, None].to(foreground.dtype)
         states = self.backbone(
             embeds, causal_mask(valid), count_positions(valid), foreground=foreground
         )
-        title_states = states[:, prompt.shape[1] - 1 : first_image - 1]
-        title_logits = self.janus.lm_head(title_states)
-        image_logits = self.janus.model.generation_head(states[:, first_image:])
-        scored = title_valid if unconditional is None else title_valid & ~unconditional[:, None]
-        title_loss = F.cross_entropy(
-            title_logits.float().flatten(0, 1), target.titles.flatten(), reduction="none"
-        ).view_as(target.titles)
-        image_loss = F.cross_entropy(
-            image_logits.float().flatten(0, 1), target.codes.flatten(), reduction="none"
-        ).view_as(target.codes)
-        return title_loss * scored, scored, image_loss
+        titles = self.janus.lm_head(states[:, prompt.shape[1] - 1 : first_image - 1])
+        return titles, self.janus.model.generation_head(states[:, first_image:])
 
     def save_pretrained(self, folder: Path, *, dtype: torch.dtype = torch.float32) -> None:
         """Write Janus, tokenizer, conditioning modules and sizes into ``folder``.

@@ -52,10 +52,12 @@ def serving_bytes(shape: BaseShape, *, rows: int, adapters: int, rank: int) -> d
 
 
 def _cache_bytes(model: AdModel, rows: int) -> int:
-    """Of the rows that write, of those that draw, and of the blank twins of these."""
+    """Of the rows that write, of those that draw, and of the blank twins of these, if any."""
     config = model.config
     prompt, drawn = longest_prompt(config) + config.title_tokens, config.image_tokens + WIDEST
-    lengths = (prompt + TITLE_TOKENS_EACH, prompt + 1 + drawn, 2 + drawn)
+    lengths = [prompt + TITLE_TOKENS_EACH, prompt + 1 + drawn]
+    if config.guidance == "twin":
+        lengths.append(2 + drawn)
     shape = Shape.of(model)
     return sum(RowCache(shape, rows, length, _META, _DTYPE).bytes for length in lengths)
 

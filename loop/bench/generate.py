@@ -230,7 +230,7 @@ def _step_and_products(
     while engine.drawing == len(asks) and len(steps) < repeats:
         shape = len(asks), engine.tokens_each, engine.longest
         steps.append(_timed(generator.step))
-        products.append(matrix_products_seconds(engine.weights, *shape))
+        products.append(matrix_products_seconds(engine.weights, *shape, engine.copies))
     generator.finish(started)
     return statistics.median(steps), statistics.median(products)
 

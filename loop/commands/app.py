@@ -224,23 +224,32 @@ def pretrain(
         bool,
         typer.Option("--sharpen", help="With --continue: it learns to show its pictures sharper."),
     ] = False,
+    guide: Annotated[
+        bool,
+        typer.Option("--guide", help="With --continue: it learns to be guided without a twin."),
+    ] = False,
 ) -> None:
     """Train the demo model from nothing; run it again to go on after a stop.
 
     With several cores or GPUs: torchrun --no-python --nproc-per-node N adloom pretrain
     """
     _fail_if(unwritable_folder(out), no_base(base))
-    if sharpen and base is None:
-        _fail("--sharpen wants a base that learns on: name it by --continue")
+    if (sharpen or guide) and base is None:
+        asked = "--sharpen" if sharpen else "--guide"
+        _fail(f"{asked} wants a base that learns on: name it by --continue")
+    if sharpen and guide:
+        _fail("a base learns one at a time: first --guide or --sharpen, then the other from that")
     from adloom.loop import home
-    from adloom.loop.demo.pretraining.plan import going_on, sharpening
+    from adloom.loop.demo.pretraining.plan import going_on, guiding, sharpening
     from adloom.loop.demo.pretraining.pretrain import go_on
+    from adloom.loop.demo.pretraining.pretrain import guide as guide_base
     from adloom.loop.demo.pretraining.pretrain import pretrain as train
     from adloom.loop.demo.pretraining.pretrain import sharpen as sharpen_base
-    from adloom.models.demo_base import no_demo_base
+    from adloom.models.demo_base import no_demo_base, no_twin_base
     from adloom.models.training.data_parallel import join_world, rank
 
-    _fail_if(None if base is None else no_demo_base(base))
+    if base is not None:
+        _fail_if(no_demo_base(base), None if sharpen else no_twin_base(base))
     join_world()
     if rank() == 0:
         home.open_registry(context.obj).track()
@@ -250,6 +259,8 @@ def pretrain(
             train(out)
         elif sharpen:
             sharpen_base(base, out, sharpening(steps))
+        elif guide:
+            guide_base(base, out, guiding(steps))
         else:
             go_on(base, out, going_on(steps))
     console.print(

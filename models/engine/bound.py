@@ -10,19 +10,22 @@ from adloom.models.engine.weights import Weights
 
 
 @torch.inference_mode()
-def matrix_products_seconds(weights: Weights, ads: int, width: int, length: int) -> float:
+def matrix_products_seconds(
+    weights: Weights, ads: int, width: int, length: int, copies: int
+) -> float:
     """Seconds for the products of one step in which ``ads`` ads draw ``width`` tokens each.
 
-    Those with the weights of all layers and of the head, for conditional and unconditional rows,
-    and those of attention over ``length`` keys; nothing is added, normed, turned or drawn.
+    Those with the weights of all layers and of the head, for each of an ad's ``copies`` (it and its
+    twin, if any), and those of attention over ``length`` keys; nothing is added, normed, turned or
+    drawn.
     """
-    shape, rows, device = weights.shape, 2 * ads * width, weights.device
+    shape, rows, device = weights.shape, copies * ads * width, weights.device
     layer, (first, _, last) = weights.layers[0], weights.picture_head
     inputs = {
         product.shape[1]: torch.randn(rows, product.shape[1], device=device).to(weights.dtype)
         for product in (layer.qkv, layer.out, layer.down, last)
     }
-    size = (2 * ads * shape.kv_heads, length, shape.depth)
+    size = (copies * ads * shape.kv_heads, length, shape.depth)
     keys = torch.randn(size, device=device).to(weights.dtype)
     queries = keys[:, : width * shape.heads // shape.kv_heads]
     scores = torch.bmm(queries, keys.transpose(1, 2))

@@ -22,13 +22,14 @@ class Fed:
 
     ``tokens`` int64: text ids, then image codes above them. ``caches`` each with the number of its
     rows and of the tokens that each of these gets; ``tokens`` are theirs in this order, a row's
-    side by side. ``foreground`` ``(mlps, n, width)`` of the last ``2 * n`` tokens: conditional,
-    then unconditional.
+    side by side. ``foreground`` ``(mlps, n, width)`` of the last ``copies * n`` tokens, where rows
+    have a twin first their own and then those of their twins.
     """
 
     tokens: Tensor
     caches: Sequence[tuple[RowCache, int, int]]
     foreground: Tensor | None = None
+    copies: int = 1
 
 
 class Decoder:
@@ -100,13 +101,13 @@ class Decoder:
         at = _filled(positions, filling)
         turns = self._turned_by(self._turns.index_select(0, at))
         fed = _filled([part.tokens for part in parts], filling)
-        hidden, foreground = self.weights.embed(fed), parts[-1].foreground
+        hidden, foreground, copies = self.weights.embed(fed), parts[-1].foreground, parts[-1].copies
         rest = hidden.new_zeros(filling, shape.heads, shape.depth)
         for number in range(shape.layers):
             every = self._foreground_every
             seen = None if foreground is None else added_before(number, every, foreground)
             if seen is not None:
-                hidden[used - 2 * len(seen) : used].view(2, *seen.shape).add_(seen)
+                hidden[used - copies * len(seen) : used].view(copies, *seen.shape).add_(seen)
             queries, keys_values = self._projected(number, hidden, turns, lora)
             attended = [
                 cache.attend(number, q, kv)

@@ -32,14 +32,14 @@ from adloom.models.titles.fit import title_name
 from adloom.models.titles.rules import TitleRules
 
 MOST_ROWS = STEP_TOKENS // 2
-"""Of an engine whose steps have a fixed shape: one token each, and one of their twins."""
+"""Of an engine whose steps have a fixed shape: one token each, and one of their twins, if any."""
 
 
 class Engine:
     """Decodes up to ``rows`` ads at once on a model's weights, or on a copy of them.
 
     The same request and seed give the same ad, whatever runs beside it. A row is fed several
-    tokens a step; one in its picture has an unconditional twin that gets the same. What goes
+    tokens a step; one in its picture may have an unconditional twin that gets the same. What goes
     wrong in one row fails its request alone. Whoever waits for a request calls :meth:`step` until
     it is answered; several threads may do so, and then share the batch.
     """
@@ -66,8 +66,9 @@ class Engine:
         self._bank = LoraBank(self.weights, steps)
         self._forward = Forward(self._decoder, self._bank, steps, rows)
         self._picture_decoder = PictureDecoder(model, dtype)
-        # Of each adapter: keys and values of <bos>, and its modules.
-        self._known: WeakKeyDictionary[Adapter, tuple[Tensor, Conditioning]] = WeakKeyDictionary()
+        # Of each adapter: keys and values of <bos>, where a twin reads them, and its modules.
+        self._known: WeakKeyDictionary[Adapter, tuple[Tensor | None, Conditioning]]
+        self._known = WeakKeyDictionary()
         self._waiting: deque[Job] = deque()
         # What a constraint has worked out for a product serves the next request for it.
         self._constraint = lru_cache(256)(self._new_constraint)
@@ -95,15 +96,19 @@ class Engine:
         return self._pictures.tokens_each(self.drawing)
 
     @property
+    def copies(self) -> int:
+        """Rows of an ad that draws: its own, and its twin's where it has one."""
+        return self._pictures.copies
+
+    @property
     def longest(self) -> int:
         """Tokens of the longest row that draws."""
-        return int(self._pictures.cache.lengths[: self.drawing].max()) if self.drawing else 0
+        return int(self._pictures.caches[0].lengths[: self.drawing].max()) if self.drawing else 0
 
     @property
     def cache_bytes(self) -> int:
         """Most memory that keys and values may take."""
-        caches = (self._titles.cache, self._pictures.cache, self._pictures.blank)
-        return sum(cache.bytes for cache in caches)
+        return sum(cache.bytes for cache in (self._titles.cache, *self._pictures.caches))
 
     def submit(self, wanted: Wanted) -> Future[list[Drawn]]:
         """Let a request join the batch at the next step that has room.
@@ -173,8 +178,10 @@ class Engine:
             )
         if adapter not in self._known:
             adapter.check()
-            bos = self.weights.text[self._model.tokenizer.bos_token_id]
-            blank = self._decoder.prefill(bos[None], self._bank.rows([adapter]))
+            blank = None
+            if self._pictures.copies > 1:
+                bos = self.weights.text[self._model.tokenizer.bos_token_id]
+                blank = self._decoder.prefill(bos[None], self._bank.rows([adapter]))
             modules = fast_conditioning(adapter.conditioning, self.weights.dtype)
             self._known[adapter] = blank, modules
         blank, modules = self._known[adapter]

@@ -21,12 +21,13 @@ from adloom.models.tokenizer import special_tokens
 class Encoded:
     """What the rows of a request share, encoded once.
 
-    ``prefix`` keys and values of the prompt but for its last token, ``blank`` those of ``<bos>``;
-    ``foreground`` ``(mlps, image tokens, width)``, scaled; ``phrases`` guess titles.
+    ``prefix`` keys and values of the prompt but for its last token, ``blank`` those of ``<bos>``
+    where rows have twins; ``foreground`` ``(mlps, image tokens, width)``, scaled, and what guides;
+    ``phrases`` guess titles.
     """
 
     prefix: Tensor
-    blank: Tensor
+    blank: Tensor | None
     foreground: Tensor
     phrases: Phrases
     constraint: TitleConstraint | None
@@ -84,8 +85,8 @@ class Row:
 def encode_brief(
     model: AdModel, wanted: Wanted, conditioning: Conditioning, embedded: Tensor
 ) -> tuple[Tensor, Tensor, Phrases]:
-    """Embeddings ``(tokens, width)`` of the prompt without padding, the scaled foreground, and
-    what is known of the title.
+    """Embeddings ``(tokens, width)`` of the prompt without padding, the scaled foreground with
+    what guides in it, and what is known of the title.
 
     A request is encoded by itself: what is around it cannot change a bit of it. ``conditioning``
     and ``embedded`` as for :meth:`adloom.models.generator.AdModel.prefer`.
@@ -97,6 +98,9 @@ def encode_brief(
     batch = batch_briefs([wanted.brief], model.tokenizer, model.config).to(model.device)
     embeds, valid = model.prompt(batch, how.keep, conditioning, embedded)
     foreground = how.foreground_strength * model.perceive(batch.cutouts, conditioning)[:, 0].float()
+    if conditioning.guidance is not None:
+        strength = torch.tensor([how.guidance], device=model.device)
+        foreground = foreground + conditioning.guidance(strength).float()
     prompt = embeds[0, valid[0]].float()
     if not (prompt.isfinite().all() and foreground.isfinite().all()):
         raise FloatingPointError("the encoded brief is not finite")

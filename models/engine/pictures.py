@@ -22,7 +22,8 @@ _STAGE = 1
 
 
 class Pictures:
-    """Rows that draw, each with its unconditional twin in a cache of its own.
+    """Rows that draw, each with its unconditional twin in a cache of its own, where the base has
+    not learnt to be guided without.
 
     A twin sees ``<bos>``, ``<boi>`` and the image tokens: its cache is short, and ``<bos>`` is
     the same for all rows of an adapter. A step draws as many tokens of a row as were guessed
@@ -40,10 +41,11 @@ class Pictures:
         length = prompt_tokens + config.title_tokens
         # What is guessed beyond the last token is stored too.
         room = config.image_tokens + WIDEST
-        self.cache, self.blank = (
+        self.copies = 1 if config.guidance == "learnt" else 2
+        self.caches = [
             RowCache(weights.shape, rows, tokens, device, weights.dtype, fixed=steps.fixed)
-            for tokens in (length + 1 + room, 2 + room)
-        )
+            for tokens in (length + 1 + room, 2 + room)[: self.copies]
+        ]
         self._noise = noise_of_rows(steps, rows, config.image_tokens, weights.codes, device, WIDEST)
         mlps = model.conditioning.foreground.mlps
         size = mlps, rows, config.image_tokens, weights.shape.width
@@ -56,7 +58,7 @@ class Pictures:
         self._runs = torch.zeros(rows, dtype=torch.long, device=device)
         self._next = torch.arange(WIDEST, device=device)
         self._starts = torch.arange(rows, device=device)[:, None] * config.image_tokens
-        tokens = max(n * self.tokens_each(n) for n in range(1, rows + 1))
+        tokens = max(n * self.tokens_each(n) for n in range(1, rows + 1)) * (self.copies - 1)
         self._guided = torch.zeros(tokens, weights.codes, device=device)
         self._unread: list[tuple[list[Row], Read]] = []
         self.rows: list[Row] = []
@@ -65,13 +67,13 @@ class Pictures:
         """How many tokens each of so many rows is fed."""
         if not self._steps.fixed:
             return tokens_each(rows, self._image_tokens)
-        return max(1, min(self._image_tokens, WIDEST, STEP_TOKENS // (2 * rows)))
+        return max(1, min(self._image_tokens, WIDEST, STEP_TOKENS // (self.copies * rows)))
 
     def adapters(self, rows: int) -> list[Adapter]:
         """Of each token that the rows and their twins are fed."""
         own = [row.job.wanted.adapter for row in self.rows]
         own += own[:1] * (rows - len(own))
-        return [adapter for adapter in own for _ in range(self.tokens_each(rows))] * 2
+        return [adapter for adapter in own for _ in range(self.tokens_each(rows))] * self.copies
 
     def prepare(self) -> None:
         """Nothing: what the rows are fed lies on the device."""
@@ -80,16 +82,19 @@ class Pictures:
         """The next step of the first rows."""
         each = self.tokens_each(rows)
         fed = self._fed[:rows, :each].flatten()
-        caches = [(self.cache, rows, each), (self.blank, rows, each)]
-        return Fed(torch.cat([fed, fed]), caches, self._foregrounds(rows, each))
+        caches = [(cache, rows, each) for cache in self.caches]
+        foregrounds = self._foregrounds(rows, each)
+        return Fed(torch.cat([fed] * self.copies), caches, foregrounds, self.copies)
 
     def logits(self, states: Tensor, rows: int) -> Tensor:
-        """Guided, float32 ``(rows, each, codes)``, of states ``(2 * rows * each, width)``.
+        """Guided, float32 ``(rows, each, codes)``, of states ``(copies * rows * each, width)``.
 
         States after these are of nobody.
         """
         each = self.tokens_each(rows)
-        every = self._weights.image_logits(states)[: 2 * rows * each]
+        every = self._weights.image_logits(states)[: self.copies * rows * each]
+        if self.copies == 1:
+            return every.view(rows, each, -1)
         wanted, plain = every.view(2, rows, each, -1)
         guided = self._guided[: plain[..., 0].numel()].view_as(plain)
         return torch.lerp(plain, wanted, self._guidance[:rows], out=guided)
@@ -97,8 +102,9 @@ class Pictures:
     def add(self, row: Row, prefix: Tensor) -> None:
         """Start a row after its title."""
         at, how = len(self.rows), row.job.wanted.sampling
-        self.cache.put(at, prefix)
-        self.blank.put(at, row.shared.blank)
+        for cache, read in zip(self.caches, (prefix, row.shared.blank), strict=False):
+            assert read is not None
+            cache.put(at, read)
         self._noise.start(at, row.seed, _STAGE, how.temperature)
         self._foreground[:, at] = row.shared.foreground
         self._guidance[at] = how.guidance
@@ -113,7 +119,7 @@ class Pictures:
         """Take a row out; the last one takes its place. False: its numbers were not finite."""
         last = self.rows.pop()
         source = len(self.rows)
-        finite = self.cache.remove(at, source) & self.blank.remove(at, source)
+        finite = [cache.remove(at, source) for cache in self.caches]
         if at < source:
             self.rows[at] = last
             self._noise.move(source, at)
@@ -122,10 +128,10 @@ class Pictures:
                 state[at] = state[source]
         self._runs[source] = 0
         if not self.rows:
-            self.cache.clear()
-            self.blank.clear()
+            for cache in self.caches:
+                cache.clear()
             self._unread.clear()
-        return finite
+        return all(finite)
 
     def _foregrounds(self, rows: int, each: int) -> Tensor:
         """Features of the image tokens drawn next, ``(mlps, rows * each, width)``."""
@@ -169,6 +175,6 @@ class Pictures:
         self._fed[:rows] = fed_next(tokens, count)
         kept = count.minimum(self._image_tokens - self._counts[:rows]) * self._runs[:rows]
         self._counts[:rows] += kept
-        for part in (self.cache, self.blank, self._noise):
+        for part in (*self.caches, self._noise):
             part.advance(kept)
         return self._counts[:rows]

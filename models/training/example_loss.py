@@ -45,13 +45,11 @@ def example_loss(
     this process computes: what it gets is their part of the loss of all ``examples``.
     """
     model = generator.model
-    told = [generator.told(e.brief, generator.active, besides=e.title) for e in examples]
-    briefs = batch_briefs(told, model.tokenizer, model.config)
-    targets = batch_targets(examples, model.tokenizer, model.config).to(model.device)
-    context = None if noise is None else _noisy(targets, noise, model)
+    briefs, targets = batch_of(generator, examples)
+    context = None if noise is None else noisy(targets, noise, model)
     losses = through or model
     weights = _weights(examples, model.device)
-    batch = _Batch(briefs.to(model.device), targets, unconditional, context, weights)
+    batch = _Batch(briefs, targets, unconditional, context, weights)
     if rows is None:
         title, picture = losses(*batch, keep)
         loss: torch.Tensor = TITLE_WEIGHT * title + picture
@@ -99,8 +97,18 @@ def _weights(examples: Sequence[Example], device: torch.device) -> torch.Tensor 
     return None if set(weights) <= {1.0} else torch.tensor(weights, device=device)
 
 
-def _noisy(target: TargetBatch, share: torch.Tensor, model: AdModel) -> TargetBatch:
-    """Replace a share of each row's tokens by random ones that may stand there; padding stays."""
+def batch_of(generator: AdGenerator, examples: Sequence[Example]) -> tuple[BriefBatch, TargetBatch]:
+    """Inputs and targets on the model's device, told what the active adapter is told."""
+    model = generator.model
+    told = [generator.told(e.brief, generator.active, besides=e.title) for e in examples]
+    briefs = batch_briefs(told, model.tokenizer, model.config)
+    targets = batch_targets(examples, model.tokenizer, model.config)
+    return briefs.to(model.device), targets.to(model.device)
+
+
+def noisy(target: TargetBatch, share: torch.Tensor, model: AdModel) -> TargetBatch:
+    """Replace a share (float ``(n,)``) of each row's tokens by random ones that may stand there;
+    padding stays."""
 
     def replaced(tokens: torch.Tensor, by: torch.Tensor) -> torch.Tensor:
         at_random = by[torch.randint_like(tokens, len(by))]
@@ -139,10 +147,7 @@ def log_likelihoods(
     found: list[float] = []
     for start in range(0, len(examples), batch_size):
         part = examples[start : start + batch_size]
-        told = [generator.told(e.brief, generator.active, besides=e.title) for e in part]
-        briefs = batch_briefs(told, model.tokenizer, model.config)
-        targets = batch_targets(part, model.tokenizer, model.config)
         with fast_precision(model):
-            likelihood = model.log_likelihood(briefs.to(model.device), targets.to(model.device))
+            likelihood = model.log_likelihood(*batch_of(generator, part))
         found += likelihood.tolist()
     return found

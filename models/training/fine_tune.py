@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from adloom.models.ad_generator import AdGenerator
+from adloom.models.conditioning import STAYS
 from adloom.models.precision import fast_precision
 from adloom.models.settings import FineTuneSettings
 from adloom.models.training.click_lessons import ClickLessons, TrainingClicks, click_lessons
@@ -197,7 +198,8 @@ def _trainer(generator: AdGenerator, settings: FineTuneSettings, out: Path) -> T
     assert generator.active is not None
     generator.model.requires_grad_(False)
     lora = generator.lora_parameters(generator.active)
-    modules = dict(generator.model.conditioning.named_parameters(prefix="conditioning"))
+    named = generator.model.conditioning.named_parameters(prefix="conditioning")
+    modules = {name: weight for name, weight in named if not name.startswith(STAYS)}
     for parameter in (*lora.values(), *modules.values()):
         parameter.requires_grad_(True)
     rate = settings.learning_rate

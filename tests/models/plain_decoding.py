@@ -39,7 +39,8 @@ def assert_drawn_as_the_model_says(
     forbidden = [0, 1, 3, model.boi_id, model.eoi_id, model.janus.config.image_token_id]
     scores[:, [i for i in forbidden if i != model.tokenizer.eos_token_id]] = -torch.inf
     assert_drawn(scores, torch.tensor(tokens))
-    guided = plain + how.guidance * (wanted - plain)
+    learnt = model.conditioning.guidance is not None
+    guided = wanted if learnt else plain + how.guidance * (wanted - plain)
     noise = noise_of(seed, 1, sizes.image_tokens, sizes.image_tokens, guided.shape[1])
     assert_drawn(guided / how.temperature + noise, drawn.codes)
 
@@ -63,6 +64,8 @@ def logits_of(
     seen = torch.cat([valid, torch.ones(1, embeds.shape[1] - valid.shape[1]).bool()], dim=1)
     start, first = prompt.shape[1] - 1, prompt.shape[1] + text.shape[1] - 1
     foreground = how.foreground_strength * model.perceive(batch.cutouts)
+    if model.conditioning.guidance is not None:
+        foreground = foreground + model.conditioning.guidance(torch.tensor([how.guidance]))
     blank = seen.clone()
     blank[:, 1:first] = False
     states = [

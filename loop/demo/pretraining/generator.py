@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import mlflow
 import torch
+import torch.nn.functional as F
 from rich.progress import Progress
-from torch.nn import Parameter
 from transformers import JanusForConditionalGeneration
 
 from adloom.loop.demo.pretraining.disguise import general_words
+from adloom.loop.demo.pretraining.learning import learn
 from adloom.loop.demo.pretraining.plan import Lesson, PretrainPlan
 from adloom.loop.demo.pretraining.shoppers import TrainingShoppers
 from adloom.loop.demo.shop.copywriting import TONES, write_title
@@ -26,10 +25,7 @@ from adloom.models.generator import AdModel
 from adloom.models.precision import pretraining_precision
 from adloom.models.prompts.instructions import instruction
 from adloom.models.tokenizer import train_tokenizer
-from adloom.models.training.checkpoint import load_state, save_state
-from adloom.models.training.data_parallel import average_gradients, rank, world_size
 from adloom.models.training.example_loss import example_loss
-from adloom.models.training.schedule import rate_share
 
 _ELSEWHERE = ("janus.model.vqmodel", "enlarger", "janus.model.vision_model", "janus.model.aligner")
 """Parts that this stage does not train: codebook, decoder, and what reads pictures as text."""
@@ -50,31 +46,14 @@ def new_model(seed: int) -> AdModel:
     return AdModel(janus, tokenizer, config)
 
 
-@dataclass(frozen=True)
-class _Optimizers:
-    """Muon (arXiv 2502.16982) for the matrices of the layers, AdamW for all else."""
+@torch.no_grad()
+def embed_codes_as_seen(model: AdModel) -> None:
+    """Start the embeddings of image codes from what the trained codebook says of them.
 
-    muon: torch.optim.Muon
-    adamw: torch.optim.AdamW
-
-    @classmethod
-    def over(cls, parameters: dict[str, Parameter], rate: float) -> _Optimizers:
-        matrices = [p for name, p in parameters.items() if ".layers." in name and p.dim() == 2]
-        chosen = {id(p) for p in matrices}
-        rest = [p for p in parameters.values() if id(p) not in chosen]
-        return cls(
-            torch.optim.Muon(matrices, lr=rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
-            torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.95), weight_decay=0.01),
-        )
-
-    def both(self) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
-        return self.muon, self.adamw
-
-    def step(self, rate: float) -> None:
-        for optimizer in self.both():
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            optimizer.step()
+    Codes that look alike then mean nearly the same from the first step on.
+    """
+    seen = F.normalize(model.janus.model.vqmodel.quantize.embedding.weight, dim=-1)
+    model.janus.model.generation_embeddings.weight.copy_(seen)
 
 
 def train_generator(
@@ -85,35 +64,25 @@ def train_generator(
     progress: Progress,
     on_kept: Callable[[], None] = lambda: None,
 ) -> None:
-    """Train all but the codebook for ``plan.generator_steps``, from where the file ``state`` says.
-
-    In a world of several processes each draws its own examples, and all take the same steps; the
-    first calls ``on_kept`` whenever the state was kept.
-    """
+    """Train all but the codebook: see :func:`adloom.loop.demo.pretraining.learning.learn`."""
     parameters = {n: p for n, p in model.named_parameters() if not n.startswith(_ELSEWHERE)}
-    optimizers = _Optimizers.over(parameters, plan.generator_rate)
-    start = load_state(state, parameters, optimizers.both())
-    task = progress.add_task(
-        "Training the generator", total=plan.generator_steps, completed=start, note=""
-    )
     generator = AdGenerator(model)
+
+    def loss_of(step: int, rng: random.Random) -> torch.Tensor:
+        return _lesson_loss(generator, shoppers, plan, plan.lesson(step), rng)
+
     model.train()
     model.janus.model.vqmodel.eval()
-    for step in range(start + 1, plan.generator_steps + 1):
-        rng = random.Random(f"{plan.seed}/{step}/{rank()} of {world_size()}")
-        torch.manual_seed(rng.getrandbits(62))
-        loss = _lesson_loss(generator, shoppers, plan, plan.lesson(step), rng)
-        model.zero_grad(set_to_none=True)
-        loss.backward()
-        average_gradients(list(parameters.values()))
-        torch.nn.utils.clip_grad_norm_(parameters.values(), 1.0)
-        optimizers.step(plan.generator_rate * rate_share(step, plan.generator_steps))
-        if rank() == 0 and step % 10 == 0:
-            mlflow.log_metric("generator_loss", loss.item(), step=step)
-        if rank() == 0 and (step % plan.checkpoint_every == 0 or step == plan.generator_steps):
-            save_state(state, parameters, optimizers.both(), step)
-            on_kept()
-        progress.update(task, completed=step, note=f"loss {loss.item():.3f}")
+    learn(
+        parameters,
+        loss_of,
+        plan,
+        state,
+        progress,
+        doing="Training the generator",
+        metric="generator_loss",
+        on_kept=on_kept,
+    )
     model.eval()
 
 
@@ -134,12 +103,12 @@ def _lesson_loss(
     unconditional = torch.tensor(
         [rng.random() < model.config.condition_dropout for _ in examples], device=model.device
     )
-    noise = torch.tensor([_noise(lesson, rng) for _ in examples], device=model.device)
+    noise = torch.tensor([noise_of(lesson, rng) for _ in examples], device=model.device)
     with pretraining_precision(model.device):
         return example_loss(generator, examples, unconditional, noise, lesson.keep)
 
 
-def _noise(lesson: Lesson, rng: random.Random) -> float:
+def noise_of(lesson: Lesson, rng: random.Random) -> float:
     """Share of an example's tokens that are random where they are context."""
     if rng.random() < lesson.blind:
         return 1.0

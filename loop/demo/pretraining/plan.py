@@ -107,6 +107,28 @@ def going_on(steps: int) -> PretrainPlan:
     )
 
 
+def guiding(steps: int) -> PretrainPlan:
+    """A run in which a base learns, for ``steps``, to be guided without a twin."""
+    lesson = Lesson(
+        until=1.0,
+        history_lengths=(2, 4, 7, 10),
+        keep=None,
+        blind=0.1,
+        stray_clicks=0.5,
+        of_crowds=0.5,
+        follow=1.0,
+    )
+    return PretrainPlan(
+        generator_steps=steps,
+        generator_batch=16,
+        generator_rate=7e-4,
+        checkpoint_every=50,
+        seed=1,
+        crowds=64,
+        lessons=(lesson,),
+    )
+
+
 def sharpening(steps: int) -> PretrainPlan:
     """A run that goes on from a base, of which decoder, for ``steps``, and enlarger learn."""
     return PretrainPlan(decoder_steps=steps, seed=1)

@@ -10,6 +10,7 @@ generator learn on, or with `--sharpen` what enlarges. Products and tastes that
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -20,7 +21,13 @@ from adloom.loop.demo.pretraining.ads import Pool, render_pool
 from adloom.loop.demo.pretraining.codebook import pool_codes, train_codebook, train_decoder
 from adloom.loop.demo.pretraining.crowds import draw_crowds
 from adloom.loop.demo.pretraining.enlarging import train_enlarger
-from adloom.loop.demo.pretraining.generator import ENLARGED, new_model, train_generator
+from adloom.loop.demo.pretraining.generator import (
+    ENLARGED,
+    embed_codes_as_seen,
+    new_model,
+    train_generator,
+)
+from adloom.loop.demo.pretraining.guiding import train_guidance
 from adloom.loop.demo.pretraining.plan import PretrainPlan
 from adloom.loop.demo.pretraining.run import training_run
 from adloom.loop.demo.pretraining.shoppers import TrainingShoppers
@@ -47,7 +54,7 @@ def pretrain(out: Path, plan: PretrainPlan | None = None) -> None:
     with training_run("pretrain", vars(plan)) as progress:
         pool = _rendered(plan, model.config, progress)
         codes = _codebook_stage(model, pool, plan, out, progress)
-        model.embed_codes_as_seen()
+        embed_codes_as_seen(model)
         shoppers = _shoppers(model, pool, codes, plan, progress)
         train_generator(model, shoppers, plan, out / "generator.safetensors", progress)
         if rank() == 0:
@@ -68,19 +75,32 @@ def go_on(base: Path, out: Path, plan: PretrainPlan) -> None:
         FileNotFoundError: ``base`` holds no saved generator.
         DamagedBase: it is not whole.
     """
+    _learn_on(base, out, plan, train_generator, "going-on")
+
+
+def guide(base: Path, out: Path, plan: PretrainPlan) -> None:
+    """Let ``base`` learn to be guided without a twin, to what its twins guide it to now.
+
+    Otherwise as :func:`go_on`, errors too.
+    """
+    _learn_on(base, out, plan, train_guidance, "guiding")
+
+
+def _learn_on(
+    base: Path, out: Path, plan: PretrainPlan, stage: Callable[..., None], name: str
+) -> None:
     join_world()
     model = AdModel.from_pretrained(base)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
-    with training_run("pretrain --continue", vars(plan) | {"base": str(base)}) as progress:
+    with training_run(f"pretrain {name}", vars(plan) | {"base": str(base)}) as progress:
         pool = _rendered(plan, model.config, progress)
         if rank() == 0:
             pool_codes(model, pool, out, progress)
         wait_for_all()
         codes = pool_codes(model, pool, out, progress)
         shoppers = _shoppers(model, pool, codes, plan, progress)
-        train_generator(
-            model, shoppers, plan, out / "going-on.safetensors", progress, lambda: _save(model, out)
-        )
+        state = out / f"{name}.safetensors"
+        stage(model, shoppers, plan, state, progress, lambda: _save(model, out))
     wait_for_all()
 
 

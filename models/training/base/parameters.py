@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import Parameter
 
 from adloom.models.adapters import AdaptedModel
+from adloom.models.conditioning import STAYS
 from adloom.models.training.base.plan import BasePlan
 
 ADAPTER = "trained"
@@ -43,6 +44,8 @@ def prepare_for_training(adapted: AdaptedModel, plan: BasePlan) -> dict[str, flo
 def _rate_of(name: str, plan: BasePlan) -> float:
     if name.endswith((f".lora_A.{ADAPTER}.weight", f".lora_B.{ADAPTER}.weight")):
         return plan.lora_rate
+    if name.startswith(STAYS):
+        return 0.0
     if name.startswith(_READS_HISTORIES) and plan.stage == "general":
         return 0.0
     if name.startswith("conditioning."):

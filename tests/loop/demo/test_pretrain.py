@@ -21,7 +21,7 @@ from adloom.loop.demo.pretraining.crowds import draw_crowds
 from adloom.loop.demo.pretraining.disguise import disguised, general_words
 from adloom.loop.demo.pretraining.generator import ENLARGED
 from adloom.loop.demo.pretraining.plan import PretrainPlan
-from adloom.loop.demo.pretraining.pretrain import go_on, pretrain, sharpen
+from adloom.loop.demo.pretraining.pretrain import go_on, guide, pretrain, sharpen
 from adloom.loop.demo.pretraining.shoppers import TrainingShoppers
 from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.loop.demo.shop.copywriting import tone_of, write_title
@@ -163,6 +163,35 @@ def test_a_base_learns_on_with_the_codebook_that_it_has(
 
 
 @pytest.mark.slow
+def test_a_base_learns_to_be_guided_and_what_it_reads_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    track_under(tmp_path, monkeypatch)
+    guide(DEMO_MODEL, tmp_path, replace(PLAN, generator_steps=1))
+    stopped = load_file(tmp_path / "guiding.safetensors")
+    guide(DEMO_MODEL, tmp_path, PLAN)
+    ended = load_file(tmp_path / "guiding.safetensors")
+    assert any(not torch.equal(stopped[name], ended[name]) for name in stopped)
+    base, model = AdModel.from_pretrained(DEMO_MODEL), AdModel.from_pretrained(tmp_path / "model")
+    after = dict(model.named_parameters())
+    learns = ("layers.", "generation_head.")
+    for name, weight in base.named_parameters():
+        learnt = "language_model" in name or "generation_head" in name
+        assert torch.equal(weight, after[name]) or (learnt and any(n in name for n in learns))
+    assert not torch.equal(
+        base.janus.model.generation_head.vision_head.weight,
+        model.janus.model.generation_head.vision_head.weight,
+    )
+    assert model.config.guidance == "learnt"
+    assert no_demo_base(tmp_path / "model") is None
+    again = CliRunner().invoke(
+        app, ["pretrain", "--out", str(tmp_path), "--continue", str(tmp_path / "model"), "--guide"]
+    )
+    assert again.exit_code == 2
+    assert "has learnt its guidance" in " ".join(again.output.split())
+
+
+@pytest.mark.slow
 def test_the_decoder_of_a_base_learns_on_and_all_else_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,9 +218,13 @@ def test_the_decoder_of_a_base_learns_on_and_all_else_stays(
 
 
 def test_a_decoder_learns_on_from_a_base_that_is_named(tmp_path: Path) -> None:
-    alone = CliRunner().invoke(app, ["pretrain", "--out", str(tmp_path), "--sharpen"])
-    assert alone.exit_code == 2
-    assert "--continue" in alone.output
+    for flags in (["--sharpen"], ["--guide"]):
+        alone = CliRunner().invoke(app, ["pretrain", "--out", str(tmp_path), *flags])
+        assert alone.exit_code == 2
+        assert f"{flags[0]} wants" in alone.output
+        assert "--continue" in alone.output
+    both = ["pretrain", "--continue", str(DEMO_MODEL), "--sharpen", "--guide"]
+    assert CliRunner().invoke(app, both).exit_code == 2
 
 
 def test_a_plate_is_the_same_scene_in_every_size() -> None:
