@@ -6,6 +6,7 @@ bicubic enlargement leaves soft is added to it (as in VDSR, arXiv 1511.04587).
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers.models.janus.modeling_janus import JanusVQVAE
@@ -37,6 +38,7 @@ class Enlarger(nn.Module):
         nn.init.zeros_(self.last.weight)
         assert self.last.bias is not None
         nn.init.zeros_(self.last.bias)
+        self.bicubic = _Bicubic(times)
 
     def forward(self, features: Tensor, pixels: Tensor) -> Tensor:
         """``(n, channels, h, w)`` and ``(n, 3, h, w)`` to ``(n, 3, times * h, times * w)``.
@@ -47,16 +49,37 @@ class Enlarger(nn.Module):
         for block in self.blocks:
             hidden = block(hidden)
         added: Tensor = F.pixel_shuffle(self.last(self.doublings(hidden)), 2)
-        bicubic = F.interpolate(
-            pixels, scale_factor=self.times, mode="bicubic", align_corners=False
-        )
-        return bicubic + added
+        return added.add_(self.bicubic(pixels))
 
 
 def enlarger_of(vq: JanusVQVAE, times: int) -> Enlarger | None:
     """A new one for what its decoder makes; none where pictures are shown as they are decoded."""
     channels = vq.decoder.conv_out.in_channels
     return Enlarger(times, channels) if times > 1 else None
+
+
+class _Bicubic(nn.Module):
+    """What :func:`torch.nn.functional.interpolate` makes, as one convolution: a tenth of its time
+    on a CPU."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+        # Of 5 pixels in a row, how much each is of those that the middle one becomes.
+        each = F.interpolate(
+            torch.eye(5)[:, None, :, None].expand(-1, -1, -1, 5),
+            scale_factor=times,
+            mode="bicubic",
+            align_corners=False,
+        )[:, 0, 2 * times : 3 * times, 2 * times]
+        taps = torch.einsum("iy,jx->yxij", each, each).reshape(times * times, 1, 5, 5)
+        self.taps: Tensor
+        self.register_buffer("taps", taps.repeat(3, 1, 1, 1), persistent=False)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """``(n, 3, h, w)`` to ``(n, 3, times * h, times * w)``."""
+        around = F.pad(pixels, (2, 2, 2, 2), mode="replicate")
+        return F.pixel_shuffle(F.conv2d(around, self.taps, groups=3), self.times)
 
 
 class _Block(nn.Module):

@@ -3,7 +3,8 @@
 Four stages, each resumable: the codebook (pictures to image tokens and back), the generator
 (history and product in, title and picture out), the decoder once more, and what enlarges its
 pictures, for sharp ones. `--continue` takes a base that has been through them and lets its
-generator learn on, or with `--sharpen` what enlarges. Products and tastes that
+generator learn on, with `--sharpen` what decodes and enlarges, or with `--guide` to be guided
+without twins. Products and tastes that
 `adloom.loop.demo.shop.splits` keeps for evaluation are left out.
 """
 
