@@ -1,22 +1,22 @@
 """Keys and values of the running rows.
 
-Rows that run lie at the front without gaps and are just as long as the longest of them needs, so
-that attention reads the memory as it lies; a row that ends is replaced by the last one. Memory
-grows with what runs, and is let go of when nothing does. A cache of fixed size has all of it from
-the start, at addresses that stay.
+Rows that run lie at the front without gaps, and attention reads as much of each as the longest of
+them needs; a row that ends is replaced by the last one. Nothing is moved when rows grow, and all
+lies where it is: a system gives out memory page by page, as it is written.
 """
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from adloom.models.engine.weights import Shape
 
 _LENGTH_STEP = 32
-"""Rows grow by this, so that they seldom do and a GPU meets few shapes."""
+"""What is read of rows grows by this, so that it seldom does."""
 _SUMMED = 32
 """In float32 a CPU sums so many values at a time: over all keys in one product, the order of
 the sum, and with it the last bit, would hang on how long the other rows are."""
@@ -38,9 +38,9 @@ class RowCache:
         *,
         fixed: bool = False,
     ) -> None:
-        """``fixed`` takes all memory at once."""
+        """All of a row is read in a ``fixed`` one, however short it is."""
         self.shape = shape
-        self._most_rows, self._most_tokens = rows, _rounded(length)
+        self._most_tokens = _rounded(length)
         self._fixed, self._by_kernel = fixed, device.type == "cuda"
         if not self._by_kernel:
             # By position: minus infinity for what comes later.
@@ -48,21 +48,29 @@ class RowCache:
             self._masks = later.triu_(1).to(dtype)
         self.lengths = torch.zeros(rows, dtype=torch.long, device=device)
         self._ahead = torch.arange(self._most_tokens, device=device)
-        self._rows = self._width = 0
         self._in_parts = device.type == "cpu" and dtype == torch.float32
-        size = self._size(rows, self._most_tokens) if fixed else self._size(0, 0)
-        self._lay_out(torch.zeros(size, dtype=dtype, device=device))
+        size = (shape.layers, 2, rows, shape.kv_heads, self._most_tokens, shape.depth)
+        self._storage = _zeros(size, dtype, device)
+        self._flat = self._storage.flatten(1, 4)
+        places = torch.arange(2 * rows * shape.kv_heads, device=device)
+        # (rows, keys and values of each head): where row's first token lies.
+        places = places.view(2, rows, shape.kv_heads) * self._most_tokens
+        self._places = places.transpose(0, 1).flatten(1)
+        # Rows and their new tokens in this step; what is read of each row.
+        self._rows = self._width = 0
+        self._length = self._most_tokens if fixed else 0
+        # By layer, made when one of these changes: see _view.
+        self._views: list[tuple[Tensor, Tensor, Tensor]] = []
 
     @property
     def bytes(self) -> int:
         """Memory of keys and values when all rows run and one is as long as it may be."""
-        numbers = math.prod(self._size(self._most_rows, self._most_tokens))
-        return numbers * self._storage.element_size()
+        return self._storage.nbytes
 
     def put(self, row: int, prefix: Tensor) -> None:
         """Start ``row`` with keys and values ``(layers, 2, heads, tokens, depth)``."""
         tokens = prefix.shape[3]
-        self._make_room(row + 1, tokens)
+        self._read_up_to(tokens)
         self._storage[:, :, row, :, :tokens] = prefix
         self.lengths[row] = tokens
 
@@ -73,52 +81,28 @@ class RowCache:
     def remove(self, row: int, last: int) -> bool:
         """Let ``last``, the last row that runs, take the place of ``row``.
 
-        Returns whether all that ``row`` stored is finite. Where it is not, it is wiped: attention
-        would read it in whatever row comes there next, and nothing times NaN is NaN.
+        Returns whether all that ``row`` stored is finite. What is not is wiped, where it was and
+        where it came from: attention would read it in whatever row comes there next, and nothing
+        times NaN is NaN.
         """
-        stored = self._storage[:, :, row]
-        finite = bool(stored.sum(dtype=torch.float32).isfinite())
-        if not finite:
-            stored.zero_()
+        stored = self.take(row, self._length)
+        finite = _wiped_unless_finite(stored)
         if row < last:
-            stored.copy_(self._storage[:, :, last])
+            moved = self.take(last, self._length)
+            stored.copy_(moved)
+            _wiped_unless_finite(moved)
             self.lengths[row] = self.lengths[last]
         self.lengths[last] = 0
         return finite
 
     def clear(self) -> None:
-        """Let go of the memory, when no row runs."""
-        if self._fixed:
-            return
-        self._lay_out(self._storage.new_zeros(self._size(0, 0)))
+        """Forget how long rows were, when none runs."""
+        if not self._fixed:
+            self._length = 0
 
-    def _make_room(self, rows: int, tokens: int) -> None:
-        """Let ``rows`` rows have room for ``tokens`` tokens; what is there stays."""
-        if rows <= self._room and tokens <= self._length:
-            return
-        old, room = self._storage, self._room
-        if rows > room:
-            room = min(self._most_rows, max(rows, 2 * room))
-        storage = old.new_zeros(self._size(room, max(self._length, _rounded(tokens))))
-        storage[:, :, : old.shape[2], :, : old.shape[4]] = old
-        self._lay_out(storage)
-
-    def _lay_out(self, storage: Tensor) -> None:
-        """Keep tokens in ``storage`` from now on; nothing looks at the old one any more."""
-        shape = self.shape
-        self._storage, self._rows = storage, 0
-        self._room, self._length = storage.shape[2], storage.shape[4]
-        self._flat = storage.flatten(1, 4)
-        places = torch.arange(2 * self._room * shape.kv_heads, device=storage.device)
-        # (rows, keys and values of each head): where row's first token lies.
-        places = places.view(2, self._room, shape.kv_heads) * self._length
-        self._places = places.transpose(0, 1).flatten(1)
-        # By layer, made when the rows of a step change: see _view.
-        self._views: list[tuple[Tensor, Tensor, Tensor]] = []
-
-    def _size(self, rows: int, tokens: int) -> tuple[int, ...]:
-        shape = self.shape
-        return (shape.layers, 2, rows, shape.kv_heads, tokens, shape.depth)
+    def _read_up_to(self, tokens: int) -> None:
+        if tokens > self._length:
+            self._length, self._rows = _rounded(tokens), 0
 
     def open_step(self, rows: int, width: int) -> Tensor:
         """Make ready for the next ``width`` tokens of the first ``rows`` rows.
@@ -126,7 +110,7 @@ class RowCache:
         Returns their positions, ``(rows * width,)``, a row's side by side.
         """
         if not self._fixed:
-            self._make_room(rows, int(self.lengths[:rows].max()) + width)
+            self._read_up_to(int(self.lengths[:rows].max()) + width)
         if rows != self._rows:
             self._views = [self._view(layer, rows) for layer in range(self.shape.layers)]
         self._rows, self._width = rows, width
@@ -188,7 +172,7 @@ class RowCache:
 
     def _view(self, layer: int, rows: int) -> tuple[Tensor, Tensor, Tensor]:
         """All tokens; keys of the rows, turned for the scores; their values."""
-        parts = self._storage[layer, :, :rows].flatten(1, 2)
+        parts = self._storage[layer, :, :rows].flatten(1, 2)[:, :, : self._length]
         return self._flat[layer], parts[0].transpose(1, 2), parts[1]
 
     def advance(self, settled: Tensor) -> None:
@@ -197,6 +181,21 @@ class RowCache:
         The others never were.
         """
         self.lengths[: len(settled)] += settled
+
+
+def _wiped_unless_finite(stored: Tensor) -> bool:
+    finite = bool(stored.sum(dtype=torch.float32).isfinite())
+    if not finite:
+        stored.zero_()
+    return finite
+
+
+def _zeros(size: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """On a CPU as numpy makes them: no page of them is in memory before it is written."""
+    if device.type != "cpu" or 0 in size:
+        return torch.zeros(size, dtype=dtype, device=device)
+    pages = np.zeros(math.prod(size) * dtype.itemsize, dtype=np.uint8)
+    return torch.from_numpy(pages).view(dtype).view(size)
 
 
 def _rounded(tokens: int) -> int:

@@ -29,6 +29,33 @@ def next_of(noise: GumbelNoise, rows: int) -> torch.Tensor:
     return found
 
 
+@pytest.mark.parametrize("fixed", [False, True])
+def test_a_row_is_whole_wherever_a_broken_one_was_before(fixed: bool) -> None:
+    """Also where the broken one was moved from, and after all rows have ended."""
+    shape, device = Shape(width=128, layers=1, heads=2, kv_heads=2, depth=64), torch.device("cpu")
+    cache = RowCache(shape, 3, 100, device, torch.float32, fixed=fixed)
+    good, queries = torch.randn(1, 2, 2, 20, 64), torch.randn(8, 128)
+    broken = torch.full((1, 2, 2, 60, 64), torch.nan)
+
+    def attended(row: int) -> torch.Tensor:
+        cache.open_step(row + 1, 4)
+        rows = queries.repeat(row + 1, 1)[: 4 * (row + 1)]
+        return cache.attend(0, rows, torch.ones(len(rows), 256))[4 * row :]
+
+    for row, prefix in enumerate((good, good, broken)):
+        cache.put(row, prefix)
+    cache.open_step(3, 4)
+    assert cache.remove(0, 2)  # the broken row comes here
+    cache.put(2, good)
+    assert attended(2).isfinite().all()
+    assert cache.remove(2, 2)
+    assert not cache.remove(0, 1)
+    assert cache.remove(0, 0)
+    cache.clear()
+    cache.put(0, good)
+    assert attended(0).isfinite().all()
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_attention_of_a_row_hangs_on_no_other_row_to_a_bit(dtype: torch.dtype) -> None:
     """However long the others are, which decides how many keys are looked at."""
