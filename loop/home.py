@@ -252,4 +252,6 @@ def load_generator(settings: Settings) -> AdGenerator:
     from adloom.models.ad_generator import AdGenerator
 
     given = settings.generator
-    return AdGenerator.from_pretrained(given.path, given.device, rows=given.batch_size)
+    return AdGenerator.from_pretrained(
+        given.path, given.device, rows=given.batch_size, int8=given.int8
+    )

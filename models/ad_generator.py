@@ -28,23 +28,37 @@ from adloom.models.sampling import Sampling
 class AdGenerator(AdaptedModel, AdTexts):
     """Generates ads, each with the base or one of its adapters."""
 
-    def __init__(self, model: AdModel, *, rows: int = 16, dtype: torch.dtype | None = None) -> None:
+    def __init__(
+        self,
+        model: AdModel,
+        *,
+        rows: int = 16,
+        dtype: torch.dtype | None = None,
+        int8: bool = True,
+    ) -> None:
         """Wrap a model; at most ``rows`` ads are drawn at a time, what is above waits.
 
         ``dtype`` is what the products of drawing compute in; ``None`` is bfloat16 where
-        the processor has instructions for it, else that of the model.
+        the processor has instructions for it, else that of the model. With ``int8`` a CPU may
+        decode pictures in 8 bits, where it is faster so.
         """
         super().__init__(model.eval())
         self._rows = rows
-        self._dtype = dtype
+        self._dtype, self._int8 = dtype, int8
         self._engine: Engine | None = None
         self.pictures = PictureEncoder(model.janus.model.vqmodel, model.config)
 
     @classmethod
     def from_pretrained(
-        cls, path: Path | str | None = None, device: str | None = None, *, rows: int = 16
+        cls,
+        path: Path | str | None = None,
+        device: str | None = None,
+        *,
+        rows: int = 16,
+        int8: bool = True,
     ) -> AdGenerator:
-        """Load a saved generator; ``None`` loads the bundled demo model. ``rows`` as above.
+        """Load a saved generator; ``None`` loads the bundled demo model. ``rows`` and ``int8`` as
+        above.
 
         The base computes in bfloat16 on a GPU and in float32 on a CPU.
 
@@ -54,7 +68,7 @@ class AdGenerator(AdaptedModel, AdTexts):
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
         model = AdModel.from_pretrained(Path(path) if path else DEMO_MODEL, dtype=dtype)
-        return cls(model.to(device), rows=rows)
+        return cls(model.to(device), rows=rows, int8=int8)
 
     def generate(
         self,
@@ -180,7 +194,7 @@ class AdGenerator(AdaptedModel, AdTexts):
         with self._changing:
             if self._engine is None or not (self._engine.running or self._engine.up_to_date):
                 dtype = self._dtype or fast_dtype(self.model.janus.dtype, self.model.device)
-                self._engine = Engine(self.model, rows=self._rows, dtype=dtype)
+                self._engine = Engine(self.model, rows=self._rows, dtype=dtype, int8=self._int8)
             return self._engine
 
     def encode_pictures(self, pictures: Sequence[Image.Image]) -> NDArray[np.int16]:

@@ -42,6 +42,7 @@ def place_to_draw(settings: Settings, parts: ExitStack, threads: int) -> Drawing
         rows=given.batch_size,
         threads=max(1, threads // processes),
         processes=processes,
+        int8=given.int8,
     )
     parts.enter_context(apart)
     return DrawingPlace(apart, 1, lambda: apart.problem)

@@ -27,7 +27,7 @@ VersionName = Annotated[
 ]
 LEAST_SHARE = 1e-4
 """Below it no arm is dealt: each of its ads would outweigh ten thousand others."""
-_SHARED_BY_ALL_ARMS = ("path", "device", "batch_size")
+_SHARED_BY_ALL_ARMS = ("path", "device", "batch_size", "int8")
 
 
 class Arm(GeneratorSettings):

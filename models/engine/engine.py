@@ -45,13 +45,20 @@ class Engine:
     """
 
     def __init__(
-        self, model: AdModel, *, rows: int, dtype: torch.dtype, steps: Steps | None = None
+        self,
+        model: AdModel,
+        *,
+        rows: int,
+        dtype: torch.dtype,
+        steps: Steps | None = None,
+        int8: bool = False,
     ) -> None:
         """``dtype`` is what the products compute in, keys and values too.
 
         Where weights of the model can be computed from they are not copied; see
         :class:`adloom.models.engine.weights.Weights`. ``steps`` are those that the device is fast
-        at. Those of fixed shape have room for ``MOST_ROWS`` rows at most.
+        at. Those of fixed shape have room for ``MOST_ROWS`` rows at most. ``int8`` as for
+        :class:`adloom.models.engine.picture_decoder.PictureDecoder`.
         """
         self._model = model
         self.weights = Weights(model, dtype)
@@ -65,7 +72,7 @@ class Engine:
         self._decoder = Decoder(model, self.weights, longest)
         self._bank = LoraBank(self.weights, steps)
         self._forward = Forward(self._decoder, self._bank, steps, rows)
-        self._picture_decoder = PictureDecoder(model, dtype)
+        self._picture_decoder = PictureDecoder(model, dtype, int8=int8)
         # Of each adapter: keys and values of <bos>, where a twin reads them, and its modules.
         self._known: WeakKeyDictionary[Adapter, tuple[Tensor | None, Conditioning]]
         self._known = WeakKeyDictionary()
@@ -94,6 +101,11 @@ class Engine:
     def tokens_each(self) -> int:
         """Tokens that each of them is fed in the next step."""
         return self._pictures.tokens_each(self.drawing)
+
+    @property
+    def int8(self) -> bool:
+        """Whether pictures are decoded in 8 bits."""
+        return self._picture_decoder.int8
 
     @property
     def copies(self) -> int:

@@ -152,11 +152,12 @@ def test_numbers_that_are_not_finite_spoil_one_ad_and_none_after_it(
     for _ in range(steps):
         generator.step()
     engine = generator.engine
-    for stage in (engine._titles, engine._pictures):
-        for at, row in enumerate(stage.rows):
+    titles, pictures = engine._titles, engine._pictures
+    for rows, cache in ((titles.rows, titles.cache), (pictures.rows, pictures.caches[0])):
+        for at, row in enumerate(rows):
             if row.seed == 1:
                 with torch.inference_mode():
-                    stage.cache._storage[:, :, at] = torch.nan
+                    cache.take(at, cache._length).fill_(torch.nan)
     generator.finish(started)
     with pytest.raises(FloatingPointError, match="what was drawn"):
         started[0].result()

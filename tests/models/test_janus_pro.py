@@ -27,7 +27,7 @@ from adloom.models.janus_pro import load_janus, paper_config
 from adloom.models.masks import causal_mask, count_positions
 from adloom.models.published_shapes import JanusSize, dinov2_small, janus_pro
 from adloom.models.tokenizer import special_tokens
-from adloom.models.training.example_loss import _noisy, example_loss
+from adloom.models.training.example_loss import example_loss, noisy
 from tests.models.public_janus import (
     janus_tokenizer,
     public_checkpoint,
@@ -197,11 +197,11 @@ def test_noise_in_titles_is_words_wherever_the_special_tokens_lie(janus: AdModel
     few = [replace(one, codes=one.codes[:16] % 128) for one in examples(2)]
     targets = batch_targets(few, janus.tokenizer, janus.config)
     torch.manual_seed(0)
-    noisy = _noisy(targets, torch.ones(2), janus)
+    disturbed = noisy(targets, torch.ones(2), janus)
     padding = targets.titles == janus.tokenizer.pad_token_id
-    assert torch.equal(noisy.titles[padding], targets.titles[padding])
-    assert set(noisy.titles[~padding].tolist()) <= set(words_of_titles(janus).tolist())
-    assert (noisy.titles != targets.titles)[~padding].float().mean() > 0.9
+    assert torch.equal(disturbed.titles[padding], targets.titles[padding])
+    assert set(disturbed.titles[~padding].tolist()) <= set(words_of_titles(janus).tolist())
+    assert (disturbed.titles != targets.titles)[~padding].float().mean() > 0.9
 
 
 def test_a_tokenizer_that_is_not_of_janus_is_refused(tmp_path: Path) -> None:

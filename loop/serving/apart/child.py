@@ -144,6 +144,7 @@ def main() -> None:
     os.nice(_NICE)
     link = Link(Connection(int(sys.argv[1])))
     logging.basicConfig(level=logging.WARNING, handlers=[_ToServer(link)], force=True)
+    logging.getLogger("adloom").setLevel(logging.INFO)
     logging.captureWarnings(True)
     inbox: queue.SimpleQueue[ToDrawing] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(link, inbox), daemon=True).start()
@@ -151,7 +152,9 @@ def main() -> None:
     assert isinstance(begin, Begin)
     torch.set_num_threads(begin.threads)
     try:
-        generator = AdGenerator.from_pretrained(begin.path, begin.device, rows=begin.rows)
+        generator = AdGenerator.from_pretrained(
+            begin.path, begin.device, rows=begin.rows, int8=begin.int8
+        )
         for name, path in begin.adapters:
             generator.load_adapter(name, path)
         link.send(

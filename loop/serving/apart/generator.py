@@ -51,6 +51,7 @@ class GeneratorApart(AdTexts):
         rows: int,
         threads: int,
         processes: int = 1,
+        int8: bool = True,
     ) -> None:
         """As `AdGenerator.from_pretrained`; each process computes with ``threads``.
 
@@ -61,7 +62,7 @@ class GeneratorApart(AdTexts):
         with loading(folder):
             self._config = AdGeneratorConfig.load(folder)
             self._tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
-        self._base = folder.absolute(), device, rows, threads
+        self._base = folder.absolute(), device, rows, threads, int8
         self._adapters: dict[str, Path] = {}
         self._trends: dict[str, Trends] = {}
         self._news = News()

@@ -31,6 +31,7 @@ class Begin:
     device: str | None
     rows: int
     threads: int
+    int8: bool
     adapters: tuple[tuple[str, Path], ...]
 
 
