@@ -10,6 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+STRONGEST = 8.0
+"""What is learnt; stronger ones guide like it."""
 _HIDDEN = 64
 _POWERS = 4
 
@@ -31,6 +33,7 @@ class LearntGuidance(nn.Module):
     def forward(self, strengths: Tensor) -> Tensor:
         """Of strengths from 1 on, float ``(n,)``, vectors ``(n, width)``."""
         dtype = next(self.parameters()).dtype
+        strengths = strengths.clamp(max=STRONGEST)
         beyond = ((strengths - 1) / (strengths + 1))[:, None]
         powers = torch.cat([beyond**power for power in range(_POWERS)], dim=1)
         vectors: Tensor = beyond.to(dtype) * self.layers(powers.to(dtype))

@@ -21,8 +21,8 @@ class GeneratorSettings(BaseModel):
 
     ``path`` is a folder written by ``AdGenerator.save_pretrained``; ``None`` is the
     bundled demo model. ``guidance`` is the classifier-free guidance weight (the paper
-    uses 5); ``temperature`` and ``title_temperature`` divide the logits of image and
-    text tokens; ``top_k`` and ``title_top_k`` let only that many of the likeliest be drawn (0: no
+    uses 5; a base that has learnt it is guided by 8 at most); ``temperature`` and
+    ``title_temperature`` divide the logits of image and text tokens; ``top_k`` and ``title_top_k`` let only that many of the likeliest be drawn (0: no
     limit), ``top_p`` and ``title_top_p`` as many as have that probability together (1: no
     limit); ``foreground_strength`` scales the foreground features (paper: 1.5). Where one of
     these is not set, it is the base's own, which its ``ad_generator.json`` tells.

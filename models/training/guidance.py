@@ -24,9 +24,11 @@ def guidance_loss(
 ) -> Tensor:
     """Kullback-Leibler divergence of the student from the teacher, nats a token, with gradient.
 
-    That of image tokens, guided by ``strengths`` float ``(n,)`` from 1 on, and that of titles,
-    which nothing guides. ``before`` is what each token follows, ``foreground_strength`` what both
-    multiply the foreground features by.
+    That of image tokens, guided by ``strengths`` float ``(n,)`` from 1 to
+    :data:`adloom.models.guidance.STRONGEST`, and that of titles, which nothing guides. ``before``
+    is what each token follows, ``foreground_strength`` what both multiply the foreground features
+    by. Rows weigh less the stronger they are guided: how far they are from their teacher grows with
+    the square of that.
     """
     with torch.no_grad():
         titles, wanted = teacher.logits(batch, before, foreground_strength=foreground_strength)
@@ -40,7 +42,8 @@ def guidance_loss(
     )
     scored = before.titles != student.tokenizer.pad_token_id
     of_titles = (_divergence(own_titles, titles) * scored).sum() / scored.sum().clamp_min(1)
-    return _divergence(own, guided).mean() + of_titles
+    weights = 1 / (1 + (strengths - 1).square() / 4)
+    return (weights * _divergence(own, guided).mean(1)).mean() + of_titles
 
 
 def _divergence(own: Tensor, wanted: Tensor) -> Tensor:

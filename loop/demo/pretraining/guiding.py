@@ -18,15 +18,13 @@ from adloom.loop.demo.pretraining.shoppers import TrainingShoppers
 from adloom.models.ad_generator import AdGenerator
 from adloom.models.brief import Example
 from adloom.models.generator import AdModel
-from adloom.models.guidance import LearntGuidance
+from adloom.models.guidance import STRONGEST, LearntGuidance
 from adloom.models.precision import pretraining_precision
 from adloom.models.training.example_loss import batch_of, noisy
 from adloom.models.training.guidance import guidance_loss
 
 _LEARNS = ("janus.model.language_model.layers", "janus.model.generation_head", "guidance")
 """What reads histories, and how text is read and written, stay."""
-_STRONGEST = 20.0
-"""As settings may ask for."""
 _AS_DRAWN = 0.5
 """Share of the examples that are guided about as strongly as the base draws."""
 
@@ -99,4 +97,4 @@ def strength(rng: random.Random, own: float) -> float:
     """One that may be asked for, often near the base's ``own``."""
     if rng.random() < _AS_DRAWN:
         return max(1.0, own * math.exp(rng.uniform(-0.4, 0.4)))
-    return math.exp(rng.uniform(0.0, math.log(_STRONGEST)))
+    return math.exp(rng.uniform(0.0, math.log(STRONGEST)))

@@ -121,7 +121,7 @@ def guiding(steps: int) -> PretrainPlan:
     return PretrainPlan(
         generator_steps=steps,
         generator_batch=16,
-        generator_rate=7e-4,
+        generator_rate=2e-4,
         checkpoint_every=50,
         seed=1,
         crowds=64,
