@@ -19,22 +19,22 @@ MOST_ALPHA = 999_999  # what is as large as an adapter's `lora_alpha` may be is 
 class GeneratorSettings(BaseModel):
     """How ads are drawn.
 
-    ``path`` is a folder written by ``AdGenerator.save_pretrained``; ``None`` is the
-    bundled demo model. ``guidance`` is the classifier-free guidance weight (the paper
-    uses 5; a base that has learnt it is guided by 8 at most); ``temperature`` and
-    ``title_temperature`` divide the logits of image and text tokens; ``top_k`` and ``title_top_k`` let only that many of the likeliest be drawn (0: no
-    limit), ``top_p`` and ``title_top_p`` as many as have that probability together (1: no
-    limit); ``foreground_strength`` scales the foreground features (paper: 1.5). Where one of
-    these is not set, it is the base's own, which its ``ad_generator.json`` tells.
-    ``coarse`` chooses the clicks that stand for a history: ``representative`` covers it, is
-    deterministic and reads first what they agree on (:mod:`adloom.models.agreement`),
-    ``similarity`` samples by likeness to the product as the paper does. An ad that was looked at
-    counts ``seen_weight`` of one that was clicked for what they agree on, where the features keep
-    such ads (``features.impressions_length``). With
-    ``constrain_titles`` a title uses its product's words and words of style alone. Of
-    ``candidates`` ads drawn for a request the one most like the shopper's clicked ads is served
-    (:mod:`adloom.models.quality.rerank`); the brief is encoded once for all of them. With ``int8``
-    pictures are decoded in 8 bits on a CPU that is faster so, if nobody sees a difference.
+    ``path`` is a folder written by ``AdGenerator.save_pretrained``; ``None`` is the bundled demo
+    model. ``guidance`` is the classifier-free guidance weight (the paper uses 5; a base that has
+    learnt it is guided by 8 at most); ``temperature`` and ``title_temperature`` divide the logits
+    of image and text tokens; ``top_k`` and ``title_top_k`` let only that many of the likeliest be
+    drawn (0: no limit), ``top_p`` and ``title_top_p`` as many as have that probability together (1:
+    no limit); ``foreground_strength`` scales the foreground features (paper: 1.5). Where one of
+    these is not set, it is the base's own, which its ``ad_generator.json`` tells. ``coarse``
+    chooses the clicks that stand for a history: ``representative`` covers it, is deterministic and
+    reads first what they agree on (:mod:`adloom.models.agreement`), ``similarity`` samples by
+    likeness to the product as the paper does. An ad that was looked at counts ``seen_weight`` of
+    one that was clicked for what they agree on, where the features keep such ads
+    (``features.impressions_length``). With ``constrain_titles`` a title uses its product's words
+    and words of style alone. Of ``candidates`` ads drawn for a request the one most like the
+    shopper's clicked ads is served (:mod:`adloom.models.quality.rerank`); the brief is encoded once
+    for all of them. With ``int8`` pictures are decoded in 8 bits on a CPU that is faster so, if
+    nobody sees a difference.
     """
 
     model_config = ConfigDict(extra="forbid")
