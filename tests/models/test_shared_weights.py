@@ -71,11 +71,12 @@ def test_an_engine_holds_no_second_base(half: AdGenerator) -> None:
     own = sum(p.nbytes for p in half.model.parameters())
     before = held()
     engine = half.engine
-    assert more_than(before) < 0.15 * own
+    room = engine.cache_bytes  # of keys and values, of which nothing is written yet
+    assert more_than(before) - room < 0.15 * own
     with torch.no_grad():
         half.model.janus.lm_head.weight.mul_(2)
     assert half.engine is not engine  # and there are two of them now
-    assert more_than(before) < 0.3 * own
+    assert more_than(before) - 2 * room < 0.3 * own
     layers = half.engine.weights.layers
     attention = sum(2 * math.prod(part.shape) for one in layers for part in (one.qkv, one.out))
     before = held()
