@@ -192,7 +192,7 @@ def _wiped_unless_finite(stored: Tensor) -> bool:
 
 def _zeros(size: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
     """On a CPU as numpy makes them: no page of them is in memory before it is written."""
-    if device.type != "cpu" or 0 in size:
+    if device.type != "cpu":
         return torch.zeros(size, dtype=dtype, device=device)
     pages = np.zeros(math.prod(size) * dtype.itemsize, dtype=np.uint8)
     return torch.from_numpy(pages).view(dtype).view(size)

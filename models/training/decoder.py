@@ -6,7 +6,6 @@ and their neighbours what it left out before, such as where the joints of a wall
 
 from __future__ import annotations
 
-import math
 from typing import cast
 
 import torch
@@ -15,8 +14,10 @@ from transformers.models.janus.modeling_janus import JanusVQVAE
 
 from adloom.models.precision import pretraining_precision
 from adloom.models.training.codebook import reconstruction_loss
+from adloom.models.training.schedule import rate_share
 
-_WARM_UP = 50
+WARM_UP = 50
+"""Steps after which the rate is whole."""
 
 
 def to_be_learnt(vq: JanusVQVAE) -> dict[str, nn.Parameter]:
@@ -29,12 +30,6 @@ def to_be_learnt(vq: JanusVQVAE) -> dict[str, nn.Parameter]:
     for parameter in found.values():
         parameter.requires_grad_(True)
     return found
-
-
-def share_of_rate(step: int, steps: int) -> float:
-    """Of the learning rate, at ``step`` (from 1) of ``steps``: a cosine, after a short warm-up."""
-    fallen = (1 + math.cos(math.pi * (step - 1) / steps)) / 2
-    return min(1.0, step / _WARM_UP) * fallen
 
 
 class DecoderTrainer:
@@ -52,7 +47,7 @@ class DecoderTrainer:
             The reconstruction loss.
         """
         for group in self.optimizer.param_groups:
-            group["lr"] = self._rate * share_of_rate(step, self._steps)
+            group["lr"] = self._rate * rate_share(step, self._steps, WARM_UP, least=0.0)
         with pretraining_precision(pixels.device):
             drawn = self.vq.decode(cast(torch.LongTensor, codes)).float()
             loss = reconstruction_loss(drawn, pixels)

@@ -21,7 +21,8 @@ from adloom.models.enlarger import Enlarger
 from adloom.models.precision import pretraining_precision
 from adloom.models.training.codebook import opponent, reconstruction_loss
 from adloom.models.training.critic import PatchCritic, as_strong
-from adloom.models.training.decoder import share_of_rate, to_be_learnt
+from adloom.models.training.decoder import WARM_UP, to_be_learnt
+from adloom.models.training.schedule import rate_share
 
 CRITIC_SHARE = 0.4
 TEXTURE_SHARE = 0.8
@@ -74,7 +75,7 @@ class EnlargerTrainer:
         """
         drawing, criticising = self.optimizers
         for group, rate in zip(drawing.param_groups, self._rates, strict=True):
-            group["lr"] = rate * share_of_rate(step, self._steps)
+            group["lr"] = rate * rate_share(step, self._steps, WARM_UP, least=0.0)
         last = self.enlarger.last.weight
         with pretraining_precision(pixels.device):
             drawn = self.enlarger(*features_and_pixels(self.vq, codes)).float()

@@ -95,17 +95,24 @@ def _lesson_loss(
 ) -> torch.Tensor:
     """Loss of a batch of examples as the lesson wants them."""
     model = generator.model
-    length = rng.choice(lesson.history_lengths)
-    examples: list[Example] = [
-        shoppers.example(rng, length, lesson.stray_clicks, lesson.of_crowds, lesson.follow)
-        for _ in range(plan.generator_batch)
-    ]
+    examples = examples_of(lesson, shoppers, plan.generator_batch, rng)
     unconditional = torch.tensor(
         [rng.random() < model.config.condition_dropout for _ in examples], device=model.device
     )
     noise = torch.tensor([noise_of(lesson, rng) for _ in examples], device=model.device)
     with pretraining_precision(model.device):
         return example_loss(generator, examples, unconditional, noise, lesson.keep)
+
+
+def examples_of(
+    lesson: Lesson, shoppers: TrainingShoppers, count: int, rng: random.Random
+) -> list[Example]:
+    """Examples as the lesson wants them, with histories of one length."""
+    length = rng.choice(lesson.history_lengths)
+    return [
+        shoppers.example(rng, length, lesson.stray_clicks, lesson.of_crowds, lesson.follow)
+        for _ in range(count)
+    ]
 
 
 def noise_of(lesson: Lesson, rng: random.Random) -> float:

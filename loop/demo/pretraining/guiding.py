@@ -11,12 +11,11 @@ from pathlib import Path
 import torch
 from rich.progress import Progress
 
-from adloom.loop.demo.pretraining.generator import noise_of
+from adloom.loop.demo.pretraining.generator import examples_of, noise_of
 from adloom.loop.demo.pretraining.learning import learn
 from adloom.loop.demo.pretraining.plan import Lesson, PretrainPlan
 from adloom.loop.demo.pretraining.shoppers import TrainingShoppers
 from adloom.models.ad_generator import AdGenerator
-from adloom.models.brief import Example
 from adloom.models.generator import AdModel
 from adloom.models.guidance import STRONGEST, LearntGuidance
 from adloom.models.precision import pretraining_precision
@@ -78,11 +77,7 @@ def _loss(
 ) -> torch.Tensor:
     """Of a batch of examples as the lesson wants them."""
     model = generator.model
-    length = rng.choice(lesson.history_lengths)
-    examples: list[Example] = [
-        shoppers.example(rng, length, lesson.stray_clicks, lesson.of_crowds, lesson.follow)
-        for _ in range(plan.generator_batch)
-    ]
+    examples = examples_of(lesson, shoppers, plan.generator_batch, rng)
     briefs, targets = batch_of(generator, examples)
     noise = torch.tensor([noise_of(lesson, rng) for _ in examples], device=model.device)
     own = model.config.sampling
