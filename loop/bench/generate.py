@@ -1,4 +1,4 @@
-"""Ads a second of the engine, beside decoding as the paper's code does it."""
+"""Ads a second of the engine, beside decoding as the paper's code and as `transformers` do it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import resource
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from adloom.loop.bench.drawn_batch import Met, Parts, draw_batch, timed
 from adloom.loop.bench.paper_decoding import PaperDecoder
+from adloom.loop.bench.transformers_decoding import draw_by_transformers
 from adloom.loop.demo.shop.catalog import load_catalog
 from adloom.loop.demo.shop.creatives import seed_creatives
 from adloom.models import codebook
@@ -23,7 +23,6 @@ from adloom.models.ad_generator import AdGenerator
 from adloom.models.bare_model import BaseShape
 from adloom.models.batching import batch_briefs
 from adloom.models.brief import AdBrief, HistoryAd
-from adloom.models.engine import Drawn
 from adloom.models.engine.bound import matrix_products_seconds
 from adloom.models.generator import AdModel
 from adloom.models.published_shapes import JANUS_SIZES
@@ -32,14 +31,6 @@ from adloom.models.sampling import Sampling
 BATCHES = (1, 8, 32)
 _SHOP_ADS = 64
 _ADAPTERS = tuple(f"bench-{number}" for number in range(4))
-
-
-@dataclass(frozen=True)
-class _Met:
-    """An ad of a batch: seconds from the start of the batch to its picture, and its steps."""
-
-    seconds: float
-    steps: int
 
 
 def shaped_model(shape: str) -> AdModel:
@@ -68,9 +59,10 @@ def bench_generate(
     `speedup` is over one request at a time, `speedup_vs_naive_batch` over padded batches of the
     same size; the engine's adapter is unmerged, the baseline's is merged and costs it nothing.
     `mixed_adapter_cost` is the share of throughput lost when 32 ads have four adapters instead
-    of one. `steps_per_ad` says how often guessed tokens came true: without, a step draws one
-    token. `bound_ratio` is the time of the bare matrix products of a step of 32 ads over that
-    of the step. Each figure is the median of runs that take turns.
+    of one. `tokens_per_step` says how often guessed tokens came true: without, a step draws one
+    token. `bound_ratio` is the time of the bare matrix products of a step of 32 ads, in the
+    precision that is told, over that of the step. `transformers_ads_per_second` are pictures alone,
+    after prompts of text as long. Each figure is the median of runs that take turns.
     """
     how = Sampling.of(model.config.sampling)
     paper = PaperDecoder(copy.deepcopy(model), how)
@@ -81,11 +73,13 @@ def bench_generate(
     mixed = [(brief, _ADAPTERS[n % len(_ADAPTERS)]) for n, brief in enumerate(briefs)]
     on_step("warming up")
     for n in BATCHES:  # kernels are made for each shape that is met for the first time
-        _draw(generator, one[:n])
-        _draw(generator, mixed[:n])
+        draw_batch(generator, one[:n])
+        draw_batch(generator, mixed[:n])
     _write_padded(paper, briefs[:2])
 
-    met: dict[int, list[_Met]] = {n: [] for n in BATCHES}
+    tokens = _prompt_tokens(paper, briefs)
+    met: dict[int, list[Met]] = {n: [] for n in BATCHES}
+    parts: dict[int, list[Parts]] = {n: [] for n in BATCHES}
     spent: dict[str, list[float]] = {}
     for turn in range(rounds):
         for n in BATCHES:
@@ -95,11 +89,13 @@ def bench_generate(
                 # Other ads each time, and the same ones for engine and baseline.
                 first = (turn * repeats + repeat) % (max(BATCHES) - n + 1)
                 part = slice(first, first + n)
-                seconds = _timed(_draw, generator, one[part], met)
+                seconds = timed(draw_batch, generator, one[part], met[n], parts[n])
                 spent.setdefault(f"engine {n}", []).append(seconds)
-                seconds = _timed(_draw_padded, paper, briefs[part])
+                seconds = timed(_draw_padded, paper, briefs[part])
                 spent.setdefault(f"padded {n}", []).append(seconds)
-        spent.setdefault("mixed", []).append(_timed(_draw, generator, mixed))
+            seconds = timed(draw_by_transformers, paper.model, n, tokens, how)
+            spent.setdefault(f"transformers {n}", []).append(seconds)
+        spent.setdefault("mixed", []).append(timed(draw_batch, generator, mixed))
     rates = {
         name: (max(BATCHES) if name == "mixed" else int(name.split()[1])) / statistics.median(times)
         for name, times in spent.items()
@@ -114,13 +110,19 @@ def bench_generate(
         "mixed_adapter_cost": 1 - rates["mixed"] / rates[f"engine {max(BATCHES)}"],
         "ads_per_second": {str(n): rates[f"engine {n}"] for n in BATCHES},
         "baseline_ads_per_second": {str(n): rates[f"padded {n}"] for n in BATCHES},
+        "transformers_ads_per_second": {str(n): rates[f"transformers {n}"] for n in BATCHES},
         "p50_latency_seconds": {
             str(n): statistics.median(ad.seconds for ad in met[n]) for n in BATCHES
         },
         "baseline_p50_latency_seconds": {
             str(n): statistics.median(spent[f"padded {n}"]) for n in BATCHES
         },
+        "seconds_by_part": {str(n): _medians(parts[n]) for n in BATCHES},
         "steps_per_ad": {str(n): statistics.mean(ad.steps for ad in met[n]) for n in BATCHES},
+        "tokens_per_step": {
+            str(n): statistics.mean(ad.tokens_each for ad in met[n]) for n in BATCHES
+        },
+        "precision": _precision(generator),
         "bound_ratio": products / step,
         "step_milliseconds": step * 1e3,
         "memory_megabytes": _memory(generator),
@@ -136,10 +138,10 @@ def engine_rate(model: AdModel, ads: int, seconds: float) -> float:
     """
     generator = _with_adapters(model)
     asks = [(brief, _ADAPTERS[0]) for brief in full_briefs(generator, ads)]
-    _draw(generator, asks)  # kernels are made
+    draw_batch(generator, asks)  # kernels are made
     drawn, began = 0, time.perf_counter()
     while (spent := time.perf_counter() - began) < seconds:
-        _draw(generator, asks)
+        draw_batch(generator, asks)
         drawn += ads
     return drawn / spent
 
@@ -172,31 +174,34 @@ def _with_adapters(model: AdModel) -> AdGenerator:
     return generator
 
 
-def _draw(
-    generator: AdGenerator,
-    asks: Sequence[tuple[AdBrief, str | None]],
-    met: dict[int, list[_Met]] | None = None,
-) -> None:
-    """All of `asks` at once; an ad's latency ends with its picture."""
-    began = time.perf_counter()
-    waiting: dict[Future[list[Drawn]], AdBrief] = {
-        generator.start(brief, seeds=[seed], adapter=adapter): brief
-        for seed, (brief, adapter) in enumerate(asks)
+def _medians(parts: Sequence[Parts]) -> dict[str, float]:
+    return {
+        name: statistics.median(vars(one)[name] for one in parts)
+        for name in ("prompts", "steps", "pictures")
     }
-    while waiting:
-        generator.step()
-        for future in [f for f in waiting if f.done()]:
-            [drawn] = future.result()
-            generator.draft(drawn, waiting.pop(future))
-            if met is not None:
-                met[len(asks)].append(_Met(time.perf_counter() - began, drawn.steps))
+
+
+def _precision(generator: AdGenerator) -> dict[str, str]:
+    """What products and pictures are computed in."""
+    products = str(generator.engine.weights.dtype).removeprefix("torch.")
+    return {"products": products, "pictures": "int8" if generator.engine.int8 else products}
+
+
+def _prompt_tokens(paper: PaperDecoder, briefs: Sequence[AdBrief]) -> int:
+    """How many a prompt has, on average."""
+    model = paper.model
+    batch = batch_briefs(briefs, model.tokenizer, model.config).to(model.device)
+    with torch.inference_mode():
+        _, valid = model.prompt(batch)
+    return round(valid.sum(1).float().mean().item())
 
 
 def _draw_padded(paper: PaperDecoder, briefs: Sequence[AdBrief]) -> None:
     titles, codes = paper.draw(briefs)
     model = paper.model
     model.tokenizer.batch_decode(titles, skip_special_tokens=True)
-    codebook.to_pictures(codebook.decode(model.janus.model.vqmodel, codes))
+    pixels = codebook.decode(model.janus.model.vqmodel, codes, model.positions)
+    codebook.to_pictures(pixels)
 
 
 def _write_padded(paper: PaperDecoder, briefs: Sequence[AdBrief]) -> None:
@@ -204,14 +209,6 @@ def _write_padded(paper: PaperDecoder, briefs: Sequence[AdBrief]) -> None:
     batch = batch_briefs(briefs, model.tokenizer, model.config).to(model.device)
     with torch.inference_mode():
         paper.titles(*model.prompt(batch))
-
-
-def _timed(work: Callable[..., None], *given: Any) -> float:
-    began = time.perf_counter()
-    work(*given)
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - began
 
 
 def _step_and_products(
@@ -229,7 +226,7 @@ def _step_and_products(
     products: list[float] = []
     while engine.drawing == len(asks) and len(steps) < repeats:
         shape = len(asks), engine.tokens_each, engine.longest
-        steps.append(_timed(generator.step))
+        steps.append(timed(generator.step))
         products.append(matrix_products_seconds(engine.weights, *shape, engine.copies))
     generator.finish(started)
     return statistics.median(steps), statistics.median(products)

@@ -1,8 +1,9 @@
 """Keys and values of the running rows.
 
-Rows that run lie at the front without gaps, and attention reads as much of each as the longest of
-them needs; a row that ends is replaced by the last one. Nothing is moved when rows grow, and all
-lies where it is: a system gives out memory page by page, as it is written.
+Rows that run lie at the front without gaps, each with as much room as the longest of them will
+need; a row that ends is replaced by the last one. So what attention reads lies in one piece, which
+products in bfloat16 want (they copy what does not), and nothing is moved as rows grow. Memory is
+given out page by page, as it is written.
 """
 
 from __future__ import annotations
@@ -15,8 +16,7 @@ from torch import Tensor
 
 from adloom.models.engine.weights import Shape
 
-_LENGTH_STEP = 32
-"""What is read of rows grows by this, so that it seldom does."""
+_ROOM_STEP = 16
 _SUMMED = 32
 """In float32 a CPU sums so many values at a time: over all keys in one product, the order of
 the sum, and with it the last bit, would hang on how long the other rows are."""
@@ -38,9 +38,9 @@ class RowCache:
         *,
         fixed: bool = False,
     ) -> None:
-        """All of a row is read in a ``fixed`` one, however short it is."""
+        """In a ``fixed`` one all rows have room for ``length``."""
         self.shape = shape
-        self._most_tokens = _rounded(length)
+        self._most_rows, self._most_tokens = rows, _rounded(length)
         self._fixed, self._by_kernel = fixed, device.type == "cuda"
         if not self._by_kernel:
             # By position: minus infinity for what comes later.
@@ -49,28 +49,25 @@ class RowCache:
         self.lengths = torch.zeros(rows, dtype=torch.long, device=device)
         self._ahead = torch.arange(self._most_tokens, device=device)
         self._in_parts = device.type == "cpu" and dtype == torch.float32
-        size = (shape.layers, 2, rows, shape.kv_heads, self._most_tokens, shape.depth)
-        self._storage = _zeros(size, dtype, device)
-        self._flat = self._storage.flatten(1, 4)
-        places = torch.arange(2 * rows * shape.kv_heads, device=device)
-        # (rows, keys and values of each head): where row's first token lies.
-        places = places.view(2, rows, shape.kv_heads) * self._most_tokens
-        self._places = places.transpose(0, 1).flatten(1)
-        # Rows and their new tokens in this step; what is read of each row.
+        size = shape.layers * 2 * rows * shape.kv_heads * self._most_tokens * shape.depth
+        self._memory = _zeros(size, dtype, device)
+        # Rows and their new tokens in this step.
         self._rows = self._width = 0
-        self._length = self._most_tokens if fixed else 0
         # By layer, made when one of these changes: see _view.
         self._views: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._set_room(self._most_tokens)
 
     @property
     def bytes(self) -> int:
         """Memory of keys and values when all rows run and one is as long as it may be."""
-        return self._storage.nbytes
+        return self._memory.nbytes
 
-    def put(self, row: int, prefix: Tensor) -> None:
-        """Start ``row`` with keys and values ``(layers, 2, heads, tokens, depth)``."""
+    def put(self, row: int, prefix: Tensor, more: int) -> None:
+        """Start ``row``, the first that does not run yet, with keys and values
+        ``(layers, 2, heads, tokens, depth)``; it will get up to ``more`` tokens."""
         tokens = prefix.shape[3]
-        self._read_up_to(tokens)
+        if not self._fixed:
+            self._make_room(row, _rounded(tokens + more))
         self._storage[:, :, row, :, :tokens] = prefix
         self.lengths[row] = tokens
 
@@ -85,32 +82,42 @@ class RowCache:
         where it came from: attention would read it in whatever row comes there next, and nothing
         times NaN is NaN.
         """
-        stored = self.take(row, self._length)
+        stored = self.take(row, self._room)
         finite = _wiped_unless_finite(stored)
         if row < last:
-            moved = self.take(last, self._length)
+            moved = self.take(last, self._room)
             stored.copy_(moved)
             _wiped_unless_finite(moved)
             self.lengths[row] = self.lengths[last]
         self.lengths[last] = 0
         return finite
 
-    def clear(self) -> None:
-        """Forget how long rows were, when none runs."""
-        if not self._fixed:
-            self._length = 0
+    def _make_room(self, running: int, tokens: int) -> None:
+        """Give each row room for ``tokens``; of those that run, at least what they have."""
+        if running == 0:
+            self._set_room(tokens)
+        elif tokens > self._room:
+            room, kept = self._room, self._storage[:, :, :running].clone()
+            self._set_room(tokens)
+            self._storage[:, :, :running, :, :room] = kept
 
-    def _read_up_to(self, tokens: int) -> None:
-        if tokens > self._length:
-            self._length, self._rows = _rounded(tokens), 0
+    def _set_room(self, tokens: int) -> None:
+        """What lies in memory is another row's or token's then, and is not read."""
+        shape, rows = self.shape, self._most_rows
+        size = (shape.layers, 2, rows, shape.kv_heads, tokens, shape.depth)
+        self._room, self._rows = tokens, 0
+        self._storage = self._memory[: math.prod(size)].view(size)
+        self._flat = self._storage.flatten(1, 4)
+        places = torch.arange(2 * rows * shape.kv_heads, device=self._memory.device)
+        # (rows, keys and values of each head): where row's first token lies.
+        places = places.view(2, rows, shape.kv_heads) * tokens
+        self._places = places.transpose(0, 1).flatten(1)
 
     def open_step(self, rows: int, width: int) -> Tensor:
         """Make ready for the next ``width`` tokens of the first ``rows`` rows.
 
         Returns their positions, ``(rows * width,)``, a row's side by side.
         """
-        if not self._fixed:
-            self._read_up_to(int(self.lengths[:rows].max()) + width)
         if rows != self._rows:
             self._views = [self._view(layer, rows) for layer in range(self.shape.layers)]
         self._rows, self._width = rows, width
@@ -122,11 +129,11 @@ class RowCache:
         return positions
 
     def _mask_of(self, positions: Tensor) -> Tensor:
-        """What each head's scores are added to, ``(rows * kv_heads, queries, length)``."""
-        rows, width, length, shape = self._rows, self._width, self._length, self.shape
-        mask = self._masks[:, :length].index_select(0, positions).view(rows, 1, 1, width, length)
+        """What each head's scores are added to, ``(rows * kv_heads, queries, room)``."""
+        rows, width, room, shape = self._rows, self._width, self._room, self.shape
+        mask = self._masks[:, :room].index_select(0, positions).view(rows, 1, 1, width, room)
         mask = mask.expand(-1, shape.kv_heads, shape.heads // shape.kv_heads, -1, -1)
-        return mask.reshape(rows * shape.kv_heads, -1, length)
+        return mask.reshape(rows * shape.kv_heads, -1, room)
 
     def attend(self, layer: int, queries: Tensor, keys_values: Tensor) -> Tensor:
         """Store the tokens' keys and values; each attends to all of its row so far.
@@ -146,8 +153,8 @@ class RowCache:
             return self._by_row(layer, queries).view(rows * width, -1, depth)
         by_head = queries.view(rows, width, -1, depth).transpose(1, 2)
         grouped = by_head.reshape(len(keys), -1, depth)
-        scores = torch.baddbmm(self._mask, grouped, keys)
-        seen = self._weighed(scores.softmax(-1), values).view(rows, -1, width, depth)
+        shares = self._scored(grouped, keys).softmax(-1)
+        seen = self._weighed(shares, values).view(rows, -1, width, depth)
         return seen.transpose(1, 2).flatten(0, 1)
 
     def _by_row(self, layer: int, queries: Tensor) -> Tensor:
@@ -161,19 +168,26 @@ class RowCache:
         )
         return found
 
+    def _scored(self, queries: Tensor, keys: Tensor) -> Tensor:
+        if self._in_parts:
+            return torch.baddbmm(self._mask, queries, keys.transpose(1, 2))
+        # In bfloat16 a second factor is laid out anew: that is the queries, which are few.
+        scores = torch.bmm(keys, queries.transpose(1, 2)).transpose(1, 2)
+        return torch.add(scores, self._mask, out=torch.empty_like(self._mask))
+
     def _weighed(self, shares: Tensor, values: Tensor) -> Tensor:
         if not self._in_parts:
             return torch.bmm(shares, values)
-        first, *later = (slice(n, n + _SUMMED) for n in range(0, self._length, _SUMMED))
+        first, *later = (slice(n, n + _SUMMED) for n in range(0, self._room, _SUMMED))
         found = torch.bmm(shares[..., first], values[:, first])
         for part in later:
             found.baddbmm_(shares[..., part], values[:, part])
         return found
 
     def _view(self, layer: int, rows: int) -> tuple[Tensor, Tensor, Tensor]:
-        """All tokens; keys of the rows, turned for the scores; their values."""
-        parts = self._storage[layer, :, :rows].flatten(1, 2)[:, :, : self._length]
-        return self._flat[layer], parts[0].transpose(1, 2), parts[1]
+        """All tokens; keys of the rows; their values."""
+        keys, values = self._storage[layer, :, :rows].flatten(1, 2)
+        return self._flat[layer], keys, values
 
     def advance(self, settled: Tensor) -> None:
         """Keep so many of the tokens, int64 ``(rows,)``, that each row got in this step.
@@ -184,19 +198,19 @@ class RowCache:
 
 
 def _wiped_unless_finite(stored: Tensor) -> bool:
-    finite = bool(stored.sum(dtype=torch.float32).isfinite())
+    least, most = stored.aminmax()  # NaN, if there is one
+    finite = bool(least.isfinite() & most.isfinite())
     if not finite:
         stored.zero_()
     return finite
 
 
-def _zeros(size: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+def _zeros(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """On a CPU as numpy makes them: no page of them is in memory before it is written."""
     if device.type != "cpu":
         return torch.zeros(size, dtype=dtype, device=device)
-    pages = np.zeros(math.prod(size) * dtype.itemsize, dtype=np.uint8)
-    return torch.from_numpy(pages).view(dtype).view(size)
+    return torch.from_numpy(np.zeros(size * dtype.itemsize, dtype=np.uint8)).view(dtype)
 
 
 def _rounded(tokens: int) -> int:
-    return -(-tokens // _LENGTH_STEP) * _LENGTH_STEP
+    return -(-tokens // _ROOM_STEP) * _ROOM_STEP

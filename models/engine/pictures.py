@@ -41,10 +41,11 @@ class Pictures:
         length = prompt_tokens + config.title_tokens
         # What is guessed beyond the last token is stored too.
         room = config.image_tokens + WIDEST
+        self._room = 1 + room  # and what each row is fed first
         self.copies = 1 if config.guidance == "learnt" else 2
         self.caches = [
             RowCache(weights.shape, rows, tokens, device, weights.dtype, fixed=steps.fixed)
-            for tokens in (length + 1 + room, 2 + room)[: self.copies]
+            for tokens in (length + self._room, 1 + self._room)[: self.copies]
         ]
         self._noise = noise_of_rows(steps, rows, config.image_tokens, weights.codes, device, WIDEST)
         mlps = model.conditioning.foreground.mlps
@@ -104,7 +105,7 @@ class Pictures:
         at, how = len(self.rows), row.job.wanted.sampling
         for cache, read in zip(self.caches, (prefix, row.shared.blank), strict=False):
             assert read is not None
-            cache.put(at, read)
+            cache.put(at, read, self._room)
         self._noise.start(at, row.seed, _STAGE, how.temperature)
         self._foreground[:, at] = row.shared.foreground
         self._guidance[at] = how.guidance
@@ -128,8 +129,6 @@ class Pictures:
                 state[at] = state[source]
         self._runs[source] = 0
         if not self.rows:
-            for cache in self.caches:
-                cache.clear()
             self._unread.clear()
         return all(finite)
 

@@ -40,9 +40,9 @@ class Titles:
         self._eos: int = model.tokenizer.eos_token_id
         self._first: int = model.eoi_id
         self._forbidden = forbidden_in_titles(model)
-        length = prompt_tokens + config.title_tokens + TITLE_TOKENS_EACH
-        self.cache = RowCache(weights.shape, rows, length, device, weights.dtype, fixed=steps.fixed)
         vocabulary, most = len(self._forbidden), config.title_tokens + TITLE_TOKENS_EACH
+        length, self._room = prompt_tokens + most, most
+        self.cache = RowCache(weights.shape, rows, length, device, weights.dtype, fixed=steps.fixed)
         self._noise = noise_of_rows(steps, rows, most, vocabulary, device, TITLE_TOKENS_EACH)
         self._drawn: Read = list
         self._fed = torch.zeros(rows, TITLE_TOKENS_EACH, dtype=torch.long, device=device)
@@ -81,7 +81,7 @@ class Titles:
     def add(self, row: Row) -> None:
         """Start a row after its prompt, whose last token is fed first."""
         at, how = len(self.rows), row.job.wanted.sampling
-        self.cache.put(at, row.shared.prefix)
+        self.cache.put(at, row.shared.prefix, self._room)
         self._noise.start(at, row.seed, _STAGE, how.title_temperature)
         self._guess(row)
         self.rows.append(row)
@@ -94,8 +94,6 @@ class Titles:
         if at < source:
             self.rows[at] = last
             self._noise.move(source, at)
-        if not self.rows:
-            self.cache.clear()
         return finite
 
     def draw(self, logits: Tensor, key: Hashable) -> None:

@@ -24,8 +24,8 @@ from adloom.models.training.critic import PatchCritic, as_strong
 from adloom.models.training.decoder import WARM_UP, to_be_learnt
 from adloom.models.training.schedule import rate_share
 
-CRITIC_SHARE = 0.4
-TEXTURE_SHARE = 0.8
+CRITIC_SHARE = 0.5
+TEXTURE_SHARE = 1.6
 """Their gradients beside that of the reconstruction, at the last layer."""
 _BETAS = (0.5, 0.9)
 _SCALES = 3
@@ -78,7 +78,8 @@ class EnlargerTrainer:
             group["lr"] = rate * rate_share(step, self._steps, WARM_UP, least=0.0)
         last = self.enlarger.last.weight
         with pretraining_precision(pixels.device):
-            drawn = self.enlarger(*features_and_pixels(self.vq, codes)).float()
+            made = features_and_pixels(self.vq, codes, self.enlarger.positions)
+            drawn = self.enlarger(*made).float()
             loss = fit = reconstruction_loss(drawn, pixels)
             texture = texture_loss(drawn, pixels)
             loss = loss + TEXTURE_SHARE * as_strong(texture, fit, last) * texture

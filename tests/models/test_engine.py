@@ -157,7 +157,7 @@ def test_numbers_that_are_not_finite_spoil_one_ad_and_none_after_it(
         for at, row in enumerate(rows):
             if row.seed == 1:
                 with torch.inference_mode():
-                    cache.take(at, cache._length).fill_(torch.nan)
+                    cache.take(at, cache._room).fill_(torch.nan)
     generator.finish(started)
     with pytest.raises(FloatingPointError, match="what was drawn"):
         started[0].result()

@@ -43,16 +43,15 @@ def test_a_row_is_whole_wherever_a_broken_one_was_before(fixed: bool) -> None:
         return cache.attend(0, rows, torch.ones(len(rows), 256))[4 * row :]
 
     for row, prefix in enumerate((good, good, broken)):
-        cache.put(row, prefix)
+        cache.put(row, prefix, 4)
     cache.open_step(3, 4)
     assert cache.remove(0, 2)  # the broken row comes here
-    cache.put(2, good)
+    cache.put(2, good, 4)
     assert attended(2).isfinite().all()
     assert cache.remove(2, 2)
     assert not cache.remove(0, 1)
     assert cache.remove(0, 0)
-    cache.clear()
-    cache.put(0, good)
+    cache.put(0, good, 4)
     assert attended(0).isfinite().all()
 
 
@@ -67,8 +66,8 @@ def test_attention_of_a_row_hangs_on_no_other_row_to_a_bit(dtype: torch.dtype) -
     found = []
     for other in (1, 150, 200, 300, 380):
         cache = RowCache(shape, 2, 400, device, dtype)
-        cache.put(0, prefix)
-        cache.put(1, torch.randn(1, 2, 2, other, 64).to(dtype))
+        cache.put(0, prefix, 4)
+        cache.put(1, torch.randn(1, 2, 2, other, 64).to(dtype), 4)
         cache.open_step(2, 4)
         seen = cache.attend(0, torch.cat([queries] * 2), torch.cat([keys_values] * 2))
         found.append(seen[:4])

@@ -207,8 +207,8 @@ def test_the_kernel_sees_what_products_see(dtype: torch.dtype, width: int, depth
     kernel = RowCache(shape, 3, 400, torch.device("cuda"), dtype, fixed=True)
     for row, tokens in enumerate((0, 350, 70)):
         prefix = torch.randn(1, 2, 2, tokens, depth, generator=made).to(dtype)
-        plain.put(row, prefix.float())
-        kernel.put(row, prefix.cuda())
+        plain.put(row, prefix.float(), width)
+        kernel.put(row, prefix.cuda(), width)
     queries, keys_values = (
         (0.3 * torch.randn(3 * width, 4 * depth, generator=made)).to(dtype) for _ in range(2)
     )

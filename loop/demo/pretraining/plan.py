@@ -68,7 +68,7 @@ class PretrainPlan:
     decoder_rate: float = 6e-4
     enlarger_steps: int = 3000
     enlarger_rate: float = 5e-4
-    enlarged_decoder_rate: float = 3e-4
+    enlarged_decoder_rate: float = 5e-4
     enlarger_critic_alone: int = 150
     checkpoint_every: int = 100
     seed: int = 0
@@ -130,5 +130,5 @@ def guiding(steps: int) -> PretrainPlan:
 
 
 def sharpening(steps: int) -> PretrainPlan:
-    """A run that goes on from a base, of which decoder, for ``steps``, and enlarger learn."""
-    return PretrainPlan(decoder_steps=steps, seed=1)
+    """A run that goes on from a base, whose decoder and enlarger learn for ``steps``."""
+    return PretrainPlan(decoder_steps=steps, enlarger_steps=steps, seed=1)

@@ -108,21 +108,24 @@ def _learn_on(
 def sharpen(base: Path, out: Path, plan: PretrainPlan) -> None:
     """Let the decoder of ``base`` learn on, and what enlarges its pictures; all else stays.
 
-    As :func:`pretrain` it goes on after a stop. ``out/model`` is written at the end.
+    A base that has nothing to enlarge with gets it once its decoder has learnt on alone. As
+    :func:`pretrain` it goes on after a stop. ``out/model`` is written at the end.
 
     Raises:
         FileNotFoundError: ``base`` holds no saved generator.
         DamagedBase: it is not whole.
     """
     model = AdModel.from_pretrained(base)
-    if model.enlarger is None:
+    enlarges = model.enlarger is not None
+    if not enlarges:
         model.config = model.config.model_copy(update={"enlarged": ENLARGED})
         model.enlarger = enlarger_of(model.janus.model.vqmodel, ENLARGED)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     with training_run("pretrain --sharpen", vars(plan) | {"base": str(base)}) as progress:
         pool = _rendered(plan, model.config, progress)
         plates, _ = pool_codes(model, pool, out, progress)
-        train_decoder(model, pool, plates, plan, out, progress)
+        if not enlarges:
+            train_decoder(model, pool, plates, plan, out, progress)
         train_enlarger(model, pool, plates, plan, out, progress)
         _save(model, out)
 

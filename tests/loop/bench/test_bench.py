@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from adloom.loop.bench.generate import bench_generate, shaped_model
 from adloom.loop.commands.app import app
 from adloom.models.ad_generator import AdGenerator
+from adloom.models.engine.guesses import WIDEST
 from tests.models.public_janus import public_checkpoint
 from tests.tiny_model import brief, products, tiny_model
 
@@ -61,6 +62,13 @@ def test_generate() -> None:
     assert set(found["speedup_vs_naive_batch"]) == {"8", "32"}
     assert found["mixed_adapter_cost"] < 1
     assert found["bound_ratio"] > 0
+    assert all(found["transformers_ads_per_second"][n] > 0 for n in ("1", "8", "32"))
+    for n, parts in found["seconds_by_part"].items():
+        assert set(parts) == {"prompts", "steps", "pictures"}
+        assert min(parts.values()) >= 0
+        assert sum(parts.values()) == pytest.approx(int(n) / found["ads_per_second"][n], rel=0.5)
+        assert 1 <= found["tokens_per_step"][n] <= WIDEST
+    assert set(found["precision"]) == {"products", "pictures"}
     assert all(found["p50_latency_seconds"][n] > 0 for n in ("1", "8", "32"))
 
 

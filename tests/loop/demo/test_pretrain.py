@@ -196,16 +196,19 @@ def test_the_decoder_of_a_base_learns_on_and_all_else_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     track_under(tmp_path, monkeypatch)
-    sharpen(DEMO_MODEL, tmp_path, replace(PLAN, enlarger_steps=1))
+    base = AdModel.from_pretrained(DEMO_MODEL)
+    base.config, base.enlarger = base.config.model_copy(update={"enlarged": 1}), None
+    base.save_pretrained(tmp_path / "plain")
+    sharpen(tmp_path / "plain", tmp_path, replace(PLAN, enlarger_steps=1))
     stopped = load_file(tmp_path / "enlarger.safetensors")
     decoder = (tmp_path / "decoder.safetensors").read_bytes()
-    sharpen(DEMO_MODEL, tmp_path, PLAN)
+    sharpen(tmp_path / "plain", tmp_path, replace(PLAN, enlarger_steps=3))
     ended = load_file(tmp_path / "enlarger.safetensors")
     assert any(not torch.equal(stopped[name], ended[name]) for name in stopped)
     assert (tmp_path / "decoder.safetensors").read_bytes() == decoder
     assert no_base(tmp_path / "model") is None
     assert no_demo_base(tmp_path / "model") is None
-    base, model = AdModel.from_pretrained(DEMO_MODEL), AdModel.from_pretrained(tmp_path / "model")
+    model = AdModel.from_pretrained(tmp_path / "model")
     assert model.config.enlarged == ENLARGED
     after = model.janus.state_dict()
     trained = ("model.vqmodel.decoder.", "model.vqmodel.post_quant_conv.")
@@ -215,6 +218,14 @@ def test_the_decoder_of_a_base_learns_on_and_all_else_stays(
     assert not torch.equal(after[last], base.janus.state_dict()[last])
     assert model.enlarger is not None
     assert model.enlarger.last.weight.any()
+    assert model.positions is not None
+    assert model.positions.any()
+    again = tmp_path / "again"
+    again.mkdir()
+    (tmp_path / "codes.safetensors").rename(again / "codes.safetensors")
+    sharpen(tmp_path / "model", again, PLAN)
+    assert not (again / "decoder.safetensors").exists()  # it learns with the enlarger alone
+    assert no_demo_base(again / "model") is None
 
 
 def test_a_decoder_learns_on_from_a_base_that_is_named(tmp_path: Path) -> None:
