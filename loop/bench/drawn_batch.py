@@ -1,7 +1,9 @@
-"""A batch of ads that the engine draws from its briefs, and where its time goes."""
+"""Ads that the engine draws from their briefs: a batch, and where its time goes; or one after
+another while others are under way."""
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -61,6 +63,32 @@ def draw_batch(
     if parts is not None:
         whole, prompts = time.perf_counter() - began, max(0.0, first - second)
         parts.append(Parts(prompts, whole - prompts - pictures, pictures))
+
+
+def rate_in_flight(
+    generator: AdGenerator, asks: Sequence[tuple[AdBrief, str | None]], at_once: int, ads: int
+) -> float:
+    """Ads a second while ``at_once`` are always under way, over so many ``ads``: as one ends, the
+    next begins, so that each is at another step."""
+    coming, seeds = itertools.cycle(asks), itertools.count()
+    waiting: dict[Future[list[Drawn]], AdBrief] = {}
+    drawn, began = 0, 0.0
+    while drawn < at_once + ads:
+        while len(waiting) < at_once:
+            brief, adapter = next(coming)
+            waiting[generator.start(brief, seeds=[next(seeds)], adapter=adapter)] = brief
+            if drawn == 0:  # the first ones begin apart
+                generator.step()
+                generator.step()
+        generator.step()
+        for future in [f for f in waiting if f.done()]:
+            generator.draft(future.result()[0], waiting.pop(future))
+            drawn += 1
+            if drawn == at_once:
+                began = time.perf_counter()
+    spent = time.perf_counter() - began
+    generator.finish(list(waiting))
+    return ads / spent
 
 
 def timed(work: Callable[..., Any], *given: Any) -> float:

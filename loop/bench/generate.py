@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from adloom.loop.bench.drawn_batch import Met, Parts, draw_batch, timed
+from adloom.loop.bench.drawn_batch import Met, Parts, draw_batch, rate_in_flight, timed
 from adloom.loop.bench.paper_decoding import PaperDecoder
 from adloom.loop.bench.transformers_decoding import draw_by_transformers
 from adloom.loop.demo.shop.catalog import load_catalog
@@ -62,7 +62,8 @@ def bench_generate(
     of one. `tokens_per_step` says how often guessed tokens came true: without, a step draws one
     token. `bound_ratio` is the time of the bare matrix products of a step of 32 ads, in the
     precision that is told, over that of the step. `transformers_ads_per_second` are pictures alone,
-    after prompts of text as long. Each figure is the median of runs that take turns.
+    after prompts of text as long. Each of these is the median of runs that take turns;
+    `ads_per_second_in_flight` is while so many are always under way, each at another step.
     """
     how = Sampling.of(model.config.sampling)
     paper = PaperDecoder(copy.deepcopy(model), how)
@@ -109,6 +110,9 @@ def bench_generate(
         },
         "mixed_adapter_cost": 1 - rates["mixed"] / rates[f"engine {max(BATCHES)}"],
         "ads_per_second": {str(n): rates[f"engine {n}"] for n in BATCHES},
+        "ads_per_second_in_flight": {
+            str(n): rate_in_flight(generator, one, n, n if quick else 3 * n) for n in BATCHES[1:]
+        },
         "baseline_ads_per_second": {str(n): rates[f"padded {n}"] for n in BATCHES},
         "transformers_ads_per_second": {str(n): rates[f"transformers {n}"] for n in BATCHES},
         "p50_latency_seconds": {

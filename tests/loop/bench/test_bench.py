@@ -63,6 +63,7 @@ def test_generate() -> None:
     assert found["mixed_adapter_cost"] < 1
     assert found["bound_ratio"] > 0
     assert all(found["transformers_ads_per_second"][n] > 0 for n in ("1", "8", "32"))
+    assert all(found["ads_per_second_in_flight"][n] > 0 for n in ("8", "32"))
     for n, parts in found["seconds_by_part"].items():
         assert set(parts) == {"prompts", "steps", "pictures"}
         assert min(parts.values()) >= 0
