@@ -171,8 +171,8 @@ class AdGenerator(AdaptedModel, AdTexts):
 
     def picture_of(self, codes: Codes) -> Image.Image:
         """The picture (RGB) that codes of any size stand for."""
-        wanted, vq = torch.from_numpy(codes.astype(np.int64)), self.model.janus.model.vqmodel
-        pixels = codebook.decode(vq, wanted[None], self.model.positions)
+        wanted = torch.from_numpy(codes.astype(np.int64))
+        pixels = codebook.decode(self.model.janus.model.vqmodel, wanted[None])
         return codebook.to_pictures(pixels)[0]
 
     def kept_tokens(self, brief: AdBrief, adapter: str | None) -> tuple[KeptAd, ...]:

@@ -43,42 +43,29 @@ def encode(vq: JanusVQVAE, pixels: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def decode(
-    vq: JanusVQVAE, codes: Tensor, positions: Tensor | None = None, batch: int = 32
-) -> Tensor:
+def decode(vq: JanusVQVAE, codes: Tensor, batch: int = 32) -> Tensor:
     """Pictures of codes: int64 ``(n, tokens)`` to ``(n, 3, size, size)`` in about -1..1.
 
-    ``tokens`` may be those of any square picture. ``positions`` are those of the base
-    (:attr:`adloom.models.generator.AdModel.positions`), if it has any.
+    ``tokens`` may be those of any square picture.
     """
-    return torch.cat([_decoded(vq, part.to(vq.device), positions) for part in codes.split(batch)])
+    return torch.cat([_decoded(vq, part.to(vq.device)) for part in codes.split(batch)])
 
 
-def _decoded(vq: JanusVQVAE, codes: Tensor, positions: Tensor | None) -> Tensor:
+def _decoded(vq: JanusVQVAE, codes: Tensor) -> Tensor:
     """What ``vq.decode`` makes of codes, which takes those of one size alone."""
     entries = F.normalize(vq.quantize.embedding(codes), dim=-1)
     side = math.isqrt(codes.shape[1])
     latents = entries.transpose(1, 2).unflatten(2, (side, side))
-    latents = vq.post_quant_conv(latents)
-    if positions is not None:
-        if positions.shape[-1] != side:
-            positions = F.interpolate(positions, (side, side), mode="bilinear")
-        latents = latents + positions
-    pixels: Tensor = vq.decoder(latents)
+    pixels: Tensor = vq.decoder(vq.post_quant_conv(latents))
     return pixels
 
 
-def features_and_pixels(
-    vq: JanusVQVAE, codes: Tensor, positions: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """What the decoder makes pixels of, ``(n, channels, size, size)``, and these.
-
-    Arguments as for :func:`decode`.
-    """
+def features_and_pixels(vq: JanusVQVAE, codes: Tensor) -> tuple[Tensor, Tensor]:
+    """What the decoder makes pixels of, ``(n, channels, size, size)``, and these."""
     made: list[Tensor] = []
     hook = vq.decoder.conv_out.register_forward_pre_hook(lambda _, inputs: made.append(inputs[0]))
     try:
-        pixels = _decoded(vq, codes, positions)
+        pixels = _decoded(vq, codes)
     finally:
         hook.remove()
     return made[0], pixels

@@ -1,13 +1,10 @@
 """A small network that shows decoded pictures larger than they were decoded, with sharp edges.
 
 Convolutions at the decoded size, and sub-pixel convolutions up from it (arXiv 1609.05158): what a
-bicubic enlargement leaves soft is added to it (as in VDSR, arXiv 1511.04587). The decoder that it
-reads learns along, and is told where in a picture it draws.
+bicubic enlargement leaves soft is added to it (as in VDSR, arXiv 1511.04587).
 """
 
 from __future__ import annotations
-
-import math
 
 import torch
 import torch.nn.functional as F
@@ -16,23 +13,18 @@ from transformers.models.janus.modeling_janus import JanusVQVAE
 
 _CHANNELS, _LATER_CHANNELS = 24, 12
 _BLOCKS = 2
-_FAINT = 0.1
-"""Of positions before they have learnt, beside latents of about twice as much."""
 
 
 class Enlarger(nn.Module):
     """Pictures of any size to ``times`` as many pixels a side, 2 or 4; untrained it is bicubic.
 
     It reads what the decoder made the pixels of, its ``channels`` before the last convolution:
-    they say more of what is there than the colours do. ``positions`` float32
-    ``(1, latents, side, side)`` are added to the latents that the decoder starts from: a
-    convolution alone does not see that lines which run to the horizon lean by where they are.
+    they say more of what is there than the colours do.
     """
 
-    def __init__(self, times: int, channels: int, latents: int, side: int) -> None:
+    def __init__(self, times: int, channels: int) -> None:
         super().__init__()
         self.times = times
-        self.positions = nn.Parameter(_waves(latents, side))
         self.first = nn.Conv2d(channels, _CHANNELS, 1)
         self.blocks = nn.ModuleList(_Block() for _ in range(_BLOCKS))
         doublings: list[nn.Module] = []
@@ -51,8 +43,7 @@ class Enlarger(nn.Module):
     def forward(self, features: Tensor, pixels: Tensor) -> Tensor:
         """``(n, channels, h, w)`` and ``(n, 3, h, w)`` to ``(n, 3, times * h, times * w)``.
 
-        Pixels are in about -1..1, and :func:`adloom.models.codebook.features_and_pixels` has both
-        of codes and ``positions``.
+        Pixels are in about -1..1, and :func:`adloom.models.codebook.features_and_pixels` has both.
         """
         hidden = F.silu(self.first(features))
         for block in self.blocks:
@@ -63,24 +54,8 @@ class Enlarger(nn.Module):
 
 def enlarger_of(vq: JanusVQVAE, times: int) -> Enlarger | None:
     """A new one for what its decoder makes; none where pictures are shown as they are decoded."""
-    if times == 1:
-        return None
-    [side, _] = vq.quantize.quant_state_dims
-    return Enlarger(times, vq.decoder.conv_out.in_channels, vq.decoder.conv_in.in_channels, side)
-
-
-def _waves(channels: int, side: int) -> Tensor:
-    """``(1, channels, side, side)``: each a mixture of waves, all of which tell every place apart.
-
-    From zeros nothing is learnt: what a place means hangs on what is drawn there.
-    """
-    along = math.pi * (torch.arange(side) + 0.5) / side
-    waves = torch.cat([torch.cos(n * along)[None] for n in range(1, side // 2 + 1)])
-    across = waves[:, None].expand(-1, side, -1)
-    every = torch.cat([across, across.transpose(1, 2)])
-    mixed = torch.randn(channels, len(every), generator=torch.Generator().manual_seed(0))
-    found = torch.einsum("cw,wyx->cyx", mixed, every)
-    return (_FAINT * found / found.std())[None]
+    channels = vq.decoder.conv_out.in_channels
+    return Enlarger(times, channels) if times > 1 else None
 
 
 class _Bicubic(nn.Module):

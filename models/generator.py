@@ -75,11 +75,6 @@ class AdModel(nn.Module):
         """Where the weights are."""
         return next(self.parameters()).device
 
-    @property
-    def positions(self) -> Tensor | None:
-        """What its decoder knows places by: see :class:`adloom.models.enlarger.Enlarger`."""
-        return self.enlarger.positions if self.enlarger else None
-
     def embed_text(self, ids: Tensor) -> Tensor:
         """Embeddings of text ids, ``(..., width)``."""
         embedded: Tensor = self.janus.get_input_embeddings()(ids)
@@ -152,7 +147,8 @@ class AdModel(nn.Module):
         ``conditioning`` as for :meth:`prefer`.
         """
         seen = cutouts if self.dinov2 is None else self.dinov2(cutouts)
-        return (conditioning or self.conditioning).foreground(seen).to(self.janus.dtype)
+        features: Tensor = (conditioning or self.conditioning).foreground(seen)
+        return features.to(self.janus.dtype)
 
     def backbone(
         self,

@@ -204,7 +204,7 @@ def _draw_padded(paper: PaperDecoder, briefs: Sequence[AdBrief]) -> None:
     titles, codes = paper.draw(briefs)
     model = paper.model
     model.tokenizer.batch_decode(titles, skip_special_tokens=True)
-    pixels = codebook.decode(model.janus.model.vqmodel, codes, model.positions)
+    pixels = codebook.decode(model.janus.model.vqmodel, codes)
     codebook.to_pictures(pixels)
 
 

@@ -41,4 +41,4 @@ def draw_by_transformers(model: AdModel, rows: int, tokens: int, how: Sampling) 
         generation_mode="image",
         generation_config=config,
     )
-    return codebook.decode(model.janus.model.vqmodel, codes, model.positions)
+    return codebook.decode(model.janus.model.vqmodel, codes)

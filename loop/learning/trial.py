@@ -224,10 +224,9 @@ class _Clicked:
     @classmethod
     def of(cls, generator: AdGenerator, examples: Sequence[Example]) -> _Clicked:
         """From their codes."""
-        model = generator.model
+        vq = generator.model.janus.model.vqmodel
         codes = torch.from_numpy(np.stack([example.codes for example in examples])).long()
-        pixels = codebook.decode(model.janus.model.vqmodel, codes, model.positions)
-        pictures = codebook.to_pictures(pixels)
+        pictures = codebook.to_pictures(codebook.decode(vq, codes))
         briefs = [example.brief for example in examples]
         found = _finished(pictures, briefs, generator.casts_shadow)
         return cls(found, _encoder().embed(found))

@@ -53,7 +53,6 @@ class PictureDecoder:
         self._pixels: nn.Module = decoder.conv_out.to(dtype)
         enlarger = copy.deepcopy(model.enlarger)
         self._enlarger = None if enlarger is None else enlarger.eval().to(dtype)
-        self._positions = 0 if self._enlarger is None else self._enlarger.positions
         device, size = model.device, model.config.picture_size
         self.int8 = False
         if int8 and dtype == torch.float32 and device.type == "cpu" and size >= _LARGE:
@@ -84,7 +83,7 @@ class PictureDecoder:
     def __call__(self, codes: Tensor) -> Tensor:
         """Picture float32 ``(1, 3, size, size)`` in about -1..1 of int64 ``(tokens,)``."""
         looked_up = self._table.index_select(0, codes.to(self._table.device))
-        hidden = looked_up.T.reshape(1, -1, self._side, self._side) + self._positions
+        hidden = looked_up.T.reshape(1, -1, self._side, self._side)
         for stage in self._stages:
             small = hidden.shape[-1] < _CHANNELS_LAST_FROM
             memory = torch.contiguous_format if small else torch.channels_last

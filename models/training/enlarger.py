@@ -78,8 +78,7 @@ class EnlargerTrainer:
             group["lr"] = rate * rate_share(step, self._steps, WARM_UP, least=0.0)
         last = self.enlarger.last.weight
         with pretraining_precision(pixels.device):
-            made = features_and_pixels(self.vq, codes, self.enlarger.positions)
-            drawn = self.enlarger(*made).float()
+            drawn = self.enlarger(*features_and_pixels(self.vq, codes)).float()
             loss = fit = reconstruction_loss(drawn, pixels)
             texture = texture_loss(drawn, pixels)
             loss = loss + TEXTURE_SHARE * as_strong(texture, fit, last) * texture

@@ -38,7 +38,6 @@ def with_enlarger(times: int) -> AdModel:
     torch.manual_seed(times)
     with torch.no_grad():
         torch.nn.init.normal_(model.enlarger.last.weight, std=0.02)
-        torch.nn.init.normal_(model.enlarger.positions, std=0.05)
     return model
 
 
@@ -46,7 +45,7 @@ def with_enlarger(times: int) -> AdModel:
 def test_untrained_it_is_bicubic_at_any_size(times: int, height: int, width: int) -> None:
     pixels = torch.rand(2, 3, height, width) * 2 - 1
     with torch.inference_mode():
-        large = Enlarger(times, 5, 7, 12)(torch.rand(2, 5, height, width), pixels)
+        large = Enlarger(times, 5)(torch.rand(2, 5, height, width), pixels)
     size = (times * height, times * width)
     torch.testing.assert_close(large, F.interpolate(pixels, size, mode="bicubic"))
 
@@ -62,7 +61,7 @@ def test_ads_are_drawn_as_large_as_their_base_shows_them(times: int, tmp_path: P
     codes = torch.from_numpy(draft.codes.astype("int64"))[None]
     assert model.enlarger is not None
     with torch.inference_mode():
-        read = codebook.features_and_pixels(model.janus.model.vqmodel, codes, model.positions)
+        read = codebook.features_and_pixels(model.janus.model.vqmodel, codes)
         [wanted] = codebook.to_pictures(model.enlarger(*read))
     assert np.abs(np.asarray(draft.background, int) - np.asarray(wanted, int)).max() <= 1
     [plain] = AdGenerator(tiny_model()).generate([BRIEF], seeds=[3])

@@ -218,8 +218,6 @@ def test_the_decoder_of_a_base_learns_on_and_all_else_stays(
     assert not torch.equal(after[last], base.janus.state_dict()[last])
     assert model.enlarger is not None
     assert model.enlarger.last.weight.any()
-    assert model.positions is not None
-    assert model.positions.any()
     again = tmp_path / "again"
     again.mkdir()
     (tmp_path / "codes.safetensors").rename(again / "codes.safetensors")
