@@ -17,16 +17,16 @@ from torch import Tensor
 WIDEST = 16
 _NARROWEST = 4
 """In float32, a CPU's products over fewer queries than this add up in another order."""
-_TOKENS = 48
-"""Over all pictures of a step: with more, a core's arithmetic takes over from its waiting."""
+_TOKENS = 96
+"""Over all rows of a step: with more, a core's arithmetic takes over from its waiting."""
 
 
-def tokens_each(pictures: int, image_tokens: int) -> int:
-    """How many tokens of each picture, one and guesses, are fed in a step that draws so many.
+def tokens_each(rows: int, image_tokens: int) -> int:
+    """How many tokens of each row, one and guesses, are fed in a step of so many, twins counted.
 
-    The more pictures, the less comes for nothing.
+    The more rows, the less comes for nothing.
     """
-    return min(image_tokens, WIDEST, max(_NARROWEST, _TOKENS // max(1, pictures)))
+    return min(image_tokens, WIDEST, max(_NARROWEST, _TOKENS // max(1, rows)))
 
 
 def settled(fed: Tensor, drawn: Tensor) -> Tensor:

@@ -67,7 +67,7 @@ class Pictures:
     def tokens_each(self, rows: int) -> int:
         """How many tokens each of so many rows is fed."""
         if not self._steps.fixed:
-            return tokens_each(rows, self._image_tokens)
+            return tokens_each(self.copies * rows, self._image_tokens)
         return max(1, min(self._image_tokens, WIDEST, STEP_TOKENS // (self.copies * rows)))
 
     def adapters(self, rows: int) -> list[Adapter]:
