@@ -179,10 +179,7 @@ def _with_adapters(model: AdModel) -> AdGenerator:
 
 
 def _medians(parts: Sequence[Parts]) -> dict[str, float]:
-    return {
-        name: statistics.median(vars(one)[name] for one in parts)
-        for name in ("prompts", "steps", "pictures")
-    }
+    return {name: statistics.median(vars(one)[name] for one in parts) for name in vars(parts[0])}
 
 
 def _precision(generator: AdGenerator) -> dict[str, str]:
@@ -204,8 +201,7 @@ def _draw_padded(paper: PaperDecoder, briefs: Sequence[AdBrief]) -> None:
     titles, codes = paper.draw(briefs)
     model = paper.model
     model.tokenizer.batch_decode(titles, skip_special_tokens=True)
-    pixels = codebook.decode(model.janus.model.vqmodel, codes)
-    codebook.to_pictures(pixels)
+    codebook.to_pictures(codebook.decode(model.janus.model.vqmodel, codes))
 
 
 def _write_padded(paper: PaperDecoder, briefs: Sequence[AdBrief]) -> None:
